@@ -1,0 +1,45 @@
+//! What training and evaluation ask of a model.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+
+use crate::StateDict;
+
+/// An image classifier that can be trained, evaluated and written to a checkpoint.
+///
+/// Training is generic over this trait, so a model wrapped in something that learns beside it
+/// (a parameter transformation, say) trains like a plain one and is exported folded.
+pub trait Classifier: Module {
+    /// Logits of a batch of normalised images.
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    /// - output: `[batch, num_classes]`
+    fn forward(&self, images: Tensor<4>) -> Tensor<2>;
+
+    /// Features that the classifier head reads.
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    /// - output: `[batch, num_features]`
+    fn features(&self, images: Tensor<4>) -> Tensor<2>;
+
+    /// Classes told apart; 0 where the model has no classifier head.
+    fn num_classes(&self) -> usize;
+
+    /// Side of the square input images, in pixels.
+    fn image_size(&self) -> usize;
+
+    /// The parameters in timm's names and layouts, as an ordinary checkpoint holds them.
+    fn state_dict(&self) -> StateDict;
+
+    /// Where the parameters live.
+    fn device(&self) -> Device {
+        self.devices()
+            .into_iter()
+            .next()
+            .expect("a classifier has at least one parameter")
+    }
+}

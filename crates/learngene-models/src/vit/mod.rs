@@ -1,0 +1,231 @@
+//! ViT and DeiT.
+
+mod attention;
+mod block;
+mod config;
+mod mlp;
+mod patch_embed;
+
+use burn::{
+    module::{Initializer, Module, Param},
+    nn,
+    tensor::{Device, Tensor, assert_shape},
+};
+
+pub use attention::{Attention, AttentionOutput};
+pub use block::Block;
+pub use config::{VitConfig, VitConfigError};
+pub use mlp::Mlp;
+pub use patch_embed::PatchEmbed;
+
+use crate::{Classifier, StateDict, StateDictError};
+
+/// Standard deviation of freshly initialised weights, as in timm.
+const INIT_STD: f64 = 0.02;
+
+/// A vision transformer whose parameter paths are timm's.
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// Learnt token that gathers the image: `[1, 1, embed_dim]`.
+    pub cls_token: Param<Tensor<3>>,
+    /// Learnt positions of the class token and the patches: `[1, 1 + patches, embed_dim]`.
+    pub pos_embed: Param<Tensor<3>>,
+    /// From pixels to tokens.
+    pub patch_embed: PatchEmbed,
+    /// The transformer layers.
+    pub blocks: Vec<Block>,
+    /// Norm after the last layer.
+    pub norm: nn::LayerNorm,
+    /// Classifier on the class token: `[embed_dim, num_classes]`.
+    pub head: Option<nn::Linear>,
+    image_size: usize,
+    layer_norm_eps: f64,
+}
+
+/// What a forward pass can tell beside the logits.
+pub struct VitOutput {
+    /// `[batch, num_classes]`, or the features where the model has no classifier.
+    pub logits: Tensor<2>,
+    /// Attention of each layer after softmax: `[batch, num_heads, queries, keys]`.
+    pub attention: Vec<Tensor<4>>,
+}
+
+impl VitConfig {
+    /// A model with freshly drawn weights (normal, standard deviation .02) and zero biases.
+    ///
+    /// The draws come from the device's generator; `learngene-expansion` has an initialisation
+    /// that depends on its seed alone.
+    ///
+    /// # Panics
+    /// Panics on a shape that [`VitConfig::check`] refuses.
+    pub fn init(&self, device: &Device) -> Vit {
+        self.check().expect("the shape was checked by the caller");
+        let normal = Initializer::Normal { mean: 0.0, std: INIT_STD };
+        let seq = 1 + self.num_patches();
+        Vit {
+            cls_token: normal.init([1, 1, self.embed_dim], device),
+            pos_embed: normal.init([1, seq, self.embed_dim], device),
+            patch_embed: PatchEmbed::new(self, device),
+            blocks: (0..self.depth()).map(|layer| Block::new(self, layer, device)).collect(),
+            norm: nn::LayerNormConfig::new(self.embed_dim).init(device),
+            head: (self.num_classes > 0).then(|| linear(self.embed_dim, self.num_classes, device)),
+            image_size: self.image_size,
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+
+    /// A model with the given parameters.
+    ///
+    /// # Errors
+    /// Lists every parameter that is missing, unused or of another shape.
+    ///
+    /// # Panics
+    /// Panics on a shape that [`VitConfig::check`] refuses.
+    pub fn load(&self, parameters: &StateDict, device: &Device) -> Result<Vit, StateDictError> {
+        parameters.load_into(self.init(device))
+    }
+}
+
+impl Vit {
+    /// Runs the model and hands each layer's attention to `observe`, which may reduce it on the
+    /// device before the next layer runs: maps of several layers are never held at once.
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    /// - attention: `[batch, num_heads, queries, keys]`
+    /// - output: features of the class token, `[batch, embed_dim]`
+    pub fn forward_observed(
+        &self,
+        images: Tensor<4>,
+        mut observe: impl FnMut(usize, Tensor<4>),
+    ) -> Tensor<2> {
+        let mut tokens = self.embed(images); // [batch, 1 + patches, embed_dim]
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let output = block.forward(tokens);
+            observe(layer, output.weights);
+            tokens = output.tokens;
+        }
+        // The norm works token by token, so the class token is all that need pass through it.
+        let cls = tokens.slice_dim(1, 0..1); // [batch, 1, embed_dim]
+        layer_norm(&self.norm, cls, self.layer_norm_eps).squeeze_dim(1)
+    }
+
+    /// Logits and the attention of every layer.
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    pub fn forward_attention(&self, images: Tensor<4>) -> VitOutput {
+        let mut attention = Vec::with_capacity(self.blocks.len());
+        let features = self.forward_observed(images, |_, weights| attention.push(weights));
+        VitOutput { logits: self.classify(features), attention }
+    }
+
+    /// The shape of this model.
+    pub fn config(&self) -> VitConfig {
+        let [embed_dim, in_channels, patch_size, _] = self.patch_embed.proj.weight.dims();
+        let layouts = || self.blocks.iter().map(|block| block.attn.head_layout());
+        VitConfig {
+            embed_dim,
+            num_heads: layouts().map(|layout| layout.num_heads).collect(),
+            head_dim: layouts().map(|layout| layout.head_dim).next().unwrap_or(0),
+            mlp_hidden_dim: self.blocks.first().map_or(0, |block| block.mlp.fc1.weight.dims()[1]),
+            image_size: self.image_size,
+            patch_size,
+            in_channels,
+            num_classes: self.num_classes(),
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+
+    /// `[batch, 3, image_size, image_size]` to `[batch, 1 + patches, embed_dim]`.
+    fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+        let [batch, channels, _, _] = images.dims();
+        assert_shape!(images, [batch, channels, self.image_size, self.image_size]);
+        let patches = self.patch_embed.forward(images); // [batch, patches, embed_dim]
+        let [_, _, embed_dim] = patches.dims();
+        let cls = self.cls_token.val().expand([batch, 1, embed_dim]);
+        Tensor::cat(vec![cls, patches], 1) + self.pos_embed.val()
+    }
+
+    fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        match &self.head {
+            Some(head) => head.forward(features),
+            None => features,
+        }
+    }
+}
+
+impl Classifier for Vit {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.features(images))
+    }
+
+    fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_observed(images, |_, _| ())
+    }
+
+    fn num_classes(&self) -> usize {
+        self.head.as_ref().map_or(0, |head| head.weight.dims()[1])
+    }
+
+    fn image_size(&self) -> usize {
+        self.image_size
+    }
+
+    fn state_dict(&self) -> StateDict {
+        StateDict::from_module(self)
+    }
+}
+
+fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
+    let weight = Initializer::Normal { mean: 0.0, std: INIT_STD }.init([d_input, d_output], device);
+    let bias = Initializer::Zeros.init([d_output], device);
+    nn::Linear { weight, bias: Some(bias) }
+}
+
+fn layer_norm(norm: &nn::LayerNorm, tokens: Tensor<3>, eps: f64) -> Tensor<3> {
+    let bias = norm.beta.as_ref().expect("every norm of a ViT has a bias").val();
+    learngene_kernels::layer_norm(tokens, norm.gamma.val(), bias, eps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiny() -> VitConfig {
+        VitConfig::new(24, vec![3, 1, 2], 8, 40).with_image_size(16).with_patch_size(4).with_num_classes(5)
+    }
+
+    #[test]
+    fn layers_may_differ_in_heads() {
+        let device = Device::flex();
+        let output = tiny().init(&device).forward_attention(Tensor::ones([2, 3, 16, 16], &device));
+        assert_eq!(output.logits.dims(), [2, 5]);
+        let shapes: Vec<_> = output.attention.iter().map(|weights| weights.dims()).collect();
+        assert_eq!(shapes, [[2, 3, 17, 17], [2, 1, 17, 17], [2, 2, 17, 17]]);
+    }
+
+    #[test]
+    fn attention_rows_sum_to_one() {
+        let device = Device::flex();
+        let output = tiny().init(&device).forward_attention(Tensor::ones([1, 3, 16, 16], &device));
+        for weights in output.attention {
+            let worst: f32 = (weights.sum_dim(3) - 1.0).abs().max().into_scalar();
+            assert!(worst < 1e-6, "a row of attention sums to 1 +- {worst}");
+        }
+    }
+
+    #[test]
+    fn a_model_tells_its_own_shape() {
+        assert_eq!(tiny().init(&Device::flex()).config(), tiny());
+    }
+
+    #[test]
+    fn parameter_names_are_those_of_timm() {
+        let names: Vec<String> = tiny().init(&Device::flex()).state_dict().names().map(String::from).collect();
+        for name in ["cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.2.attn.qkv.bias", "blocks.0.norm1.weight", "norm.bias", "head.weight"] {
+            assert!(names.iter().any(|found| found == name), "{name} is not among {names:?}");
+        }
+        assert_eq!(names.len(), 8 + 3 * 12);
+    }
+}

@@ -1,0 +1,43 @@
+//! From pixels to tokens.
+
+use burn::{module::Module, nn, tensor::{Device, Tensor}};
+
+use super::VitConfig;
+
+/// Cuts an image into patches and projects each to a token.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    /// `[embed_dim, in_channels, patch_size, patch_size]`, stride equal to its size.
+    pub proj: nn::conv::Conv2d,
+}
+
+impl PatchEmbed {
+    pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
+        let patch = [config.patch_size, config.patch_size];
+        Self {
+            proj: nn::conv::Conv2dConfig::new([config.in_channels, config.embed_dim], patch)
+                .with_stride(patch)
+                .init(device),
+        }
+    }
+
+    /// Patches do not overlap, so the convolution is one matrix product over flattened patches.
+    ///
+    /// # Shapes
+    /// - images: `[batch, in_channels, height, width]`
+    /// - output: `[batch, patches, embed_dim]`, patches in raster order
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        let [batch, channels, height, width] = images.dims();
+        let weight = self.proj.weight.val();
+        let [embed_dim, _, patch, _] = weight.dims();
+        let (rows, columns) = (height / patch, width / patch);
+
+        let patches = images
+            .reshape([batch, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 1, 3, 5]) // [batch, rows, columns, channels, patch, patch]
+            .reshape([batch, rows * columns, channels * patch * patch]);
+        let weight = weight.reshape([embed_dim, channels * patch * patch]).transpose();
+        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
+        burn::tensor::module::linear(patches, weight, bias)
+    }
+}
