@@ -1,0 +1,116 @@
+//! Softmax of scaled scores, row by row and in place.
+
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+use super::buffer::{dense, row_length, rows_per_task};
+use super::math::{LANES, dot, exp_nonpositive, sum};
+
+/// `softmax(scale * x)`, written over `x` where nobody else holds it.
+pub(crate) fn forward(x: FlexTensor, scale: f32) -> FlexTensor {
+    let mut y = dense(x);
+    let classes = row_length(&y);
+    y.storage_mut::<f32>() // Copies first where the buffer is shared.
+        .par_chunks_mut(rows_per_task(classes) * classes)
+        .for_each(|rows| apply(rows, classes, scale));
+    y
+}
+
+/// The gradient of `x` from that of `y = softmax(scale * x)`.
+fn backward(y: &FlexTensor, gradient: FlexTensor, scale: f32) -> FlexTensor {
+    let mut gradient = dense(gradient);
+    let classes = row_length(y);
+    let task = rows_per_task(classes) * classes;
+    gradient
+        .storage_mut::<f32>()
+        .par_chunks_mut(task)
+        .zip(y.storage::<f32>().par_chunks(task))
+        .for_each(|(gradient, y)| apply_backward(gradient, y, classes, scale));
+    gradient
+}
+
+/// The operation on the autodiff graph.
+pub(crate) fn record<C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<Flex, C>>,
+    scale: f32,
+) -> FloatTensor<Autodiff<Flex, C>> {
+    let (x, x_node) = x.into_parts();
+    let y = forward(x, scale);
+    match Softmax.prepare::<C>([x_node]).compute_bound().stateful() {
+        OpsKind::Tracked(graph) => graph.finish((y.clone(), scale), y),
+        OpsKind::UnTracked(graph) => graph.finish(y),
+    }
+}
+
+#[derive(Debug)]
+struct Softmax;
+
+impl Backward<Flex, 1> for Softmax {
+    /// The output and the scale.
+    type State = (FlexTensor, f32);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = gradients.consume::<Flex>(&ops.node);
+        let [x] = ops.parents;
+        let (y, scale) = ops.state;
+        if let Some(x) = x {
+            gradients.register::<Flex>(x.id, backward(&y, gradient, scale));
+        }
+    }
+}
+
+/// The greatest `scale * x` of a row; NaN is passed over, for the sum will find it.
+#[inline(always)]
+fn greatest(row: &[f32], scale: f32) -> f32 {
+    let max = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] = max(lanes[i], chunk[i] * scale);
+        }
+    }
+    let greatest = lanes.into_iter().fold(f32::NEG_INFINITY, max);
+    rest.iter().fold(greatest, |a, &x| max(a, x * scale))
+}
+
+/// `y_i = exp(scale x_i - m) / sum_j exp(scale x_j - m)` with `m = max_j scale x_j`, in place.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+fn apply(rows: &mut [f32], classes: usize, scale: f32) {
+    for row in rows.chunks_exact_mut(classes) {
+        let greatest = greatest(row, scale);
+        for x in &mut *row {
+            // Not a fused multiply-add: its unrounded product may exceed the rounded maximum.
+            *x = exp_nonpositive(*x * scale - greatest);
+        }
+        let inverse = 1.0 / sum(row, |x| x);
+        for x in row {
+            *x *= inverse;
+        }
+    }
+}
+
+/// `dx_i = scale y_i (dy_i - sum_j y_j dy_j)`, written over `dy`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+fn apply_backward(gradient: &mut [f32], y: &[f32], classes: usize, scale: f32) {
+    for (gradient, y) in gradient
+        .chunks_exact_mut(classes)
+        .zip(y.chunks_exact(classes))
+    {
+        let mean = dot(y, gradient);
+        for (gradient, y) in gradient.iter_mut().zip(y) {
+            *gradient = scale * y * (*gradient - mean);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Operations of a transformer block that burn's CPU backend runs from many small parts,
+//! here in one pass each, with a backward pass of their own.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//!
+//! let device = Device::flex().autodiff();
+//! let scores = Tensor::<2>::from_floats([[0.0, 8.0], [4.0, 4.0]], &device).require_grad();
+//! let weights = learngene_kernels::softmax(scores.clone(), 0.5); // rows sum to 1
+//! let gradients = weights.slice([0..2, 0..1]).sum().backward();
+//! assert!(scores.grad(&gradients).is_some());
+//! ```
+//!
+//! Every function takes tensors of any device and dtype. With the crate feature `flex`, `f32`
+//! tensors of burn's Flex backend (with and without autodiff) take the fused path, all others
+//! burn's own operations, which are also what the fused path is tested against.
+//! [`set_fused`] turns the fused path off at run time, to compare the two.
+//!
+//! The fused path splits its work in a fixed way, so its results do not depend on the number of
+//! threads, and it rounds the same with AVX2 and with AVX-512.
+
+#[cfg(feature = "flex")]
+mod flex;
+mod plain;
+mod switch;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+use burn::tensor::Tensor;
+
+pub use switch::{fused, set_fused};
+
+/// Gaussian error linear unit, exact: `x * (1 + erf(x / sqrt(2))) / 2`.
+///
+/// Source: Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016,
+/// <https://arxiv.org/abs/1606.08415>.
+///
+/// # Shapes
+/// - x, output: any
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if flex::takes(&x) {
+        return flex::gelu(x);
+    }
+    plain::gelu(x)
+}
+
+/// Softmax of scaled scores over the last dimension: `softmax(scale * x)`.
+///
+/// # Shapes
+/// - x, output: `[.., classes]`
+pub fn softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if flex::takes(&x) {
+        return flex::softmax(x, scale);
+    }
+    plain::softmax(x, scale)
+}
+
+/// Layer normalisation over the last dimension:
+/// `(x - mean) / sqrt(variance + eps) * weight + bias`, the variance divided by `embed_dim`.
+///
+/// Source: Ba, Kiros and Hinton, "Layer Normalization", 2016, <https://arxiv.org/abs/1607.06450>.
+///
+/// # Shapes
+/// - x, output: `[.., embed_dim]`
+/// - weight, bias: `[embed_dim]`
+///
+/// # Panics
+/// If weight or bias do not have the length of the last dimension of `x`.
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f64,
+) -> Tensor<D> {
+    let embed_dim = x.dims()[D - 1];
+    for (name, [length]) in [("weight", weight.dims()), ("bias", bias.dims())] {
+        assert_eq!(
+            length, embed_dim,
+            "layer_norm: {name} has {length} elements, the last dimension of x {embed_dim}"
+        );
+    }
+    #[cfg(feature = "flex")]
+    if flex::takes(&x) && flex::takes(&weight) && flex::takes(&bias) {
+        return flex::layer_norm(x, weight, bias, eps);
+    }
+    plain::layer_norm(x, weight, bias, eps)
+}
