@@ -1,0 +1,76 @@
+//! Clusters of the heads of each layer, by their mean attention distance.
+
+mod dbscan;
+mod head_clusters;
+mod kmeans;
+#[cfg(feature = "kmeans")]
+mod kmeans_crate;
+mod params;
+
+pub use head_clusters::{HeadClusters, LayerClusters};
+pub use params::{
+    Algorithm, CheckedClusterParams, ClusterParams, KMeansLibrary, NoisePolicy, Representative,
+    default_eps,
+};
+
+use crate::PRODUCER;
+use crate::distances::MeanAttentionDistances;
+use crate::error::ClusteringError;
+
+/// A layer's heads parted into groups: a group's number per head, `None` for a dropped head.
+/// The numbers mean nothing beyond equality.
+type Partition = Vec<Option<usize>>;
+
+/// Clusters the heads of every layer by density, each layer on its own.
+///
+/// Nothing depends on the order in which heads are visited: a head that could belong to two
+/// clusters goes to the one with the nearest core head.
+///
+/// # Errors
+/// Distances that are refused by [`MeanAttentionDistances::check`]; for k-means a list of k of the
+/// wrong length, or a k larger than the number of different distances in its layer; for DBSCAN a
+/// layer of which the noise policy keeps no head.
+pub fn cluster(
+    distances: &MeanAttentionDistances,
+    params: &CheckedClusterParams,
+) -> Result<HeadClusters, ClusteringError> {
+    distances.check()?;
+    let densities = &distances.mean_attention_distance;
+    let params = params.get();
+    let partitions = match &params.algorithm {
+        Algorithm::Dbscan { eps, min_points, noise } => densities
+            .iter()
+            .enumerate()
+            .map(|(layer, densities)| {
+                let partition = dbscan::partition(densities, *eps, *min_points, *noise);
+                if partition.iter().all(Option::is_none) {
+                    let (heads, eps, min_points) = (densities.len(), *eps, *min_points);
+                    return Err(ClusteringError::NoClusters { layer, heads, eps, min_points });
+                }
+                Ok(partition)
+            })
+            .collect::<Result<Vec<Partition>, _>>()?,
+        Algorithm::KMeans { k, seed, library } => {
+            kmeans::partitions(densities, k, *seed, *library)?
+        }
+    };
+    let layers = densities
+        .iter()
+        .zip(&partitions)
+        .map(|(densities, partition)| LayerClusters::new(partition, densities))
+        .collect();
+    Ok(HeadClusters {
+        layers,
+        parameters: params.clone(),
+        convention: distances.convention,
+        images: distances.images,
+        images_sha256: distances.images_sha256.clone(),
+        ancestor_sha256: distances.ancestor_sha256.clone(),
+        producer: Some(PRODUCER.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod law_tests;

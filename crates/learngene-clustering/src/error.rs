@@ -1,0 +1,213 @@
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What can go wrong between the distances of an ancestor and its clusters.
+///
+/// Layers, heads and images are counted from 0.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClusteringError {
+    /// `eps` is negative, zero, infinite or not a number.
+    #[error("eps must be a positive, finite distance in pixels, got {got}")]
+    Eps {
+        /// The refused radius.
+        got: f64,
+    },
+    /// `min_points` is 0.
+    #[error("min_points must be at least 1, because a head counts itself, got 0")]
+    MinPoints,
+    /// The list of cluster counts for k-means is empty.
+    #[error("k-means needs one k for all layers or one per layer, got an empty list")]
+    NoClusterCounts,
+    /// k-means is asked for no cluster at all.
+    #[error("k-means needs a k of at least 1, got 0 at position {position} of the list")]
+    ZeroClusters {
+        /// Position in the list of cluster counts.
+        position: usize,
+    },
+    /// The list of cluster counts does not fit the number of layers.
+    #[error("the distances have {want} layers, but the list of k has {got} entries")]
+    ClusterCountsLength {
+        /// Entries in the list.
+        got: usize,
+        /// Layers in the distances.
+        want: usize,
+    },
+    /// k-means is asked for more clusters than a layer has heads, or different heads.
+    #[error(
+        "layer {layer} has {heads} heads of {distinct} different distances, too few for k = {got}"
+    )]
+    TooManyClusters {
+        /// The layer.
+        layer: usize,
+        /// Its heads.
+        heads: usize,
+        /// Its different mean attention distances.
+        distinct: usize,
+        /// The k asked for.
+        got: usize,
+    },
+    /// k-means left some of its clusters empty.
+    #[error(
+        "k-means filled {got} of {want} clusters in layer {layer}; another seed or a smaller k may do"
+    )]
+    EmptyClusters {
+        /// The layer.
+        layer: usize,
+        /// Clusters with at least one head.
+        got: usize,
+        /// Clusters asked for.
+        want: usize,
+    },
+    /// k-means could not compare its runs.
+    #[error("k-means failed in layer {layer}: {reason}")]
+    KMeans {
+        /// The layer.
+        layer: usize,
+        /// The reason the library gave.
+        reason: String,
+    },
+    /// The parameters ask for a library this build does not contain.
+    #[error(
+        "k-means by the crate `kmeans` needs a build with the feature `kmeans` and a nightly compiler"
+    )]
+    KMeansLibraryAbsent,
+    /// Every head of a layer is noise, and the noise policy keeps none of them.
+    #[error(
+        "all {heads} heads of layer {layer} are noise for eps {eps} and min_points {min_points}; \
+         use the noise policy `singleton`, a larger eps or a smaller min_points"
+    )]
+    NoClusters {
+        /// The layer.
+        layer: usize,
+        /// Its heads.
+        heads: usize,
+        /// The radius, in pixels.
+        eps: f64,
+        /// The least neighbourhood size.
+        min_points: usize,
+    },
+
+    /// The distances hold no layer.
+    #[error("the mean attention distances must hold at least one layer, got none")]
+    NoLayers,
+    /// A layer of the distances holds no head.
+    #[error("layer {layer} of the mean attention distances must hold at least one head, got none")]
+    NoHeads {
+        /// The layer.
+        layer: usize,
+    },
+    /// A distance is negative, infinite or not a number.
+    #[error(
+        "{quantity} of layer {layer}, head {head} must be finite and not negative, got {got} pixels"
+    )]
+    NotADistance {
+        /// What the number is: the mean attention distance or its standard deviation.
+        quantity: &'static str,
+        /// The layer.
+        layer: usize,
+        /// The head.
+        head: usize,
+        /// The refused value.
+        got: f64,
+    },
+    /// The standard deviations do not have the shape of the means.
+    #[error(
+        "std must have the shape of mean_attention_distance, heads per layer {want:?}, got {got:?}"
+    )]
+    SpreadShape {
+        /// Heads per layer in `std`.
+        got: Vec<usize>,
+        /// Heads per layer in `mean_attention_distance`.
+        want: Vec<usize>,
+    },
+
+    /// A list of a clusters file contradicts its labels.
+    #[error(
+        "{field} of layer {layer} must be {want} to agree with the labels by first appearance, \
+         got {got}"
+    )]
+    ContradictsLabels {
+        /// The list: `labels`, `clusters` or `sizes`.
+        field: &'static str,
+        /// The layer.
+        layer: usize,
+        /// The list as found.
+        got: String,
+        /// The list that follows from the labels.
+        want: String,
+    },
+    /// A representative of a clusters file is missing, or stands outside its cluster.
+    #[error(
+        "representatives of layer {layer} must name one member for each of the clusters \
+         {clusters:?}, got {got:?}"
+    )]
+    ForeignRepresentative {
+        /// The layer.
+        layer: usize,
+        /// Labels of its clusters in order of priority.
+        clusters: Vec<usize>,
+        /// The representatives found.
+        got: Vec<usize>,
+    },
+
+    /// A batch of per-image distances does not have the expected number of values.
+    #[error("a batch of {batch} images of {heads} heads needs {want} distances, got {got}")]
+    BatchLength {
+        /// Images in the batch.
+        batch: usize,
+        /// Heads of all layers together.
+        heads: usize,
+        /// Values found.
+        got: usize,
+        /// Values wanted.
+        want: usize,
+    },
+    /// An image gave a distance that is no distance, so its attention was not finite.
+    #[error(
+        "the attention distance of layer {layer}, head {head} for image {image} must be finite and \
+         not negative, got {got} pixels"
+    )]
+    ImageDistance {
+        /// The layer.
+        layer: usize,
+        /// The head.
+        head: usize,
+        /// The image, in the order the images came.
+        image: u64,
+        /// The refused value.
+        got: f32,
+    },
+    /// Statistics were asked for before any image came.
+    #[error("mean attention distances need at least one image, got none")]
+    NoImages,
+
+    /// A file could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A text is not the JSON it should be.
+    #[error("not a valid {what} file")]
+    Json {
+        /// What was expected: `distances` or `clusters`.
+        what: &'static str,
+        /// The cause, with line and column.
+        source: serde_json::Error,
+    },
+    /// A file was read, but its content is refused.
+    #[error("{} is refused", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<ClusteringError>,
+    },
+}
