@@ -21,6 +21,7 @@ mod cluster;
 mod distances;
 mod error;
 mod json;
+mod probe;
 
 pub use cluster::{
     Algorithm, CheckedClusterParams, ClusterParams, HeadClusters, KMeansLibrary, LayerClusters,
@@ -28,6 +29,7 @@ pub use cluster::{
 };
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
+pub use probe::{DistanceAccumulator, HeadStatistics, patch_distances};
 
 /// Name and version written into the files this crate makes.
 pub(crate) const PRODUCER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
