@@ -1,0 +1,17 @@
+//! All that a change must pass, the cheap first.
+
+use anyhow::Result;
+
+use crate::{downstream, program::Program, test, tidy, workspace::Workspace};
+
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let cargo = || Program::cargo(&workspace.root);
+    cargo().args(["fmt", "--all", "--check"]).run()?;
+    tidy::run(workspace)?;
+    cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
+    test::run(workspace)?;
+    downstream::check(workspace)?;
+    cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
+}

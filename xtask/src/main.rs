@@ -1,0 +1,58 @@
+//! Checks, tests and experiments of this workspace, started as `cargo xtask <command>`.
+//!
+//! A task starts programs and reads files; it never links the crates it is about, so it builds in
+//! seconds and can say what is wrong with a workspace that does not compile.
+
+mod check;
+mod downstream;
+mod nightly;
+mod program;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks, tests and experiments of this workspace.")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test and every example in the documentation.
+    Test,
+    /// Run all that a change must pass: format, tidy, clippy, tests, downstream crates, documentation.
+    Check,
+    /// Check what the compiler does not: arrows between crates, documents, links, sizes.
+    Tidy,
+    /// Run the tests of the k-means crate that needs a nightly compiler.
+    Nightly,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<()> {
+    let workspace = Workspace::read()?;
+    match task {
+        Task::Test => test::run(&workspace),
+        Task::Check => check::run(&workspace),
+        Task::Tidy => tidy::run(&workspace),
+        Task::Nightly => nightly::run(&workspace),
+    }
+}

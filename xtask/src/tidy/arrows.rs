@@ -1,0 +1,119 @@
+//! Arrows between the crates of the workspace.
+
+use super::Finding;
+use crate::workspace::Package;
+
+/// The crates of the workspace and those each may depend on; dev-dependencies are free.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("learngene-format", &[]),
+    ("learngene-kernels", &[]),
+    ("learngene-models", &["learngene-kernels"]),
+    ("learngene-datasets", &[]),
+    ("learngene-clustering", &["learngene-models", "learngene-format"]),
+    ("learngene-expansion", &["learngene-models", "learngene-format"]),
+    ("learngene-training", &["learngene-models", "learngene-datasets"]),
+    ("learngene", LIBRARIES),
+    ("learngene-tests", LIBRARIES),
+    ("xtask", &[]),
+];
+
+const LIBRARIES: &[&str] = &[
+    "learngene-clustering",
+    "learngene-datasets",
+    "learngene-expansion",
+    "learngene-format",
+    "learngene-kernels",
+    "learngene-models",
+    "learngene-training",
+];
+
+/// Finds arrows that [`ARROWS`] does not hold, and crates that it does not know.
+pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
+    packages.iter().flat_map(|package| check_package(package, packages)).collect()
+}
+
+fn check_package(package: &Package, packages: &[Package]) -> Vec<Finding> {
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == package.name) else {
+        let message = "no arrows are written down for this crate in xtask/src/tidy/arrows.rs";
+        return vec![Finding::new(&package.name, message)];
+    };
+    let is_member = |name: &str| packages.iter().any(|member| member.name == name);
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.is_dev() && is_member(&dependency.name))
+        .filter(|dependency| !allowed.contains(&dependency.name.as_str()))
+        .map(|dependency| {
+            let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+            let message = format!("depends on {}, allowed: {allowed}", dependency.name);
+            Finding::new(&package.name, message)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::test_packages::{dependency, package};
+
+    fn check_arrow(from: &str, kind: Option<&str>, to: &str, expected: &[&str]) {
+        let members = [package(from, vec![dependency(to, kind, &[])]), package(to, vec![])];
+        let found: Vec<String> = check(&members).iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_arrow_of_the_table_passes() {
+        check_arrow("learngene-models", None, "learngene-kernels", &[]);
+        check_arrow("learngene", None, "learngene-clustering", &[]);
+    }
+
+    #[test]
+    fn expansion_does_not_know_clustering() {
+        check_arrow(
+            "learngene-expansion",
+            None,
+            "learngene-clustering",
+            &[
+                "learngene-expansion: depends on learngene-clustering, allowed: learngene-models, learngene-format",
+            ],
+        );
+    }
+
+    #[test]
+    fn format_knows_nobody() {
+        check_arrow(
+            "learngene-format",
+            None,
+            "learngene-models",
+            &["learngene-format: depends on learngene-models, allowed: none"],
+        );
+    }
+
+    #[test]
+    fn a_build_dependency_is_an_arrow_too() {
+        check_arrow(
+            "learngene-format",
+            Some("build"),
+            "learngene-models",
+            &["learngene-format: depends on learngene-models, allowed: none"],
+        );
+    }
+
+    #[test]
+    fn a_dev_dependency_is_not_an_arrow() {
+        check_arrow("learngene-models", Some("dev"), "learngene-format", &[]);
+    }
+
+    #[test]
+    fn a_crate_without_arrows_is_found() {
+        check_arrow(
+            "learngene-new",
+            None,
+            "learngene-format",
+            &[
+                "learngene-new: no arrows are written down for this crate in xtask/src/tidy/arrows.rs",
+            ],
+        );
+    }
+}
