@@ -1,17 +1,19 @@
 //! What training and evaluation ask of a model.
 
+use std::path::Path;
+
 use burn::{
-    module::Module,
+    module::{Module, ModuleDisplay},
     tensor::{Device, Tensor},
 };
 
-use crate::StateDict;
+use crate::{StateDict, checkpoint::CheckpointError};
 
 /// An image classifier that can be trained, evaluated and written to a checkpoint.
 ///
 /// Training is generic over this trait, so a model wrapped in something that learns beside it
 /// (a parameter transformation, say) trains like a plain one and is exported folded.
-pub trait Classifier: Module {
+pub trait Classifier: Module + ModuleDisplay {
     /// Logits of a batch of normalised images.
     ///
     /// # Shapes
@@ -35,11 +37,14 @@ pub trait Classifier: Module {
     /// The parameters in timm's names and layouts, as an ordinary checkpoint holds them.
     fn state_dict(&self) -> StateDict;
 
+    /// Writes an ordinary checkpoint: timm's names, f32, whole or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    fn save(&self, path: &Path) -> Result<(), CheckpointError>;
+
     /// Where the parameters live.
     fn device(&self) -> Device {
-        self.devices()
-            .into_iter()
-            .next()
-            .expect("a classifier has at least one parameter")
+        self.devices().into_iter().next().expect("a classifier has at least one parameter")
     }
 }

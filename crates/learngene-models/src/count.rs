@@ -54,7 +54,11 @@ mod tests {
     /// Parameters as timm counts them for its models of these names.
     #[test]
     fn presets_have_the_published_sizes() {
-        let cases = [(VitConfig::deit_tiny(), 5_717_416), (VitConfig::deit_small(), 22_050_664), (VitConfig::deit_base(), 86_567_656)];
+        let cases = [
+            (VitConfig::deit_tiny(), 5_717_416),
+            (VitConfig::deit_small(), 22_050_664),
+            (VitConfig::deit_base(), 86_567_656),
+        ];
         for (config, parameters) in cases {
             assert_eq!(count_parameters(&config), parameters);
         }
@@ -63,7 +67,12 @@ mod tests {
     /// A layer by hand: 17 tokens of width 24, two heads of 8, MLP of 40.
     #[test]
     fn multiply_accumulates_include_attention_products() {
-        let with = |heads: Vec<usize>| VitConfig::new(24, heads, 8, 40).with_image_size(16).with_patch_size(4).with_num_classes(5);
+        let with = |heads: Vec<usize>| {
+            VitConfig::new(24, heads, 8, 40)
+                .with_image_size(16)
+                .with_patch_size(4)
+                .with_num_classes(5)
+        };
         let one_layer = count_macs(&with(vec![2, 2])) - count_macs(&with(vec![2]));
         let by_hand = 17 * 24 * 48 + 17 * 16 * 24 // qkv and proj
             + 17 * 17 * 16 * 2 // both attention products
@@ -73,7 +82,10 @@ mod tests {
 
     #[test]
     fn counted_parameters_are_those_of_the_module() {
-        let config = VitConfig::new(24, vec![3, 1, 2], 8, 40).with_image_size(16).with_patch_size(4).with_num_classes(5);
+        let config = VitConfig::new(24, vec![3, 1, 2], 8, 40)
+            .with_image_size(16)
+            .with_patch_size(4)
+            .with_num_classes(5);
         let state = config.init(&Device::flex()).state_dict();
         assert_eq!(count_parameters(&config), state.num_parameters() as u64);
     }

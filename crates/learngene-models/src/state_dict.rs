@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::{module::Module, tensor::TensorData};
-use burn_store::{
-    BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter,
-    bridge,
-};
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, bridge};
 use thiserror::Error;
 
 /// A dense f32 tensor on the host, row-major.
@@ -25,7 +22,12 @@ impl HostTensor {
     /// Panics when the number of values is not the product of the shape.
     pub fn new(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
         let shape = shape.into();
-        assert_eq!(shape.iter().product::<usize>(), values.len(), "{shape:?} does not hold {} values", values.len());
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            values.len(),
+            "{shape:?} does not hold {} values",
+            values.len()
+        );
         Self { shape, values }
     }
 }
@@ -69,7 +71,8 @@ impl StateDict {
                     let name = snapshot.name.clone();
                     let data = bridge::into_data(snapshot).expect("a live parameter can be read");
                     let shape = data.shape().to_vec();
-                    let values = data.convert::<f32>().into_vec().expect("converted to f32 just before");
+                    let values =
+                        data.convert::<f32>().try_into_vec().expect("converted to f32 just before");
                     (name, HostTensor { shape, values })
                 })
                 .collect(),
@@ -86,7 +89,8 @@ impl StateDict {
             let data = TensorData::new(tensor.values.clone(), tensor.shape.clone());
             bridge::from_data(data, name.clone(), None)
         });
-        let result = module.apply(tensors.collect(), None, Some(Box::new(PyTorchToBurnAdapter)), true);
+        let result =
+            module.apply(tensors.collect(), None, Some(Box::new(PyTorchToBurnAdapter)), true);
         assert!(
             result.errors.is_empty() && result.missing.is_empty() && result.unused.is_empty(),
             "names and shapes were checked just before: {result}"
@@ -98,7 +102,10 @@ impl StateDict {
     ///
     /// # Errors
     /// Lists every parameter that is missing, unused or of another shape.
-    pub fn check_against(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<(), StateDictError> {
+    pub fn check_against(
+        &self,
+        wanted: &BTreeMap<String, Vec<usize>>,
+    ) -> Result<(), StateDictError> {
         let error = StateDictError {
             missing: wanted.keys().filter(|name| !self.0.contains_key(*name)).cloned().collect(),
             unused: self.0.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect(),

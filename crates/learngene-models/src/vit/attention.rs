@@ -1,6 +1,10 @@
 //! Multi-head self-attention with timm's fused `qkv`.
 
-use burn::{module::Module, nn, tensor::{Device, Tensor}};
+use burn::{
+    module::Module,
+    nn,
+    tensor::{Device, Tensor},
+};
 
 use super::linear;
 use crate::HeadLayout;
@@ -51,9 +55,7 @@ impl Attention {
             .reshape([batch, seq, 3, num_heads, head_dim])
             .permute([2, 0, 3, 1, 4]); // [3, batch, num_heads, seq, head_dim]
         let [query, key, value] = [0, 1, 2].map(|role| {
-            qkv.clone()
-                .slice_dim(0, role..role + 1)
-                .squeeze_dim::<4>(0) // [batch, num_heads, seq, head_dim]
+            qkv.clone().slice_dim(0, role..role + 1).squeeze_dim::<4>(0) // [batch, num_heads, seq, head_dim]
         });
 
         let scale = 1.0 / (head_dim as f64).sqrt();

@@ -1,6 +1,10 @@
 //! One pre-norm transformer layer.
 
-use burn::{module::Module, nn, tensor::{Device, Tensor}};
+use burn::{
+    module::Module,
+    nn,
+    tensor::{Device, Tensor},
+};
 
 use super::{Attention, AttentionOutput, Mlp, VitConfig, layer_norm};
 

@@ -200,9 +200,18 @@ mod tests {
     fn impossible_shapes_are_named() {
         let config = VitConfig::uniform(48, 2, 3);
         let cases = [
-            (config.clone().with_image_size(100), "image size 100 is not a multiple of the patch size 16"),
-            (VitConfig::uniform(48, 0, 3), "depth of a vision transformer must be at least 1, got 0"),
-            (VitConfig::new(48, vec![3, 0], 16, 96), "layer 1 of a vision transformer must have at least 1 head, got 0"),
+            (
+                config.clone().with_image_size(100),
+                "image size 100 is not a multiple of the patch size 16",
+            ),
+            (
+                VitConfig::uniform(48, 0, 3),
+                "depth of a vision transformer must be at least 1, got 0",
+            ),
+            (
+                VitConfig::new(48, vec![3, 0], 16, 96),
+                "layer 1 of a vision transformer must have at least 1 head, got 0",
+            ),
             (VitConfig::uniform(48, 2, 5), "5 heads do not divide an embed_dim of 48"),
         ];
         for (config, message) in cases {

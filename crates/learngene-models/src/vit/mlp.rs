@@ -1,6 +1,10 @@
 //! The position-wise feed-forward network.
 
-use burn::{module::Module, nn, tensor::{Device, Tensor}};
+use burn::{
+    module::Module,
+    nn,
+    tensor::{Device, Tensor},
+};
 
 use super::linear;
 

@@ -6,6 +6,8 @@ mod config;
 mod mlp;
 mod patch_embed;
 
+use std::path::Path;
+
 use burn::{
     module::{Initializer, Module, Param},
     nn,
@@ -18,7 +20,10 @@ pub use config::{VitConfig, VitConfigError};
 pub use mlp::Mlp;
 pub use patch_embed::PatchEmbed;
 
-use crate::{Classifier, StateDict, StateDictError};
+use crate::{
+    Classifier, StateDict, StateDictError,
+    checkpoint::{self, CheckpointError, Dialect, Dtype},
+};
 
 /// Standard deviation of freshly initialised weights, as in timm.
 const INIT_STD: f64 = 0.02;
@@ -175,6 +180,10 @@ impl Classifier for Vit {
     fn state_dict(&self) -> StateDict {
         StateDict::from_module(self)
     }
+
+    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        checkpoint::write(path, &self.config(), &self.state_dict(), Dialect::Timm, Dtype::F32)
+    }
 }
 
 fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
@@ -193,7 +202,10 @@ mod tests {
     use super::*;
 
     fn tiny() -> VitConfig {
-        VitConfig::new(24, vec![3, 1, 2], 8, 40).with_image_size(16).with_patch_size(4).with_num_classes(5)
+        VitConfig::new(24, vec![3, 1, 2], 8, 40)
+            .with_image_size(16)
+            .with_patch_size(4)
+            .with_num_classes(5)
     }
 
     #[test]
@@ -222,8 +234,17 @@ mod tests {
 
     #[test]
     fn parameter_names_are_those_of_timm() {
-        let names: Vec<String> = tiny().init(&Device::flex()).state_dict().names().map(String::from).collect();
-        for name in ["cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.2.attn.qkv.bias", "blocks.0.norm1.weight", "norm.bias", "head.weight"] {
+        let names: Vec<String> =
+            tiny().init(&Device::flex()).state_dict().names().map(String::from).collect();
+        for name in [
+            "cls_token",
+            "pos_embed",
+            "patch_embed.proj.weight",
+            "blocks.2.attn.qkv.bias",
+            "blocks.0.norm1.weight",
+            "norm.bias",
+            "head.weight",
+        ] {
             assert!(names.iter().any(|found| found == name), "{name} is not among {names:?}");
         }
         assert_eq!(names.len(), 8 + 3 * 12);

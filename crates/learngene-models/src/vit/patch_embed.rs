@@ -1,6 +1,10 @@
 //! From pixels to tokens.
 
-use burn::{module::Module, nn, tensor::{Device, Tensor}};
+use burn::{
+    module::Module,
+    nn,
+    tensor::{Device, Tensor},
+};
 
 use super::VitConfig;
 
