@@ -1,1 +1,169 @@
-//! Checkpoints of other libraries.
+//! Checkpoints of timm, DeiT and Hugging Face.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use learngene_models::checkpoint::{self, Dialect, Dtype, ReadOptions};
+//! use learngene_models::{Classifier, VitConfig};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("tiny.safetensors");
+//! let config = VitConfig::uniform(48, 2, 3).with_image_size(32).with_patch_size(8);
+//! let vit = config.init(&Device::flex());
+//! checkpoint::write(&path, &config, &vit.state_dict(), Dialect::Timm, Dtype::F16)?;
+//!
+//! let options = ReadOptions { image_size: Some(64), ..ReadOptions::default() };
+//! let wider = checkpoint::read(&path, &options)?;
+//! assert_eq!(wider.parameters.get("pos_embed").map(|pos| pos.shape[1]), Some(1 + 8 * 8));
+//! let vit = wider.load(&Device::flex())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is read
+//! - safetensors in timm's names (`blocks.0.attn.qkv.weight`), DeiT's too;
+//! - safetensors in the names of Hugging Face's ViT, with and without the prefix `vit.`;
+//! - PyTorch's `.pth` in either spelling, the weights at its root or under `model` (as in DeiT's)
+//!   or `state_dict`;
+//!
+//! each in f32, f16 or bf16, recognised by its content and not by its name. Other number formats
+//! are refused, f64 too: no published ViT uses it, and rounding should be the owner's decision.
+//!
+//! Every parameter of the model must be there in its shape, and nothing else: Hugging Face's
+//! pooler, which no classifier uses, is the one thing left out.
+//!
+//! # What shapes cannot tell
+//! The shapes of the tensors tell the whole architecture but for the number of heads and
+//! LayerNorm's epsilon. These come from the first that says them: [`ReadOptions`], a config.json
+//! beside the file (transformers' or timm's fields, or those of [`crate::VitConfig`]), the
+//! `config` in the metadata of a safetensors header (this crate writes it), and last the
+//! published models: ViT and DeiT of the widths 192, 384, 768, 1024 and 1280, and epsilon 1e-6. A
+//! configuration that contradicts the tensors is an error.
+
+mod container;
+mod dtype;
+mod error;
+mod file;
+mod infer;
+mod names;
+mod read;
+mod resample;
+mod shapes;
+mod told;
+mod write;
+
+use std::fmt;
+
+use burn::tensor::Device;
+
+pub use dtype::Dtype;
+pub use error::CheckpointError;
+pub use file::sha256;
+pub use read::read;
+pub use resample::resample_pos_embed;
+pub use write::write;
+
+use crate::{StateDict, Vit, VitConfig};
+
+/// Whose names the tensors of a file have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// timm's, which DeiT's own checkpoints share.
+    Timm,
+    /// Those of Hugging Face's transformers.
+    HuggingFace,
+}
+
+/// What a caller knows or wants beyond the file itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadOptions {
+    /// Name of a preset, one of [`VitConfig::PRESETS`], that tells the heads; refused where it
+    /// contradicts the tensors.
+    pub arch: Option<String>,
+    /// Attention heads: one number for all layers, or one per layer.
+    pub num_heads: Option<Vec<usize>>,
+    /// Side of the images that the model shall take, in pixels; positions are interpolated.
+    pub image_size: Option<usize>,
+    /// Classes that the model shall tell apart; another number than the file's replaces the
+    /// classifier by a fresh one of zeros, 0 drops it.
+    pub num_classes: Option<usize>,
+    /// LayerNorm's epsilon.
+    pub layer_norm_eps: Option<f64>,
+}
+
+/// A checkpoint in memory.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// Shape of the model.
+    pub config: VitConfig,
+    /// The parameters in timm's names and layouts.
+    pub parameters: StateDict,
+    /// Number format in the file; f32 where tensors differ in theirs.
+    pub dtype: Dtype,
+    /// Whose names the file uses.
+    pub dialect: Dialect,
+    /// SHA-256 of the file, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// What was changed, left out or assumed, to be shown to the user.
+    pub notes: Vec<Note>,
+}
+
+impl Checkpoint {
+    /// The model on a device.
+    ///
+    /// # Errors
+    /// Lists parameters that do not fit the configuration, where a caller changed either.
+    pub fn load(&self, device: &Device) -> Result<Vit, CheckpointError> {
+        self.config.check()?;
+        Ok(self.config.load(&self.parameters, device)?)
+    }
+}
+
+/// Something that a user should know about how a checkpoint was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Tensors that no classifier uses.
+    PoolerLeftOut {
+        /// Their names.
+        keys: Vec<String>,
+    },
+    /// The number of heads is that of the published models of this width.
+    HeadDimAssumed {
+        /// Width of one head.
+        head_dim: usize,
+    },
+    /// Positions were interpolated to another image size.
+    PositionsResampled {
+        /// Image side of the file, in pixels.
+        from: usize,
+        /// Image side of the model, in pixels.
+        to: usize,
+    },
+    /// The classifier was replaced by one of zeros, or dropped.
+    ClassifierReplaced {
+        /// Classes in the file, 0 for no classifier.
+        from: usize,
+        /// Classes of the model, 0 for no classifier.
+        to: usize,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoolerLeftOut { keys } => {
+                write!(f, "left out the pooler, which no classifier uses: {}", keys.join(", "))
+            }
+            Self::HeadDimAssumed { head_dim } => {
+                write!(f, "assumed heads {head_dim} wide, as in the published model of this width")
+            }
+            Self::PositionsResampled { from, to } => {
+                write!(f, "interpolated positions from images of {from} px to {to} px")
+            }
+            Self::ClassifierReplaced { from, to: 0 } => {
+                write!(f, "dropped the classifier of {from} classes")
+            }
+            Self::ClassifierReplaced { from, to } => {
+                write!(f, "replaced the classifier of {from} classes by a fresh one of {to}")
+            }
+        }
+    }
+}

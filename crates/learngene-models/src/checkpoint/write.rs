@@ -1,0 +1,161 @@
+//! Writing checkpoints.
+
+use std::{borrow::Cow, collections::HashMap, path::Path};
+
+use safetensors::{View, serialize};
+use serde_json::{Map, json};
+
+use super::{CheckpointError, Dialect, Dtype, file, names::Names};
+use crate::{StateDict, VitConfig};
+
+/// Writes a safetensors checkpoint, whole or not at all.
+///
+/// In timm's names the header carries the configuration as JSON under the metadata key `config`,
+/// so that reading it back needs nothing else. In Hugging Face's names a config.json is written
+/// beside it, as transformers wants it; another checkpoint's there is replaced.
+///
+/// The same parameters always give the same bytes.
+///
+/// # Errors
+/// Lists parameters that do not fit the configuration; names the value that the number format
+/// cannot hold (NaN and infinities fit none); says why Hugging Face's ViT cannot express the
+/// model, or which file cannot be written.
+pub fn write(
+    path: &Path,
+    config: &VitConfig,
+    parameters: &StateDict,
+    dialect: Dialect,
+    dtype: Dtype,
+) -> Result<(), CheckpointError> {
+    config.check()?;
+    parameters.check_against(&config.parameter_shapes())?;
+    let tensors = encode(config, parameters, dialect, dtype)?;
+    // A second metadata key would make the order of bytes depend on a hash map's seed.
+    let metadata = match dialect {
+        Dialect::Timm => ("config".into(), to_json(config)),
+        Dialect::HuggingFace => ("format".into(), "pt".into()),
+    };
+    if dialect == Dialect::HuggingFace {
+        uniform(config)?;
+        let json = serde_json::to_vec_pretty(&transformers_config(config, dtype))
+            .expect("a map of plain values is JSON");
+        write_file(&path.with_file_name("config.json"), &json)?;
+    }
+    let bytes = serialize(tensors, Some(HashMap::from([metadata])))
+        .map_err(|source| CheckpointError::Safetensors { path: path.into(), source })?;
+    write_file(path, &bytes)
+}
+
+/// A tensor as it will lie in the file.
+struct Encoded {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for Encoded {
+    fn dtype(&self) -> safetensors::Dtype {
+        self.dtype.to_safetensors()
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+fn encode(
+    config: &VitConfig,
+    parameters: &StateDict,
+    dialect: Dialect,
+    dtype: Dtype,
+) -> Result<Vec<(String, Encoded)>, CheckpointError> {
+    let names = Names::written(dialect, config);
+    let mut encoded = Vec::new();
+    for (name, tensor) in parameters.iter() {
+        if let Some(index) = dtype.first_unfit(&tensor.values) {
+            let (tensor, value) = (name.into(), tensor.values[index]);
+            return Err(CheckpointError::OutOfRange { tensor, index, value, dtype });
+        }
+        let row = tensor.values.len() / tensor.shape[0];
+        for part in names.parts(name, &tensor.shape, config) {
+            let mut shape = tensor.shape.clone();
+            shape[0] = part.rows.len();
+            let bytes = dtype.encode(&tensor.values[part.rows.start * row..part.rows.end * row]);
+            encoded.push((part.name, Encoded { dtype, shape, bytes }));
+        }
+    }
+    Ok(encoded)
+}
+
+/// transformers' ViT has one number of heads, and they are together as wide as the embedding.
+fn uniform(config: &VitConfig) -> Result<usize, CheckpointError> {
+    let refuse = |reason| Err(CheckpointError::HuggingFace { reason });
+    let heads = config.num_heads[0];
+    if let Some(layer) = config.num_heads.iter().position(|other| *other != heads) {
+        let other = config.num_heads[layer];
+        return refuse(format!("layer 0 has {heads} heads, layer {layer} has {other}"));
+    }
+    let VitConfig { embed_dim, head_dim, .. } = *config;
+    if heads * head_dim != embed_dim {
+        return refuse(format!(
+            "{heads} heads of width {head_dim} are not as wide as its embed_dim of {embed_dim}"
+        ));
+    }
+    Ok(heads)
+}
+
+/// The fields of transformers' `ViTConfig` that bear on the model.
+fn transformers_config(config: &VitConfig, dtype: Dtype) -> Map<String, serde_json::Value> {
+    let label = |class: usize| format!("LABEL_{class}");
+    let classes = 0..config.num_classes;
+    let architecture = if classes.is_empty() { "ViTModel" } else { "ViTForImageClassification" };
+    let mut fields = Map::from_iter([
+        ("architectures".into(), json!([architecture])),
+        ("attention_probs_dropout_prob".into(), json!(0.0)),
+        ("hidden_act".into(), json!("gelu")),
+        ("hidden_dropout_prob".into(), json!(0.0)),
+        ("hidden_size".into(), json!(config.embed_dim)),
+        ("image_size".into(), json!(config.image_size)),
+        ("initializer_range".into(), json!(0.02)),
+        ("intermediate_size".into(), json!(config.mlp_hidden_dim)),
+        ("layer_norm_eps".into(), json!(config.layer_norm_eps)),
+        ("model_type".into(), json!("vit")),
+        ("num_attention_heads".into(), json!(config.num_heads[0])),
+        ("num_channels".into(), json!(config.in_channels)),
+        ("num_hidden_layers".into(), json!(config.depth())),
+        ("patch_size".into(), json!(config.patch_size)),
+        ("qkv_bias".into(), json!(true)),
+        (
+            "torch_dtype".into(),
+            json!(match dtype {
+                Dtype::F32 => "float32",
+                Dtype::F16 => "float16",
+                Dtype::BF16 => "bfloat16",
+            }),
+        ),
+    ]);
+    if !classes.is_empty() {
+        let names = Map::from_iter(classes.clone().map(|i| (i.to_string(), json!(label(i)))));
+        let numbers = Map::from_iter(classes.map(|i| (label(i), json!(i))));
+        fields.insert("id2label".into(), names.into());
+        fields.insert("label2id".into(), numbers.into());
+    }
+    fields
+}
+
+fn to_json(config: &VitConfig) -> String {
+    serde_json::to_string(config).expect("a configuration of plain numbers is JSON")
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    file::write_whole(path, bytes)
+        .map_err(|source| CheckpointError::Write { path: path.into(), source })
+}
