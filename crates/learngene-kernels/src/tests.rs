@@ -1,6 +1,6 @@
 //! The fused operations against burn's own: values and gradients.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;
 
 use crate::{flex, plain};
@@ -115,4 +115,147 @@ proptest! {
             &[x, weight, bias],
         );
     }
+}
+
+/// `gelu(x)` and its slope in f64, from the series
+/// `Phi(x) = 1/2 + phi(x) (x + x^3 / 3 + x^5 / (3 * 5) + ..)`.
+fn true_gelu(x: f64) -> (f64, f64) {
+    let density = (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
+    let (mut term, mut series) = (x, 0.0);
+    for odd in (3..400).step_by(2) {
+        series += term;
+        term *= x * x / f64::from(odd);
+    }
+    let cdf = 0.5 + density * series;
+    (x * cdf, cdf + x * density)
+}
+
+#[test]
+fn gelu_is_within_3e_7_of_the_truth() {
+    let device = Device::flex().autodiff();
+    let inputs: Vec<f32> = (-10_000..=10_000).map(|i| i as f32 * 1e-3).collect();
+    let x = Tensor::<1>::from_floats(inputs.as_slice(), &device).require_grad();
+    let y = flex::gelu(x.clone());
+    let slopes = x.grad(&y.backward()).expect("x is tracked");
+    for ((&x, y), slope) in inputs.iter().zip(to_vec(&y)).zip(to_vec(&slopes)) {
+        let (true_y, true_slope) = true_gelu(f64::from(x));
+        let error = (f64::from(y) - true_y).abs() / f64::from(x.abs().max(1.0));
+        assert!(error < 3e-7, "gelu({x}) = {y}, error {error}");
+        let error = (f64::from(slope) - true_slope).abs();
+        assert!(error < 3e-7, "gelu'({x}) = {slope}, error {error}");
+    }
+}
+
+fn row(values: &[f32]) -> Tensor<1> {
+    Tensor::from_floats(values, &Device::flex())
+}
+
+fn softmax_of(values: &[f32], scale: f64) -> Vec<f32> {
+    to_vec(&flex::softmax(row(values), scale))
+}
+
+#[test]
+fn a_large_score_does_not_overflow() {
+    assert_eq!(softmax_of(&[3e38, 0.0, -3e38], 1.0), [1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_negative_scale_prefers_the_least_score() {
+    assert_eq!(softmax_of(&[0.0, 1e4], -1.0), [1.0, 0.0]);
+}
+
+#[test]
+fn a_masked_score_weighs_nothing() {
+    assert_eq!(softmax_of(&[2.0, f32::NEG_INFINITY, 2.0], 1.0), [0.5, 0.0, 0.5]);
+}
+
+#[test]
+fn a_row_of_one_score_is_certain() {
+    assert_eq!(softmax_of(&[-7.0], 0.5), [1.0]);
+}
+
+#[test]
+fn nan_stays_in_its_row() {
+    let x = Tensor::<2>::from_floats([[f32::NAN, 1.0], [1.0, 1.0]], &Device::flex());
+    let [ones, zeros] = [row(&[1.0, 1.0]), row(&[0.0, 0.0])];
+    for y in [flex::softmax(x.clone(), 1.0), flex::layer_norm(x.clone(), ones, zeros, 1e-6)] {
+        let y = to_vec(&y);
+        assert!(y[0].is_nan() && y[1].is_nan(), "the row with NaN: {y:?}");
+        assert!(y[2].is_finite() && y[3].is_finite(), "the row without: {y:?}");
+    }
+    let y = to_vec(&flex::gelu(x));
+    assert!(y[0].is_nan() && y[1..].iter().all(|y| y.is_finite()), "gelu: {y:?}");
+}
+
+/// Views (permuted, a part of a longer buffer) and tensors held elsewhere too.
+#[test]
+fn views_are_read_as_they_stand_and_what_others_hold_is_not_touched() {
+    let device = Device::flex();
+    let x = tensor([4, 5, 6], 3.0, 7, &device);
+    let before = to_vec(&x);
+    let views = [x.clone().permute([2, 0, 1]), x.clone().slice([1..3, 0..5, 0..6]), x.clone()];
+    for view in views {
+        let dense = Tensor::<3>::from_data(view.to_data(), &device);
+        assert_eq!(to_vec(&flex::gelu(view.clone())), to_vec(&flex::gelu(dense.clone())));
+        assert_eq!(to_vec(&flex::softmax(view, 0.5)), to_vec(&flex::softmax(dense, 0.5)));
+    }
+    assert_eq!(to_vec(&x), before);
+}
+
+#[test]
+fn gradients_pass_through_permuted_inputs_and_outputs() {
+    let x = tensor([3, 5, 4], 2.0, 3, &Device::flex());
+    let through = |operation: fn(Tensor<3>) -> Tensor<3>, x: &[Tensor<3>]| {
+        operation(x[0].clone().permute([2, 0, 1])).swap_dims(0, 2)
+    };
+    let (fused, plain) = (|x| flex::softmax(x, 0.3), |x| plain::softmax(x, 0.3));
+    check(&|x| through(fused, x), &|x| through(plain, x), std::slice::from_ref(&x));
+    check(&|x| through(flex::gelu, x), &|x| through(plain::gelu, x), &[x]);
+}
+
+#[test]
+fn only_tracked_inputs_of_layer_norm_get_gradients() {
+    let device = Device::flex().autodiff();
+    let x = tensor([2, 3, 4], 1.0, 5, &device);
+    let weight = Tensor::<1>::ones([4], &device).require_grad();
+    let bias = Tensor::<1>::zeros([4], &device);
+    let gradients = flex::layer_norm(x.clone(), weight.clone(), bias.clone(), 1e-6).backward();
+    assert!(weight.grad(&gradients).is_some());
+    assert!(x.grad(&gradients).is_none() && bias.grad(&gradients).is_none());
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let device = Device::flex().autodiff();
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("threads can be started").install(|| {
+            let x = tensor([16, 65, 96], 2.0, 11, &device).require_grad(); // several tasks
+            let weight = Tensor::<1>::ones([96], &device).require_grad();
+            let bias = Tensor::<1>::zeros([96], &device).require_grad();
+            let y = flex::layer_norm(x.clone(), weight.clone(), bias.clone(), 1e-6);
+            let loss = (flex::gelu(y.clone()) * flex::softmax(y, 2.0)).sum();
+            let gradients = loss.backward();
+            let parameters = [weight, bias].map(|p| to_vec(&p.grad(&gradients).expect("tracked")));
+            (to_vec(&x.grad(&gradients).expect("tracked")), parameters)
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn other_dtypes_and_empty_tensors_are_left_to_burn() {
+    let device = Device::flex();
+    let x = tensor([1, 2, 3], 1.0, 1, &device);
+    assert!(flex::takes(&x));
+    assert!(!flex::takes(&x.clone().cast(DType::F64)));
+    assert!(!flex::takes(&x.cast(DType::F16)));
+    assert!(!flex::takes(&Tensor::<2>::zeros([0, 3], &device)));
+}
+
+#[test]
+#[should_panic(expected = "layer_norm: bias has 2 elements, the last dimension of x 3")]
+fn a_bias_of_another_length_is_refused() {
+    let x = tensor([1, 2, 3], 1.0, 1, &Device::flex());
+    crate::layer_norm(x, row(&[1.0; 3]), row(&[0.0; 2]), 1e-6);
 }

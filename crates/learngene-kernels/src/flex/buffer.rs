@@ -2,6 +2,7 @@
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
+use rayon::prelude::*;
 
 /// Elements that one task works on: 64 KiB, so that what a task reads and writes stays in the
 /// second-level cache. Fixed, because partial sums depend on it.
@@ -24,12 +25,37 @@ pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
     }
     match tensor.layout().contiguous_offsets() {
         // `to_contiguous` may share a longer buffer, so a contiguous part is copied here.
-        Some((start, end)) => new(
-            tensor.storage::<f32>()[start..end].to_vec(),
-            tensor.layout().shape().clone(),
-        ),
+        Some((start, end)) => {
+            new(tensor.storage::<f32>()[start..end].to_vec(), tensor.layout().shape().clone())
+        }
         None => tensor.to_contiguous(),
     }
+}
+
+/// Writes over the tensor, `task` elements at a time in parallel, beside what each task is given.
+///
+/// Its own buffer is used where nobody else holds it. Otherwise every task copies its part into
+/// a new one, which stays in the cache until it is written over.
+pub(crate) fn overwrite<T: Send>(
+    tensor: FlexTensor,
+    task: usize,
+    beside: impl IndexedParallelIterator<Item = T>,
+    write: impl Fn(&mut [f32], T) + Sync,
+) -> FlexTensor {
+    let mut tensor = dense(tensor);
+    if let Some(values) = tensor.try_storage_mut::<f32>() {
+        values.par_chunks_mut(task).zip(beside).for_each(|(values, beside)| write(values, beside));
+        return tensor;
+    }
+    let old = tensor.storage::<f32>();
+    let mut values = vec![0.0; old.len()];
+    values.par_chunks_mut(task).zip(old.par_chunks(task)).zip(beside).for_each(
+        |((values, old), beside)| {
+            values.copy_from_slice(old);
+            write(values, beside);
+        },
+    );
+    new(values, tensor.layout().shape().clone())
 }
 
 /// The last dimension of a tensor.
@@ -39,9 +65,5 @@ pub(crate) fn row_length(tensor: &FlexTensor) -> usize {
 
 /// A contiguous tensor of these values.
 pub(crate) fn new(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(shape),
-        DType::F32,
-    )
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }

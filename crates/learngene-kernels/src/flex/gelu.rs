@@ -1,4 +1,4 @@
-//! GELU. The forward pass of a tracked tensor computes the derivative along with the value,
+//! GELU. The forward pass of a tracked tensor computes the slope along with the value,
 //! for both need the same exponential; the backward pass is then one product.
 
 use burn::backend::autodiff::{
@@ -8,44 +8,28 @@ use burn::backend::autodiff::{
 };
 use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
 use multiversion::multiversion;
-use rayon::prelude::*;
+use rayon::{iter::repeat_n, prelude::*};
 
-use super::buffer::{self, TASK, dense};
+use super::buffer::{self, TASK, overwrite};
 use super::math::exp_nonpositive;
 
-/// `gelu(x)`, written over `x` where nobody else holds it.
+/// `gelu(x)`.
 pub(crate) fn forward(x: FlexTensor) -> FlexTensor {
-    let mut y = dense(x);
-    y.storage_mut::<f32>() // Copies first where the buffer is shared.
-        .par_chunks_mut(TASK)
-        .for_each(apply);
-    y
+    let tasks = x.layout().num_elements().div_ceil(TASK);
+    overwrite(x, TASK, repeat_n((), tasks), |x, ()| apply(x))
 }
 
 /// `(gelu(x), gelu'(x))`.
-fn forward_and_derivative(x: FlexTensor) -> (FlexTensor, FlexTensor) {
-    let mut y = dense(x);
-    let mut slope = vec![0.0; y.layout().num_elements()];
-    y.storage_mut::<f32>()
-        .par_chunks_mut(TASK)
-        .zip(slope.par_chunks_mut(TASK))
-        .for_each(|(y, slope)| apply_with_derivative(y, slope));
+fn forward_and_slope(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+    let mut slope = vec![0.0; x.layout().num_elements()];
+    let y = overwrite(x, TASK, slope.par_chunks_mut(TASK), apply_and_slope);
     let slope = buffer::new(slope, y.layout().shape().clone());
     (y, slope)
 }
 
 /// `gradient * slope`.
-fn backward(gradient: FlexTensor, slope: FlexTensor) -> FlexTensor {
-    let (mut product, mut factor) = (dense(gradient), dense(slope));
-    if !product.is_unique() {
-        std::mem::swap(&mut product, &mut factor);
-    }
-    product
-        .storage_mut::<f32>()
-        .par_chunks_mut(TASK)
-        .zip(factor.storage::<f32>().par_chunks(TASK))
-        .for_each(|(product, factor)| multiply(product, factor));
-    product
+fn backward(gradient: FlexTensor, slope: &FlexTensor) -> FlexTensor {
+    overwrite(gradient, TASK, slope.storage().par_chunks(TASK), multiply)
 }
 
 /// The operation on the autodiff graph.
@@ -55,7 +39,7 @@ pub(crate) fn record<C: CheckpointStrategy>(
     let (x, x_node) = x.into_parts();
     match Gelu.prepare::<C>([x_node]).compute_bound().stateful() {
         OpsKind::Tracked(graph) => {
-            let (y, slope) = forward_and_derivative(x);
+            let (y, slope) = forward_and_slope(x);
             graph.finish(slope, y)
         }
         OpsKind::UnTracked(graph) => graph.finish(forward(x)),
@@ -78,7 +62,7 @@ impl Backward<Flex, 1> for Gelu {
         let gradient = gradients.consume::<Flex>(&ops.node);
         let [x] = ops.parents;
         if let Some(x) = x {
-            gradients.register::<Flex>(x.id, backward(gradient, ops.state));
+            gradients.register::<Flex>(x.id, backward(gradient, &ops.state));
         }
     }
 }
@@ -91,16 +75,10 @@ impl Backward<Flex, 1> for Gelu {
 /// `Phi(-|x|) = t (a1 + a2 t + .. + a5 t^4) exp(-x^2 / 2) / 2` with `t = 1 / (1 + p |x| / sqrt 2)`:
 /// Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26.
 #[inline(always)]
-fn value_and_derivative(x: f32) -> (f32, f32) {
+fn value_and_slope(x: f32) -> (f32, f32) {
     const P: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
     /// a5 down to a1.
-    const A: [f32; 5] = [
-        1.061_405_4,
-        -1.453_152,
-        1.421_413_7,
-        -0.284_496_74,
-        0.254_829_6,
-    ];
+    const A: [f32; 5] = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
     /// 1 / sqrt(2 pi).
     const FRAC_1_SQRT_TAU: f32 = 0.398_942_3;
 
@@ -119,14 +97,14 @@ fn value_and_derivative(x: f32) -> (f32, f32) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 fn apply(values: &mut [f32]) {
     for value in values {
-        *value = value_and_derivative(*value).0;
+        *value = value_and_slope(*value).0;
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-fn apply_with_derivative(values: &mut [f32], slopes: &mut [f32]) {
+fn apply_and_slope(values: &mut [f32], slopes: &mut [f32]) {
     for (value, slope) in values.iter_mut().zip(slopes) {
-        (*value, *slope) = value_and_derivative(*value);
+        (*value, *slope) = value_and_slope(*value);
     }
 }
 

@@ -11,8 +11,8 @@ use burn::tensor::Shape;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::buffer::{self, dense, rows_per_task};
-use super::math::{LANES, add_lanes, sum};
+use super::buffer::{self, dense, overwrite, rows_per_task};
+use super::math::{sum, sum_pairs};
 
 /// What the backward pass needs.
 #[derive(Clone, Debug)]
@@ -27,6 +27,21 @@ pub(crate) struct Saved {
 struct Moments {
     mean: f32,
     inverse_deviation: f32,
+}
+
+impl Moments {
+    #[inline(always)]
+    fn of(row: &[f32], eps: f32) -> Self {
+        let width = row.len() as f32;
+        let mean = sum(row, |x| x) / width;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
+        Self { mean, inverse_deviation: 1.0 / (variance + eps).sqrt() }
+    }
+
+    #[inline(always)]
+    fn normalize(self, x: f32) -> f32 {
+        (x - self.mean) * self.inverse_deviation
+    }
 }
 
 /// The normalised tensor and what the backward pass needs.
@@ -55,34 +70,31 @@ pub(crate) fn forward(
 }
 
 /// The gradients of `x`, weight and bias.
-fn backward(saved: &Saved, gradient: FlexTensor) -> [FlexTensor; 3] {
-    let mut gradient = dense(gradient);
-    let embed_dim = saved.weight.layout().num_elements();
+fn backward(gradient: FlexTensor, saved: &Saved) -> [FlexTensor; 3] {
+    let weight = saved.weight.storage();
+    let embed_dim = weight.len();
     let rows = rows_per_task(embed_dim);
-    let tasks = saved.moments.len().div_ceil(rows);
 
-    // Sums of each task's rows, added up in order: the same whatever the number of threads.
+    // Sums over each task's rows, added up in order: the same whatever the number of threads.
+    let tasks = saved.moments.len().div_ceil(rows);
     let mut weight_parts = vec![0.0; tasks * embed_dim];
     let mut bias_parts = vec![0.0; tasks * embed_dim];
-    gradient
-        .storage_mut::<f32>()
-        .par_chunks_mut(rows * embed_dim)
-        .zip(saved.x.storage::<f32>().par_chunks(rows * embed_dim))
-        .zip(saved.moments.par_chunks(rows))
-        .zip(weight_parts.par_chunks_mut(embed_dim))
-        .zip(bias_parts.par_chunks_mut(embed_dim))
-        .for_each(|((((gradient, x), moments), weight_sum), bias_sum)| {
-            let weight = saved.weight.storage();
-            apply_backward(gradient, weight_sum, bias_sum, x, moments, weight);
-        });
 
-    [
+    let x = saved.x.storage().par_chunks(rows * embed_dim);
+    let saved_rows = x.zip(saved.moments.par_chunks(rows));
+    let parts = weight_parts.par_chunks_mut(embed_dim).zip(bias_parts.par_chunks_mut(embed_dim));
+    let gradient = overwrite(
         gradient,
-        add_parts(&weight_parts, embed_dim),
-        add_parts(&bias_parts, embed_dim),
-    ]
+        rows * embed_dim,
+        saved_rows.zip(parts),
+        |gradient, ((x, moments), (weight_part, bias_part))| {
+            apply_backward(gradient, weight_part, bias_part, x, moments, weight);
+        },
+    );
+    [gradient, add_parts(&weight_parts, embed_dim), add_parts(&bias_parts, embed_dim)]
 }
 
+/// The parts, each of `embed_dim` elements, added up.
 fn add_parts(parts: &[f32], embed_dim: usize) -> FlexTensor {
     let mut sums = vec![0.0; embed_dim];
     for part in parts.chunks_exact(embed_dim) {
@@ -104,11 +116,7 @@ pub(crate) fn record<C: CheckpointStrategy>(
     let (weight, weight_node) = weight.into_parts();
     let (bias, bias_node) = bias.into_parts();
     let (y, saved) = forward(x, weight, bias, eps);
-    match LayerNorm
-        .prepare::<C>([x_node, weight_node, bias_node])
-        .compute_bound()
-        .stateful()
-    {
+    match LayerNorm.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {
         OpsKind::Tracked(graph) => graph.finish(saved, y),
         OpsKind::UnTracked(graph) => graph.finish(y),
     }
@@ -127,7 +135,7 @@ impl Backward<Flex, 3> for LayerNorm {
         _checkpointer: &mut Checkpointer,
     ) {
         let gradient = gradients.consume::<Flex>(&ops.node);
-        let inputs = backward(&ops.state, gradient);
+        let inputs = backward(gradient, &ops.state);
         for (parent, gradient) in ops.parents.into_iter().zip(inputs) {
             if let Some(parent) = parent {
                 gradients.register::<Flex>(parent.id, gradient);
@@ -136,7 +144,7 @@ impl Backward<Flex, 3> for LayerNorm {
     }
 }
 
-/// `y = (x - mean) * inverse_deviation * weight + bias`, row by row.
+/// `y = normalize(x) * weight + bias`, row by row.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 fn apply(
     y: &mut [f32],
@@ -147,88 +155,44 @@ fn apply(
     eps: f32,
 ) {
     let embed_dim = weight.len();
-    for ((y, x), moments) in y
-        .chunks_exact_mut(embed_dim)
-        .zip(x.chunks_exact(embed_dim))
-        .zip(moments)
-    {
-        let mean = sum(x, |x| x) / embed_dim as f32;
-        let variance = sum(x, |x| (x - mean) * (x - mean)) / embed_dim as f32;
-        let inverse_deviation = 1.0 / (variance + eps).sqrt();
+    let rows = y.chunks_exact_mut(embed_dim).zip(x.chunks_exact(embed_dim));
+    for ((y, x), saved) in rows.zip(moments) {
+        let moments = Moments::of(x, eps);
         for ((y, x), (weight, bias)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
-            *y = ((x - mean) * inverse_deviation).mul_add(*weight, *bias);
+            *y = moments.normalize(*x).mul_add(*weight, *bias);
         }
-        *moments = Moments {
-            mean,
-            inverse_deviation,
-        };
+        *saved = moments;
     }
 }
 
-/// With `n = (x - mean) * inverse_deviation` and `g = dy * weight`, row by row:
-/// `dx = inverse_deviation * (g - mean(g) - n * mean(g * n))`, written over `dy`;
-/// `dweight += dy * n`; `dbias += dy`.
+/// With `n = normalize(x)` and `g = dy * weight`, row by row:
+/// `dweight += dy * n`, `dbias += dy` and, written over `dy`,
+/// `dx = inverse_deviation * (g - mean(g) - n * mean(g * n))`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 fn apply_backward(
     gradient: &mut [f32],
-    weight_sum: &mut [f32],
-    bias_sum: &mut [f32],
+    weight_gradient: &mut [f32],
+    bias_gradient: &mut [f32],
     x: &[f32],
     moments: &[Moments],
     weight: &[f32],
 ) {
     let embed_dim = weight.len();
-    let width = embed_dim as f32;
-    for ((gradient, x), moments) in gradient
-        .chunks_exact_mut(embed_dim)
-        .zip(x.chunks_exact(embed_dim))
-        .zip(moments)
-    {
-        let Moments {
-            mean,
-            inverse_deviation,
-        } = *moments;
-        let (mut g_lanes, mut gn_lanes) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-        let (g_chunks, g_rest) = gradient.as_chunks::<LANES>();
-        let (x_chunks, x_rest) = x.as_chunks::<LANES>();
-        let (w_chunks, w_rest) = weight.as_chunks::<LANES>();
-        let (ws_chunks, ws_rest) = weight_sum.as_chunks_mut::<LANES>();
-        let (bs_chunks, bs_rest) = bias_sum.as_chunks_mut::<LANES>();
-        for ((((dy, x), w), ws), bs) in g_chunks
-            .iter()
-            .zip(x_chunks)
-            .zip(w_chunks)
-            .zip(ws_chunks)
-            .zip(bs_chunks)
-        {
-            for i in 0..LANES {
-                let n = (x[i] - mean) * inverse_deviation;
-                let g = dy[i] * w[i];
-                ws[i] = dy[i].mul_add(n, ws[i]);
-                bs[i] += dy[i];
-                g_lanes[i] += g;
-                gn_lanes[i] = g.mul_add(n, gn_lanes[i]);
-            }
+    let rows = gradient.chunks_exact_mut(embed_dim).zip(x.chunks_exact(embed_dim));
+    for ((row, x), moments) in rows.zip(moments) {
+        let parameters = weight_gradient.iter_mut().zip(&mut *bias_gradient);
+        for ((dy, x), (dweight, dbias)) in row.iter().zip(x).zip(parameters) {
+            *dweight = dy.mul_add(moments.normalize(*x), *dweight);
+            *dbias += dy;
         }
-        let (mut g_sum, mut gn_sum) = (add_lanes(g_lanes), add_lanes(gn_lanes));
-        for ((((dy, x), w), ws), bs) in g_rest
-            .iter()
-            .zip(x_rest)
-            .zip(w_rest)
-            .zip(ws_rest)
-            .zip(bs_rest)
-        {
-            let n = (x - mean) * inverse_deviation;
-            let g = dy * w;
-            *ws = dy.mul_add(n, *ws);
-            *bs += dy;
-            g_sum += g;
-            gn_sum = g.mul_add(n, gn_sum);
+        for (dy, weight) in row.iter_mut().zip(weight) {
+            *dy *= weight; // g
         }
-        let (g_mean, gn_mean) = (g_sum / width, gn_sum / width);
-        for ((dy, x), w) in gradient.iter_mut().zip(x).zip(weight) {
-            let n = (x - mean) * inverse_deviation;
-            *dy = inverse_deviation * (dy.mul_add(*w, -g_mean) - n * gn_mean);
+        let width = embed_dim as f32;
+        let g_mean = sum(row, |g| g) / width;
+        let gn_mean = sum_pairs(row, x, |g, x| g * moments.normalize(x)) / width;
+        for (g, x) in row.iter_mut().zip(x) {
+            *g = moments.inverse_deviation * (*g - g_mean - moments.normalize(*x) * gn_mean);
         }
     }
 }

@@ -27,13 +27,8 @@ pub(crate) fn exp_nonpositive(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has few bits, so its product with `n` is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    const COEFFICIENTS: [f32; 5] = [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        5.000_000_1e-1,
-    ];
+    const COEFFICIENTS: [f32; 5] =
+        [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
 
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
@@ -49,19 +44,6 @@ pub(crate) fn exp_nonpositive(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { exp_r * two_to_n }
 }
 
-/// The lanes added up as a tree.
-#[inline(always)]
-pub(crate) fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
 /// `sum_i term(row[i])`, in lanes and so in a fixed order.
 #[inline(always)]
 pub(crate) fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
@@ -72,19 +54,63 @@ pub(crate) fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
             lanes[i] += term(chunk[i]);
         }
     }
-    rest.iter().fold(add_lanes(lanes), |sum, &x| sum + term(x))
+    rest.iter().fold(add_lanes(lanes), |sum, x| sum + term(*x))
 }
 
-/// `sum_i a[i] * b[i]`, in lanes and so in a fixed order.
+/// `sum_i term(a[i], b[i])` over two rows of one length, in the same order.
 #[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn sum_pairs(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut lanes = [0.0; LANES];
     for (a, b) in a.iter().zip(b) {
         for i in 0..LANES {
-            lanes[i] = a[i].mul_add(b[i], lanes[i]);
+            lanes[i] += term(a[i], b[i]);
         }
     }
     let rest = a_rest.iter().zip(b_rest);
-    rest.fold(add_lanes(lanes), |sum, (a, b)| a.mul_add(*b, sum))
+    rest.fold(add_lanes(lanes), |sum, (a, b)| sum + term(*a, *b))
+}
+
+/// The lanes added up as a tree.
+#[inline(always)]
+fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_within_2_ulp_down_to_the_smallest_normal_number() {
+        for i in 0..=870_000 {
+            let x = -(i as f32) * 1e-4;
+            let (found, wanted) = (exp_nonpositive(x), f64::from(x).exp());
+            let error = (f64::from(found) - wanted).abs() / wanted;
+            assert!(error < 2.0 * f64::from(f32::EPSILON), "exp({x}) = {found}, wanted {wanted}");
+        }
+    }
+
+    #[test]
+    fn exp_of_what_is_too_small_is_zero_and_nan_passes() {
+        assert_eq!([-88.0, -1e30, f32::NEG_INFINITY].map(exp_nonpositive), [0.0; 3]);
+        assert!(exp_nonpositive(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn sums_take_every_element_once() {
+        for length in 0..70 {
+            let row: Vec<f32> = (1..=length).map(|i| i as f32).collect();
+            let triangle = (length * (length + 1) / 2) as f32;
+            assert_eq!(sum(&row, |x| x), triangle);
+            assert_eq!(sum_pairs(&row, &row, |a, b| a + b), 2.0 * triangle);
+        }
+    }
 }

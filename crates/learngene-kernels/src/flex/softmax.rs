@@ -1,4 +1,4 @@
-//! Softmax of scaled scores, row by row and in place.
+//! Softmax of scaled scores. Its backward pass needs the output alone.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -7,32 +7,26 @@ use burn::backend::autodiff::{
 };
 use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
 use multiversion::multiversion;
-use rayon::prelude::*;
+use rayon::{iter::repeat_n, prelude::*};
 
-use super::buffer::{dense, row_length, rows_per_task};
-use super::math::{LANES, dot, exp_nonpositive, sum};
+use super::buffer::{overwrite, row_length, rows_per_task};
+use super::math::{LANES, exp_nonpositive, sum, sum_pairs};
 
-/// `softmax(scale * x)`, written over `x` where nobody else holds it.
+/// `softmax(scale * x)`.
 pub(crate) fn forward(x: FlexTensor, scale: f32) -> FlexTensor {
-    let mut y = dense(x);
-    let classes = row_length(&y);
-    y.storage_mut::<f32>() // Copies first where the buffer is shared.
-        .par_chunks_mut(rows_per_task(classes) * classes)
-        .for_each(|rows| apply(rows, classes, scale));
-    y
+    let classes = row_length(&x);
+    let task = rows_per_task(classes) * classes;
+    let tasks = x.layout().num_elements().div_ceil(task);
+    overwrite(x, task, repeat_n((), tasks), |x, ()| apply(x, classes, scale))
 }
 
 /// The gradient of `x` from that of `y = softmax(scale * x)`.
-fn backward(y: &FlexTensor, gradient: FlexTensor, scale: f32) -> FlexTensor {
-    let mut gradient = dense(gradient);
+fn backward(gradient: FlexTensor, y: &FlexTensor, scale: f32) -> FlexTensor {
     let classes = row_length(y);
     let task = rows_per_task(classes) * classes;
-    gradient
-        .storage_mut::<f32>()
-        .par_chunks_mut(task)
-        .zip(y.storage::<f32>().par_chunks(task))
-        .for_each(|(gradient, y)| apply_backward(gradient, y, classes, scale));
-    gradient
+    overwrite(gradient, task, y.storage().par_chunks(task), |gradient, y| {
+        apply_backward(gradient, y, classes, scale);
+    })
 }
 
 /// The operation on the autodiff graph.
@@ -65,7 +59,7 @@ impl Backward<Flex, 1> for Softmax {
         let [x] = ops.parents;
         let (y, scale) = ops.state;
         if let Some(x) = x {
-            gradients.register::<Flex>(x.id, backward(&y, gradient, scale));
+            gradients.register::<Flex>(x.id, backward(gradient, &y, scale));
         }
     }
 }
@@ -104,11 +98,8 @@ fn apply(rows: &mut [f32], classes: usize, scale: f32) {
 /// `dx_i = scale y_i (dy_i - sum_j y_j dy_j)`, written over `dy`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 fn apply_backward(gradient: &mut [f32], y: &[f32], classes: usize, scale: f32) {
-    for (gradient, y) in gradient
-        .chunks_exact_mut(classes)
-        .zip(y.chunks_exact(classes))
-    {
-        let mean = dot(y, gradient);
+    for (gradient, y) in gradient.chunks_exact_mut(classes).zip(y.chunks_exact(classes)) {
+        let mean = sum_pairs(y, gradient, |y, dy| y * dy);
         for (gradient, y) in gradient.iter_mut().zip(y) {
             *gradient = scale * y * (*gradient - mean);
         }
