@@ -1,0 +1,241 @@
+use std::cmp::Reverse;
+
+use crate::{
+    Architecture, ClusterAlgorithm, Clustering, Error, LayerClusters, Manifest, NoisePolicy,
+    Preprocessing, Probe, VERSION, VitArchitecture,
+};
+
+impl Manifest {
+    /// Whether the fields are in range and agree with each other, apart from
+    /// [`Manifest::parameters`] and [`Manifest::tensors`], which speak of the tensors.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedVersion`], or [`Error::Inconsistent`] with the first field that is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.version != VERSION {
+            return Err(Error::UnsupportedVersion { found: self.version.into() });
+        }
+        let Architecture::Vit(vit) = &self.architecture;
+        check_vit(vit)?;
+        if self.classifier && vit.num_classes == 0 {
+            return Err(wrong("classifier", true, "false where num_classes is 0"));
+        }
+        check_probe(&self.probe, vit)?;
+        check_clustering(&self.clustering, vit.depth)?;
+        check_length("layers", self.layers.len(), vit.depth)?;
+        for (index, (layer, &heads)) in self.layers.iter().zip(&vit.num_heads).enumerate() {
+            check_layer(index, layer, heads, &self.clustering.algorithm)?;
+        }
+        check_ffn_groups(&self.ffn_groups, vit.depth)
+    }
+}
+
+fn wrong(field: impl Into<String>, found: impl ToString, wanted: impl Into<String>) -> Error {
+    Error::Inconsistent { field: field.into(), found: found.to_string(), wanted: wanted.into() }
+}
+
+fn check_length(field: &str, found: usize, wanted: usize) -> Result<(), Error> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(wrong(field, format!("{found} entries"), format!("{wanted}")))
+}
+
+fn check_vit(vit: &VitArchitecture) -> Result<(), Error> {
+    for (name, size) in [
+        ("image_size", vit.image_size),
+        ("patch_size", vit.patch_size),
+        ("in_channels", vit.in_channels),
+        ("embed_dim", vit.embed_dim),
+        ("depth", vit.depth),
+        ("head_dim", vit.head_dim),
+        ("mlp_hidden_dim", vit.mlp_hidden_dim),
+    ] {
+        // The bound keeps every shape far from overflow and above any model there is.
+        if size == 0 || size > 1 << 24 {
+            return Err(wrong(format!("architecture.{name}"), size, "1 to 16777216"));
+        }
+    }
+    if !vit.image_size.is_multiple_of(vit.patch_size) {
+        let wanted = format!("a multiple of patch_size {}", vit.patch_size);
+        return Err(wrong("architecture.image_size", vit.image_size, wanted));
+    }
+    check_length("architecture.num_heads", vit.num_heads.len(), vit.depth)?;
+    for (layer, &heads) in vit.num_heads.iter().enumerate() {
+        if heads == 0 || heads > 1 << 24 {
+            let field = format!("architecture.num_heads[{layer}]");
+            return Err(wrong(field, heads, "1 to 16777216"));
+        }
+    }
+    if !(vit.layer_norm_eps.is_finite() && vit.layer_norm_eps > 0.0) {
+        let field = "architecture.layer_norm_eps";
+        return Err(wrong(field, vit.layer_norm_eps, "a positive, finite number"));
+    }
+    Ok(())
+}
+
+fn check_probe(probe: &Probe, vit: &VitArchitecture) -> Result<(), Error> {
+    if probe.images == 0 {
+        return Err(wrong("probe.images", 0, "at least 1"));
+    }
+    check_preprocessing(&probe.preprocessing)?;
+    check_length("probe.mean_attention_distance", probe.mean_attention_distance.len(), vit.depth)?;
+    check_length("probe.std", probe.std.len(), vit.depth)?;
+    for (layer, &heads) in vit.num_heads.iter().enumerate() {
+        let distances = &probe.mean_attention_distance[layer];
+        let field = format!("probe.mean_attention_distance[{layer}]");
+        check_length(&field, distances.len(), heads)?;
+        check_pixels(&field, distances.iter().map(|&distance| Some(distance)))?;
+
+        let field = format!("probe.std[{layer}]");
+        check_length(&field, probe.std[layer].len(), heads)?;
+        check_pixels(&field, probe.std[layer].iter().copied())?;
+    }
+    Ok(())
+}
+
+fn check_pixels(field: &str, values: impl Iterator<Item = Option<f64>>) -> Result<(), Error> {
+    for (head, value) in values.enumerate() {
+        if let Some(value) = value
+            && !(value.is_finite() && value >= 0.0)
+        {
+            return Err(wrong(format!("{field}[{head}]"), value, "a finite distance of 0 or more"));
+        }
+    }
+    Ok(())
+}
+
+fn check_preprocessing(preprocessing: &Preprocessing) -> Result<(), Error> {
+    let Preprocessing { image_size, crop_pct, mean, std } = preprocessing;
+    if *image_size == 0 {
+        return Err(wrong("probe.preprocessing.image_size", 0, "at least 1"));
+    }
+    if !(*crop_pct > 0.0 && *crop_pct <= 1.0) {
+        return Err(wrong("probe.preprocessing.crop_pct", crop_pct, "above 0 and at most 1"));
+    }
+    for channel in 0..3 {
+        if !mean[channel].is_finite() {
+            let field = format!("probe.preprocessing.mean[{channel}]");
+            return Err(wrong(field, mean[channel], "a finite number"));
+        }
+        if !(std[channel].is_finite() && std[channel] > 0.0) {
+            let field = format!("probe.preprocessing.std[{channel}]");
+            return Err(wrong(field, std[channel], "a positive, finite number"));
+        }
+    }
+    Ok(())
+}
+
+fn check_clustering(clustering: &Clustering, depth: usize) -> Result<(), Error> {
+    match &clustering.algorithm {
+        ClusterAlgorithm::Dbscan { eps, .. } if !(eps.is_finite() && *eps > 0.0) => {
+            Err(wrong("clustering.algorithm.eps", eps, "a positive, finite distance in pixels"))
+        }
+        ClusterAlgorithm::Dbscan { min_points: 0, .. } => {
+            Err(wrong("clustering.algorithm.min_points", 0, "at least 1"))
+        }
+        ClusterAlgorithm::Dbscan { .. } => Ok(()),
+        ClusterAlgorithm::Kmeans { k, .. } => {
+            check_length("clustering.algorithm.k", k.len(), depth)
+        }
+    }
+}
+
+/// Labels decide sizes and order, so both are worked out again and compared.
+fn check_layer(
+    index: usize,
+    layer: &LayerClusters,
+    heads: usize,
+    algorithm: &ClusterAlgorithm,
+) -> Result<(), Error> {
+    let at = |field: &str| format!("layers[{index}].{field}");
+    let members = count_members(index, &layer.labels, heads, algorithm)?;
+
+    // In order of priority: largest first, ties by label.
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_by_key(|&label| (Reverse(members[label]), label));
+
+    check_length(&at("sizes"), layer.sizes.len(), order.len())?;
+    check_length(&at("representatives"), layer.representatives.len(), order.len())?;
+    check_length(&at("clusters"), layer.clusters.len(), order.len())?;
+    for (slot, &label) in order.iter().enumerate() {
+        if layer.clusters[slot] != label {
+            let wanted = format!("{label}, by descending size and ascending label");
+            return Err(wrong(at(&format!("clusters[{slot}]")), layer.clusters[slot], wanted));
+        }
+        if layer.sizes[slot] != members[label] {
+            let wanted = format!("{}, the heads labelled {label}", members[label]);
+            return Err(wrong(at(&format!("sizes[{slot}]")), layer.sizes[slot], wanted));
+        }
+        let head = layer.representatives[slot];
+        if layer.labels.get(head) != Some(&Some(label)) {
+            let wanted = format!("a head labelled {label}");
+            return Err(wrong(at(&format!("representatives[{slot}]")), head, wanted));
+        }
+    }
+    match algorithm {
+        ClusterAlgorithm::Kmeans { k, .. } if order.len() > k[index] => {
+            let wanted = format!("at most k = {}", k[index]);
+            Err(wrong(at("clusters"), format!("{} clusters", order.len()), wanted))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Number of heads of each label.
+fn count_members(
+    index: usize,
+    labels: &[Option<usize>],
+    heads: usize,
+    algorithm: &ClusterAlgorithm,
+) -> Result<Vec<usize>, Error> {
+    let field = format!("layers[{index}].labels");
+    check_length(&field, labels.len(), heads)?;
+    let drops_noise =
+        matches!(algorithm, ClusterAlgorithm::Dbscan { noise: NoisePolicy::Drop, .. });
+    let mut members = Vec::new();
+    for (head, label) in labels.iter().enumerate() {
+        match *label {
+            Some(label) if label < members.len() => members[label] += 1,
+            Some(label) if label == members.len() => members.push(1),
+            Some(label) => {
+                let wanted = format!("at most {}, numbered by first appearance", members.len());
+                return Err(wrong(format!("{field}[{head}]"), label, wanted));
+            }
+            None if drops_noise => {}
+            None => {
+                let wanted = "a label, since noise is not dropped";
+                return Err(wrong(format!("{field}[{head}]"), "null", wanted));
+            }
+        }
+    }
+    if members.is_empty() {
+        return Err(wrong(field, "no cluster", "at least one"));
+    }
+    Ok(members)
+}
+
+fn check_ffn_groups(groups: &[Vec<usize>], depth: usize) -> Result<(), Error> {
+    let mut next = 0;
+    for (index, group) in groups.iter().enumerate() {
+        let field = format!("ffn_groups[{index}]");
+        if group.is_empty() {
+            return Err(wrong(field, "no layer", "at least one"));
+        }
+        for &layer in group {
+            if layer != next || layer >= depth {
+                let wanted = if next < depth {
+                    format!("layer {next}, since groups are runs of neighbouring layers")
+                } else {
+                    format!("its end, since all {depth} layers have a group")
+                };
+                return Err(wrong(field, format!("layer {layer}"), wanted));
+            }
+            next += 1;
+        }
+    }
+    if next < depth {
+        return Err(wrong("ffn_groups", format!("{next} layers"), format!("all {depth}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! A small learngene, and files made by hand as a stranger would make them.
+
+#![allow(dead_code, reason = "every test file uses some of these helpers")]
+
+use std::collections::{BTreeMap, HashMap};
+
+use learngene_format::{Dtype, Learngene, Manifest, Sha256, Tensor};
+use safetensors::{SafeTensors, tensor::TensorView};
+use serde_json::Value;
+
+/// The manifest of `data/tiny.json`, its tensors still to be made.
+pub fn tiny_manifest() -> Manifest {
+    serde_json::from_str(include_str!("../data/tiny.json")).expect("the file is a manifest")
+}
+
+/// Tensors of a manifest, every value another one, none rounded by bf16.
+pub fn tensors_of(manifest: &Manifest) -> BTreeMap<String, Tensor> {
+    let mut next = 0u8;
+    let shapes = manifest.expected_tensors().expect("the manifest is consistent");
+    shapes
+        .into_iter()
+        .map(|(name, shape)| {
+            let count = shape.iter().product();
+            let values: Vec<f32> = (0..count)
+                .map(|_| {
+                    next = next.wrapping_add(1);
+                    f32::from(next) / 64.0 - 2.0
+                })
+                .collect();
+            let tensor = Tensor::from_f32(manifest.dtype, shape, &values).expect("one value each");
+            (name, tensor)
+        })
+        .collect()
+}
+
+/// The learngene of `data/tiny.json`.
+pub fn tiny() -> Learngene {
+    let manifest = tiny_manifest();
+    let tensors = tensors_of(&manifest);
+    Learngene::new(manifest, tensors).expect("manifest and tensors fit")
+}
+
+/// One tensor of a file made by hand.
+#[derive(Clone)]
+pub struct RawTensor {
+    pub dtype: safetensors::Dtype,
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
+}
+
+/// A file taken apart, to be changed and put together again with nothing checked.
+pub struct Forgery {
+    pub manifest: Value,
+    pub tensors: BTreeMap<String, RawTensor>,
+}
+
+impl Forgery {
+    /// Takes [`tiny`] apart.
+    pub fn new() -> Self {
+        let learngene = tiny();
+        let manifest = serde_json::to_value(learngene.manifest()).expect("a manifest is JSON");
+        let tensors = learngene
+            .tensors()
+            .iter()
+            .map(|(name, tensor)| {
+                let raw = RawTensor {
+                    dtype: Dtype::F32.into(),
+                    shape: tensor.shape().to_vec(),
+                    bytes: tensor.bytes().to_vec(),
+                };
+                (name.clone(), raw)
+            })
+            .collect();
+        Self { manifest, tensors }
+    }
+
+    /// A file whose every checksum is right for what it holds.
+    pub fn sealed(mut self) -> Vec<u8> {
+        if let Some(entries) = self.manifest["tensors"].as_object_mut() {
+            for (name, entry) in entries {
+                if let Some(tensor) = self.tensors.get(name) {
+                    entry["sha256"] = Sha256::of(&tensor.bytes).to_string().into();
+                }
+            }
+        }
+        // In the order of the manifest's fields, unless the change made it no manifest at all.
+        let text = match serde_json::from_value::<Manifest>(self.manifest.clone()) {
+            Ok(manifest) => serde_json::to_string(&manifest).expect("a manifest is JSON"),
+            Err(_) => self.manifest.to_string(),
+        };
+        let checksum = Sha256::of(text.as_bytes());
+        let text = text.strip_suffix('}').expect("JSON objects end in a brace");
+        self.with_metadata(&[("learngene", &format!(r#"{text},"sha256":"{checksum}"}}"#))])
+    }
+
+    /// A file with the metadata given.
+    pub fn with_metadata(&self, metadata: &[(&str, &str)]) -> Vec<u8> {
+        let metadata: HashMap<String, String> =
+            metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let views = self.tensors.iter().map(|(name, tensor)| {
+            let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes)
+                .expect("bytes fit the shape");
+            (name, view)
+        });
+        safetensors::serialize(views, Some(metadata)).expect("safetensors takes any tensors")
+    }
+}
+
+/// The manifest's text as it stands in a file.
+pub fn manifest_text(bytes: &[u8]) -> String {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).expect("the file is safetensors");
+    let metadata = metadata.metadata().as_ref().expect("the file has metadata");
+    metadata["learngene"].clone()
+}
+
+/// Bytes before the first tensor.
+pub fn header_length(bytes: &[u8]) -> usize {
+    let (header, _) = SafeTensors::read_metadata(bytes).expect("the file is safetensors");
+    header + 8
+}
