@@ -1,0 +1,3 @@
+//! One integration binary: linked once, however many tests there are.
+
+mod downstream;
