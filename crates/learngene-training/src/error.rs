@@ -1,0 +1,100 @@
+//! What can go wrong while training or evaluating.
+
+use std::path::PathBuf;
+
+use learngene_datasets::DatasetError;
+use thiserror::Error;
+
+/// Why a training or an evaluation did not come to its end.
+#[derive(Debug, Error)]
+pub enum TrainingError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A recipe file that does not say what it should.
+    #[error("{path} is not a recipe: {reason}")]
+    Recipe {
+        /// The recipe file.
+        path: PathBuf,
+        /// What the parser found, and where.
+        reason: String,
+    },
+    /// A field of a recipe that no run can have.
+    #[error("{field} must be {want}, got {got}")]
+    OutOfRange {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        got: f64,
+        /// The values it may have.
+        want: &'static str,
+    },
+    /// A model whose logits do not match the dataset's classes.
+    #[error("the model tells {model} classes apart, the {split} images have {data}")]
+    Classes {
+        /// Classes of the model.
+        model: usize,
+        /// Which images.
+        split: &'static str,
+        /// Classes of the images.
+        data: usize,
+    },
+    /// Nothing to train or evaluate on.
+    #[error("there are no {split} images")]
+    NoImages {
+        /// Which images.
+        split: &'static str,
+    },
+    /// An image that has no label.
+    #[error("{name} has no label, but training and evaluation need one")]
+    Unlabelled {
+        /// Name of the image.
+        name: String,
+    },
+    /// The run folder belongs to another run.
+    #[error(
+        "{path} holds a run of another recipe ({differs}); choose another folder or the same recipe"
+    )]
+    OtherRun {
+        /// The recipe in the folder.
+        path: PathBuf,
+        /// The first line that differs, as `found, wanted`.
+        differs: String,
+    },
+    /// The loss stopped being a number.
+    #[error("the loss of step {step} is {loss}: lower the learning rate or look at the data")]
+    Diverged {
+        /// The optimiser step, counted from zero.
+        step: usize,
+        /// The loss.
+        loss: f32,
+    },
+    /// The data could not be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The checkpoint could not be written.
+    #[error(transparent)]
+    Checkpoint(#[from] learngene_models::checkpoint::CheckpointError),
+    /// burn-train stopped.
+    #[error("training stopped: {0}")]
+    Stopped(String),
+    /// A least-squares system without a unique solution.
+    #[error("the ridge system of the linear probe is not positive definite at feature {feature}")]
+    Singular {
+        /// The feature at fault.
+        feature: usize,
+    },
+}

@@ -1,0 +1,113 @@
+//! Accuracy of a classifier on labelled images.
+
+use std::num::NonZeroUsize;
+
+use burn::tensor::{Device, Tensor};
+use learngene_datasets::{CheckedPreprocess, Dataset};
+use learngene_models::Classifier;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    TrainingError,
+    batches::{load_labelled, to_device},
+};
+
+/// Accuracy and loss on a set of images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Images whose most likely class is theirs, in percent.
+    pub top1: f64,
+    /// Images whose class is among the five most likely, in percent.
+    pub top5: f64,
+    /// Mean cross-entropy, without label smoothing.
+    pub loss: f64,
+    /// Images evaluated, each once.
+    pub images: usize,
+}
+
+/// Evaluates a classifier on every image of a dataset.
+///
+/// # Errors
+/// When there are no images, one has no label or cannot be read, or the classes differ.
+pub fn evaluate<C: Classifier>(
+    model: &C,
+    images: &dyn Dataset,
+    preprocess: &CheckedPreprocess,
+    batch_size: NonZeroUsize,
+    device: &Device,
+) -> Result<Evaluation, TrainingError> {
+    check_classes(model, images, "test")?;
+    let (mut top1, mut top5, mut loss) = (0, 0, 0.0);
+    for batch in ranges(images.len(), batch_size.get()) {
+        let batch = load_labelled(images, &batch, preprocess, None)?;
+        let labels = batch.labels.clone();
+        let logits = rows(model.forward(to_device(batch, device).images));
+        for (logits, label) in logits.iter().zip(labels) {
+            let better = logits.iter().filter(|logit| **logit > logits[label]).count();
+            top1 += usize::from(better < 1);
+            top5 += usize::from(better < 5);
+            loss += cross_entropy(logits, label);
+        }
+    }
+    let percent = |count: usize| 100.0 * count as f64 / images.len() as f64;
+    Ok(Evaluation {
+        top1: percent(top1),
+        top5: percent(top5),
+        loss: loss / images.len() as f64,
+        images: images.len(),
+    })
+}
+
+/// Checks that there are images, and as many classes as the model tells apart.
+pub(crate) fn check_classes<C: Classifier>(
+    model: &C,
+    images: &dyn Dataset,
+    split: &'static str,
+) -> Result<(), TrainingError> {
+    let (model, data) = (model.num_classes(), images.classes().len());
+    if images.is_empty() {
+        Err(TrainingError::NoImages { split })
+    } else if model != data {
+        Err(TrainingError::Classes { model, split, data })
+    } else {
+        Ok(())
+    }
+}
+
+/// Indices below `len`, in runs of `size`.
+pub(crate) fn ranges(len: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..len).step_by(size).map(move |start| (start..len.min(start + size)).collect())
+}
+
+/// Fetches a matrix from the device, row by row.
+pub(crate) fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
+    let [_, columns] = matrix.dims();
+    let values: Vec<f32> =
+        matrix.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before");
+    values.chunks_exact(columns).map(<[f32]>::to_vec).collect()
+}
+
+/// `log(sum exp z) - z[label]`, in f64 and safe from overflow.
+fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max) as f64;
+    let sum: f64 = logits.iter().map(|logit| (*logit as f64 - largest).exp()).sum();
+    largest + sum.ln() - logits[label] as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_entropy_of_even_logits_is_the_log_of_the_classes() {
+        assert!((cross_entropy(&[3.0; 10], 4) - 10f64.ln()).abs() < 1e-12);
+        assert!(cross_entropy(&[1000.0, 0.0], 0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ranges_cover_every_index_once() {
+        let all: Vec<usize> = ranges(10, 4).flatten().collect();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+        assert_eq!(ranges(10, 4).map(|run| run.len()).collect::<Vec<_>>(), [4, 4, 2]);
+    }
+}

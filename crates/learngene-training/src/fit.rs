@@ -1,0 +1,143 @@
+//! Training from a recipe.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+};
+
+use burn::{module::Module, tensor::Device};
+use burn_train::{Learner, SupervisedTraining, TrainingStrategy, checkpoint::KeepLastNCheckpoints};
+use learngene_datasets::{Augment, CheckedPreprocess, Dataset};
+use learngene_models::Classifier;
+
+use crate::{
+    Metrics, Recipe, TrainingError,
+    batches::Batches,
+    evaluate::check_classes,
+    metrics::MetricsLog,
+    optimizer::adamw,
+    run_folder::{RunFolder, WholeFile},
+    schedule::WarmupCosine,
+    silent::Silent,
+    step_loop::StepLoop,
+    trainee::Trainee,
+};
+
+/// The images of a run.
+#[derive(Clone)]
+pub struct FitData {
+    /// Images to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// Images to evaluate on; they choose the best checkpoint.
+    pub test: Arc<dyn Dataset>,
+    /// How both become tensors.
+    pub preprocess: CheckedPreprocess,
+}
+
+/// Told how a run goes, as it goes.
+pub trait Observer: Send + Sync {
+    /// The run begins, or goes on after `done` of `total` optimiser steps.
+    fn started(&self, done: usize, total: usize);
+    /// That many steps are done.
+    fn stepped(&self, done: usize);
+    /// The model was evaluated.
+    fn evaluated(&self, metrics: &Metrics);
+}
+
+/// Nobody listens.
+impl Observer for () {
+    fn started(&self, _: usize, _: usize) {}
+    fn stepped(&self, _: usize) {}
+    fn evaluated(&self, _: &Metrics) {}
+}
+
+/// A trained model and what was measured on the way.
+#[derive(Debug)]
+pub struct Fitted<C> {
+    /// The model after the last epoch, ready for inference.
+    pub model: C,
+    /// Every evaluation of the run, in order.
+    pub metrics: Vec<Metrics>,
+}
+
+/// Trains a classifier by a recipe, leaving its artefacts in `folder`.
+///
+/// A folder with an unfinished run of the same recipe is resumed after its last whole epoch and
+/// ends with the same bytes as an uninterrupted run on the same device.
+///
+/// # Errors
+/// When the recipe cannot be carried out, the data does not fit the model or cannot be read, the
+/// folder belongs to another run or cannot be written, or the loss stops being a number.
+pub fn fit<C: Classifier + 'static>(
+    model: C,
+    data: &FitData,
+    recipe: &Recipe,
+    folder: &Path,
+    device: &Device,
+    observer: Arc<dyn Observer>,
+) -> Result<Fitted<C>, TrainingError> {
+    recipe.check()?;
+    check_classes(&model, data.train.as_ref(), "training")?;
+    check_classes(&model, data.test.as_ref(), "test")?;
+    let folder = RunFolder::open(folder, recipe)?;
+    let device = device.clone().autodiff();
+
+    let train = Batches {
+        images: data.train.clone(),
+        preprocess: data.preprocess.clone(),
+        augment: Augment { flip: recipe.horizontal_flip, crop_padding: recipe.crop_padding },
+        batch_size: recipe.batch_size,
+        seed: recipe.seed,
+        device: device.clone(),
+        epoch: Arc::new(AtomicUsize::new(1)),
+    };
+    let steps = train.steps_per_epoch();
+    let resumed = folder.newest_checkpoint();
+    let done = resumed.unwrap_or(0) * steps;
+    let log = MetricsLog::read(&folder.metrics(), done)?;
+    observer.started(done, recipe.epochs * steps);
+
+    let trainee = Trainee { model, label_smoothing: recipe.label_smoothing }.fork(&device).train();
+    let optimizer = adamw(recipe, &trainee);
+    let learner = Learner::new(trainee, optimizer, WarmupCosine::new(recipe, steps));
+    let step_loop = Arc::new(StepLoop {
+        recipe: recipe.clone(),
+        train: train.clone(),
+        test: data.test.clone(),
+        preprocess: data.preprocess.clone(),
+        device,
+        folder: folder.clone(),
+        observer,
+        outcome: Mutex::new((log, Ok(()))),
+    });
+
+    let checkpoints = |name| WholeFile { folder: folder.checkpoints(), name };
+    let loader = Arc::new(train);
+    let training = SupervisedTraining::new(folder.checkpoints(), loader.clone(), loader)
+        .num_epochs(recipe.epochs)
+        .with_application_logger(None)
+        .renderer(Box::new(Silent))
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
+        .with_custom_checkpointers(
+            checkpoints("model"),
+            checkpoints("optim"),
+            checkpoints("scheduler"),
+        )
+        .with_training_strategy(TrainingStrategy::Custom(step_loop.clone()));
+    let training = match resumed {
+        Some(epoch) => training.checkpoint(epoch),
+        None => training,
+    };
+    let result = training.launch(learner);
+
+    let outcome = std::mem::replace(
+        &mut *step_loop.outcome.lock().expect("no thread panics while it holds the outcome"),
+        (MetricsLog::default(), Ok(())),
+    );
+    outcome.1?;
+    if let Some(error) = result.error {
+        return Err(TrainingError::Stopped(error.to_string()));
+    }
+    folder.finish()?;
+    Ok(Fitted { model: result.model.model, metrics: outcome.0.0 })
+}

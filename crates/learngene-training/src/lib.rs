@@ -1,0 +1,22 @@
+//! Fits and evaluates image classifiers.
+
+mod batches;
+mod error;
+mod evaluate;
+mod file;
+mod fit;
+mod metrics;
+mod optimizer;
+mod recipe;
+mod run_folder;
+mod schedule;
+mod silent;
+mod step_loop;
+mod trainee;
+
+pub use error::TrainingError;
+pub use evaluate::{Evaluation, evaluate};
+pub use fit::{FitData, Fitted, Observer, fit};
+pub use metrics::Metrics;
+pub use recipe::Recipe;
+pub use schedule::WarmupCosine;

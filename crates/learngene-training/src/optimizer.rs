@@ -1,0 +1,88 @@
+//! AdamW with the exemptions that every transformer recipe makes.
+
+use burn::{
+    module::{Module, ModuleVisitor, Param, ParamGroup},
+    optim::{AdamWConfig, ModuleOptimizer},
+    tensor::Tensor,
+};
+
+use crate::Recipe;
+
+/// AdamW as PyTorch and DeiT set it (epsilon 1e-8, where burn's default is 1e-5), without weight
+/// decay on vectors (biases, norms), positions and the class token.
+pub(crate) fn adamw<M: Module>(recipe: &Recipe, model: &M) -> ModuleOptimizer {
+    let (beta_1, beta_2) = recipe.betas;
+    let config = |weight_decay: f64| {
+        AdamWConfig::new()
+            .with_beta_1(beta_1 as f32)
+            .with_beta_2(beta_2 as f32)
+            .with_epsilon(1e-8)
+            .with_weight_decay(weight_decay as f32)
+    };
+    let exempt = ParamGroup::from_paths(without_decay(model));
+    config(recipe.weight_decay).init().with_group(exempt, config(0.0).build(), None)
+}
+
+/// Paths of the parameters that weight decay leaves alone.
+fn without_decay<M: Module>(model: &M) -> Vec<String> {
+    let mut exempt = Exempt { path: Vec::new(), found: Vec::new() };
+    model.visit(&mut exempt);
+    exempt.found
+}
+
+struct Exempt {
+    path: Vec<String>,
+    found: Vec<String>,
+}
+
+impl ModuleVisitor for Exempt {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+        let name = self.path.last().map(String::as_str);
+        if D == 1 || matches!(name, Some("pos_embed" | "cls_token")) {
+            self.found.push(self.path.join("."));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use learngene_models::VitConfig;
+
+    use super::*;
+
+    #[test]
+    fn vectors_positions_and_class_token_are_exempt() {
+        let vit =
+            VitConfig::uniform(8, 1, 2).with_image_size(8).with_patch_size(4).init(&Device::flex());
+        let mut exempt = without_decay(&vit);
+        exempt.sort();
+        assert_eq!(
+            exempt,
+            [
+                "blocks.0.attn.proj.bias",
+                "blocks.0.attn.qkv.bias",
+                "blocks.0.mlp.fc1.bias",
+                "blocks.0.mlp.fc2.bias",
+                "blocks.0.norm1.beta",
+                "blocks.0.norm1.gamma",
+                "blocks.0.norm2.beta",
+                "blocks.0.norm2.gamma",
+                "cls_token",
+                "head.bias",
+                "norm.beta",
+                "norm.gamma",
+                "patch_embed.proj.bias",
+                "pos_embed",
+            ]
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! What a training run does, as a TOML file says it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainingError;
+
+/// How a model is trained. Every field has the paper's default (method.md, section 8), so a recipe
+/// file names only what differs; unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images of one optimiser step.
+    pub batch_size: usize,
+    /// Peak learning rate for a batch of 512; scaled by `batch_size / 512`.
+    pub learning_rate: f64,
+    /// Epochs of linear warm-up.
+    pub warmup_epochs: f64,
+    /// Learning rate that the warm-up starts from.
+    pub warmup_learning_rate: f64,
+    /// Learning rate that the cosine ends at.
+    pub min_learning_rate: f64,
+    /// AdamW's decoupled weight decay; not applied to biases, norms, positions and class token.
+    pub weight_decay: f64,
+    /// Decay of AdamW's two moments.
+    pub betas: (f64, f64),
+    /// Share of the target spread evenly over the classes.
+    pub label_smoothing: f64,
+    /// Whether images are mirrored at random.
+    pub horizontal_flip: bool,
+    /// Zero pixels added on every side before a random crop to the image size.
+    pub crop_padding: u32,
+    /// Evaluations in an epoch, evenly spaced, the last at its end.
+    pub evaluations_per_epoch: usize,
+    /// Seed of the order of images, their augmentation and the device.
+    pub seed: u64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            epochs: 50,
+            batch_size: 64,
+            learning_rate: 5e-4,
+            warmup_epochs: 5.0,
+            warmup_learning_rate: 1e-6,
+            min_learning_rate: 1e-5,
+            weight_decay: 0.05,
+            betas: (0.9, 0.999),
+            label_smoothing: 0.1,
+            horizontal_flip: true,
+            crop_padding: 4,
+            evaluations_per_epoch: 1,
+            seed: 0,
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// Names the file when it cannot be read, holds an unknown key, or asks for the impossible.
+    pub fn read(path: &Path) -> Result<Self, TrainingError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TrainingError::Read { path: path.into(), source })?;
+        let recipe: Self = toml::from_str(&text).map_err(|source| TrainingError::Recipe {
+            path: path.into(),
+            reason: source.to_string(),
+        })?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as a file that [`Recipe::read`] reads, all defaults written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is a flat table of numbers and flags")
+    }
+
+    /// Checks that the recipe can be carried out.
+    ///
+    /// # Errors
+    /// Names the first field that is out of range, its value and the range.
+    pub fn check(&self) -> Result<(), TrainingError> {
+        let counts = [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("evaluations_per_epoch", self.evaluations_per_epoch),
+        ];
+        for (field, value) in counts {
+            check(field, value as f64, value >= 1, "at least 1")?;
+        }
+        let (beta_1, beta_2) = self.betas;
+        let rate = |value: f64| value.is_finite() && value >= 0.0;
+        let fraction = |value: f64| (0.0..1.0).contains(&value);
+        check(
+            "learning_rate",
+            self.learning_rate,
+            self.learning_rate > 0.0 && rate(self.learning_rate),
+            "positive",
+        )?;
+        check(
+            "warmup_learning_rate",
+            self.warmup_learning_rate,
+            rate(self.warmup_learning_rate),
+            "zero or more",
+        )?;
+        check(
+            "min_learning_rate",
+            self.min_learning_rate,
+            rate(self.min_learning_rate),
+            "zero or more",
+        )?;
+        check("warmup_epochs", self.warmup_epochs, rate(self.warmup_epochs), "zero or more")?;
+        check("weight_decay", self.weight_decay, rate(self.weight_decay), "zero or more")?;
+        check("betas[0]", beta_1, fraction(beta_1), "in [0, 1)")?;
+        check("betas[1]", beta_2, fraction(beta_2), "in [0, 1)")?;
+        check("label_smoothing", self.label_smoothing, fraction(self.label_smoothing), "in [0, 1)")
+    }
+
+    /// Learning rate at the peak, after scaling to the batch.
+    pub fn peak_learning_rate(&self) -> f64 {
+        self.learning_rate * self.batch_size as f64 / 512.0
+    }
+}
+
+fn check(
+    field: &'static str,
+    got: f64,
+    holds: bool,
+    want: &'static str,
+) -> Result<(), TrainingError> {
+    if holds { Ok(()) } else { Err(TrainingError::OutOfRange { field, got, want }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_survives_its_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("recipe.toml");
+        let recipe = Recipe { epochs: 3, learning_rate: 1.5e-3, ..Recipe::default() };
+        std::fs::write(&path, recipe.to_toml()).expect("a temporary file can be written");
+        assert_eq!(Recipe::read(&path).expect("the file was just written"), recipe);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("recipe.toml");
+        std::fs::write(&path, "epochs = 3\nlearning_rat = 1.0\n")
+            .expect("a temporary file can be written");
+        let error = Recipe::read(&path).expect_err("the key is misspelt").to_string();
+        assert!(error.contains("learning_rat") && error.contains("recipe.toml"), "{error}");
+    }
+
+    #[test]
+    fn impossible_values_are_named() {
+        let cases = [
+            (Recipe { epochs: 0, ..Recipe::default() }, "epochs must be at least 1, got 0"),
+            (
+                Recipe { learning_rate: f64::NAN, ..Recipe::default() },
+                "learning_rate must be positive, got NaN",
+            ),
+            (
+                Recipe { label_smoothing: 1.0, ..Recipe::default() },
+                "label_smoothing must be in [0, 1), got 1",
+            ),
+        ];
+        for (recipe, message) in cases {
+            assert_eq!(recipe.check().expect_err(message).to_string(), message);
+        }
+    }
+}

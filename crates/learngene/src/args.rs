@@ -1,0 +1,131 @@
+//! The command line, and what several subcommands share.
+
+use std::{io, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use learngene_datasets::{CheckedPreprocess, Preprocess};
+use learngene_models::checkpoint::{self, Checkpoint, ReadOptions};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::{commands, device::DeviceChoice};
+
+/// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Says more on standard error; twice for everything.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One step of the path from a checkpoint to a trained descendant.
+#[derive(Subcommand)]
+pub enum Command {
+    Train(commands::train::Args),
+    Eval(commands::eval::Args),
+    Devices(commands::devices::Args),
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Train(args) => commands::train::run(args),
+            Self::Eval(args) => commands::eval::run(args),
+            Self::Devices(args) => commands::devices::run(args),
+        }
+    }
+}
+
+/// Which checkpoint, and what its shapes cannot tell.
+#[derive(Args, Clone)]
+pub struct CheckpointArgs {
+    /// Checkpoint of the model: timm or Hugging Face safetensors, or a DeiT .pth file.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Architecture by timm's name, where the tensors cannot tell it (deit_tiny_patch16_224, ...).
+    #[arg(long, value_name = "NAME")]
+    pub arch: Option<String>,
+    /// Attention heads, where the tensors cannot tell them: one number, or one for each layer.
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
+    pub num_heads: Option<Vec<usize>>,
+}
+
+impl CheckpointArgs {
+    /// Reads the checkpoint, for another image size or number of classes where asked for.
+    pub fn read(
+        &self,
+        image_size: Option<usize>,
+        num_classes: Option<usize>,
+    ) -> anyhow::Result<Checkpoint> {
+        let options = ReadOptions {
+            arch: self.arch.clone(),
+            num_heads: self.num_heads.clone(),
+            image_size,
+            num_classes,
+            ..ReadOptions::default()
+        };
+        Ok(checkpoint::read(&self.checkpoint, &options)?)
+    }
+}
+
+/// How images become tensors.
+#[derive(Args, Clone)]
+pub struct PreprocessArgs {
+    /// Side of the square input in pixels; the checkpoint's own by default. Position embeddings
+    /// are interpolated where it differs.
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// Share of the image that the centre crop keeps.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    pub crop_pct: f32,
+    /// Mean of each channel on the scale 0 to 1; ImageNet's by default.
+    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    pub mean: Option<[f32; 3]>,
+    /// Standard deviation of each channel on the scale 0 to 1; ImageNet's by default.
+    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    pub std: Option<[f32; 3]>,
+}
+
+impl PreprocessArgs {
+    /// The settings for a model of that input size.
+    pub fn check(&self, image_size: usize) -> anyhow::Result<CheckedPreprocess> {
+        let image_size = u32::try_from(image_size).unwrap_or(u32::MAX);
+        let preprocess = Preprocess::new(image_size);
+        let (mean, std) =
+            (self.mean.unwrap_or(preprocess.mean), self.std.unwrap_or(preprocess.std));
+        Ok(Preprocess { crop_pct: self.crop_pct, mean, std, ..preprocess }.check()?)
+    }
+}
+
+/// Where the model runs.
+#[derive(Args, Clone)]
+pub struct DeviceArgs {
+    /// Device that the model runs on; `learngene devices` lists them.
+    #[arg(long, default_value_t)]
+    pub device: DeviceChoice,
+}
+
+/// Three numbers separated by commas.
+fn channels(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Result<Vec<f32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    numbers
+        .ok()
+        .and_then(|numbers| numbers.try_into().ok())
+        .ok_or_else(|| format!("wanted three numbers such as 0.485,0.456,0.406, got `{text}`"))
+}
+
+/// Logs go to standard error: warnings and results by default, more with `-v`.
+pub fn init_tracing(verbose: u8) {
+    let level =
+        ["learngene=info,warn", "learngene=debug,info", "debug"][usize::from(verbose).min(2)];
+    fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .with_writer(io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}

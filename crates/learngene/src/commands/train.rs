@@ -1,0 +1,109 @@
+//! `learngene train`
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use learngene_datasets::{BadImages, Dataset, TrainTest, open_train_test};
+use learngene_expansion::from_scratch;
+use learngene_models::VitConfig;
+use learngene_training::{FitData, Recipe, fit};
+
+use crate::{
+    args::{DeviceArgs, PreprocessArgs},
+    progress::TrainingProgress,
+};
+
+/// Fine-tunes a checkpoint, or trains a model of a given shape from scratch.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  learngene train --checkpoint descendant.safetensors --data cifar10 \
+    --recipe recipe.toml --out runs/descendant\n\nA run that was interrupted goes on when started again."
+)]
+pub struct Args {
+    /// Checkpoint to start from.
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    checkpoint: Option<PathBuf>,
+    /// Shape of a model to train from scratch, as JSON.
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    config: Option<PathBuf>,
+    /// Images: the name of a dataset or a folder.
+    #[arg(long, value_name = "NAME|FOLDER")]
+    data: String,
+    /// Recipe file; a flag below wins over its entry.
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Folder for metrics and checkpoints.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Passes over the training images.
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images of one optimiser step.
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Peak learning rate for a batch of 512.
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Seed of initial weights, order and augmentation.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    preprocess: PreprocessArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let recipe = args.recipe()?;
+    let TrainTest { train, test } = open_train_test(&args.data, BadImages::Refuse)?;
+    let (train, test): (Arc<dyn Dataset>, Arc<dyn Dataset>) = (train.into(), test.into());
+    let classes = train.classes().len();
+    let device = args.device.device.open();
+
+    let model = match (&args.checkpoint, &args.config) {
+        (Some(path), _) => {
+            let options = learngene_models::checkpoint::ReadOptions {
+                image_size: args.preprocess.image_size,
+                num_classes: Some(classes),
+                ..Default::default()
+            };
+            learngene_models::checkpoint::read(path, &options)?.load(&device)?
+        }
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let config: VitConfig = serde_json::from_str(&text)
+                .with_context(|| format!("{} is not the shape of a model", path.display()))?;
+            let config = config.with_num_classes(classes);
+            config.check()?;
+            config.load(&from_scratch(&config, recipe.seed)?, &device)?
+        }
+        (None, None) => unreachable!("clap asks for one of the two"),
+    };
+
+    let preprocess = args.preprocess.check(model.config().image_size)?;
+    let data = FitData { train, test, preprocess };
+    let fitted =
+        fit(model, &data, &recipe, &args.out, &device, Arc::new(TrainingProgress::default()))?;
+    if let Some(last) = fitted.metrics.last() {
+        println!(
+            "top-1 {:.2} %, top-5 {:.2} % after {} epochs",
+            last.test.top1, last.test.top5, recipe.epochs
+        );
+    }
+    Ok(())
+}
+
+impl Args {
+    fn recipe(&self) -> anyhow::Result<Recipe> {
+        let mut recipe = match &self.recipe {
+            Some(path) => Recipe::read(path)?,
+            None => Recipe::default(),
+        };
+        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
+        recipe.learning_rate = self.learning_rate.unwrap_or(recipe.learning_rate);
+        recipe.seed = self.seed.unwrap_or(recipe.seed);
+        Ok(recipe)
+    }
+}
