@@ -184,6 +184,60 @@ pub enum ClusteringError {
     #[error("mean attention distances need at least one image, got none")]
     NoImages,
 
+    /// The images could not be had.
+    #[error("the probe images cannot be read")]
+    Images {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The images have nearly no contrast, so attention on them says nothing.
+    #[error(
+        "the {images} probe images are nearly blank: the standard deviation of their normalised \
+         pixels is {got:.4}, wanted at least {want}; check --mean and --std (for pixels from 0 to 1)"
+    )]
+    BlankImages {
+        /// Number of images.
+        images: u64,
+        /// Standard deviation of the pixels inside a channel.
+        got: f64,
+        /// The least that is accepted.
+        want: f64,
+    },
+    /// Distances, clusters and checkpoint do not belong together.
+    #[error("{what} of the {source_file} is {got}, but that of the checkpoint is {want}")]
+    Mismatch {
+        /// The quantity compared.
+        what: &'static str,
+        /// Where the other value came from.
+        source_file: &'static str,
+        /// The value there.
+        got: String,
+        /// The checkpoint's value.
+        want: String,
+    },
+    /// A distances file that does not say how it was measured.
+    #[error("the distances do not say their {field}; condense needs a file made by the probe")]
+    Unmeasured {
+        /// The absent field.
+        field: &'static str,
+    },
+    /// The checkpoint lacks a tensor.
+    #[error("the checkpoint has no tensor {name}")]
+    MissingTensor {
+        /// Its name.
+        name: String,
+    },
+    /// A hash that is none.
+    #[error("{field} must be a SHA-256 of 64 hexadecimal digits, got `{got}`")]
+    Hash {
+        /// Where it stands.
+        field: &'static str,
+        /// What stands there.
+        got: String,
+    },
+    /// The learngene file refused what was condensed.
+    #[error(transparent)]
+    Format(#[from] learngene_format::Error),
     /// A file could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {

@@ -18,6 +18,7 @@
 //! ```
 
 mod cluster;
+mod condense;
 mod distances;
 mod error;
 mod json;
@@ -27,9 +28,10 @@ pub use cluster::{
     Algorithm, CheckedClusterParams, ClusterParams, HeadClusters, KMeansLibrary, LayerClusters,
     NoisePolicy, Representative, cluster, default_eps,
 };
+pub use condense::{CondenseOptions, condense};
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
-pub use probe::{DistanceAccumulator, HeadStatistics, patch_distances};
+pub use probe::{DistanceAccumulator, HeadStatistics, ProbeStatistics, patch_distances, probe};
 
 /// Name and version written into the files this crate makes.
 pub(crate) const PRODUCER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));

@@ -2,6 +2,8 @@
 
 mod accumulator;
 mod geometry;
+mod measure;
 
 pub use accumulator::{DistanceAccumulator, HeadStatistics};
 pub use geometry::patch_distances;
+pub use measure::{ProbeStatistics, probe};
