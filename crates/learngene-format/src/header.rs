@@ -6,7 +6,7 @@ use std::{
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Deserialize;
 
-use crate::{Error, Manifest, Sha256, VERSION, tensor};
+use crate::{Dtype, Error, Manifest, Sha256, VERSION, tensor};
 
 /// The one key of the safetensors metadata.
 const KEY: &str = "learngene";
@@ -134,20 +134,30 @@ fn check_tensors(metadata: &Metadata, manifest: &Manifest, shapes: &Shapes) -> R
     check_set("tensors", found.keys(), shapes)?;
     for (name, shape) in shapes {
         let info = found[name];
-        if info.dtype != manifest.dtype.into() {
-            return Err(Error::TensorDtype {
-                name: name.clone(),
-                found: info.dtype.to_string(),
-                wanted: manifest.dtype,
-            });
-        }
-        if info.shape != *shape {
-            return Err(Error::TensorShape {
-                name: name.clone(),
-                found: info.shape.clone(),
-                wanted: shape.clone(),
-            });
-        }
+        check_kind(name, (info.dtype, &info.shape), (manifest.dtype, shape))?;
+    }
+    Ok(())
+}
+
+/// Whether a tensor has the number type and the shape that the manifest implies.
+pub(crate) fn check_kind(
+    name: &str,
+    found: (safetensors::Dtype, &[usize]),
+    wanted: (Dtype, &[usize]),
+) -> Result<(), Error> {
+    if found.0 != wanted.0.into() {
+        return Err(Error::TensorDtype {
+            name: name.to_owned(),
+            found: found.0.to_string(),
+            wanted: wanted.0,
+        });
+    }
+    if found.1 != wanted.1 {
+        return Err(Error::TensorShape {
+            name: name.to_owned(),
+            found: found.1.to_vec(),
+            wanted: wanted.1.to_vec(),
+        });
     }
     Ok(())
 }

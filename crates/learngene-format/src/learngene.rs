@@ -31,7 +31,8 @@ impl Learngene {
         let shapes = manifest.expected_tensors()?;
         header::check_set("tensors", tensors.keys(), &shapes)?;
         for (name, tensor) in &tensors {
-            check_kind(name, tensor, manifest.dtype, &shapes[name])?;
+            let found = (tensor.dtype().into(), tensor.shape());
+            header::check_kind(name, found, (manifest.dtype, &shapes[name]))?;
         }
         manifest.tensors = in_order(tensors.par_iter().map(|(name, tensor)| {
             let entry = tensor.checked_sha256(name).map(|sha256| TensorEntry { sha256 });
@@ -89,25 +90,6 @@ impl Learngene {
         let tensors = self.tensors.values().map(Tensor::bytes);
         std::iter::once(self.header.as_slice()).chain(tensors)
     }
-}
-
-/// Whether a tensor has the number type and the shape that the manifest implies.
-fn check_kind(name: &str, tensor: &Tensor, dtype: Dtype, shape: &[usize]) -> Result<(), Error> {
-    if tensor.dtype() != dtype {
-        return Err(Error::TensorDtype {
-            name: name.to_owned(),
-            found: tensor.dtype().to_string(),
-            wanted: dtype,
-        });
-    }
-    if tensor.shape() != shape {
-        return Err(Error::TensorShape {
-            name: name.to_owned(),
-            found: tensor.shape().to_vec(),
-            wanted: shape.to_vec(),
-        });
-    }
-    Ok(())
 }
 
 /// Reads tensors one after another while other threads check those that are there.
