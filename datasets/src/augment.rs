@@ -60,3 +60,84 @@ impl Change {
         moved
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use image::Rgb;
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    /// A row of three pixels whose red is given.
+    fn row(reds: [u8; 3]) -> RgbImage {
+        RgbImage::from_fn(3, 1, |x, _| Rgb([reds[x as usize], 0, 0]))
+    }
+
+    fn check(change: Change, want: [u8; 3]) {
+        assert_eq!(change.apply(row([1, 2, 3])), row(want));
+    }
+
+    #[test]
+    fn no_change_changes_nothing() {
+        check(Change { flip: false, right: 0, down: 0 }, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_flip_mirrors_left_to_right() {
+        check(Change { flip: true, right: 0, down: 0 }, [3, 2, 1]);
+    }
+
+    #[test]
+    fn what_moves_in_is_black() {
+        check(Change { flip: false, right: 1, down: 0 }, [0, 1, 2]);
+        check(Change { flip: false, right: -2, down: 0 }, [3, 0, 0]);
+        check(Change { flip: false, right: 0, down: 1 }, [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_flip_comes_before_the_move() {
+        check(Change { flip: true, right: 1, down: 0 }, [0, 3, 2]);
+    }
+
+    #[test]
+    fn every_change_is_drawn() {
+        let augment = Augment::flip_and_crop();
+        let drawn: HashSet<_> = (0..5_000)
+            .map(|index| augment.draw(1, 2, index))
+            .map(|change| (change.flip, change.right, change.down))
+            .collect();
+        assert_eq!(drawn.len(), 2 * 9 * 9);
+    }
+
+    #[test]
+    fn nothing_is_drawn_when_nothing_is_asked_for() {
+        let augment = Augment { flip: false, crop_padding: 0 };
+        for index in 0..100 {
+            let change = augment.draw(1, 2, index);
+            assert_eq!(change, Change { flip: false, right: 0, down: 0 });
+        }
+    }
+
+    proptest! {
+        /// A draw depends on seed, epoch and index, and on nothing else.
+        #[test]
+        fn a_draw_is_a_function(seed in any::<u64>(), epoch in any::<u64>(), index in any::<usize>()) {
+            let augment = Augment::flip_and_crop();
+            assert_eq!(augment.draw(seed, epoch, index), augment.draw(seed, epoch, index));
+        }
+    }
+
+    #[test]
+    fn seed_epoch_and_index_all_matter() {
+        let augment = Augment::flip_and_crop();
+        let draws = |seed, epoch, first| -> Vec<Change> {
+            (first..first + 20).map(|index| augment.draw(seed, epoch, index)).collect()
+        };
+        let base = draws(1, 2, 3);
+        for other in [draws(2, 2, 3), draws(1, 3, 3), draws(2, 1, 3), draws(1, 2, 40)] {
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -57,3 +57,69 @@ pub fn load_batch(
     let labels = indices.iter().filter_map(|index| dataset.label(*index)).collect();
     Ok(Batch { pixels, shape: [indices.len(), CHANNELS, size, size], labels })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{TempFolder, png_bytes};
+    use crate::{BadImages, Cifar10, ImageFolder, Preprocess, Split};
+
+    const IMAGE: usize = 3 * 32 * 32;
+
+    fn load(indices: &[usize], augmentation: Option<(u64, u64)>) -> Result<Batch, DatasetError> {
+        let sample = Cifar10::sample(Split::Test)?;
+        let augment = Augment::flip_and_crop();
+        let augmentation = augmentation.map(|(seed, epoch)| Augmentation { augment, seed, epoch });
+        load_batch(&sample, indices, &Preprocess::new(32).check()?, augmentation.as_ref())
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_indices() {
+        let indices = [7, 3, 3, 500];
+        let batch = load(&indices, None).expect("the images are in memory");
+        assert_eq!(batch.shape, [4, 3, 32, 32]);
+        assert_eq!(batch.labels, [7, 3, 3, 0]);
+        for (at, index) in indices.into_iter().enumerate() {
+            let alone = load(&[index], None).expect("the image is in memory");
+            assert_eq!(batch.pixels[at * IMAGE..(at + 1) * IMAGE], alone.pixels);
+        }
+    }
+
+    #[test]
+    fn an_augmented_image_does_not_depend_on_its_batch() {
+        let batch = load(&[4, 5, 6], Some((1, 0))).expect("the images are in memory");
+        let alone = load(&[6], Some((1, 0))).expect("the image is in memory");
+        assert_eq!(batch.pixels[2 * IMAGE..], alone.pixels);
+    }
+
+    #[test]
+    fn every_epoch_looks_different() {
+        let indices: Vec<usize> = (0..20).collect();
+        let batch = |epoch| load(&indices, Some((1, epoch))).expect("the images are in memory");
+        assert_eq!(batch(0), batch(0));
+        assert_ne!(batch(0), batch(1));
+    }
+
+    #[test]
+    fn the_first_bad_image_is_the_error() {
+        let indices: Vec<usize> = (990..1_010).collect();
+        let error = load(&indices, None).expect_err("there are 1,000 images");
+        assert!(matches!(error, DatasetError::IndexOutOfRange { index: 1_000, .. }), "{error}");
+    }
+
+    #[test]
+    fn no_images_make_an_empty_batch() {
+        let batch = load(&[], None).expect("nothing can fail");
+        assert_eq!((batch.shape, batch.pixels.len()), ([0, 3, 32, 32], 0));
+    }
+
+    #[test]
+    fn unlabelled_images_have_no_labels() {
+        let png = png_bytes([255, 255, 255]);
+        let folder = TempFolder::with([("a.png", png.as_slice())]);
+        let dataset = ImageFolder::open(folder.path(), BadImages::Refuse).expect("one image");
+        let preprocess = Preprocess::new(8).check().expect("the settings are valid");
+        let batch = load_batch(&dataset, &[0], &preprocess, None).expect("the image is good");
+        assert_eq!((batch.shape, batch.labels.len()), ([1, 3, 8, 8], 0));
+    }
+}

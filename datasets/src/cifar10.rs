@@ -34,6 +34,8 @@ const TEST_FILES: [&str; 1] = ["test_batch.bin"];
 /// One split of CIFAR-10, held in memory as the bytes of its files (154 MB for training, 31 MB for testing).
 #[derive(Debug)]
 pub struct Cifar10 {
+    /// What comes before the name of the split in the name of an image.
+    prefix: &'static str,
     split: Split,
     classes: Vec<String>,
     /// Records one after the other: `[len, 1 + 3 * 32 * 32]`.
@@ -60,7 +62,12 @@ impl Cifar10 {
             check_batch(&path, &batch, classes.len())?;
             records.extend_from_slice(&batch);
         }
-        Ok(Self { split, classes, records })
+        Ok(Self { prefix: "", split, classes, records })
+    }
+
+    /// Takes records as they are, with the usual classes.
+    pub(crate) fn from_records(prefix: &'static str, split: Split, records: Vec<u8>) -> Self {
+        Self { prefix, split, classes: class_names(), records }
     }
 
     /// Whether a folder looks like CIFAR-10 in its binary layout.
@@ -93,7 +100,7 @@ impl Dataset for Cifar10 {
     }
 
     fn name(&self, index: usize) -> String {
-        format!("{}/{index:05}", self.split)
+        format!("{}{}/{index:05}", self.prefix, self.split)
     }
 }
 
@@ -106,7 +113,7 @@ pub(crate) fn split_files(split: Split) -> &'static [&'static str] {
 }
 
 /// The class names as owned strings.
-pub(crate) fn class_names() -> Vec<String> {
+fn class_names() -> Vec<String> {
     CLASSES.iter().map(|name| (*name).to_owned()).collect()
 }
 
@@ -156,5 +163,89 @@ fn read_classes(path: &PathBuf) -> Result<Vec<String>, DatasetError> {
         Ok(names)
     } else {
         Err(DatasetError::ClassCount { path: path.clone(), got: names.len(), want: CLASSES.len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{TempFolder, records};
+
+    fn open_test(bytes: &[u8], meta: Option<&str>) -> Result<Cifar10, DatasetError> {
+        let meta = meta.map(|text| (META, text.as_bytes()));
+        let folder = TempFolder::with([("test_batch.bin", bytes)].into_iter().chain(meta));
+        Cifar10::open(folder.path(), Split::Test)
+    }
+
+    #[test]
+    fn planes_become_pixels() {
+        let mut bytes = records(&[7, 4]);
+        bytes[RECORD + 1 + 32 * 2 + 3] = 99; // Red of the pixel at x = 3, y = 2 of the second image.
+        let dataset = open_test(&bytes, None).expect("the batch is whole");
+        assert_eq!((dataset.len(), dataset.label(0), dataset.label(1)), (2, Some(7), Some(4)));
+        let image = dataset.image(1).expect("there are two");
+        assert_eq!(image.get_pixel(3, 2).0, [99, 100, 200]);
+        assert_eq!(image.get_pixel(2, 3).0, [1, 100, 200]);
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let rgb: Vec<u8> = (0..3 * PIXELS).map(|at| (at % 251) as u8).collect();
+        let dataset = open_test(&record_from_rgb(5, &rgb), None).expect("the record is whole");
+        assert_eq!(dataset.image(0).expect("there is one").into_raw(), rgb);
+    }
+
+    #[test]
+    fn a_missing_folder_is_refused() {
+        let error = Cifar10::open(Path::new("no/such/folder"), Split::Test).err();
+        assert!(matches!(error, Some(DatasetError::MissingFolder { .. })));
+    }
+
+    #[test]
+    fn a_missing_batch_is_named() {
+        let folder = TempFolder::with([("test_batch.bin", records(&[0]).as_slice())]);
+        let error = Cifar10::open(folder.path(), Split::Train).expect_err("no training batches");
+        assert!(error.to_string().ends_with("data_batch_1.bin"), "{error}");
+    }
+
+    #[test]
+    fn truncated_and_empty_batches_are_refused() {
+        let bytes = records(&[1, 2, 3]);
+        for length in [0, 1, RECORD - 1, RECORD + 1, 3 * RECORD - 1] {
+            let error = open_test(&bytes[..length], None).expect_err("no whole number of records");
+            assert!(
+                matches!(error, DatasetError::RecordLength { got, .. } if got == length),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_label_out_of_range_is_named_with_its_record() {
+        let error = open_test(&records(&[0, 9, 10]), None).expect_err("labels end at 9");
+        let text = error.to_string();
+        assert!(text.starts_with("record 2 of ") && text.contains("has label 10"), "{text}");
+    }
+
+    #[test]
+    fn class_names_may_come_with_the_set() {
+        let dataset = open_test(&records(&[0]), Some("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n"));
+        assert_eq!(dataset.expect("there are ten names").classes()[9], "j");
+    }
+
+    #[test]
+    fn too_few_class_names_are_refused() {
+        let error = open_test(&records(&[0]), Some("a\nb\n")).expect_err("two are not ten");
+        assert!(matches!(error, DatasetError::ClassCount { got: 2, want: 10, .. }));
+    }
+
+    #[test]
+    fn an_index_past_the_end_is_refused() {
+        let dataset = open_test(&records(&[0]), None).expect("the batch is whole");
+        assert!(matches!(
+            dataset.image(1),
+            Err(DatasetError::IndexOutOfRange { index: 1, len: 1 })
+        ));
+        assert_eq!(dataset.label(1), None);
     }
 }

@@ -35,6 +35,11 @@ pub trait Dataset: Send + Sync {
     /// A name of one image that is the same on every machine, such as `cat/0012.png` or `test/00042`. It holds
     /// no absolute path, and uses `/` between its parts.
     fn name(&self, index: usize) -> String;
+
+    /// Names of files that were left out because they cannot be decoded.
+    fn skipped(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// Which part of a dataset.

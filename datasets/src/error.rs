@@ -1,6 +1,8 @@
 //! What can go wrong between a name of a dataset and its pixels.
 
+use std::error::Error;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// An error of this crate: the place, what was found, and what was wanted.
@@ -86,16 +88,39 @@ pub enum DatasetError {
     },
 
     /// The training and the test images have different classes.
-    #[error(
-        "{spec} has {train} classes in its training split but {test} in its test split, or other names"
-    )]
+    #[error("{spec}: the training images have the classes {train}, the test images {test}")]
     ClassesDiffer {
         /// The dataset, as it was asked for.
         spec: String,
         /// Classes of the training split.
-        train: usize,
+        train: String,
         /// Classes of the test split.
-        test: usize,
+        test: String,
+    },
+
+    /// Classes were needed, but the images have none.
+    #[error(
+        "the images of {spec} are unlabelled; training needs one folder of images for each class"
+    )]
+    Unlabelled {
+        /// The dataset, as it was asked for.
+        spec: String,
+    },
+
+    /// A folder holds both images and folders.
+    #[error(
+        "{path} holds both images and folders; expected unlabelled images, or one folder for each class"
+    )]
+    MixedFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// The name of a file is not Unicode.
+    #[error("the name of {path} is not valid Unicode; rename it")]
+    FileName {
+        /// The file.
+        path: PathBuf,
     },
 
     /// Neither a known name nor a folder.
@@ -125,15 +150,20 @@ pub enum DatasetError {
         len: usize,
     },
 
-    /// More images were asked of a class than it has.
-    #[error("class `{class}` has {got} images, but {want} were asked for")]
-    TooFewImages {
-        /// The class.
-        class: String,
-        /// Images of that class.
-        got: usize,
-        /// Images wanted.
-        want: usize,
+    /// A share of a dataset is not a share.
+    #[error("the share to hold out must be above 0 and below 1, got {got}")]
+    Share {
+        /// The share asked for.
+        got: f64,
+    },
+
+    /// One part of a divided dataset would have no images.
+    #[error("holding out a share of {share} of {images} images leaves one part without images")]
+    EmptyPart {
+        /// The share asked for.
+        share: f64,
+        /// Images in the dataset.
+        images: usize,
     },
 
     /// A setting of the preprocessing makes no sense.
@@ -233,7 +263,7 @@ pub enum DatasetError {
     },
 
     /// A dataset could be fetched neither from its own address nor from the mirror.
-    #[error("cannot fetch {name}; first: {official}; then: {mirror}")]
+    #[error("cannot fetch {name}; first: {}; then: {}", with_causes(official), with_causes(mirror))]
     Fetch {
         /// Name of the dataset.
         name: &'static str,
@@ -249,4 +279,11 @@ impl DatasetError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
+}
+
+/// The message of an error and of everything that caused it.
+fn with_causes(error: &DatasetError) -> String {
+    let first: &dyn Error = error;
+    let messages = iter::successors(Some(first), |error| error.source()).map(ToString::to_string);
+    messages.collect::<Vec<_>>().join(": ")
 }

@@ -185,3 +185,143 @@ fn scaled_size((width, height): (u32, u32), short: u32) -> Result<(u32, u32), Da
         Err(_) => refuse("a shape less narrow"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    /// A picture of 9 x 7 pixels without symmetry.
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(9, 7, |x, y| {
+            let red = (x * 29 + y * 53) % 256;
+            let green = (x * x * 7 + y * 11) % 256;
+            let blue = 255 - x * y * 5;
+            Rgb([red as u8, green as u8, blue as u8])
+        })
+    }
+
+    fn uncropped(image_size: u32, interpolation: Interpolation) -> CheckedPreprocess {
+        let settings = Preprocess { crop_pct: 1.0, interpolation, ..Preprocess::new(image_size) };
+        settings.check().expect("the settings are valid")
+    }
+
+    /// Fits the picture and compares its first pixels with what Pillow 12 resizes them to.
+    fn check_against_pillow(image_size: u32, interpolation: Interpolation, want: &[u8]) {
+        let fitted =
+            uncropped(image_size, interpolation).fit(picture()).expect("the picture has pixels");
+        for (got, want) in fitted.as_raw().iter().zip(want) {
+            assert!(got.abs_diff(*want) <= 1, "{:?} against {want:?}", fitted.as_raw());
+        }
+    }
+
+    #[test]
+    fn shrinking_bicubic_is_pillows() {
+        let rows = [
+            [34, 6, 254, 83, 37, 251, 147, 124, 247, 179, 146, 243],
+            [129, 25, 251, 185, 56, 232, 181, 146, 213, 103, 84, 194],
+            [176, 45, 246, 108, 76, 213, 72, 166, 177, 114, 109, 140],
+            [51, 64, 243, 94, 95, 194, 157, 185, 143, 190, 133, 92],
+        ];
+        check_against_pillow(4, Interpolation::Bicubic, &rows.concat());
+    }
+
+    #[test]
+    fn enlarging_bicubic_is_pillows() {
+        let row = [28, 8, 255, 47, 20, 255, 65, 39, 255, 84, 64, 255, 103, 94, 255, 121, 130, 255];
+        check_against_pillow(11, Interpolation::Bicubic, &row);
+    }
+
+    #[test]
+    fn shrinking_bilinear_is_pillows() {
+        let row = [45, 11, 253, 90, 41, 249, 144, 121, 245, 169, 142, 240, 127, 28, 249];
+        check_against_pillow(4, Interpolation::Bilinear, &row);
+    }
+
+    #[test]
+    fn an_image_of_the_right_size_is_left_alone() {
+        let image = RgbImage::from_fn(32, 32, |x, y| Rgb([x as u8, y as u8, 7]));
+        let fitted = Preprocess::new(32).check().and_then(|checked| checked.fit(image.clone()));
+        assert_eq!(fitted.expect("the settings are valid"), image);
+    }
+
+    #[test]
+    fn crop_pct_keeps_the_centre() {
+        // The short side, 40, becomes floor(20 / 0.5), so that nothing is resized, only cut.
+        let image = RgbImage::from_fn(60, 40, |x, y| Rgb([x as u8, y as u8, 0]));
+        let settings = Preprocess { crop_pct: 0.5, ..Preprocess::new(20) };
+        let fitted = settings.check().and_then(|checked| checked.fit(image));
+        let fitted = fitted.expect("the settings are valid");
+        assert_eq!(fitted.get_pixel(0, 0).0, [20, 10, 0]);
+        assert_eq!(fitted.get_pixel(19, 19).0, [39, 29, 0]);
+    }
+
+    fn check_scaled(size: (u32, u32), short: u32, want: (u32, u32)) {
+        assert_eq!(scaled_size(size, short).expect("the size is ordinary"), want);
+    }
+
+    #[test]
+    fn the_short_side_is_scaled_and_the_long_one_follows() {
+        check_scaled((500, 375), 256, (341, 256));
+        check_scaled((375, 500), 256, (256, 341));
+        check_scaled((32, 32), 248, (248, 248));
+    }
+
+    #[test]
+    fn pixels_are_normalised_by_channel() {
+        let image = RgbImage::from_fn(1, 2, |_, y| Rgb([255, 0, 51 * y as u8]));
+        let settings =
+            Preprocess { mean: [0.5, 0.25, 0.0], std: [0.5, 0.5, 0.1], ..Preprocess::new(1) };
+        let checked = settings.check().expect("the settings are valid");
+        let mut pixels = [0.0; 3];
+        let top = imageops::crop_imm(&image, 0, 1, 1, 1).to_image();
+        checked.normalize(&top, &mut pixels).expect("the image has the wanted size");
+        assert_eq!(pixels, [1.0, -0.5, 2.0]);
+    }
+
+    #[test]
+    fn wrong_sizes_are_refused() {
+        let checked = uncropped(4, Interpolation::Bicubic);
+        let error = checked.normalize(&RgbImage::new(4, 5), &mut [0.0; 48]).err();
+        assert!(matches!(error, Some(DatasetError::ImageSize { got: (4, 5), .. })));
+        let error = checked.normalize(&RgbImage::new(4, 4), &mut [0.0; 47]).err();
+        assert!(matches!(error, Some(DatasetError::PixelBuffer { got: 47, want: 48 })));
+    }
+
+    #[test]
+    fn images_that_cannot_be_resized_are_refused() {
+        let checked = uncropped(224, Interpolation::Bicubic);
+        for image in [RgbImage::new(0, 0), RgbImage::new(0, 5), RgbImage::new(1, 300)] {
+            let size = image.dimensions();
+            let error = checked.fit(image).expect_err("it is empty or too narrow");
+            assert!(matches!(error, DatasetError::ImageSize { got, .. } if got == size), "{error}");
+        }
+    }
+
+    fn check_refused(change: impl FnOnce(&mut Preprocess), field: &str) {
+        let mut settings = Preprocess::new(32);
+        change(&mut settings);
+        let error = settings.check().expect_err("the setting makes no sense");
+        assert!(
+            error.to_string().starts_with(&format!("preprocessing: {field} must be")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn settings_without_sense_are_refused() {
+        check_refused(|settings| settings.image_size = 0, "image size");
+        check_refused(|settings| settings.image_size = 10_000, "image size");
+        check_refused(|settings| settings.crop_pct = 0.0, "crop_pct");
+        check_refused(|settings| settings.crop_pct = f32::NAN, "crop_pct");
+        check_refused(|settings| settings.mean[1] = f32::NAN, "mean");
+        check_refused(|settings| settings.std[2] = 0.0, "std");
+    }
+
+    #[test]
+    fn statistics_on_the_scale_of_bytes_are_refused() {
+        check_refused(|settings| settings.mean = [123.7, 116.3, 103.5], "mean");
+        check_refused(|settings| settings.std = [58.4, 57.1, 57.4], "std");
+    }
+}

@@ -9,8 +9,9 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use md5::{Digest, Md5};
 
-use super::{Progress, Stage, hex};
+use super::{Progress, Stage};
 use crate::DatasetError;
+use crate::provenance::hex;
 
 /// Longest wait for a name to resolve, and for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -113,5 +114,135 @@ pub(super) fn unpack(
             file: file.to_owned(),
             reason: "is missing".to_owned(),
         }),
+    }
+}
+
+/// A server for one answer, and archives for it.
+#[cfg(test)]
+pub(super) mod test_server {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use md5::{Digest, Md5};
+
+    use crate::provenance::hex;
+
+    /// Answers one request with `body`, announced as `missing` bytes longer than it is; returns the address.
+    pub fn serve(body: Vec<u8>, missing: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a local port is free");
+        let address = listener.local_addr().expect("the listener is bound");
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("the test connects");
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).expect("a request ends with an empty line");
+                request.push(byte[0]);
+            }
+            let length = body.len() + missing;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            // The client may hang up early: that is its business.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        });
+        format!("http://{address}/set.tar.gz")
+    }
+
+    /// A `.tar.gz` of these files, in a folder of its own, and its MD5.
+    pub fn archive_of<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> (Vec<u8>, String) {
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            archive
+                .append_data(&mut header, format!("set/{name}"), bytes)
+                .expect("memory can be written to");
+        }
+        let encoder = archive.into_inner().expect("memory can be written to");
+        let bytes = encoder.finish().expect("memory can be written to");
+        let md5 = hex(&Md5::digest(&bytes));
+        (bytes, md5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_server::{archive_of, serve};
+    use super::*;
+    use crate::fixtures::TempFolder;
+
+    fn fetch(url: &str, md5: &str, files: &[&str]) -> (TempFolder, Result<(), DatasetError>) {
+        let folder = TempFolder::with([]);
+        let archive = Archive { url, md5 };
+        let outcome = download_and_unpack(&archive, files, folder.path(), &mut |_| {});
+        (folder, outcome)
+    }
+
+    #[test]
+    fn the_wanted_files_are_unpacked_and_nothing_else() {
+        let (bytes, md5) = archive_of([("a.bin", b"AA".as_slice()), ("readme", b"no")]);
+        let (folder, outcome) = fetch(&serve(bytes, 0), &md5, &["a.bin"]);
+        outcome.expect("the archive is good");
+        assert_eq!(fs::read(folder.path().join("a.bin")).expect("it was unpacked"), b"AA");
+        assert_eq!(fs::read_dir(folder.path()).expect("the folder exists").count(), 1);
+    }
+
+    #[test]
+    fn progress_ends_with_all_bytes() {
+        let (bytes, md5) = archive_of([("a.bin", [7; 300_000].as_slice())]);
+        let length = bytes.len() as u64;
+        let folder = TempFolder::with([]);
+        let mut last = None;
+        let url = serve(bytes, 0);
+        let archive = Archive { url: &url, md5: &md5 };
+        download_and_unpack(&archive, &["a.bin"], folder.path(), &mut |step| last = Some(step))
+            .expect("the archive is good");
+        let all = Progress { stage: Stage::Download, done: length, total: Some(length) };
+        assert_eq!(last, Some(all));
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_refused_before_unpacking() {
+        let (bytes, _) = archive_of([("a.bin", b"AA".as_slice())]);
+        let url = serve(bytes, 0);
+        let (folder, outcome) = fetch(&url, "00000000000000000000000000000000", &["a.bin"]);
+        let error = outcome.expect_err("the checksum is another one");
+        assert!(matches!(&error, DatasetError::Checksum { what, .. } if *what == url), "{error}");
+        assert!(!folder.path().join("a.bin").exists());
+    }
+
+    #[test]
+    fn an_archive_without_a_file_is_refused() {
+        let (bytes, md5) = archive_of([("a.bin", b"AA".as_slice())]);
+        let (_, outcome) = fetch(&serve(bytes, 0), &md5, &["a.bin", "b.bin"]);
+        let text = outcome.expect_err("b.bin is not in it").to_string();
+        assert!(text.ends_with("b.bin is missing"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused() {
+        let page = b"<html>moved</html>".to_vec();
+        let md5 = hex(&Md5::digest(&page));
+        let (_, outcome) = fetch(&serve(page, 0), &md5, &["a.bin"]);
+        assert!(matches!(outcome, Err(DatasetError::Archive { .. })), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_off_is_an_error() {
+        let (bytes, md5) = archive_of([("a.bin", b"AA".as_slice())]);
+        let (_, outcome) = fetch(&serve(bytes, 100), &md5, &["a.bin"]);
+        assert!(matches!(outcome, Err(DatasetError::Download { .. })), "{outcome:?}");
+    }
+
+    #[test]
+    fn an_address_that_nobody_serves_is_an_error() {
+        let (_, outcome) = fetch("http://127.0.0.1:1/set.tar.gz", "", &["a.bin"]);
+        let text = outcome.expect_err("nobody listens there").to_string();
+        assert!(text.starts_with("cannot download http://127.0.0.1:1/set.tar.gz: "), "{text}");
     }
 }

@@ -146,3 +146,69 @@ fn package_files() -> Vec<String> {
     let batches = all_files().into_iter().filter(|file| *file != META).map(picture_file);
     batches.chain([Split::Train, Split::Test].map(|split| labels_file(split).to_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::TempFolder;
+
+    /// A PNG of two rows of 32 x 32 RGB pixels, the first of them 10, 20, 30 and 11, 21, 31.
+    fn picture(width: usize) -> Vec<u8> {
+        let mut pixels = vec![0; 3 * 2 * width];
+        pixels[..6].copy_from_slice(&[10, 20, 30, 11, 21, 31]);
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width as u32, 2);
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header().expect("memory can be written to");
+        writer.write_image_data(&pixels).expect("memory can be written to");
+        writer.finish().expect("memory can be written to");
+        bytes
+    }
+
+    fn converted(png: &[u8]) -> Result<Vec<u8>, DatasetError> {
+        let folder = TempFolder::with([("batch.png", png)]);
+        let target = folder.path().join("batch.bin");
+        convert_batch(&folder.path().join("batch.png"), &[6, 9], &target)?;
+        fs::read(&target).map_err(DatasetError::io("read", &target))
+    }
+
+    #[test]
+    fn a_row_becomes_a_record() {
+        let records = converted(&picture(PIXELS)).expect("the picture has the right form");
+        assert_eq!(records.len(), 2 * RECORD);
+        assert_eq!((records[0], records[RECORD]), (6, 9));
+        assert_eq!(records[1..4], [10, 11, 0]);
+        assert_eq!(records[1 + PIXELS..4 + PIXELS], [20, 21, 0]);
+        assert_eq!(records[1 + 2 * PIXELS..4 + 2 * PIXELS], [30, 31, 0]);
+    }
+
+    #[test]
+    fn a_picture_of_another_size_is_refused() {
+        let text = converted(&picture(1_000)).expect_err("1,000 is not 32 x 32").to_string();
+        assert!(text.contains("batch.png") && text.contains("1000 x 2"), "{text}");
+    }
+
+    #[test]
+    fn a_cut_off_picture_is_refused() {
+        let png = picture(PIXELS);
+        let error = converted(&png[..png.len() / 2]).expect_err("half of the file is gone");
+        assert!(matches!(error, DatasetError::Archive { .. }), "{error}");
+    }
+
+    fn check_labels(json: &str, want: &str) {
+        let folder = TempFolder::with([("labels.json", json.as_bytes())]);
+        let error = read_labels(&folder.path().join("labels.json"), Split::Test);
+        let text = error.expect_err("the labels are wrong").to_string();
+        assert!(text.contains(want), "{text}");
+    }
+
+    #[test]
+    fn labels_must_be_balanced_and_below_ten() {
+        check_labels("[0, 1, 2]", "has 1 images of class `airplane`, wanted 1000");
+        check_labels("[0, 256]", "invalid value");
+        let balanced: Vec<u8> = (0..10_000).map(|index| (index % 10) as u8).collect();
+        let one_more: Vec<u8> = balanced.into_iter().chain([10]).collect();
+        let json = serde_json::to_string(&one_more).expect("bytes are numbers");
+        check_labels(&json, "has 10001 labels, wanted 10000");
+    }
+}

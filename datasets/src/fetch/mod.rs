@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cache::staging_folder;
 use crate::cifar10::{META, RECORD, split_files};
+use crate::provenance::hex;
 use crate::{DatasetError, Split};
 
 use download::{Archive, download_and_unpack};
@@ -92,16 +93,26 @@ pub fn fetch_cifar10(
     cache: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Fetched, DatasetError> {
+    fetch_from(&OFFICIAL, mirror::fetch, cache, progress)
+}
+
+/// Fetches from an archive, otherwise from a mirror that writes the same files under a folder.
+fn fetch_from(
+    official: &Archive<'_>,
+    mirror: impl FnOnce(&Path, &mut dyn FnMut(Progress)) -> Result<(), DatasetError>,
+    cache: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Fetched, DatasetError> {
     let folder = cache.join(NAME);
     if is_complete(&folder) {
         return Ok(Fetched { folder, origin: Origin::Cache });
     }
     let staging = staging_folder(cache)?;
-    let origin = match download_and_unpack(&OFFICIAL, &all_files(), staging.path(), progress) {
+    let origin = match download_and_unpack(official, &all_files(), staging.path(), progress) {
         Ok(()) => Origin::Official,
         Err(official) => {
             tracing::warn!("{official}; trying the mirror");
-            mirror::fetch(staging.path(), progress).map_err(|mirror| DatasetError::Fetch {
+            mirror(staging.path(), progress).map_err(|mirror| DatasetError::Fetch {
                 name: NAME,
                 official: Box::new(official),
                 mirror: Box::new(mirror),
@@ -168,7 +179,94 @@ fn file_sha256(path: &Path) -> Result<String, DatasetError> {
     }
 }
 
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+#[cfg(test)]
+mod tests {
+    use super::download::test_server::{archive_of, serve};
+    use super::*;
+    use crate::fixtures::TempFolder;
+
+    const NOWHERE: Archive<'static> = Archive { url: "http://127.0.0.1:1/x.tar.gz", md5: "" };
+
+    fn no_mirror(_: &Path, _: &mut dyn FnMut(Progress)) -> Result<(), DatasetError> {
+        Err(DatasetError::Mirror { package: "a package", reason: "no network".to_owned() })
+    }
+
+    fn check_cache_is_empty(cache: &TempFolder) {
+        let left = fs::read_dir(cache.path()).expect("the cache exists").count();
+        assert_eq!(left, 0, "something half-written stayed");
+    }
+
+    #[test]
+    fn both_reasons_are_given_when_both_ways_fail() {
+        let cache = TempFolder::with([]);
+        let error = fetch_from(&NOWHERE, no_mirror, cache.path(), &mut |_| {})
+            .expect_err("there is no way to the set");
+        let text = error.to_string();
+        assert!(text.contains("http://127.0.0.1:1/x.tar.gz"), "{text}");
+        assert!(text.contains("a package: no network"), "{text}");
+        check_cache_is_empty(&cache);
+    }
+
+    #[test]
+    fn the_cause_of_a_failure_is_in_the_message() {
+        let full_disk = |folder: &Path, _: &mut dyn FnMut(Progress)| {
+            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            Err(DatasetError::io("write", folder)(full))
+        };
+        let cache = TempFolder::with([]);
+        let error = fetch_from(&NOWHERE, full_disk, cache.path(), &mut |_| {}).expect_err("full");
+        assert!(error.to_string().ends_with("no storage space"), "{error}");
+    }
+
+    #[test]
+    fn wrong_batches_are_refused_wherever_they_come_from() {
+        let wrong_mirror = |folder: &Path, _: &mut dyn FnMut(Progress)| {
+            for file in all_files() {
+                let path = folder.join(file);
+                fs::write(&path, b"wrong").map_err(DatasetError::io("write", &path))?;
+            }
+            Ok(())
+        };
+        let cache = TempFolder::with([]);
+        let error = fetch_from(&NOWHERE, wrong_mirror, cache.path(), &mut |_| {})
+            .expect_err("five bytes are not a batch");
+        assert!(matches!(error, DatasetError::Checksum { .. }), "{error}");
+        check_cache_is_empty(&cache);
+    }
+
+    #[test]
+    fn an_archive_with_other_contents_is_refused() {
+        let files = all_files();
+        let (bytes, md5) = archive_of(files.iter().map(|file| (*file, b"wrong".as_slice())));
+        let url = serve(bytes, 0);
+        let cache = TempFolder::with([]);
+        let official = Archive { url: &url, md5: &md5 };
+        let error = fetch_from(&official, no_mirror, cache.path(), &mut |_| {})
+            .expect_err("five bytes are not a batch");
+        assert!(matches!(error, DatasetError::Checksum { .. }), "{error}");
+        check_cache_is_empty(&cache);
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_named() {
+        let folder = TempFolder::with([("file", b"".as_slice())]);
+        let cache = folder.path().join("file/cache");
+        let error =
+            fetch_from(&NOWHERE, no_mirror, &cache, &mut |_| {}).expect_err("a file is no folder");
+        assert!(matches!(&error, DatasetError::CacheNotWritable { .. }), "{error}");
+        assert!(error.to_string().contains("LEARNGENE_DATA"), "{error}");
+    }
+
+    #[test]
+    fn a_complete_cache_is_left_alone() {
+        let cache = TempFolder::with([]);
+        let folder = cache.path().join(NAME);
+        fs::create_dir(&folder).expect("the temporary folder can be written to");
+        for file in batch_files() {
+            let file = fs::File::create(folder.join(file)).expect("the folder can be written to");
+            file.set_len((BATCH_IMAGES * RECORD) as u64).expect("a sparse file takes no room");
+        }
+        let fetched = fetch_from(&NOWHERE, no_mirror, cache.path(), &mut |_| {});
+        assert_eq!(fetched.expect("nothing is fetched"), Fetched { folder, origin: Origin::Cache });
+    }
 }

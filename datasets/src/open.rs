@@ -1,0 +1,227 @@
+//! From the text a user gives to a dataset.
+
+use std::path::{Path, PathBuf};
+
+use crate::fetch::{NAME as CIFAR10, is_complete};
+use crate::folder::{BadImages, ImageFolder, sub_folders};
+use crate::{Cifar10, Dataset, DatasetError, Split, cache_folder};
+
+const CIFAR10_SAMPLE: &str = "cifar10-sample";
+
+/// Names that [`open`] knows, with what they stand for.
+pub const KNOWN_DATASETS: [(&str, &str); 2] = [
+    (
+        CIFAR10,
+        "CIFAR-10, 50,000 training and 10,000 test images of 32 x 32; fetched into the cache",
+    ),
+    (CIFAR10_SAMPLE, "2,000 training and 1,000 test images of CIFAR-10, inside the program"),
+];
+
+/// The training and the test images of one dataset.
+pub struct TrainTest {
+    /// The images to learn from.
+    pub train: Box<dyn Dataset>,
+    /// The images to measure on, of the same classes.
+    pub test: Box<dyn Dataset>,
+}
+
+/// Opens one split of a dataset: a name of [`KNOWN_DATASETS`] or the path of a folder.
+///
+/// A folder is CIFAR-10 in its binary layout if it has its files, otherwise a folder of images: `train/class/file` and
+/// `test/class/file` (or `val`, `valid`, `validation`), `class/file`, or unlabelled files. A folder that is not divided
+/// gives all its images for either split.
+///
+/// # Errors
+/// When the name is unknown, or the dataset cannot be read.
+pub fn open(
+    spec: &str,
+    split: Split,
+    bad_images: BadImages,
+) -> Result<Box<dyn Dataset>, DatasetError> {
+    match spec {
+        CIFAR10 => {
+            let folder = cache_folder()?.join(CIFAR10);
+            if !is_complete(&folder) {
+                return Err(DatasetError::NotFetched { name: CIFAR10, path: folder });
+            }
+            Ok(Box::new(Cifar10::open(&folder, split)?))
+        }
+        CIFAR10_SAMPLE => Ok(Box::new(Cifar10::sample(split)?)),
+        path => open_folder(&known_folder(path)?, split, bad_images),
+    }
+}
+
+/// Opens both splits, and refuses a dataset that would be measured on the images it learns from.
+///
+/// # Errors
+/// As [`open`]; also when a folder is not divided, its images are unlabelled, or the splits differ in their classes.
+pub fn open_train_test(spec: &str, bad_images: BadImages) -> Result<TrainTest, DatasetError> {
+    let is_name = KNOWN_DATASETS.iter().any(|(name, _)| *name == spec);
+    if !is_name {
+        let folder = known_folder(spec)?;
+        if !Cifar10::is_layout(&folder) && split_names(&folder)?.is_none() {
+            return Err(DatasetError::NotSplit { path: folder });
+        }
+    }
+    let train = open(spec, Split::Train, bad_images)?;
+    let test = open(spec, Split::Test, bad_images)?;
+    if train.classes() != test.classes() {
+        return Err(DatasetError::ClassesDiffer {
+            spec: spec.to_owned(),
+            train: train.classes().join(", "),
+            test: test.classes().join(", "),
+        });
+    }
+    if train.classes().is_empty() {
+        return Err(DatasetError::Unlabelled { spec: spec.to_owned() });
+    }
+    Ok(TrainTest { train, test })
+}
+
+/// The folder a text means. Text with neither a separator nor a folder behind it was meant as a name.
+fn known_folder(spec: &str) -> Result<PathBuf, DatasetError> {
+    let path = PathBuf::from(spec);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    if path.components().count() > 1 {
+        return Err(DatasetError::MissingFolder { path });
+    }
+    let known: Vec<_> = KNOWN_DATASETS.iter().map(|(name, _)| format!("`{name}`")).collect();
+    Err(DatasetError::UnknownDataset { name: spec.to_owned(), known: known.join(", ") })
+}
+
+fn open_folder(
+    folder: &Path,
+    split: Split,
+    bad_images: BadImages,
+) -> Result<Box<dyn Dataset>, DatasetError> {
+    if Cifar10::is_layout(folder) {
+        return Ok(Box::new(Cifar10::open(folder, split)?));
+    }
+    let folder = match split_names(folder)? {
+        None => folder.to_owned(),
+        Some(present) => {
+            let wanted = accepted_names(split);
+            let name = wanted.iter().find(|name| present.iter().any(|found| found == *name));
+            folder.join(name.unwrap_or(&wanted[0]))
+        }
+    };
+    Ok(Box::new(ImageFolder::open(&folder, bad_images)?))
+}
+
+/// Names of the folders of a split, the first that exists is taken.
+fn accepted_names(split: Split) -> &'static [&'static str] {
+    match split {
+        Split::Train => &["train"],
+        Split::Test => &["test", "val", "valid", "validation"],
+    }
+}
+
+/// The sub-folders of a folder that is divided into splits, `None` for any other. It counts as divided only if all of
+/// its sub-folders are named after splits, so that `train` may also be a class beside `bus` and `tram`.
+fn split_names(folder: &Path) -> Result<Option<Vec<String>>, DatasetError> {
+    let names = sub_folders(folder)?;
+    let is_split = |name: &String| {
+        [Split::Train, Split::Test].iter().any(|split| accepted_names(*split).contains(&&**name))
+    };
+    Ok((!names.is_empty() && names.iter().all(is_split)).then_some(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{TempFolder, png_bytes, records};
+
+    fn images(names: &[&str]) -> TempFolder {
+        let png = png_bytes([1, 2, 3]);
+        TempFolder::with(names.iter().map(|name| (*name, png.as_slice())))
+    }
+
+    fn open_at(folder: &TempFolder, split: Split) -> Result<Box<dyn Dataset>, DatasetError> {
+        open(spec(folder), split, BadImages::Refuse)
+    }
+
+    fn spec(folder: &TempFolder) -> &str {
+        folder.path().to_str().expect("temporary folders have plain names")
+    }
+
+    fn check_names(folder: &TempFolder, split: Split, want: &[&str]) {
+        let dataset = open_at(folder, split).expect("the folder is good");
+        let names: Vec<_> = (0..dataset.len()).map(|index| dataset.name(index)).collect();
+        assert_eq!(names, want);
+    }
+
+    #[test]
+    fn a_divided_folder_gives_its_split() {
+        let folder = images(&["train/cat/a.png", "val/cat/b.png", "val/cat/c.png"]);
+        check_names(&folder, Split::Train, &["cat/a.png"]);
+        check_names(&folder, Split::Test, &["cat/b.png", "cat/c.png"]);
+    }
+
+    #[test]
+    fn test_goes_before_val() {
+        let folder = images(&["train/cat/a.png", "val/cat/b.png", "test/cat/c.png"]);
+        check_names(&folder, Split::Test, &["cat/c.png"]);
+    }
+
+    #[test]
+    fn train_may_be_a_class() {
+        let folder = images(&["train/a.png", "tram/b.png"]);
+        check_names(&folder, Split::Test, &["train/a.png", "tram/b.png"]);
+    }
+
+    #[test]
+    fn a_folder_of_records_is_cifar10() {
+        let (train, test) = (records(&[1, 2]), records(&[3]));
+        let mut files = vec![("test_batch.bin", test.as_slice())];
+        let batches = (1..=5).map(|batch| format!("data_batch_{batch}.bin")).collect::<Vec<_>>();
+        files.extend(batches.iter().map(|name| (name.as_str(), train.as_slice())));
+        let folder = TempFolder::with(files);
+        let both = open_train_test(spec(&folder), BadImages::Refuse).expect("the layout is whole");
+        assert_eq!((both.train.len(), both.test.len()), (10, 1));
+    }
+
+    #[test]
+    fn a_missing_split_is_named() {
+        let folder = images(&["train/cat/a.png"]);
+        let error = open_at(&folder, Split::Test).err().expect("there is no test folder");
+        assert!(matches!(&error, DatasetError::MissingFolder { path } if path.ends_with("test")));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let error = open("cifar11", Split::Train, BadImages::Refuse).err().expect("no such set");
+        assert_eq!(
+            error.to_string(),
+            "unknown dataset `cifar11`; known are `cifar10`, `cifar10-sample`, or the path of a folder"
+        );
+    }
+
+    #[test]
+    fn a_path_to_nothing_is_a_missing_folder() {
+        let error = open("no/such/folder", Split::Train, BadImages::Refuse).err();
+        assert!(matches!(error, Some(DatasetError::MissingFolder { .. })));
+    }
+
+    #[test]
+    fn training_on_the_test_images_is_refused() {
+        let folder = images(&["cat/a.png", "dog/b.png"]);
+        let error = open_train_test(spec(&folder), BadImages::Refuse).err();
+        assert!(matches!(error, Some(DatasetError::NotSplit { .. })));
+    }
+
+    #[test]
+    fn splits_of_other_classes_are_refused() {
+        let folder = images(&["train/cat/a.png", "train/dog/b.png", "test/cat/c.png"]);
+        let error = open_train_test(spec(&folder), BadImages::Refuse).err().expect("no test dogs");
+        assert!(error.to_string().contains("cat, dog"), "{error}");
+    }
+
+    #[test]
+    fn unlabelled_splits_are_refused() {
+        let folder = images(&["train/a.png", "test/b.png"]);
+        let error = open_train_test(spec(&folder), BadImages::Refuse).err();
+        assert!(matches!(error, Some(DatasetError::Unlabelled { .. })));
+    }
+}
