@@ -284,6 +284,6 @@ impl DatasetError {
 /// The message of an error and of everything that caused it.
 fn with_causes(error: &DatasetError) -> String {
     let first: &dyn Error = error;
-    let messages = iter::successors(Some(first), |error| error.source()).map(ToString::to_string);
+    let messages = iter::successors(Some(first), |&error| error.source()).map(ToString::to_string);
     messages.collect::<Vec<_>>().join(": ")
 }
