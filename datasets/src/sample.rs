@@ -58,7 +58,7 @@ fn decode(png: &[u8], images: usize) -> Result<Vec<u8>, DatasetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Dataset;
+    use crate::{Dataset, images_sha256};
 
     fn check_balanced(split: Split, images: usize) {
         let sample = Cifar10::sample(split).expect("the embedded sample is whole");
@@ -89,6 +89,19 @@ mod tests {
         images.sort();
         images.dedup();
         assert_eq!(images.len(), 3_000);
+    }
+
+    fn check_contents(split: Split, want: &str) {
+        let sample = Cifar10::sample(split).expect("the embedded sample is whole");
+        assert_eq!(images_sha256(&sample).expect("the images are in memory"), want);
+    }
+
+    #[test]
+    fn the_images_are_those_that_the_readme_names() {
+        let train = "7d1b873ccf572169e2ce02043c451c79bb780f0cde8f386ed4ff18e290841d31";
+        let test = "f2d77763f6bdc816f454c5b4933e96bb2c6410a90ff336d984cbab6807574448";
+        check_contents(Split::Train, train);
+        check_contents(Split::Test, test);
     }
 
     #[test]
