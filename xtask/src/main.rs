@@ -7,6 +7,7 @@ mod check;
 mod downstream;
 mod nightly;
 mod program;
+mod reproduce;
 mod test;
 mod tidy;
 mod workspace;
@@ -33,6 +34,10 @@ enum Task {
     Check,
     /// Check what the compiler does not: arrows between crates, documents, links, sizes.
     Tidy,
+    /// Run the comparisons of the paper at the scale of a desk and draw the report.
+    Reproduce(reproduce::Options),
+    /// Choose the learning rate of each method on held-out training images.
+    Tune,
     /// Run the tests of the k-means crate that needs a nightly compiler.
     Nightly,
 }
@@ -53,6 +58,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Test => test::run(&workspace),
         Task::Check => check::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
+        Task::Reproduce(options) => reproduce::run(&workspace, options),
+        Task::Tune => reproduce::tune::run(&workspace),
         Task::Nightly => nightly::run(&workspace),
     }
 }

@@ -80,6 +80,23 @@ impl Program {
             .with_context(|| format!("the output of `{}` is not UTF-8", self.line))
     }
 
+    /// Runs it, its standard error shown, and returns what it wrote to its standard output.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when the output is not UTF-8.
+    pub(crate) fn stdout(mut self) -> Result<String> {
+        let output = self
+            .command
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start `{}`", self.line))?;
+        if !output.status.success() {
+            bail!("`{}` failed: {}", self.line, output.status);
+        }
+        String::from_utf8(output.stdout)
+            .with_context(|| format!("the output of `{}` is not UTF-8", self.line))
+    }
+
     /// Whether it starts and exits with status 0; its output is dropped.
     pub(crate) fn succeeds(mut self) -> bool {
         let status = self.command.stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -23,16 +23,30 @@ pub struct Cli {
 /// One step of the path from a checkpoint to a trained descendant.
 #[derive(Subcommand)]
 pub enum Command {
+    Probe(commands::probe::Args),
+    Cluster(commands::cluster::Args),
+    Condense(commands::condense::Args),
+    Inspect(commands::inspect::Args),
+    Expand(commands::expand::Args),
+    Forward(commands::forward::Args),
     Train(commands::train::Args),
     Eval(commands::eval::Args),
+    Data(commands::data::Args),
     Devices(commands::devices::Args),
 }
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Probe(args) => commands::probe::run(args),
+            Self::Cluster(args) => commands::cluster::run(args),
+            Self::Condense(args) => commands::condense::run(args),
+            Self::Inspect(args) => commands::inspect::run(args),
+            Self::Expand(args) => commands::expand::run(args),
+            Self::Forward(args) => commands::forward::run(args),
             Self::Train(args) => commands::train::run(args),
             Self::Eval(args) => commands::eval::run(args),
+            Self::Data(args) => commands::data::run(args),
             Self::Devices(args) => commands::devices::run(args),
         }
     }

@@ -1,14 +1,19 @@
 //! The program `learngene`.
 
+mod ancestry;
 mod args;
 mod commands;
 mod device;
 mod error;
+mod files;
 mod progress;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+/// Written into every artefact.
+const PRODUCER: &str = concat!("learngene ", env!("CARGO_PKG_VERSION"));
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();

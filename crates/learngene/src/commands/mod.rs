@@ -1,7 +1,14 @@
 //! One module a subcommand.
 
+pub mod cluster;
+pub mod condense;
+pub mod data;
 pub mod devices;
 pub mod eval;
+pub mod expand;
+pub mod forward;
+pub mod inspect;
+pub mod probe;
 pub mod train;
 
 use serde::Serialize;

@@ -3,10 +3,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
-use learngene_datasets::{BadImages, Dataset, TrainTest, open_train_test};
+use learngene_datasets::{
+    BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
+};
 use learngene_expansion::from_scratch;
 use learngene_models::VitConfig;
-use learngene_training::{FitData, Recipe, fit};
+use learngene_training::{FitData, Metrics, Recipe, fit};
+use serde::Serialize;
 
 use crate::{
     args::{DeviceArgs, PreprocessArgs},
@@ -47,17 +50,32 @@ pub struct Args {
     /// Seed of initial weights, order and augmentation.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Evaluates on so large a share of the training images, held out, instead of the test images.
+    #[arg(long, value_name = "SHARE")]
+    hold_out: Option<f64>,
     #[command(flatten)]
     preprocess: PreprocessArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a run did and measured.
+#[derive(Serialize)]
+struct Summary {
+    recipe: Recipe,
+    train_images: usize,
+    test_images: usize,
+    classes: usize,
+    metrics: Vec<Metrics>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let recipe = args.recipe()?;
-    let TrainTest { train, test } = open_train_test(&args.data, BadImages::Refuse)?;
-    let (train, test): (Arc<dyn Dataset>, Arc<dyn Dataset>) = (train.into(), test.into());
-    let classes = train.classes().len();
+    let (train, test) = args.images(recipe.seed)?;
+    let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
     let device = args.device.device.open();
 
     let model = match (&args.checkpoint, &args.config) {
@@ -85,16 +103,31 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let data = FitData { train, test, preprocess };
     let fitted =
         fit(model, &data, &recipe, &args.out, &device, Arc::new(TrainingProgress::default()))?;
-    if let Some(last) = fitted.metrics.last() {
-        println!(
-            "top-1 {:.2} %, top-5 {:.2} % after {} epochs",
-            last.test.top1, last.test.top5, recipe.epochs
-        );
-    }
-    Ok(())
+    let summary = Summary { recipe, train_images, test_images, classes, metrics: fitted.metrics };
+    super::print(args.json, &summary, |summary| match summary.metrics.last() {
+        Some(Metrics { epoch, test, .. }) => {
+            format!("top-1 {:.2} %, top-5 {:.2} % after {epoch} epochs", test.top1, test.top5)
+        }
+        None => "no evaluation".into(),
+    })
 }
 
 impl Args {
+    /// Images to learn from and to evaluate on.
+    fn images(&self, seed: u64) -> anyhow::Result<(Arc<dyn Dataset>, Arc<dyn Dataset>)> {
+        Ok(match self.hold_out {
+            Some(share) => {
+                let all = open(&self.data, Split::Train, BadImages::Refuse)?;
+                let HeldOut { kept, held_out } = hold_out(all.into(), share, seed)?;
+                (Arc::new(kept), Arc::new(held_out))
+            }
+            None => {
+                let TrainTest { train, test } = open_train_test(&self.data, BadImages::Refuse)?;
+                (train.into(), test.into())
+            }
+        })
+    }
+
     fn recipe(&self) -> anyhow::Result<Recipe> {
         let mut recipe = match &self.recipe {
             Some(path) => Recipe::read(path)?,

@@ -1,0 +1,190 @@
+//! The ancestor's side of the path: checkpoint and images to distances and clusters.
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use learngene_clustering::{
+    Algorithm, ClusterParams, Convention, KMeansLibrary, MeanAttentionDistances, NoisePolicy,
+    Preprocess, Representative, default_eps, probe,
+};
+use learngene_datasets::{
+    BadImages, Dataset, DatasetError, Split, Subset, images_sha256, load_batch, open,
+};
+use learngene_models::checkpoint::Checkpoint;
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::{
+    args::{DeviceArgs, PreprocessArgs},
+    progress,
+};
+
+/// Which images the ancestor is shown, and what becomes of its attention.
+#[derive(Args, Clone)]
+pub struct ProbeArgs {
+    /// Images to show the ancestor, at most.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub limit: usize,
+    /// Which part of a dataset they come from.
+    #[arg(long, default_value_t = Split::Train)]
+    pub split: Split,
+    /// Images of one forward pass.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub batch_size: usize,
+    /// What becomes of attention rows without the class token.
+    #[arg(long, value_enum, default_value_t = ConventionArg::Renormalized)]
+    pub convention: ConventionArg,
+    /// Leaves out images that cannot be decoded, and says how many.
+    #[arg(long)]
+    pub skip_bad_images: bool,
+    #[command(flatten)]
+    pub preprocess: PreprocessArgs,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// [`Convention`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ConventionArg {
+    /// Each row is divided by its remaining sum.
+    Renormalized,
+    /// Rows stay as they are, as in the paper's published code.
+    Published,
+}
+
+impl ProbeArgs {
+    /// Measures the ancestor's mean attention distances on images.
+    pub fn measure(
+        &self,
+        ancestor: &Checkpoint,
+        images: &str,
+    ) -> anyhow::Result<MeanAttentionDistances> {
+        let preprocess = self.preprocess.check(ancestor.config.image_size)?;
+        let images = self.images(images)?;
+        let device = self.device.device.open();
+        let model = ancestor.load(&device)?;
+
+        let bar = progress::bar(images.len() as u64, "images").with_message("probing");
+        let indices: Vec<usize> = (0..images.len()).collect();
+        let batches = indices.chunks(self.batch_size.max(1)).map(|indices| {
+            let batch = load_batch(images.as_ref(), indices, &preprocess, None)?;
+            bar.inc(indices.len() as u64);
+            Ok::<_, DatasetError>(Tensor::from_data(
+                TensorData::new(batch.pixels, batch.shape),
+                &device,
+            ))
+        });
+        let convention = match self.convention {
+            ConventionArg::Renormalized => Convention::Renormalized,
+            ConventionArg::Published => Convention::Published,
+        };
+        let measured = probe(&model, batches, convention, &device)?;
+        bar.finish_and_clear();
+
+        let settings = preprocess.settings();
+        Ok(MeanAttentionDistances {
+            mean_attention_distance: measured.heads.mean,
+            std: Some(measured.heads.std),
+            images: Some(measured.heads.images),
+            convention: Some(convention),
+            patch_size: Some(ancestor.config.patch_size),
+            preprocess: Some(Preprocess {
+                image_size: settings.image_size as usize,
+                crop_pct: settings.crop_pct,
+                mean: settings.mean,
+                std: settings.std,
+            }),
+            skipped_rows: Some(measured.skipped_rows),
+            images_sha256: Some(images_sha256(images.as_ref())?),
+            ancestor_sha256: Some(ancestor.sha256.clone()),
+            producer: Some(crate::PRODUCER.into()),
+        })
+    }
+
+    /// The images to show: all, or so many taken evenly from the whole set.
+    fn images(&self, images: &str) -> anyhow::Result<Box<dyn Dataset>> {
+        let policy = if self.skip_bad_images { BadImages::Skip } else { BadImages::Refuse };
+        let all = open(images, self.split, policy)?;
+        if !all.skipped().is_empty() {
+            tracing::warn!("left out {} images that cannot be decoded", all.skipped().len());
+        }
+        if all.len() <= self.limit {
+            return Ok(all);
+        }
+        // Sets are often sorted by class, so the first ones would show only a few.
+        let chosen = (0..self.limit).map(|index| index * all.len() / self.limit).collect();
+        Ok(Box::new(Subset::new(all.into(), chosen)?))
+    }
+}
+
+/// How heads are joined by their densities.
+#[derive(Args, Clone)]
+pub struct ClusterArgs {
+    /// Radius of a neighbourhood in pixels; 10 px for an image of 224 px by default, in proportion
+    /// for others.
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
+    pub eps: Option<f64>,
+    /// Least number of heads in the neighbourhood of a core head, itself counted.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub min_points: usize,
+    /// What becomes of heads in no cluster, possible for --min-points above 1.
+    #[arg(long, value_enum, default_value_t = NoiseArg::Singleton)]
+    pub noise: NoiseArg,
+    /// k-means with so many clusters instead: one number, or one for each layer.
+    #[arg(long, value_name = "K[,K..]", value_delimiter = ',', conflicts_with_all = ["eps", "min_points", "noise"])]
+    pub kmeans: Option<Vec<usize>>,
+    /// Seed of k-means.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// What stands for a cluster.
+    #[arg(long, value_enum, default_value_t = RepresentativeArg::Nearest)]
+    pub representative: RepresentativeArg,
+}
+
+/// [`NoisePolicy`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum NoiseArg {
+    /// Each is a cluster of its own.
+    Singleton,
+    /// Each joins the cluster of the nearest core head.
+    Nearest,
+    /// Each is left out.
+    Drop,
+}
+
+/// [`Representative`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum RepresentativeArg {
+    /// The member nearest the cluster's mean density.
+    Nearest,
+    /// The mean of the members' parameters.
+    Mean,
+}
+
+impl ClusterArgs {
+    /// The parameters, for distances measured on images of that size.
+    pub fn params(&self, image_size: Option<usize>) -> anyhow::Result<ClusterParams> {
+        let algorithm = match (&self.kmeans, self.eps) {
+            (Some(k), _) => Algorithm::KMeans {
+                k: k.clone(),
+                seed: self.seed,
+                library: KMeansLibrary::default(),
+            },
+            (None, eps) => Algorithm::Dbscan {
+                eps: eps.or(image_size.map(default_eps)).context(
+                    "the distances do not say their image size, so eps has no default: give --eps",
+                )?,
+                min_points: self.min_points,
+                noise: match self.noise {
+                    NoiseArg::Singleton => NoisePolicy::Singleton,
+                    NoiseArg::Nearest => NoisePolicy::Nearest,
+                    NoiseArg::Drop => NoisePolicy::Drop,
+                },
+            },
+        };
+        let representative = match self.representative {
+            RepresentativeArg::Nearest => Representative::Nearest,
+            RepresentativeArg::Mean => Representative::Mean,
+        };
+        Ok(ClusterParams { algorithm, representative })
+    }
+}

@@ -1,0 +1,79 @@
+//! The program `learngene`, built once and started many times.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{program::Program, workspace::Workspace};
+
+/// glibc returns large blocks to the system at once, and getting them back costs a page fault each:
+/// a fifth of a training step. These thresholds let it keep them.
+const KEEP_MEMORY: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296",
+);
+
+pub(crate) struct Learngene {
+    binary: PathBuf,
+    root: PathBuf,
+}
+
+impl Learngene {
+    /// Builds the program, optimised.
+    pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
+        Program::cargo(&workspace.root)
+            .args(["build", "--release", "--package", "learngene"])
+            .run()?;
+        let name = format!("learngene{}", std::env::consts::EXE_SUFFIX);
+        Ok(Self {
+            binary: workspace.target.join("release").join(name),
+            root: workspace.root.clone(),
+        })
+    }
+
+    /// Runs a command in the root of the workspace and returns what it printed; its progress is shown.
+    pub(crate) fn run(&self, command: &Line) -> Result<String> {
+        Program::new(&self.binary.to_string_lossy(), &self.root)
+            .env(KEEP_MEMORY.0, KEEP_MEMORY.1)
+            .args(&command.args)
+            .stdout()
+    }
+
+    /// Runs a command that prints JSON.
+    pub(crate) fn json(&self, command: &Line) -> Result<Value> {
+        let text = self.run(command)?;
+        serde_json::from_str(&text).with_context(|| format!("`{command}` printed no JSON"))
+    }
+}
+
+/// The arguments of one command, and how a person would type it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Line {
+    args: Vec<String>,
+}
+
+impl Line {
+    pub(crate) fn new(command: &str) -> Self {
+        Self { args: vec![command.to_owned()] }
+    }
+
+    pub(crate) fn arg(mut self, value: impl ToString) -> Self {
+        self.args.push(value.to_string());
+        self
+    }
+
+    pub(crate) fn flag(self, name: &str, value: impl ToString) -> Self {
+        self.arg(format!("--{name}")).arg(value)
+    }
+
+    pub(crate) fn path(self, name: &str, path: &Path) -> Self {
+        self.flag(name, path.display())
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "learngene {}", self.args.join(" "))
+    }
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask reproduce`: the paper's comparison at the scale of a desk.
+//!
+//! Builds the program, condenses the desk ancestor, makes descendants of several shapes in three
+//! ways, trains and measures them, and draws the report. Each step is a `learngene` command that a
+//! user could type, and stands in the report.
+
+mod desk;
+mod learngene;
+mod plan;
+mod report;
+pub(crate) mod tune;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::workspace::Workspace;
+use desk::Desk;
+use learngene::Learngene;
+use tune::LearningRates;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Runs each comparison with so many seeds.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seeds: u64,
+    /// Images to fine-tune on: `cifar10-sample` lies in the repository, `cifar10` is the whole set.
+    #[arg(long, value_name = "NAME|FOLDER", default_value = "cifar10-sample")]
+    data: String,
+    /// Goes on with what an interrupted reproduction left, instead of starting anew.
+    #[arg(long)]
+    resume: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let started = Instant::now();
+    let learngene = Learngene::build(workspace)?;
+    let desk = Desk::open(workspace, &learngene, &options.data, options.resume)?;
+    let rates = LearningRates::read(&workspace.root)?;
+    let descendants = plan::trained(options.seeds);
+    let frozen = plan::frozen();
+    let mut progress = Progress::new(2 + descendants.len() + frozen.len());
+
+    progress.next("condense the desk ancestor");
+    let manifest = desk.condense()?;
+    progress.next("evaluate the desk ancestor");
+    let ancestor_top1 = desk.evaluate_ancestor()?;
+    let mut measured = Vec::new();
+    for descendant in &frozen {
+        progress.next(&format!("features of {}", descendant.slug()));
+        measured.push(desk.measure_features(descendant)?);
+    }
+    let mut trained = Vec::new();
+    for descendant in &descendants {
+        progress.next(&format!("train {}", descendant.slug()));
+        trained.push(desk.train(descendant, rates.rate(descendant.method)?)?);
+    }
+
+    let report = desk.report(options.seeds, &rates, &manifest, ancestor_top1, trained, measured)?;
+    desk.write(&report)?;
+    desk.draw()?;
+    let page = desk.folder.join("report.html");
+    eprintln!("{} s: open {}", started.elapsed().as_secs(), page.display());
+    Ok(())
+}
+
+/// Says which of how many steps begins.
+struct Progress {
+    done: usize,
+    total: usize,
+}
+
+impl Progress {
+    fn new(total: usize) -> Self {
+        Self { done: 0, total }
+    }
+
+    fn next(&mut self, step: &str) {
+        self.done += 1;
+        eprintln!("[{:2}/{}] {step}", self.done, self.total);
+    }
+}

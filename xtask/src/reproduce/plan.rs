@@ -1,0 +1,119 @@
+//! What a reproduction runs: descendants of several shapes, each initialised in three ways.
+
+/// How a descendant is initialised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Method {
+    ClusterLearngene,
+    FromScratch,
+    PretrainingFinetuning,
+}
+
+impl Method {
+    pub(crate) const ALL: [Self; 3] =
+        [Self::ClusterLearngene, Self::FromScratch, Self::PretrainingFinetuning];
+
+    /// Its name on the command line and in the report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClusterLearngene => "cluster-learngene",
+            Self::FromScratch => "from-scratch",
+            Self::PretrainingFinetuning => "pretraining-finetuning",
+        }
+    }
+}
+
+/// Shape of a descendant of the desk ancestor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) depth: usize,
+    /// Heads of the ancestor's layers divided by the descendant's.
+    pub(crate) head_ratio: &'static str,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Self; 3] = [
+        Self { depth: 6, head_ratio: "1" },
+        Self { depth: 12, head_ratio: "1" },
+        Self { depth: 12, head_ratio: "2" },
+    ];
+
+    /// Its name in the report, such as `L6 w=1`.
+    pub(crate) fn item(self) -> String {
+        format!("L{} w={}", self.depth, self.head_ratio)
+    }
+}
+
+/// Where a head's output-projection columns come from; the first is the default.
+pub(crate) const PROJECTIONS: [&str; 3] = ["centroid", "rescaled", "origin"];
+
+/// One descendant, before it is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Descendant {
+    pub(crate) shape: Shape,
+    pub(crate) method: Method,
+    /// Only the learngene asks where columns come from.
+    pub(crate) projection: Option<&'static str>,
+    pub(crate) seed: u64,
+}
+
+impl Descendant {
+    /// A name for its folder, such as `l12-w2-cluster-learngene-centroid-s0`.
+    pub(crate) fn slug(&self) -> String {
+        let Self { shape, method, projection, seed } = self;
+        let projection = projection.map(|policy| format!("-{policy}")).unwrap_or_default();
+        let ratio = shape.head_ratio.replace('/', "_");
+        format!("l{}-w{ratio}-{}{projection}-s{seed}", shape.depth, method.name())
+    }
+}
+
+/// Every descendant that is trained, one seed after the other.
+pub(crate) fn trained(seeds: u64) -> Vec<Descendant> {
+    let of_seed = |seed| {
+        Shape::ALL.into_iter().flat_map(move |shape| {
+            Method::ALL.into_iter().map(move |method| {
+                let projection = (method == Method::ClusterLearngene).then_some(PROJECTIONS[0]);
+                Descendant { shape, method, projection, seed }
+            })
+        })
+    };
+    (0..seeds).flat_map(of_seed).collect()
+}
+
+/// Every descendant whose features are measured right after its initialisation: no training, so no
+/// noise and one seed.
+pub(crate) fn frozen() -> Vec<Descendant> {
+    let of_shape = |shape| {
+        let learngene = PROJECTIONS.map(|policy| (Method::ClusterLearngene, Some(policy)));
+        let others = [(Method::PretrainingFinetuning, None), (Method::FromScratch, None)];
+        let all = learngene.into_iter().chain(others);
+        all.map(move |(method, projection)| Descendant { shape, method, projection, seed: 0 })
+    };
+    Shape::ALL.into_iter().flat_map(of_shape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_descendant_has_a_folder_of_its_own() {
+        let slugs: BTreeSet<String> = trained(3).iter().map(Descendant::slug).collect();
+        assert_eq!(slugs.len(), 3 * Shape::ALL.len() * Method::ALL.len());
+        assert!(slugs.contains("l12-w2-cluster-learngene-centroid-s2"), "{slugs:?}");
+    }
+
+    #[test]
+    fn every_projection_policy_is_compared_on_every_shape() {
+        let frozen = frozen();
+        for shape in Shape::ALL {
+            let policies: Vec<_> = frozen
+                .iter()
+                .filter(|d| d.shape == shape && d.method == Method::ClusterLearngene)
+                .filter_map(|d| d.projection)
+                .collect();
+            assert_eq!(policies, PROJECTIONS);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask tune`: the learning rate of each method, chosen on held-out training images.
+//!
+//! Too high a rate destroys what was inherited, and too low a one wastes a short run, so a rate
+//! that suits one method would be unfair to another.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    desk::Desk,
+    learngene::Learngene,
+    plan::{Descendant, Method, PROJECTIONS, Shape},
+};
+use crate::workspace::Workspace;
+
+const FILE: &str = "xtask/desk/learning_rates.json";
+/// Peak rates for a batch of 512, the same for every method.
+const CANDIDATES: [f64; 5] = [1e-3, 3e-3, 1e-2, 2e-2, 4e-2];
+/// The descendant on which rates are compared.
+const SHAPE: Shape = Shape { depth: 12, head_ratio: "1" };
+
+/// What was tried, and what was chosen.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LearningRates {
+    command: String,
+    item: String,
+    methods: BTreeMap<String, Tried>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Tried {
+    chosen: f64,
+    /// Top-1 on the held-out images, in percent, by learning rate.
+    top1: BTreeMap<String, f64>,
+}
+
+impl LearningRates {
+    /// Reads the rates that this repository ships.
+    pub(crate) fn read(root: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{FILE} is not a table of learning rates"))
+    }
+
+    /// The rate of a method.
+    pub(crate) fn rate(&self, method: Method) -> Result<f64> {
+        let tried = self.methods.get(method.name());
+        Ok(tried.with_context(|| format!("{FILE} has no rate for {}", method.name()))?.chosen)
+    }
+
+    /// The rate of every method.
+    pub(crate) fn chosen(&self) -> BTreeMap<String, f64> {
+        self.methods.iter().map(|(method, tried)| (method.clone(), tried.chosen)).collect()
+    }
+}
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let learngene = Learngene::build(workspace)?;
+    let desk = Desk::open(workspace, &learngene, "cifar10-sample", false)?;
+    desk.condense()?;
+    let mut methods = BTreeMap::new();
+    for method in Method::ALL {
+        let projection = (method == Method::ClusterLearngene).then_some(PROJECTIONS[0]);
+        let descendant = Descendant { shape: SHAPE, method, projection, seed: 0 };
+        let mut measured = Vec::new();
+        for rate in CANDIDATES {
+            let top1 = desk.held_out_top1(&descendant, rate)?;
+            eprintln!("{} at {rate}: {top1:.2} %", method.name());
+            measured.push((rate, top1));
+        }
+        methods.insert(method.name().to_owned(), Tried::best_of(&measured)?);
+    }
+    let rates = LearningRates { command: "cargo xtask tune".into(), item: SHAPE.item(), methods };
+    let text = serde_json::to_string_pretty(&rates).context("rates are plain data")?;
+    fs::write(workspace.root.join(FILE), text + "\n")
+        .with_context(|| format!("cannot write {FILE}"))
+}
+
+impl Tried {
+    /// The rate with the highest top-1; of equal ones the lowest, which keeps more of what was
+    /// inherited.
+    fn best_of(measured: &[(f64, f64)]) -> Result<Self> {
+        let mut best: Option<(f64, f64)> = None;
+        for &(rate, top1) in measured {
+            if best.is_none_or(|(_, highest)| top1 > highest) {
+                best = Some((rate, top1));
+            }
+        }
+        let (chosen, _) = best.context("at least one rate was tried")?;
+        let top1 = measured.iter().map(|(rate, top1)| (rate.to_string(), *top1)).collect();
+        Ok(Self { chosen, top1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_rate_is_chosen_and_the_lower_of_equals() {
+        let tried = Tried::best_of(&[(0.001, 20.0), (0.003, 35.0), (0.01, 35.0)]).expect("three");
+        assert_eq!(tried.chosen, 0.003);
+        assert_eq!(tried.top1["0.01"], 35.0);
+    }
+
+    #[test]
+    fn the_rates_of_this_repository_cover_every_method() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let rates = LearningRates::read(root).expect("the file is in the repository");
+        for method in Method::ALL {
+            assert!(rates.rate(method).expect("tried") > 0.0);
+        }
+    }
+}
