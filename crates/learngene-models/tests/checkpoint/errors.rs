@@ -1,0 +1,382 @@
+//! One test per way in which a checkpoint can be wrong.
+
+use std::{fs, path::Path};
+
+use learngene_models::{
+    StateDict, VitConfig,
+    checkpoint::{self, CheckpointError, Dialect, Dtype, ReadOptions},
+};
+use proptest::prelude::*;
+
+use super::common::{TINY, Tensors, folder};
+
+/// The file is refused, and the message holds all of these.
+fn refused(path: &Path, options: &ReadOptions, wanted: &[&str]) {
+    let error = checkpoint::read(path, options).expect_err("the file is at fault").to_string();
+    let fragments = wanted.iter();
+    let absent: Vec<_> = fragments.filter(|fragment| !error.contains(**fragment)).collect();
+    assert!(absent.is_empty(), "{error:?} lacks {absent:?}");
+}
+
+fn refused_tensors(tensors: &Tensors, wanted: &[&str]) {
+    let folder = folder();
+    let path = tensors.save(&folder);
+    refused(&path, &TINY.options(), &[&["model.safetensors"], wanted].concat());
+}
+
+fn refused_bytes(bytes: &[u8], wanted: &[&str]) {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    fs::write(&path, bytes).expect("the folder is writable");
+    refused(&path, &TINY.options(), &[&["model.safetensors"], wanted].concat());
+}
+
+/// A config.json beside the tiny model is refused.
+fn refused_config(json: &str, wanted: &[&str]) {
+    let folder = folder();
+    let path = timm().save(&folder);
+    fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
+    refused(&path, &ReadOptions::default(), &[&["config.json"], wanted].concat());
+}
+
+fn timm() -> Tensors {
+    Tensors::of(&TINY.path("timm.safetensors"))
+}
+
+fn tiny() -> (VitConfig, StateDict) {
+    let path = TINY.path("timm.safetensors");
+    let tiny = checkpoint::read(&path, &TINY.options()).expect("the fixture is a checkpoint");
+    (tiny.config, tiny.parameters)
+}
+
+#[test]
+fn a_missing_file() {
+    refused(Path::new("no/such.safetensors"), &ReadOptions::default(), &["no/such.safetensors"]);
+}
+
+#[test]
+fn a_folder() {
+    let folder = folder();
+    refused(folder.path(), &ReadOptions::default(), &["cannot read"]);
+}
+
+#[test]
+fn an_empty_file() {
+    refused_bytes(b"", &["is empty, wanted a checkpoint"]);
+}
+
+#[test]
+fn a_file_that_is_no_checkpoint() {
+    refused_bytes(b"\x89PNG\r\n\x1a\n and some pixels", &["is not a checkpoint"]);
+}
+
+#[test]
+fn a_truncated_safetensors_file() {
+    let whole = fs::read(TINY.path("timm.safetensors")).expect("the fixture is there");
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    // The length, its neighbourhood, the header, its end, and the weights up to the last byte.
+    let offsets = (1..40).chain((40..header).step_by(101)).chain(header - 3..header + 3);
+    let offsets = offsets.chain((header..whole.len()).step_by(20_011)).chain([whole.len() - 1]);
+    for offset in offsets {
+        refused_bytes(&whole[..offset], &[" is not a "]);
+    }
+}
+
+#[test]
+fn a_safetensors_file_with_bytes_left_over() {
+    let mut bytes = fs::read(TINY.path("timm.safetensors")).expect("the fixture is there");
+    bytes.push(0);
+    refused_bytes(&bytes, &["not a whole safetensors file"]);
+}
+
+#[test]
+fn a_truncated_pth_file() {
+    let whole = fs::read(TINY.path("deit.pth")).expect("the fixture is there");
+    let offsets = (1..60).chain((60..whole.len()).step_by(5_003));
+    for offset in offsets.chain(whole.len() - 60..whole.len()) {
+        refused_bytes(&whole[..offset], &[" is not a "]);
+    }
+}
+
+#[test]
+fn a_pth_file_without_tensors() {
+    // What pickle.dumps({}, protocol=2) gives.
+    refused_bytes(b"\x80\x02}q\x00.", &["holds no vision transformer"]);
+}
+
+#[test]
+fn a_swin_checkpoint() {
+    let table = "layers.0.blocks.0.attn.relative_position_bias_table";
+    let swin = Tensors::default()
+        .with_zeros(table, &[49, 2])
+        .with_zeros("patch_embed.proj.weight", &[16, 3, 2, 2]);
+    refused_tensors(&swin, &["is a Swin checkpoint", table, "wanted a ViT or DeiT"]);
+}
+
+#[test]
+fn a_distilled_deit() {
+    let distilled = timm().with_zeros("dist_token", &[1, 1, 48]);
+    refused_tensors(&distilled, &["is a distilled DeiT checkpoint", "dist_token"]);
+}
+
+#[test]
+fn a_model_that_is_no_transformer() {
+    let resnet = Tensors::default().with_zeros("layer1.0.conv1.weight", &[64, 64, 3, 3]);
+    refused_tensors(&resnet, &["holds no vision transformer", "layer1.0.conv1.weight"]);
+}
+
+#[test]
+fn number_formats_that_are_not_read() {
+    let mut tensors = timm();
+    let f64s = vec![0; 48 * 8];
+    tensors.0.insert("norm.bias".into(), (safetensors::Dtype::F64, vec![48], f64s));
+    refused_tensors(&tensors, &["norm.bias as F64", "wanted f32, f16 or bf16"]);
+}
+
+#[test]
+fn every_wrong_key_is_listed() {
+    let tensors = timm()
+        .without("norm.bias")
+        .without("blocks.1.mlp.fc1.weight")
+        .with_zeros("blocks.0.ls1.gamma", &[48])
+        .with_zeros("mask_token", &[1, 48])
+        .with_zeros("blocks.2.attn.proj.weight", &[48, 40]);
+    refused_tensors(
+        &tensors,
+        &[
+            "missing: blocks.1.mlp.fc1.weight, norm.bias",
+            "unused: blocks.0.ls1.gamma, mask_token",
+            "wrong shape: blocks.2.attn.proj.weight: found [48, 40], wanted [48, 48]",
+        ],
+    );
+}
+
+#[test]
+fn wrong_keys_are_listed_in_the_names_of_the_file() {
+    let layer = "vit.encoder.layer.0.attention";
+    let tensors = Tensors::of(&TINY.path("hf.safetensors"))
+        .without(&format!("{layer}.attention.key.bias"))
+        .with_zeros(&format!("{layer}.attention.value.bias"), &[40]);
+    refused_tensors(
+        &tensors,
+        &[
+            &format!("missing: {layer}.attention.key.bias"),
+            &format!("wrong shape: {layer}.attention.value.bias: found [40], wanted [48]"),
+        ],
+    );
+}
+
+#[test]
+fn keys_are_listed_also_where_no_other_tensor_tells_the_size() {
+    for sole_source in ["patch_embed.proj.weight", "pos_embed"] {
+        let tensors = timm().without(sole_source).without("norm.bias");
+        let wanted = ["missing: ", sole_source, "norm.bias"];
+        refused_tensors(&tensors, &wanted);
+    }
+    let flat = timm().with_zeros("patch_embed.proj.weight", &[48]).without("norm.bias");
+    let wanted = "wrong shape: patch_embed.proj.weight: found [48], wanted 4 axes";
+    refused_tensors(&flat, &["missing: norm.bias", wanted]);
+}
+
+#[test]
+fn a_lost_layer_is_missing() {
+    let lost = |name: String| (!name.starts_with("blocks.1.")).then_some(name);
+    refused_tensors(&timm().renamed(lost), &["missing: blocks.1.attn.proj.bias, "]);
+    let none = |name: String| (!name.starts_with("blocks.")).then_some(name);
+    refused_tensors(&timm().renamed(none), &["missing: blocks.0.attn.proj.bias, "]);
+}
+
+#[test]
+fn an_absurd_layer_is_unused() {
+    let name = format!("blocks.{}.norm1.weight", usize::MAX);
+    refused_tensors(&timm().with_zeros(&name, &[48]), &[&format!("unused: {name}")]);
+}
+
+#[test]
+fn weights_that_are_not_numbers() {
+    for (value, text) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+        let mut tensors = timm();
+        let (_, _, bytes) = tensors.0.get_mut("blocks.1.norm2.weight").expect("it is there");
+        bytes[4 * 5..4 * 6].copy_from_slice(&value.to_le_bytes());
+        refused_tensors(&tensors, &[&format!("blocks.1.norm2.weight is {text} at index 5")]);
+    }
+}
+
+#[test]
+fn positions_that_make_no_square() {
+    refused_tensors(&timm().with_zeros("pos_embed", &[1, 16, 48]), &["16 tokens, wanted 1 + the"]);
+}
+
+#[test]
+fn an_untold_number_of_heads() {
+    let wanted = ["[48, 48, 48]", "--num-heads", "--arch"];
+    refused(&TINY.path("timm.safetensors"), &ReadOptions::default(), &wanted);
+}
+
+#[test]
+fn heads_that_do_not_divide() {
+    for heads in [0, 5, usize::MAX] {
+        let options = ReadOptions { num_heads: Some(vec![heads]), ..ReadOptions::default() };
+        let wanted = format!("--num-heads gives layer 0 {heads} heads");
+        refused(&TINY.path("timm.safetensors"), &options, &[&wanted, "48 wide"]);
+    }
+    let options = ReadOptions { num_heads: Some(vec![3, 4, 3]), ..ReadOptions::default() };
+    refused(&TINY.path("timm.safetensors"), &options, &["gives layer 1 4 heads"]);
+}
+
+#[test]
+fn a_list_of_heads_of_another_length() {
+    let options = ReadOptions { num_heads: Some(vec![3, 3]), ..ReadOptions::default() };
+    let wanted = "--num-heads gives heads for 2 layers, but ";
+    refused(&TINY.path("timm.safetensors"), &options, &[wanted, "has 3"]);
+}
+
+#[test]
+fn an_unknown_architecture() {
+    let options = ReadOptions { arch: Some("resnet50".into()), ..ReadOptions::default() };
+    let wanted = ["unknown architecture resnet50", "deit_tiny_patch16_224"];
+    refused(&TINY.path("timm.safetensors"), &options, &wanted);
+}
+
+#[test]
+fn an_architecture_of_another_shape() {
+    let arch = Some("deit_tiny_patch16_224".into());
+    let options = ReadOptions { arch, ..ReadOptions::default() };
+    let wanted = ["--arch deit_tiny_patch16_224 says embed_dim 192", "say 48"];
+    refused(&TINY.path("timm.safetensors"), &options, &wanted);
+}
+
+#[test]
+fn a_configuration_that_is_no_json() {
+    refused_config("{\"hidden_size\": ", &["is not a JSON object", "line 1"]);
+}
+
+#[test]
+fn a_configuration_of_another_model() {
+    refused_config(r#"{"model_type": "swin"}"#, &[r#"model_type "swin", wanted vit"#]);
+    refused_config(r#"{"hidden_act": "relu"}"#, &[r#"hidden_act "relu", wanted gelu"#]);
+}
+
+#[test]
+fn configuration_fields_of_a_wrong_type() {
+    refused_config(r#"{"num_heads": "3"}"#, &["num_heads", "wanted a whole number or a list"]);
+    refused_config(r#"{"num_heads": [3, -1]}"#, &["num_heads", "wanted a whole number or a list"]);
+    refused_config(r#"{"num_heads": 3, "patch_size": 1.5}"#, &["patch_size 1.5, wanted a whole"]);
+    refused_config(r#"{"layer_norm_eps": 0}"#, &["layer_norm_eps 0, wanted a positive number"]);
+}
+
+#[test]
+fn a_configuration_that_contradicts_the_tensors() {
+    let says = |field: &str, told: usize, found: usize| {
+        let json = format!(r#"{{"num_attention_heads": 3, "{field}": {told}}}"#);
+        let wanted = format!("says {field} {told}, but the tensors of ");
+        refused_config(&json, &[&wanted, "model.safetensors", &format!("say {found}")]);
+    };
+    says("hidden_size", 192, 48);
+    says("num_hidden_layers", 12, 3);
+    says("intermediate_size", 768, 192);
+    says("image_size", 224, 32);
+    says("patch_size", 16, 8);
+    says("num_channels", 1, 3);
+    says("num_classes", 1000, 7);
+    let labels = r#"{"num_attention_heads": 3, "id2label": {"0": "cat", "1": "dog"}}"#;
+    refused_config(labels, &["says id2label 2", "say 7"]);
+    refused_config(r#"{"num_attention_heads": 5}"#, &["config.json gives layer 0 5 heads"]);
+}
+
+#[test]
+fn an_image_size_of_partial_patches() {
+    for image_size in [0, 30] {
+        let options = ReadOptions { image_size: Some(image_size), ..TINY.options() };
+        refused(&TINY.path("timm.safetensors"), &options, &["image"]);
+    }
+}
+
+#[test]
+fn parameters_of_another_model_are_not_written() {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    let (config, parameters) = tiny();
+    let other = config.with_num_classes(0);
+    let error = checkpoint::write(&path, &other, &parameters, Dialect::Timm, Dtype::F32)
+        .expect_err("a classifier is too many");
+    assert!(error.to_string().contains("unused: head.bias, head.weight"), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn values_that_the_number_format_cannot_hold_are_not_written() {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    for (value, dtype) in [(1e5, Dtype::F16), (f32::MAX, Dtype::BF16), (f32::NAN, Dtype::F32)] {
+        let (config, mut parameters) = tiny();
+        let mut norm = parameters.remove("norm.weight").expect("every ViT has it");
+        norm.values[7] = value;
+        parameters.insert("norm.weight", norm);
+        let error = checkpoint::write(&path, &config, &parameters, Dialect::Timm, dtype)
+            .expect_err("a value is at fault")
+            .to_string();
+        assert!(error.contains("norm.weight is ") && error.contains("at index 7"), "{error}");
+        assert!(error.contains(&format!("which {dtype} cannot hold")), "{error}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn models_that_hugging_face_cannot_express_are_not_written() {
+    let reasons = [
+        (vec![3, 2], 8, "layer 0 has 3 heads, layer 1 has 2"),
+        (vec![2, 2], 8, "2 heads of width 8 are not as wide as its embed_dim of 24"),
+    ];
+    for (num_heads, head_dim, reason) in reasons {
+        let folder = folder();
+        let path = folder.path().join("model.safetensors");
+        let config = VitConfig::new(24, num_heads, head_dim, 40).with_image_size(16);
+        let shapes = config.parameter_shapes().into_iter();
+        let zeros = shapes.map(|(name, shape)| {
+            let values = vec![0.0; shape.iter().product()];
+            (name, learngene_models::HostTensor::new(shape, values))
+        });
+        let error =
+            checkpoint::write(&path, &config, &zeros.collect(), Dialect::HuggingFace, Dtype::F32)
+                .expect_err("transformers has no such model");
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 0);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there() {
+    let (config, parameters) = tiny();
+    let path = Path::new("no/such/model.safetensors");
+    let error = checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32)
+        .expect_err("the folder is not there");
+    assert!(matches!(error, CheckpointError::Write { .. }), "{error}");
+    assert!(error.to_string().contains("cannot write no/such/model.safetensors"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever byte of a file is damaged, reading it returns.
+    #[test]
+    fn no_damaged_byte_stops_the_program(
+        file in prop::sample::select(vec!["timm.safetensors", "hf.safetensors", "deit.pth"]),
+        place in 0.0..1.0f64,
+        near_an_end in any::<bool>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = fs::read(TINY.path(file)).expect("the fixture is there");
+        // Headers lie at the start of one format and at the end of the other.
+        let reach = if near_an_end { 8_000.0 } else { bytes.len() as f64 };
+        let offset = (place * reach) as usize;
+        let offset = if file == "deit.pth" { bytes.len() - 1 - offset } else { offset };
+        bytes[offset] = byte;
+        let folder = folder();
+        let path = folder.path().join("model");
+        fs::write(&path, &bytes).expect("the folder is writable");
+        if let Ok(checkpoint) = checkpoint::read(&path, &TINY.options()) {
+            prop_assert_eq!(checkpoint.config.depth(), 3);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a caller, or a file beside it, may say of a checkpoint.
+
+use std::fs;
+
+use learngene_models::{
+    HostTensor, VitConfig,
+    checkpoint::{self, Checkpoint, Dialect, Dtype, Note, ReadOptions, resample_pos_embed},
+};
+
+use super::common::{TINY, Tensors, folder, largest_gap};
+
+fn read_tiny(options: ReadOptions) -> Checkpoint {
+    let options = ReadOptions { num_heads: Some(vec![3]), ..options };
+    checkpoint::read(&TINY.path("timm.safetensors"), &options).expect("the fixture is a checkpoint")
+}
+
+/// The tiny model beside this config.json.
+fn read_beside(json: &str, options: &ReadOptions) -> Checkpoint {
+    let folder = folder();
+    let path = Tensors::of(&TINY.path("timm.safetensors")).save(&folder);
+    fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
+    checkpoint::read(&path, options).expect("the configuration tells the heads")
+}
+
+/// A file of zeros of this shape, without any metadata.
+fn read_zeros(config: &VitConfig, options: &ReadOptions) -> Checkpoint {
+    let folder = folder();
+    let shapes = config.parameter_shapes();
+    let zeros =
+        shapes.iter().fold(Tensors::default(), |all, (name, shape)| all.with_zeros(name, shape));
+    checkpoint::read(&zeros.save(&folder), options).expect("the shapes are those of a model")
+}
+
+#[test]
+fn positions_are_interpolated_as_timm_does() {
+    let path = TINY.path("../pos_embed_resample/resampled.safetensors");
+    let golden = Tensors::of(&path);
+    let cases = [(5, 1), (5, 2), (5, 7), (14, 4), (14, 9), (14, 16), (14, 24)];
+    for (old, new) in cases {
+        let (shape, values) = golden.f32(&old.to_string());
+        let resampled = resample_pos_embed(&HostTensor::new(shape, values), old, new);
+        // PyTorch's own f32 results are up to 4.5e-6 away from its f64 ones.
+        for (name, bound) in [("", 1e-5), ("_in_f64", 1e-6)] {
+            let name = format!("{old}_to_{new}{name}");
+            let (shape, want) = golden.f32(&name);
+            assert_eq!(resampled.shape, shape, "{name}");
+            let worst = largest_gap(&resampled.values, &want);
+            assert!(worst < bound, "{name} differs by {worst}");
+        }
+    }
+}
+
+#[test]
+fn another_image_size_changes_positions_alone() {
+    let was = read_tiny(ReadOptions::default());
+    let now = read_tiny(ReadOptions { image_size: Some(48), ..ReadOptions::default() });
+    assert_eq!(now.config, was.config.clone().with_image_size(48));
+    assert_eq!(now.notes, [Note::PositionsResampled { from: 32, to: 48 }]);
+    for (name, tensor) in now.parameters.iter() {
+        match name {
+            "pos_embed" => assert_eq!(tensor.shape, [1, 37, 48]),
+            name => assert_eq!(Some(tensor), was.parameters.get(name), "{name}"),
+        }
+    }
+    let same = read_tiny(ReadOptions { image_size: Some(32), ..ReadOptions::default() });
+    assert_eq!((same.parameters, same.notes), (was.parameters, vec![]));
+}
+
+#[test]
+fn another_number_of_classes_replaces_the_classifier() {
+    let now = read_tiny(ReadOptions { num_classes: Some(10), ..ReadOptions::default() });
+    assert_eq!(now.config.num_classes, 10);
+    assert_eq!(now.notes, [Note::ClassifierReplaced { from: 7, to: 10 }]);
+    let head = HostTensor::new([10, 48], vec![0.0; 480]);
+    assert_eq!(now.parameters.get("head.weight"), Some(&head));
+
+    let none = read_tiny(ReadOptions { num_classes: Some(0), ..ReadOptions::default() });
+    assert_eq!(none.config.num_classes, 0);
+    assert_eq!(none.parameters.get("head.weight"), None);
+    none.load(&burn::tensor::Device::flex()).expect("a model without a classifier");
+
+    let same = read_tiny(ReadOptions { num_classes: Some(7), ..ReadOptions::default() });
+    assert_eq!(same.parameters, read_tiny(ReadOptions::default()).parameters);
+}
+
+#[test]
+fn a_pooler_is_left_out_with_a_note() {
+    let folder = folder();
+    let tensors = Tensors::of(&TINY.path("hf.safetensors"))
+        .with_zeros("vit.pooler.dense.weight", &[48, 48])
+        .with_zeros("vit.pooler.dense.bias", &[48]);
+    let read = checkpoint::read(&tensors.save(&folder), &TINY.options()).expect("a checkpoint");
+    let keys = vec!["vit.pooler.dense.bias".into(), "vit.pooler.dense.weight".into()];
+    assert_eq!(read.notes, [Note::PoolerLeftOut { keys }]);
+}
+
+#[test]
+fn a_configuration_beside_the_file_tells_the_heads() {
+    let default = ReadOptions::default();
+    let transformers =
+        r#"{"model_type": "vit", "num_attention_heads": 3, "layer_norm_eps": 1e-12}"#;
+    let read = read_beside(transformers, &default);
+    assert_eq!((read.config.num_heads, read.config.layer_norm_eps), (vec![3; 3], 1e-12));
+    let ours = read_beside(r#"{"num_heads": [6, 6, 6], "head_dim": 8}"#, &default);
+    assert_eq!((ours.config.num_heads, ours.config.head_dim), (vec![6; 3], 8));
+}
+
+#[test]
+fn timm_s_configuration_names_the_architecture() {
+    let folder = folder();
+    let config = VitConfig::deit_tiny().with_num_classes(0);
+    let shapes = config.parameter_shapes();
+    let zeros =
+        shapes.iter().fold(Tensors::default(), |all, (name, shape)| all.with_zeros(name, shape));
+    let path = zeros.save(&folder);
+    let json = r#"{"architecture": "deit_tiny_patch16_224", "num_classes": 1000}"#;
+    fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
+    let read = checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint");
+    assert_eq!((read.config, read.notes), (config, vec![]));
+}
+
+/// Options, then config.json, then the header, then the published models.
+#[test]
+fn the_nearest_source_wins() {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    let config = VitConfig::uniform(192, 1, 12).with_image_size(16).with_layer_norm_eps(1e-5);
+    let parameters = read_zeros(&config, &ReadOptions::default()).parameters;
+    checkpoint::write(&path, &config, &parameters, Dialect::Timm, Dtype::F32).expect("writable");
+    let heads = |options: &ReadOptions| {
+        let read = checkpoint::read(&path, options).expect("a checkpoint").config;
+        (read.num_heads[0], read.layer_norm_eps)
+    };
+    assert_eq!(heads(&ReadOptions::default()), (12, 1e-5));
+
+    let json = r#"{"num_attention_heads": 6, "layer_norm_eps": 1e-12}"#;
+    fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
+    assert_eq!(heads(&ReadOptions::default()), (6, 1e-12));
+
+    let num_heads = Some(vec![2]);
+    let options = ReadOptions { num_heads, layer_norm_eps: Some(1e-3), ..ReadOptions::default() };
+    assert_eq!(heads(&options), (2, 1e-3));
+}
+
+#[test]
+fn published_widths_need_no_options() {
+    for (embed_dim, heads, head_dim) in [(192, 3, 64), (1024, 16, 64), (1280, 16, 80)] {
+        let config = VitConfig::uniform(embed_dim, 1, heads).with_image_size(16);
+        let read = read_zeros(&config, &ReadOptions::default());
+        assert_eq!((read.config, read.notes), (config, vec![Note::HeadDimAssumed { head_dim }]));
+    }
+}
+
+#[test]
+fn an_architecture_tells_the_heads() {
+    let arch = Some("deit_tiny_patch16_224".into());
+    let config = VitConfig::deit_tiny().with_num_classes(10).with_image_size(32);
+    let read = read_zeros(&config, &ReadOptions { arch, ..ReadOptions::default() });
+    assert_eq!((read.config, read.notes), (config, vec![]));
+}
+
+#[test]
+fn heads_that_differ_between_layers_survive_in_timm_s_names() {
+    let folder = folder();
+    let path = folder.path().join("descendant.safetensors");
+    let config = VitConfig::new(24, vec![3, 1, 4], 8, 40).with_image_size(16).with_num_classes(2);
+    let options = ReadOptions { num_heads: Some(vec![3, 1, 4]), ..ReadOptions::default() };
+    let parameters = read_zeros(&config, &options).parameters;
+    checkpoint::write(&path, &config, &parameters, Dialect::Timm, Dtype::F16).expect("writable");
+    let read =
+        checkpoint::read(&path, &ReadOptions::default()).expect("the header tells the heads");
+    assert_eq!((read.config, read.parameters), (config, parameters));
+}
+
+#[test]
+fn hugging_face_s_config_json_is_what_transformers_wants() {
+    let folder = folder();
+    let tiny = read_tiny(ReadOptions::default());
+    let path = folder.path().join("model.safetensors");
+    checkpoint::write(&path, &tiny.config, &tiny.parameters, Dialect::HuggingFace, Dtype::F16)
+        .expect("the folder is writable");
+    let json = fs::read_to_string(folder.path().join("config.json")).expect("it was written");
+    let config: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(config["architectures"][0], "ViTForImageClassification");
+    assert_eq!(config["num_attention_heads"], 3);
+    assert_eq!(config["layer_norm_eps"], 1e-6);
+    assert_eq!(config["id2label"]["6"], "LABEL_6");
+    assert_eq!(config["torch_dtype"], "float16");
+}
