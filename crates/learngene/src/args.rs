@@ -1,10 +1,16 @@
 //! The command line, and what several subcommands share.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use learngene_datasets::{CheckedPreprocess, Preprocess};
-use learngene_models::checkpoint::{self, Checkpoint, ReadOptions};
+use learngene_models::{
+    StateDict, VitConfig,
+    checkpoint::{self, Checkpoint, Dialect, Dtype, ReadOptions},
+};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{commands, device::DeviceChoice};
@@ -28,6 +34,7 @@ pub enum Command {
     Condense(commands::condense::Args),
     Inspect(commands::inspect::Args),
     Expand(commands::expand::Args),
+    Convert(commands::convert::Args),
     Forward(commands::forward::Args),
     Train(commands::train::Args),
     Eval(commands::eval::Args),
@@ -43,6 +50,7 @@ impl Command {
             Self::Condense(args) => commands::condense::run(args),
             Self::Inspect(args) => commands::inspect::run(args),
             Self::Expand(args) => commands::expand::run(args),
+            Self::Convert(args) => commands::convert::run(args),
             Self::Forward(args) => commands::forward::run(args),
             Self::Train(args) => commands::train::run(args),
             Self::Eval(args) => commands::eval::run(args),
@@ -80,8 +88,17 @@ impl CheckpointArgs {
             num_classes,
             ..ReadOptions::default()
         };
-        Ok(checkpoint::read(&self.checkpoint, &options)?)
+        read_checkpoint(&self.checkpoint, &options)
     }
+}
+
+/// Reads a checkpoint and says what was changed, left out or assumed.
+pub fn read_checkpoint(path: &Path, options: &ReadOptions) -> anyhow::Result<Checkpoint> {
+    let checkpoint = checkpoint::read(path, options)?;
+    for note in &checkpoint.notes {
+        tracing::info!("{}: {note}", path.display());
+    }
+    Ok(checkpoint)
 }
 
 /// How images become tensors.
@@ -113,6 +130,55 @@ impl PreprocessArgs {
     }
 }
 
+/// How a checkpoint is written.
+#[derive(Args, Clone)]
+pub struct WriteArgs {
+    /// Names of the checkpoint's tensors.
+    #[arg(long, value_enum, default_value_t = DialectArg::Timm)]
+    pub names: DialectArg,
+    /// Number format of the checkpoint.
+    #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
+    pub dtype: DtypeArg,
+}
+
+/// [`Dialect`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum DialectArg {
+    /// timm's names.
+    Timm,
+    /// Hugging Face's names, with a config.json beside the file.
+    Hf,
+}
+
+/// [`Dtype`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum DtypeArg {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+}
+
+impl WriteArgs {
+    /// Writes a checkpoint, whole or not at all.
+    pub fn write(
+        &self,
+        path: &Path,
+        config: &VitConfig,
+        parameters: &StateDict,
+    ) -> anyhow::Result<()> {
+        let dialect = match self.names {
+            DialectArg::Timm => Dialect::Timm,
+            DialectArg::Hf => Dialect::HuggingFace,
+        };
+        let dtype = match self.dtype {
+            DtypeArg::F32 => Dtype::F32,
+            DtypeArg::F16 => Dtype::F16,
+        };
+        Ok(checkpoint::write(path, config, parameters, dialect, dtype)?)
+    }
+}
+
 /// Where the model runs.
 #[derive(Args, Clone)]
 pub struct DeviceArgs {
@@ -139,6 +205,8 @@ pub fn init_tracing(verbose: u8) {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
         )
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_level(verbose > 0)
         .without_time()
         .with_target(false)
         .init();

@@ -11,12 +11,15 @@ use learngene_expansion::{
 use learngene_format::Learngene;
 use learngene_models::{
     StateDict, VitConfig,
-    checkpoint::{self, Dialect, Dtype, ReadOptions},
+    checkpoint::{self, ReadOptions},
     count_macs, count_parameters,
 };
 use serde::Serialize;
 
-use crate::files::write_whole;
+use crate::{
+    args::{WriteArgs, read_checkpoint},
+    files::write_whole,
+};
 
 /// Initialises a descendant of any depth and head count from a learngene alone.
 #[derive(clap::Args)]
@@ -63,12 +66,8 @@ pub struct Args {
     /// Seed of what is drawn.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Names of the checkpoint's tensors.
-    #[arg(long, value_enum, default_value_t = DialectArg::Timm)]
-    names: DialectArg,
-    /// Number format of the checkpoint.
-    #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
-    dtype: DtypeArg,
+    #[command(flatten)]
+    write: WriteArgs,
     /// Checkpoint to write; what it is made of stands beside it, in a .json file of the same name.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -87,22 +86,6 @@ enum Method {
     FromScratch,
     /// The ancestor's front layers and heads.
     PretrainingFinetuning,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DialectArg {
-    /// timm's names.
-    Timm,
-    /// Hugging Face's names, with a config.json beside the file.
-    Hf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeArg {
-    /// Single precision.
-    F32,
-    /// Half precision.
-    F16,
 }
 
 /// What a descendant is made of: printed, and kept beside its checkpoint.
@@ -124,15 +107,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let learngene = Learngene::read(&args.learngene)?;
     let wanted = args.wanted();
     let (parameters, expansion) = args.initialise(&learngene, wanted)?;
-    let dialect = match args.names {
-        DialectArg::Timm => Dialect::Timm,
-        DialectArg::Hf => Dialect::HuggingFace,
-    };
-    let dtype = match args.dtype {
-        DtypeArg::F32 => Dtype::F32,
-        DtypeArg::F16 => Dtype::F16,
-    };
-    checkpoint::write(&args.out, &expansion.config, &parameters, dialect, dtype)?;
+    args.write.write(&args.out, &expansion.config, &parameters)?;
     write_whole(
         &args.out.with_extension("json"),
         serde_json::to_string_pretty(&expansion)?.as_bytes(),
@@ -182,7 +157,7 @@ impl Args {
                     .checkpoint
                     .as_ref()
                     .context("pretraining-finetuning needs --checkpoint")?;
-                let ancestor = checkpoint::read(path, &ReadOptions::default())?;
+                let ancestor = read_checkpoint(path, &ReadOptions::default())?;
                 Some(pretraining_finetuning(&ancestor.parameters, &ancestor.config, &wanted)?)
             }
             Method::FromScratch => None,

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod condense;
+pub mod convert;
 pub mod data;
 pub mod devices;
 pub mod eval;

@@ -7,12 +7,12 @@ use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
 };
 use learngene_expansion::from_scratch;
-use learngene_models::VitConfig;
+use learngene_models::{VitConfig, checkpoint::ReadOptions};
 use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
 
 use crate::{
-    args::{DeviceArgs, PreprocessArgs},
+    args::{DeviceArgs, PreprocessArgs, read_checkpoint},
     progress::TrainingProgress,
 };
 
@@ -80,12 +80,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let model = match (&args.checkpoint, &args.config) {
         (Some(path), _) => {
-            let options = learngene_models::checkpoint::ReadOptions {
+            let options = ReadOptions {
                 image_size: args.preprocess.image_size,
                 num_classes: Some(classes),
                 ..Default::default()
             };
-            learngene_models::checkpoint::read(path, &options)?.load(&device)?
+            read_checkpoint(path, &options)?.load(&device)?
         }
         (None, Some(path)) => {
             let text = std::fs::read_to_string(path)
