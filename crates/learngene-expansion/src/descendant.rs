@@ -1,0 +1,36 @@
+use learngene_models::{StateDict, VitConfig};
+use serde::Serialize;
+
+/// An initialised model and where its parts came from.
+///
+/// Its parameters are copies: whatever becomes of them, the source they were taken from stays as
+/// it is.
+#[derive(Clone, Debug)]
+pub struct Descendant {
+    /// Shape of the model.
+    pub config: VitConfig,
+    /// Its parameters, in timm's names and layouts.
+    pub parameters: StateDict,
+    /// Scalars of the source that were used (I-Params), each counted once however many copies the
+    /// descendant holds of it; interpolated positions count as many as were read, a fresh
+    /// classifier none.
+    pub inherited_parameters: u64,
+    /// `layers[l]`: the ancestor's layer that layer `l` inherits.
+    pub layers: Vec<usize>,
+    /// `slots[l][s]`: what fills head `s` of layer `l`.
+    pub slots: Vec<Vec<SlotSource>>,
+}
+
+/// What fills one head of a descendant.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SlotSource {
+    /// The ancestor's layer.
+    pub layer: usize,
+    /// The ancestor's head that query, key and value come from; where a learngene averages
+    /// clusters, the member nearest the mean, which only names its cluster.
+    pub head: usize,
+    /// The ancestor's head that the output-projection columns come from, understood likewise.
+    pub projection_head: usize,
+    /// What the columns were multiplied by.
+    pub projection_scale: f32,
+}

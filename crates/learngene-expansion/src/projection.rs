@@ -1,0 +1,70 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ExpansionError, text::parse_name};
+
+/// Where the output-projection columns of an inherited head come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProjectionPolicy {
+    /// Columns stay where they were, as published: slot s takes those of ancestor head s mod H.
+    /// Needs a learngene that kept whole projections.
+    Origin,
+    /// Columns follow their head.
+    #[default]
+    Centroid,
+    /// Columns follow their head, times sqrt(cluster size) / copies: copies of one head add up
+    /// coherently, members of a cluster do not.
+    Rescaled,
+}
+
+impl ProjectionPolicy {
+    const NAMES: [(&str, Self); 3] =
+        [("origin", Self::Origin), ("centroid", Self::Centroid), ("rescaled", Self::Rescaled)];
+
+    /// Factor of a head's columns.
+    pub(crate) fn scale(self, cluster_size: usize, copies: usize) -> f32 {
+        match self {
+            Self::Origin | Self::Centroid => 1.0,
+            Self::Rescaled => ((cluster_size as f64).sqrt() / copies as f64) as f32,
+        }
+    }
+}
+
+impl fmt::Display for ProjectionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAMES[*self as usize].0)
+    }
+}
+
+impl FromStr for ProjectionPolicy {
+    type Err = ExpansionError;
+
+    fn from_str(text: &str) -> Result<Self, ExpansionError> {
+        parse_name("projection", "origin, centroid or rescaled", text, &Self::NAMES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rescaled_changes_columns() {
+        assert_eq!(ProjectionPolicy::Origin.scale(4, 8), 1.0);
+        assert_eq!(ProjectionPolicy::Centroid.scale(4, 8), 1.0);
+        assert_eq!(ProjectionPolicy::Rescaled.scale(4, 8), 0.25);
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for (name, policy) in ProjectionPolicy::NAMES {
+            assert_eq!(policy.to_string(), name);
+            assert_eq!(name.parse(), Ok(policy));
+        }
+        let error = "refit".parse::<ProjectionPolicy>().expect_err("no such policy");
+        let message = "projection must be origin, centroid or rescaled, got `refit`";
+        assert_eq!(error.to_string(), message);
+    }
+}

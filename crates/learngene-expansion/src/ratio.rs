@@ -1,0 +1,182 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ExpansionError;
+
+/// Head ratio w: heads of an ancestor layer divided by heads of the descendant layer.
+///
+/// A positive rational number, kept exact: w = 4/3 turns 12 heads into 9 and no other number.
+///
+/// ```
+/// use learngene_expansion::Ratio;
+///
+/// assert_eq!("0.125".parse::<Ratio>()?, Ratio::new(1, 8)?);
+/// # Ok::<(), learngene_expansion::ExpansionError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ratio {
+    /// In lowest terms, as is the denominator.
+    numerator: u64,
+    denominator: u64,
+}
+
+impl Ratio {
+    /// The ratio `numerator / denominator`.
+    ///
+    /// # Errors
+    /// [`ExpansionError::Ratio`] where either is zero.
+    pub fn new(numerator: u64, denominator: u64) -> Result<Self, ExpansionError> {
+        if numerator == 0 || denominator == 0 {
+            return Err(ExpansionError::Ratio { got: format!("{numerator}/{denominator}") });
+        }
+        let divisor = greatest_common_divisor(numerator.into(), denominator.into()) as u64;
+        Ok(Self { numerator: numerator / divisor, denominator: denominator / divisor })
+    }
+
+    /// Heads of a descendant layer, `heads / w`; as a fraction in words where that is not a whole
+    /// number of at least 1.
+    pub(crate) fn divide(self, heads: usize) -> Result<usize, String> {
+        // Both factors fit 64 bits, so the product fits 128.
+        let dividend = heads as u128 * u128::from(self.denominator);
+        let divisor = u128::from(self.numerator);
+        match usize::try_from(dividend / divisor) {
+            Ok(count) if count > 0 && dividend.is_multiple_of(divisor) => Ok(count),
+            _ => {
+                let common = greatest_common_divisor(dividend, divisor);
+                Err(fraction(dividend / common, divisor / common))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&fraction(self.numerator.into(), self.denominator.into()))
+    }
+}
+
+impl FromStr for Ratio {
+    type Err = ExpansionError;
+
+    /// Reads `2`, `4/3`, `1/8` or `0.125`.
+    fn from_str(text: &str) -> Result<Self, ExpansionError> {
+        let unreadable = || ExpansionError::Ratio { got: text.to_owned() };
+        let (numerator, denominator) = parts(text.trim()).ok_or_else(unreadable)?;
+        Self::new(numerator, denominator).map_err(|_| unreadable())
+    }
+}
+
+impl TryFrom<String> for Ratio {
+    type Error = ExpansionError;
+
+    fn try_from(text: String) -> Result<Self, ExpansionError> {
+        text.parse()
+    }
+}
+
+impl From<Ratio> for String {
+    fn from(ratio: Ratio) -> Self {
+        ratio.to_string()
+    }
+}
+
+/// Numerator and denominator as written; a decimal point is a power of ten below the line.
+fn parts(text: &str) -> Option<(u64, u64)> {
+    if let Some((numerator, denominator)) = text.split_once('/') {
+        return Some((digits(numerator.trim())?, digits(denominator.trim())?));
+    }
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let numerator = digits(&format!("{whole}{decimals}"))?;
+    let denominator = 10u64.checked_pow(decimals.len().try_into().ok()?)?;
+    Some((numerator, denominator))
+}
+
+/// Unlike `parse` alone, refuses a sign.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn fraction(numerator: u128, denominator: u128) -> String {
+    match denominator {
+        1 => numerator.to_string(),
+        _ => format!("{numerator}/{denominator}"),
+    }
+}
+
+/// Euclid's algorithm.
+fn greatest_common_divisor(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_read_exactly() {
+        let cases = [
+            ("2", (2, 1)),
+            ("4/3", (4, 3)),
+            ("8 / 6", (4, 3)),
+            ("1/8", (1, 8)),
+            ("0.125", (1, 8)),
+            (".5", (1, 2)),
+            ("1.50", (3, 2)),
+        ];
+        for (text, (numerator, denominator)) in cases {
+            let wanted = Ratio { numerator, denominator };
+            assert_eq!(text.parse(), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_that_is_not_a_positive_number_is_refused() {
+        let texts = [
+            "",
+            ".",
+            "0",
+            "0.0",
+            "-1",
+            "+1",
+            "1/0",
+            "0/3",
+            "1/-8",
+            "NaN",
+            "inf",
+            "two",
+            "1/2/3",
+            "1.5/2",
+            "1e3",
+            "99999999999999999999",
+            "0.00000000000000000001",
+        ];
+        for text in texts {
+            let error = text.parse::<Ratio>().expect_err(text);
+            assert_eq!(error, ExpansionError::Ratio { got: text.into() });
+        }
+    }
+
+    #[test]
+    fn heads_divide_exactly_or_not_at_all() {
+        let divide = |ratio: &str, heads| ratio.parse::<Ratio>().map(|ratio| ratio.divide(heads));
+        assert_eq!(divide("4/3", 12), Ok(Ok(9)));
+        assert_eq!(divide("1/8", 12), Ok(Ok(96)));
+        assert_eq!(divide("2", 3), Ok(Err("3/2".into())));
+        assert_eq!(divide("4", 1), Ok(Err("1/4".into())));
+        assert_eq!(divide("1/18446744073709551615", usize::MAX).map(|got| got.is_err()), Ok(true));
+    }
+
+    proptest! {
+        /// A ratio of two head counts turns the one into the other.
+        #[test]
+        fn the_ratio_of_two_counts_leads_from_one_to_the_other(a in 1u64..200, b in 1u64..200) {
+            let ratio = Ratio::new(a, b).expect("both are at least 1");
+            prop_assert_eq!(ratio.divide(a as usize), Ok(b as usize));
+            prop_assert_eq!(ratio.to_string().parse(), Ok(ratio));
+        }
+    }
+}
