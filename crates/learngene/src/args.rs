@@ -40,6 +40,7 @@ pub enum Command {
     Eval(commands::eval::Args),
     Data(commands::data::Args),
     Devices(commands::devices::Args),
+    Report(commands::report::Args),
 }
 
 impl Command {
@@ -57,6 +58,7 @@ impl Command {
             Self::Data(args) => commands::data::run(args),
             Self::Devices(args) => commands::devices::run(args),
         }
+            Self::Report(args) => commands::report::run(args),
     }
 }
 

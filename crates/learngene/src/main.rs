@@ -7,6 +7,7 @@ mod device;
 mod error;
 mod files;
 mod progress;
+mod report;
 
 use std::process::ExitCode;
 

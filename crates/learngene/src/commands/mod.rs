@@ -10,6 +10,7 @@ pub mod expand;
 pub mod forward;
 pub mod inspect;
 pub mod probe;
+pub mod report;
 pub mod train;
 
 use serde::Serialize;

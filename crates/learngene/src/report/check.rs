@@ -155,8 +155,7 @@ fn wanted(
     got: impl Display,
     wanted: impl Into<String>,
 ) -> Check {
-    let invalid =
-        || Invalid { field: field.into(), got: got.to_string(), wanted: wanted.into() };
+    let invalid = || Invalid { field: field.into(), got: got.to_string(), wanted: wanted.into() };
     if holds { Ok(()) } else { Err(invalid()) }
 }
 

@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Version of these fields, asked before them.
-    #[serde(rename = "version")]
-    pub _version: u32,
+    /// Version of these fields.
+    pub version: u32,
     /// Size of the comparison, such as `desk`.
     pub profile: String,
     /// Program and version that made the numbers.

@@ -1,10 +1,10 @@
 //! The report page: one HTML file, with its figures, from the numbers of `report.json`.
 //!
 //! ```text
-//! report.json ─ data ─▶ Report ─ check ─▶ Report ─ series ─▶ means and spreads ─ page ─▶ report.html
+//! report.json ── data, check ──▶ Report ── series ──▶ means, spreads ── page ──▶ report.html
 //! ```
 //! The page needs no network and no other file, shows only what `report.json` holds or what is
-//! computed from it, and can be read on a phone, in the dark, on paper, and without seeing the figures.
+//! computed from it, and can be read on a phone, in the dark, on paper, and without the figures.
 
 mod check;
 mod data;
@@ -26,7 +26,7 @@ use thiserror::Error;
 
 pub use data::{Method, Projection, Report};
 pub use page::render;
-pub use series::{Comparison, Series, Spread, compare_with, group};
+pub use series::{Series, compare_with, group};
 
 /// Version of `report.json` that this program reads.
 const VERSION: u32 = 1;
@@ -35,7 +35,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Error)]
 pub enum ReportError {
     /// The file is not there or cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// Not JSON, or not in the shape of a report.
-    #[error("{path}: {field}: {source}")]
+    #[error("{}: {field}: {source}", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum ReportError {
         source: serde_json::Error,
     },
     /// Written by a program newer than this one, or older than any.
-    #[error("{path}: version is {got}, wanted {VERSION}")]
+    #[error("{}: version is {got}, wanted {VERSION}", path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum ReportError {
         got: u32,
     },
     /// A value that cannot be.
-    #[error("{path}: {field} is {got}, wanted {wanted}")]
+    #[error("{}: {field} is {got}, wanted {wanted}", path.display())]
     Value {
         /// The file.
         path: PathBuf,

@@ -18,11 +18,10 @@ pub struct Spread {
     pub n: usize,
 }
 
-/// One series beside another of the same shape, trained for as long.
+/// Another method for the same shape, trained for as long.
 pub struct Comparison<'a, 's> {
-    pub series: &'s Series<'a>,
     pub other: &'s Series<'a>,
-    /// Difference of the mean final top-1, in percentage points.
+    /// How far the mean final top-1 lies above the other's, in percentage points.
     pub points: f64,
 }
 
@@ -98,9 +97,10 @@ pub(super) fn items<'a>(series: &[Series<'a>]) -> Vec<&'a str> {
     items
 }
 
-/// Compares a series with that of another method for the same shape, where both trained for as long.
+/// Compares a series with that of another method for the same shape, where both trained for as
+/// long.
 pub fn compare_with<'a, 's>(
-    series: &'s Series<'a>,
+    series: &Series,
     method: Method,
     all: &'s [Series<'a>],
 ) -> Option<Comparison<'a, 's>> {
@@ -110,7 +110,7 @@ pub fn compare_with<'a, 's>(
             && other.last_epoch() == series.last_epoch()
     })?;
     let points = series.final_top1().mean - other.final_top1().mean;
-    (series.method() != method).then_some(Comparison { series, other, points })
+    (series.method() != method).then_some(Comparison { other, points })
 }
 
 #[cfg(test)]
