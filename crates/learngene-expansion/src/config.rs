@@ -245,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_as_they_are_written() {
+        for (name, policy) in ClassifierPolicy::NAMES {
+            assert_eq!(policy.to_string(), name);
+            assert_eq!(name.parse(), Ok(policy));
+        }
+        let error = "zeros".parse::<ClassifierPolicy>().expect_err("no such policy");
+        assert_eq!(error.to_string(), "classifier must be fresh or inherit, got `zeros`");
+    }
+
+    #[test]
     fn an_ancestor_of_impossible_shape_is_refused() {
         let error = DescendantConfig::default().shape(&VitConfig::uniform(48, 0, 3));
         assert!(matches!(error, Err(ExpansionError::Shape(_))), "{error:?}");

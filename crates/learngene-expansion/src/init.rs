@@ -147,11 +147,11 @@ mod tests {
         assert_ne!(draw(1), draw(2));
     }
 
-    /// These values are what the seed meant when it was first used in published figures.
+    /// Pinned, because a seed that changed its meaning would change every recorded figure.
     #[test]
     fn a_seed_keeps_its_meaning() {
         let first = &truncated_normal("cls_token", 0, 3);
-        assert_eq!(format!("{first:.6?}"), "[]");
+        assert_eq!(format!("{first:.6?}"), "[-0.012647, -0.024436, -0.012471]");
     }
 
     #[test]
