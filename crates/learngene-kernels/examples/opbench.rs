@@ -8,17 +8,17 @@
 use std::{hint::black_box, time::Instant};
 
 use burn::tensor::{Device, Distribution, Tensor};
-use learngene_kernels::{gelu, layer_norm, set_fused, softmax};
+use learngene_kernels::{attention, gelu, layer_norm, set_fused, softmax};
 
 const REPETITIONS: usize = 31;
 
 fn main() {
-    println!("{:<34} {:>21} {:>21}", "", "forward", "forward + backward");
+    println!("{:<40} {:>21} {:>21}", "", "forward", "forward + backward");
     println!(
-        "{:<34} {:>10} {:>10} {:>10} {:>10}",
+        "{:<40} {:>10} {:>10} {:>10} {:>10}",
         "milliseconds", "burn", "fused", "burn", "fused"
     );
-    compare("gelu", [64, 65, 768], |x| gelu(x));
+    compare("gelu", [64, 65, 768], gelu);
     compare("softmax", [64, 8, 65, 65], |x| softmax(x, 0.125));
     compare("layer_norm", [64, 65, 128], |x| {
         let [_, _, embed_dim] = x.dims();
@@ -26,6 +26,8 @@ fn main() {
         let bias = Tensor::zeros([embed_dim], &x.device());
         layer_norm(x, weight, bias, 1e-6)
     });
+    compare("attention of 8 heads", [64, 65, 3 * 128], |qkv| attention(qkv, 8));
+    compare("attention of 3 heads", [4, 197, 3 * 192], |qkv| attention(qkv, 3));
 }
 
 /// Prints one line: burn and fused in turns, so that a busy machine slows both.
@@ -53,7 +55,7 @@ fn compare<const D: usize>(
     }
     let [[burn, burn_both], [fused, fused_both]] = seconds.map(|path| path.map(median));
     println!(
-        "{:<34} {:>10.2} {:>10.2} {:>10.2} {:>10.2}",
+        "{:<40} {:>10.2} {:>10.2} {:>10.2} {:>10.2}",
         format!("{name} {shape:?}"),
         burn * 1e3,
         fused * 1e3,

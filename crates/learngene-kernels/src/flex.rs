@@ -3,10 +3,12 @@
 //!
 //! One file an operation, from tensors at its top to loops over slices at its end.
 
+mod attention;
 mod buffer;
 mod gelu;
 mod layer_norm;
 mod math;
+mod product;
 mod softmax;
 
 use burn::backend::{
@@ -56,6 +58,19 @@ pub(crate) fn layer_norm<const D: usize>(
     ))
 }
 
+/// See [`crate::attention`]; the tensor must be one that [`takes`] accepts.
+pub(crate) fn attention(qkv: Tensor<3>, num_heads: usize) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::fused_attention(qkv.into_dispatch(), num_heads))
+}
+
+/// See [`crate::attention_with_weights`]; the tensor must be one that [`takes`] accepts, on a
+/// device without autodiff.
+pub(crate) fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, Tensor<4>) {
+    let qkv = qkv.into_dispatch();
+    let (tokens, weights) = Dispatch::fused_attention_with_weights(qkv, num_heads);
+    (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
+}
+
 /// The operations as burn's dispatch sees them.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedOps: Backend {
@@ -67,6 +82,25 @@ pub(crate) trait FusedOps: Backend {
         bias: FloatTensor<Self>,
         eps: f64,
     ) -> FloatTensor<Self>;
+    fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self>;
+}
+
+/// An operation without a backward pass, for an operation on burn's graph has one output.
+#[backend_extension(Flex)]
+pub(crate) trait FusedForward: Backend {
+    fn fused_attention_with_weights(
+        qkv: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+impl FusedForward for Flex {
+    fn fused_attention_with_weights(
+        qkv: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        attention::forward_with_weights(qkv, num_heads)
+    }
 }
 
 impl FusedOps for Flex {
@@ -86,6 +120,10 @@ impl FusedOps for Flex {
     ) -> FloatTensor<Self> {
         layer_norm::forward(x, weight, bias, eps as f32).0
     }
+
+    fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
+        attention::forward(qkv, num_heads)
+    }
 }
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
@@ -104,5 +142,9 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         eps: f64,
     ) -> FloatTensor<Self> {
         layer_norm::record::<C>(x, weight, bias, eps as f32)
+    }
+
+    fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
+        attention::record::<C>(qkv, num_heads)
     }
 }

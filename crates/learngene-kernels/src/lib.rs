@@ -13,7 +13,8 @@
 //!
 //! Every function takes tensors of any device and dtype. With the crate feature `flex`, `f32`
 //! tensors of burn's Flex backend (with and without autodiff) take the fused path, all others
-//! burn's own operations, which are also what the fused path is tested against.
+//! burn's own operations, which are also what the fused path is tested against. On x86 the fused
+//! path needs AVX2 and FMA.
 //! [`set_fused`] turns the fused path off at run time, to compare the two.
 //!
 //! The fused path splits its work in a fixed way, so its results do not depend on the number of
@@ -86,4 +87,52 @@ pub fn layer_norm<const D: usize>(
         return flex::layer_norm(x, weight, bias, eps);
     }
     plain::layer_norm(x, weight, bias, eps)
+}
+
+/// Multi-head self-attention from a fused projection: per head
+/// `softmax(Q K^T / sqrt(head_dim)) V`, the heads side by side.
+///
+/// Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2,
+/// <https://arxiv.org/abs/1706.03762>. The order `[3, num_heads, head_dim]` is that of timm's `qkv`.
+///
+/// # Shapes
+/// - qkv: `[batch, seq, 3 * num_heads * head_dim]`
+/// - output: `[batch, seq, num_heads * head_dim]`
+///
+/// # Panics
+/// If the last dimension of `qkv` is not a multiple of `3 * num_heads`, or `num_heads` is 0.
+pub fn attention(qkv: Tensor<3>, num_heads: usize) -> Tensor<3> {
+    check_heads(&qkv, num_heads);
+    #[cfg(feature = "flex")]
+    if flex::takes(&qkv) {
+        return flex::attention(qkv, num_heads);
+    }
+    plain::attention(qkv, num_heads).0
+}
+
+/// [`attention`] and its weights, `softmax(Q K^T / sqrt(head_dim))`.
+///
+/// On a device with autodiff this is made of separate operations and slower than [`attention`].
+///
+/// # Shapes
+/// - qkv: `[batch, seq, 3 * num_heads * head_dim]`
+/// - outputs: `[batch, seq, num_heads * head_dim]` and `[batch, num_heads, queries, keys]`
+///
+/// # Panics
+/// As [`attention`].
+pub fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, Tensor<4>) {
+    check_heads(&qkv, num_heads);
+    #[cfg(feature = "flex")]
+    if flex::takes(&qkv) && !qkv.device().is_autodiff() {
+        return flex::attention_with_weights(qkv, num_heads);
+    }
+    plain::attention(qkv, num_heads)
+}
+
+fn check_heads(qkv: &Tensor<3>, num_heads: usize) {
+    let [_, _, width] = qkv.dims();
+    assert!(
+        num_heads > 0 && width.is_multiple_of(3 * num_heads),
+        "attention: the last dimension of qkv is {width}, wanted a multiple of 3 * {num_heads} heads"
+    );
 }

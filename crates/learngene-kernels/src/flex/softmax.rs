@@ -81,7 +81,7 @@ fn greatest(row: &[f32], scale: f32) -> f32 {
 
 /// `y_i = exp(scale x_i - m) / sum_j exp(scale x_j - m)` with `m = max_j scale x_j`, in place.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-fn apply(rows: &mut [f32], classes: usize, scale: f32) {
+pub(crate) fn apply(rows: &mut [f32], classes: usize, scale: f32) {
     for row in rows.chunks_exact_mut(classes) {
         let greatest = greatest(row, scale);
         for x in &mut *row {
@@ -97,7 +97,7 @@ fn apply(rows: &mut [f32], classes: usize, scale: f32) {
 
 /// `dx_i = scale y_i (dy_i - sum_j y_j dy_j)`, written over `dy`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-fn apply_backward(gradient: &mut [f32], y: &[f32], classes: usize, scale: f32) {
+pub(crate) fn apply_backward(gradient: &mut [f32], y: &[f32], classes: usize, scale: f32) {
     for (gradient, y) in gradient.chunks_exact_mut(classes).zip(y.chunks_exact(classes)) {
         let mean = sum_pairs(y, gradient, |y, dy| y * dy);
         for (gradient, y) in gradient.iter_mut().zip(y) {
