@@ -97,4 +97,34 @@ pub enum TrainingError {
         /// The feature at fault.
         feature: usize,
     },
+    /// Features that are not as many as images and their width say.
+    #[error(
+        "features of {images} images must be {images} x {num_features} values, at least one, got {got}"
+    )]
+    FeatureShape {
+        /// Images.
+        images: usize,
+        /// Features of an image.
+        num_features: usize,
+        /// Values found.
+        got: usize,
+    },
+    /// A feature that is infinite or not a number.
+    #[error("feature {feature} of image {image} is {got}, wanted a finite number")]
+    NotFinite {
+        /// The image, counted from zero.
+        image: usize,
+        /// The feature, counted from zero.
+        feature: usize,
+        /// Its value.
+        got: f32,
+    },
+    /// Features of different models.
+    #[error("training images have {train} features, test images {test}: one model must make both")]
+    FeatureWidths {
+        /// Features of a training image.
+        train: usize,
+        /// Features of a test image.
+        test: usize,
+    },
 }
