@@ -227,6 +227,9 @@ pub enum ClusteringError {
         /// Its name.
         name: String,
     },
+    /// The checkpoint's parameters are not those of its configuration.
+    #[error(transparent)]
+    Parameters(#[from] learngene_models::StateDictError),
     /// A hash that is none.
     #[error("{field} must be a SHA-256 of 64 hexadecimal digits, got `{got}`")]
     Hash {

@@ -17,13 +17,19 @@
 //! # Ok::<(), learngene_clustering::ClusteringError>(())
 //! ```
 
+mod ancestor;
 mod cluster;
 mod condense;
 mod distances;
 mod error;
 mod json;
+mod manifest;
 mod probe;
+#[cfg(test)]
+mod test_ancestor;
+mod verify;
 
+pub use ancestor::HeadPart;
 pub use cluster::{
     Algorithm, CheckedClusterParams, ClusterParams, HeadClusters, KMeansLibrary, LayerClusters,
     NoisePolicy, Representative, cluster, default_eps,
@@ -32,6 +38,7 @@ pub use condense::{CondenseOptions, condense};
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{DistanceAccumulator, HeadStatistics, ProbeStatistics, patch_distances, probe};
+pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 
 /// Name and version written into the files this crate makes.
 pub(crate) const PRODUCER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));

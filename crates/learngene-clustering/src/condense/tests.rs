@@ -1,0 +1,288 @@
+use learngene_format::{ClusterAlgorithm, Dtype};
+use learngene_models::checkpoint::Dtype as CheckpointDtype;
+
+use super::*;
+use crate::{
+    Algorithm, ClusterParams, KMeansLibrary, NoisePolicy, Representative,
+    test_ancestor::{EMBED_DIM, HEAD_DIM, ancestor, clusters, condensed, dbscan, distances},
+};
+
+fn singletons() -> ClusterParams {
+    dbscan(1e-6, Representative::Nearest)
+}
+
+fn values(learngene: &Learngene, name: &str) -> Vec<f32> {
+    learngene.tensor(name).unwrap_or_else(|| panic!("no tensor {name}")).to_f32()
+}
+
+fn parameter<'a>(ancestor: &'a Checkpoint, name: &str) -> &'a [f32] {
+    &ancestor.parameters.get(name).unwrap_or_else(|| panic!("no parameter {name}")).values
+}
+
+/// Where `[role, head, row]` of a fused `qkv` stands, by timm's order `[3, heads, head_dim]`.
+fn fused_row(heads: usize, role: usize, head: usize, row: usize) -> usize {
+    (role * heads + head) * HEAD_DIM + row
+}
+
+const ROLES: [&str; 3] = ["q", "k", "v"];
+
+/// The published code reads the fused rows as `[heads, 3 * head_dim]`, so that what it calls a
+/// head is three heads of one role.
+#[test]
+fn fault_1_a_head_is_its_own_query_key_and_value() {
+    let ancestor = ancestor(0);
+    let learngene = condensed(&ancestor, singletons());
+    for (layer, heads) in [(0, 4), (1, 2)] {
+        let fused = parameter(&ancestor, &format!("blocks.{layer}.attn.qkv.weight"));
+        for (role, letter) in ROLES.into_iter().enumerate() {
+            let weight = values(&learngene, &format!("layers.{layer}.attn.{letter}.weight"));
+            for head in 0..heads {
+                for row in 0..HEAD_DIM {
+                    let from = fused_row(heads, role, head, row);
+                    let published = head * 3 * HEAD_DIM + role * HEAD_DIM + row;
+                    let kept = &weight[(head * HEAD_DIM + row) * EMBED_DIM..][..EMBED_DIM];
+                    assert_eq!(kept, &fused[from * EMBED_DIM..][..EMBED_DIM]);
+                    if from != published {
+                        assert_ne!(kept, &fused[published * EMBED_DIM..][..EMBED_DIM]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The published code inherits weights and drops the fused bias.
+#[test]
+fn fault_2_biases_are_inherited_with_their_heads() {
+    let ancestor = ancestor(0);
+    let learngene = condensed(&ancestor, singletons());
+    for (layer, heads) in [(0, 4), (1, 2)] {
+        let fused = parameter(&ancestor, &format!("blocks.{layer}.attn.qkv.bias"));
+        for (role, letter) in ROLES.into_iter().enumerate() {
+            let bias = values(&learngene, &format!("layers.{layer}.attn.{letter}.bias"));
+            for head in 0..heads {
+                for row in 0..HEAD_DIM {
+                    let from = fused_row(heads, role, head, row);
+                    assert_eq!(bias[head * HEAD_DIM + row], fused[from]);
+                }
+            }
+        }
+        let bias = values(&learngene, &format!("layers.{layer}.attn.proj.bias"));
+        assert_eq!(bias, parameter(&ancestor, &format!("blocks.{layer}.attn.proj.bias")));
+    }
+}
+
+#[test]
+fn fault_3_projection_columns_follow_their_head() {
+    let ancestor = ancestor(0);
+    let learngene = condensed(&ancestor, singletons());
+    for (layer, heads) in [(0, 4), (1, 2)] {
+        let projection = parameter(&ancestor, &format!("blocks.{layer}.attn.proj.weight"));
+        let columns = values(&learngene, &format!("layers.{layer}.attn.proj.weight"));
+        for head in 0..heads {
+            for output in 0..EMBED_DIM {
+                let kept = &columns[(head * EMBED_DIM + output) * HEAD_DIM..][..HEAD_DIM];
+                let from = output * heads * HEAD_DIM + head * HEAD_DIM;
+                assert_eq!(kept, &projection[from..][..HEAD_DIM]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_nearest_member_stands_for_its_cluster() {
+    let ancestor = ancestor(0);
+    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
+    let layer = &learngene.manifest().layers[0];
+    assert_eq!((&layer.sizes, &layer.representatives), (&vec![2, 1, 1], &vec![0, 1, 3]));
+    let kept = values(&learngene, "layers.0.attn.k.bias");
+    let fused = parameter(&ancestor, "blocks.0.attn.qkv.bias");
+    let wanted: Vec<f32> = [0, 1, 3]
+        .into_iter()
+        .flat_map(|head| (0..HEAD_DIM).map(move |row| fused[fused_row(4, 1, head, row)]))
+        .collect();
+    assert_eq!(kept, wanted);
+}
+
+#[test]
+fn mean_averages_every_part_over_the_cluster() {
+    let ancestor = ancestor(0);
+    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Mean));
+    let half_sum = |values: &[f32], left: usize, right: usize| (values[left] + values[right]) / 2.0;
+
+    let fused = parameter(&ancestor, "blocks.0.attn.qkv.weight");
+    let queries = values(&learngene, "layers.0.attn.q.weight");
+    for place in 0..HEAD_DIM * EMBED_DIM {
+        let second = 2 * HEAD_DIM * EMBED_DIM + place;
+        assert_eq!(queries[place], half_sum(fused, place, second), "heads 0 and 2");
+        let alone = HEAD_DIM * EMBED_DIM + place;
+        assert_eq!(queries[alone], fused[alone], "head 1 is alone in its cluster");
+    }
+    let fused = parameter(&ancestor, "blocks.0.attn.qkv.bias");
+    let bias = values(&learngene, "layers.0.attn.v.bias");
+    assert_eq!(bias[0], half_sum(fused, fused_row(4, 2, 0, 0), fused_row(4, 2, 2, 0)));
+    let projection = parameter(&ancestor, "blocks.0.attn.proj.weight");
+    let columns = values(&learngene, "layers.0.attn.proj.weight");
+    assert_eq!(columns[0], half_sum(projection, 0, 2 * HEAD_DIM));
+}
+
+#[test]
+fn dropped_noise_is_not_in_the_learngene() {
+    let ancestor = ancestor(0);
+    let algorithm = Algorithm::Dbscan { eps: 10.0, min_points: 2, noise: NoisePolicy::Drop };
+    let params = ClusterParams { algorithm, representative: Representative::Nearest };
+    let learngene = condensed(&ancestor, params);
+    let shape = learngene.tensors()["layers.0.attn.q.weight"].shape();
+    assert_eq!(shape, [1, HEAD_DIM, EMBED_DIM]);
+}
+
+#[test]
+fn everything_but_heads_is_kept_whole() {
+    let ancestor = ancestor(0);
+    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
+    for (kept, source) in [
+        ("patch_embed.proj.weight", "patch_embed.proj.weight"),
+        ("cls_token", "cls_token"),
+        ("pos_embed", "pos_embed"),
+        ("norm.bias", "norm.bias"),
+        ("head.weight", "head.weight"),
+        ("layers.1.norm1.weight", "blocks.1.norm1.weight"),
+        ("layers.0.norm2.bias", "blocks.0.norm2.bias"),
+        ("layers.1.attn.proj.bias", "blocks.1.attn.proj.bias"),
+        ("layers.1.attn.proj.origin", "blocks.1.attn.proj.weight"),
+        ("ffn.0.fc1.weight", "blocks.0.mlp.fc1.weight"),
+        ("ffn.1.fc2.bias", "blocks.1.mlp.fc2.bias"),
+    ] {
+        assert_eq!(values(&learngene, kept), parameter(&ancestor, source), "{kept}");
+    }
+}
+
+#[test]
+fn projection_and_classifier_are_kept_on_request_only() {
+    let ancestor = ancestor(0);
+    let clusters = clusters(&ancestor, singletons());
+    let keep = |options| {
+        condense(&ancestor, &distances(&ancestor), &clusters, options).expect("a good ancestor")
+    };
+    let bare = keep(CondenseOptions::default());
+    assert!(bare.tensor("layers.0.attn.proj.origin").is_none());
+    assert!(bare.tensor("head.weight").is_none());
+    let projection = keep(CondenseOptions { keep_projection: true, classifier: false });
+    let origin = projection.tensor("layers.0.attn.proj.origin").expect("it was asked for");
+    assert_eq!(origin.shape(), [EMBED_DIM, 4 * HEAD_DIM]);
+}
+
+#[test]
+fn a_backbone_has_no_classifier_to_keep() {
+    let mut ancestor = ancestor(0);
+    ancestor.config.num_classes = 0;
+    ancestor.parameters.remove("head.weight");
+    ancestor.parameters.remove("head.bias");
+    let learngene = condensed(&ancestor, singletons());
+    assert!(!learngene.manifest().classifier);
+}
+
+#[test]
+fn the_number_format_of_the_checkpoint_is_kept() {
+    for (checkpoint, stored) in
+        [(CheckpointDtype::F16, Dtype::F16), (CheckpointDtype::F32, Dtype::F32)]
+    {
+        let mut ancestor = ancestor(0);
+        ancestor.dtype = checkpoint;
+        let learngene = condensed(&ancestor, singletons());
+        assert_eq!(learngene.manifest().dtype, stored);
+        assert!(learngene.tensors().values().all(|tensor| tensor.dtype() == stored));
+        let fused = parameter(&ancestor, "blocks.1.attn.qkv.bias");
+        let queries = values(&learngene, "layers.1.attn.q.bias");
+        assert_eq!(queries, fused[..2 * HEAD_DIM], "f16 holds these numbers exactly");
+    }
+}
+
+#[test]
+fn one_k_for_all_layers_is_written_for_each() {
+    let ancestor = ancestor(0);
+    let algorithm = Algorithm::KMeans { k: vec![2], seed: 7, library: KMeansLibrary::Linfa };
+    let params = ClusterParams { algorithm, representative: Representative::Nearest };
+    let learngene = condensed(&ancestor, params);
+    let wanted = ClusterAlgorithm::Kmeans { k: vec![2, 2], seed: 7 };
+    assert_eq!(learngene.manifest().clustering.algorithm, wanted);
+}
+
+#[test]
+fn the_same_ancestor_gives_the_same_bytes() {
+    let bytes = || condensed(&ancestor(0), dbscan(10.0, Representative::Mean)).to_bytes();
+    assert_eq!(bytes(), bytes());
+}
+
+fn refusal(
+    edit: impl FnOnce(&mut Checkpoint, &mut MeanAttentionDistances, &mut HeadClusters),
+) -> String {
+    let mut ancestor = ancestor(0);
+    let (mut distances, mut clusters) = (distances(&ancestor), clusters(&ancestor, singletons()));
+    edit(&mut ancestor, &mut distances, &mut clusters);
+    let refused = condense(&ancestor, &distances, &clusters, CondenseOptions::default());
+    refused.expect_err("an edit that must be refused").to_string()
+}
+
+#[test]
+fn distances_of_another_checkpoint_are_refused() {
+    let (other, own) = ("f".repeat(64), "0".repeat(64));
+    let message = |file| {
+        format!("ancestor hash of the {file} is {other}, but that of the checkpoint is {own}")
+    };
+    assert_eq!(
+        refusal(|_, distances, _| distances.ancestor_sha256 = Some(other.clone())),
+        message("distances")
+    );
+    assert_eq!(
+        refusal(|_, _, clusters| clusters.ancestor_sha256 = Some(other.clone())),
+        message("clusters")
+    );
+}
+
+#[test]
+fn distances_of_another_shape_are_refused() {
+    assert_eq!(
+        refusal(|_, distances, _| {
+            distances.mean_attention_distance.pop();
+        }),
+        "number of heads per layer of the distances is [4], but that of the checkpoint is [4, 2]"
+    );
+    assert_eq!(
+        refusal(|_, _, clusters| {
+            clusters.layers.pop();
+        }),
+        "number of heads per layer of the clusters is [4], but that of the checkpoint is [4, 2]"
+    );
+}
+
+#[test]
+fn distances_that_do_not_say_how_they_were_measured_are_refused() {
+    let message = refusal(|_, distances, _| distances.preprocess = None);
+    assert!(message.starts_with("the distances do not say their preprocess"), "{message}");
+}
+
+#[test]
+fn clusters_that_contradict_themselves_are_refused() {
+    let message = refusal(|_, _, clusters| clusters.layers[0].representatives.clear());
+    assert!(message.starts_with("representatives of layer 0"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_that_lacks_a_parameter_is_refused() {
+    let message = refusal(|ancestor, _, _| {
+        ancestor.parameters.remove("blocks.1.attn.qkv.bias");
+    });
+    assert!(message.contains("missing: blocks.1.attn.qkv.bias"), "{message}");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused() {
+    let message = refusal(|ancestor, _, _| {
+        let name = "blocks.0.attn.qkv.bias";
+        let mut bias = ancestor.parameters.get(name).expect("a bias").clone();
+        bias.values[0] = f32::NAN;
+        ancestor.parameters.insert(name, bias);
+    });
+    assert!(message.contains("layers.0.attn.q.bias") && message.contains("NaN"), "{message}");
+}
