@@ -64,12 +64,20 @@ pub enum TrainingError {
         /// Name of the image.
         name: String,
     },
+    /// A logit that is infinite or not a number.
+    #[error("the logit of class {class} for {name} is {got}, wanted a finite number")]
+    Logit {
+        /// Name of the image.
+        name: String,
+        /// The class, counted from zero.
+        class: usize,
+        /// The logit.
+        got: f32,
+    },
     /// The run folder belongs to another run.
-    #[error(
-        "{path} holds a run of another recipe ({differs}); choose another folder or the same recipe"
-    )]
+    #[error("{path} is that of another run ({differs}); choose another folder")]
     OtherRun {
-        /// The recipe in the folder.
+        /// The file in the folder that says otherwise.
         path: PathBuf,
         /// The first line that differs, as `found, wanted`.
         differs: String,

@@ -28,7 +28,8 @@ pub struct Evaluation {
 /// Evaluates a classifier on every image of a dataset.
 ///
 /// # Errors
-/// When there are no images, one has no label or cannot be read, or the classes differ.
+/// When there are no images, one has no label or cannot be read, the classes differ, or a logit is not
+/// finite.
 pub fn evaluate<C: Classifier>(
     model: &C,
     images: &dyn Dataset,
@@ -38,11 +39,16 @@ pub fn evaluate<C: Classifier>(
 ) -> Result<Evaluation, TrainingError> {
     check_classes(model, images, "test")?;
     let (mut top1, mut top5, mut loss) = (0, 0, 0.0);
-    for batch in ranges(images.len(), batch_size.get()) {
-        let batch = load_labelled(images, &batch, preprocess, None)?;
+    for indices in ranges(images.len(), batch_size.get()) {
+        let batch = load_labelled(images, &indices, preprocess, None)?;
         let labels = batch.labels.clone();
         let logits = rows(model.forward(to_device(batch, device).images));
-        for (logits, label) in logits.iter().zip(labels) {
+        for ((logits, label), image) in logits.iter().zip(labels).zip(indices) {
+            // Nothing is larger than NaN, so the image would count as recognised.
+            if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {
+                let (name, got) = (images.name(image), logits[class]);
+                return Err(TrainingError::Logit { name, class, got });
+            }
             let better = logits.iter().filter(|logit| **logit > logits[label]).count();
             top1 += usize::from(better < 1);
             top5 += usize::from(better < 5);

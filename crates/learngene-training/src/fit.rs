@@ -19,6 +19,7 @@ use crate::{
     run_folder::{RunFolder, WholeFile},
     schedule::WarmupCosine,
     silent::Silent,
+    start::Start,
     step_loop::StepLoop,
     trainee::Trainee,
 };
@@ -79,7 +80,7 @@ pub fn fit<C: Classifier + 'static>(
     recipe.check()?;
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
-    let folder = RunFolder::open(folder, recipe)?;
+    let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
     let device = device.clone().autodiff();
 
     let train = Batches {

@@ -12,6 +12,7 @@ mod recipe;
 mod run_folder;
 mod schedule;
 mod silent;
+mod start;
 mod step_loop;
 mod trainee;
 

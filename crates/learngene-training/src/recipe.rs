@@ -71,7 +71,10 @@ impl Recipe {
             path: path.into(),
             reason: source.to_string(),
         })?;
-        recipe.check()?;
+        recipe.check().map_err(|error| TrainingError::Recipe {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
         Ok(recipe)
     }
 

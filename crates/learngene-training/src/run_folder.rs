@@ -2,45 +2,58 @@
 //!
 //! ```text
 //! recipe.toml         the resolved recipe
+//! start.json          the model and the images that the run began with
 //! metrics.jsonl       one line an evaluation
 //! last.safetensors    the model after the last epoch, timm's names
 //! best.safetensors    the model of the best evaluation
 //! checkpoints/        model, optimizer and scheduler of the last two epochs, until the run ends
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use burn::{lr_scheduler::LrSchedulerRecord, optim::OptimizerRecord, store::ModuleRecord};
 use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 
-use crate::{Recipe, TrainingError, file::write_whole};
+use crate::{Recipe, TrainingError, file::write_whole, start::Start};
 
 /// Paths inside the folder of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFolder(PathBuf);
 
 impl RunFolder {
-    /// Opens a folder for a run of this recipe, making it where there is none.
-    pub(crate) fn open(folder: &Path, recipe: &Recipe) -> Result<Self, TrainingError> {
+    /// Opens a folder for a run of this recipe and start, making it where there is none.
+    pub(crate) fn open(
+        folder: &Path,
+        recipe: &Recipe,
+        start: &Start,
+    ) -> Result<Self, TrainingError> {
         let this = Self(folder.to_owned());
+        let identity = [
+            (folder.join("recipe.toml"), recipe.to_toml()),
+            (folder.join("start.json"), start.to_json()),
+        ];
+        // All is compared before anything is written into what may be another run's folder.
+        for (path, wanted) in &identity {
+            match std::fs::read_to_string(path) {
+                Ok(found) if found == *wanted => {}
+                Ok(found) => {
+                    let differs = first_difference(&found, wanted);
+                    return Err(TrainingError::OtherRun { path: path.clone(), differs });
+                }
+                Err(error) if is_absent(&error) => {}
+                Err(source) => return Err(TrainingError::Read { path: path.clone(), source }),
+            }
+        }
         let checkpoints = this.checkpoints();
         std::fs::create_dir_all(&checkpoints)
             .map_err(|source| TrainingError::Write { path: checkpoints, source })?;
-        let path = this.recipe();
-        let wanted = recipe.to_toml();
-        match std::fs::read_to_string(&path) {
-            Ok(found) if found == wanted => {}
-            Ok(found) => {
-                let differs = first_difference(&found, &wanted);
-                return Err(TrainingError::OtherRun { path, differs });
-            }
-            Err(_) => write_whole(&path, wanted.as_bytes())?,
+        for (path, wanted) in &identity {
+            write_whole(path, wanted.as_bytes())?;
         }
         Ok(this)
-    }
-
-    fn recipe(&self) -> PathBuf {
-        self.0.join("recipe.toml")
     }
 
     pub(crate) fn metrics(&self) -> PathBuf {
@@ -84,11 +97,21 @@ impl RunFolder {
     }
 }
 
+/// Whether there is no such file, be it that its folder is none.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn first_difference(found: &str, wanted: &str) -> String {
     found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted).map_or_else(
         || "another length".into(),
-        |(found, wanted)| format!("found {found}, wanted {wanted}"),
+        |(found, wanted)| format!("found {}, wanted {}", trimmed(found), trimmed(wanted)),
     )
+}
+
+/// A line without its indentation and the comma at its end.
+fn trimmed(line: &str) -> &str {
+    line.trim().trim_end_matches(',')
 }
 
 /// Checkpoints of one kind, each written whole or not at all.
@@ -116,7 +139,7 @@ impl<R: Checkpoint> Checkpointer<R> for WholeFile {
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
         match std::fs::remove_file(self.path(epoch)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(CheckpointerError::IOError(error))
             }
             _ => Ok(()),
