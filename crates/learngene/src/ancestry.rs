@@ -1,5 +1,7 @@
 //! The ancestor's side of the path: checkpoint and images to distances and clusters.
 
+use std::num::NonZeroUsize;
+
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use learngene_clustering::{
@@ -22,14 +24,14 @@ use crate::{
 #[derive(Args, Clone)]
 pub struct ProbeArgs {
     /// Images to show the ancestor, at most.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub limit: NonZeroUsize,
     /// Which part of a dataset they come from.
     #[arg(long, default_value_t = Split::Train)]
     pub split: Split,
     /// Images of one forward pass.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    pub batch_size: usize,
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub batch_size: NonZeroUsize,
     /// What becomes of attention rows without the class token.
     #[arg(long, value_enum, default_value_t = ConventionArg::Renormalized)]
     pub convention: ConventionArg,
@@ -65,7 +67,7 @@ impl ProbeArgs {
 
         let bar = progress::bar(images.len() as u64, "images").with_message("probing");
         let indices: Vec<usize> = (0..images.len()).collect();
-        let batches = indices.chunks(self.batch_size.max(1)).map(|indices| {
+        let batches = indices.chunks(self.batch_size.get()).map(|indices| {
             let batch = load_batch(images.as_ref(), indices, &preprocess, None)?;
             bar.inc(indices.len() as u64);
             Ok::<_, DatasetError>(Tensor::from_data(
@@ -107,11 +109,12 @@ impl ProbeArgs {
         if !all.skipped().is_empty() {
             tracing::warn!("left out {} images that cannot be decoded", all.skipped().len());
         }
-        if all.len() <= self.limit {
+        let limit = self.limit.get();
+        if all.len() <= limit {
             return Ok(all);
         }
         // Sets are often sorted by class, so the first ones would show only a few.
-        let chosen = (0..self.limit).map(|index| index * all.len() / self.limit).collect();
+        let chosen = (0..limit).map(|index| index * all.len() / limit).collect();
         Ok(Box::new(Subset::new(all.into(), chosen)?))
     }
 }

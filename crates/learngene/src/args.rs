@@ -39,8 +39,8 @@ pub enum Command {
     Train(commands::train::Args),
     Eval(commands::eval::Args),
     Data(commands::data::Args),
-    Devices(commands::devices::Args),
     Report(commands::report::Args),
+    Devices(commands::devices::Args),
 }
 
 impl Command {
@@ -56,9 +56,9 @@ impl Command {
             Self::Train(args) => commands::train::run(args),
             Self::Eval(args) => commands::eval::run(args),
             Self::Data(args) => commands::data::run(args),
+            Self::Report(args) => commands::report::run(args),
             Self::Devices(args) => commands::devices::run(args),
         }
-            Self::Report(args) => commands::report::run(args),
     }
 }
 
@@ -108,7 +108,7 @@ pub fn read_checkpoint(path: &Path, options: &ReadOptions) -> anyhow::Result<Che
 pub struct PreprocessArgs {
     /// Side of the square input in pixels; the checkpoint's own by default. Position embeddings
     /// are interpolated where it differs.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
     pub image_size: Option<usize>,
     /// Share of the image that the centre crop keeps.
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
@@ -187,6 +187,12 @@ pub struct DeviceArgs {
     /// Device that the model runs on; `learngene devices` lists them.
     #[arg(long, default_value_t)]
     pub device: DeviceChoice,
+}
+
+/// A side of images: beyond the limit no machine has the memory for attention.
+pub fn image_size(text: &str) -> Result<usize, String> {
+    let pixels = text.parse().ok().filter(|pixels| (1..=8192).contains(pixels));
+    pixels.ok_or_else(|| format!("wanted a number of pixels from 1 to 8192, got `{text}`"))
 }
 
 /// Three numbers separated by commas.

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 /// Writes a file beside its place, then moves it there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -18,6 +18,19 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Refuses an output in the place of a file that is read.
+pub fn check_output(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+    let is_out = |input: &&&Path| match (input.canonicalize(), out.canonicalize()) {
+        (Ok(input), Ok(out)) => input == out,
+        // What does not exist is not overwritten.
+        _ => false,
+    };
+    match inputs.iter().find(is_out) {
+        Some(input) => bail!("{} is read, so choose another --out", input.display()),
+        None => Ok(()),
+    }
 }
 
 /// Reads a file, naming it when that fails.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use learngene_clustering::{MeanAttentionDistances, cluster};
 
-use crate::ancestry::ClusterArgs;
+use crate::{ancestry::ClusterArgs, files::check_output};
 
 /// Clusters the heads of each layer by their mean attention distance.
 #[derive(clap::Args)]
@@ -23,6 +23,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    check_output(&args.out, &[&args.distances])?;
     let distances = MeanAttentionDistances::read(&args.distances)?;
     let image_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
     let params = args.cluster.params(image_size)?.check()?;
@@ -30,6 +31,5 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     clusters.write(&args.out)?;
     let heads: usize = distances.num_heads().iter().sum();
     let kept: usize = clusters.layers.iter().map(|layer| layer.sizes.len()).sum();
-    println!("{}: {heads} heads in {kept} clusters", args.out.display());
-    Ok(())
+    super::say(format_args!("{}: {heads} heads in {kept} clusters", args.out.display()))
 }

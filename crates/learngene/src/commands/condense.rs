@@ -7,6 +7,7 @@ use learngene_clustering::{CondenseOptions, MeanAttentionDistances, cluster, con
 use crate::{
     ancestry::{ClusterArgs, ProbeArgs},
     args::CheckpointArgs,
+    files::check_output,
 };
 
 /// Condenses an ancestor into a learngene: probes it, clusters its heads, keeps one of each cluster.
@@ -40,6 +41,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let mut inputs = vec![args.checkpoint.checkpoint.as_path()];
+    inputs.extend(args.distances.as_deref());
+    check_output(&args.out, &inputs)?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let distances = match (&args.images, &args.distances) {
         (Some(images), _) => args.probe.measure(&ancestor, images)?,
@@ -56,11 +60,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let manifest = learngene.manifest();
     let heads: usize = distances.num_heads().iter().sum();
     let kept: usize = clusters.layers.iter().map(|layer| layer.sizes.len()).sum();
-    println!(
+    super::say(format_args!(
         "{}: {kept} of {heads} heads, {} of {} parameters",
         args.out.display(),
         manifest.parameters.stored,
         manifest.ancestor.parameters
-    );
-    Ok(())
+    ))
 }

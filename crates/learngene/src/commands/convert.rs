@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use learngene_models::{count_macs, count_parameters};
 
-use crate::args::{CheckpointArgs, WriteArgs};
+use crate::{
+    args::{CheckpointArgs, WriteArgs, image_size},
+    files::check_output,
+};
 
 /// Writes a checkpoint in other names, another number format or for another image size.
 #[derive(clap::Args)]
@@ -16,7 +19,7 @@ pub struct Args {
     #[command(flatten)]
     checkpoint: CheckpointArgs,
     /// Side of the square images in pixels; positions are interpolated where it differs.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
     image_size: Option<usize>,
     #[command(flatten)]
     write: WriteArgs,
@@ -26,14 +29,14 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    check_output(&args.out, &[&args.checkpoint.checkpoint])?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
     args.write.write(&args.out, &checkpoint.config, &checkpoint.parameters)?;
-    println!(
+    super::say(format_args!(
         "{}: {} parameters, {} multiply-accumulates an image of {} px",
         args.out.display(),
         count_parameters(&checkpoint.config),
         count_macs(&checkpoint.config),
         checkpoint.config.image_size
-    );
-    Ok(())
+    ))
 }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use learngene_datasets::{KNOWN_DATASETS, cache_folder, fetch};
+use serde::Serialize;
 
 use crate::progress;
 
@@ -29,13 +30,24 @@ enum Action {
     },
 }
 
+#[derive(Serialize)]
+struct Listed {
+    name: &'static str,
+    description: &'static str,
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.action {
-        Action::List { json } => super::print(json, &KNOWN_DATASETS, |known| {
-            let lines: Vec<String> =
-                known.iter().map(|(name, what)| format!("{name:16} {what}")).collect();
-            lines.join("\n")
-        }),
+        Action::List { json } => {
+            let known = KNOWN_DATASETS.map(|(name, description)| Listed { name, description });
+            super::print(json, &known, |known| {
+                let lines: Vec<String> = known
+                    .iter()
+                    .map(|Listed { name, description }| format!("{name:16} {description}"))
+                    .collect();
+                lines.join("\n")
+            })
+        }
         Action::Fetch { name } => {
             let cache = cache_folder()?;
             let bar = progress::bar(0, "bytes").with_message(format!("fetching {name}"));
@@ -44,8 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 bar.set_position(progress.done);
             })?;
             bar.finish_and_clear();
-            println!("{}: {}", name, fetched.folder.display());
-            Ok(())
+            super::say(format_args!("{name}: {}", fetched.folder.display()))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use learngene_expansion::{
     ClassifierPolicy, DescendantConfig, HeadPolicy, LayerPolicy, Order, ProjectionPolicy, Ratio,
@@ -17,8 +17,8 @@ use learngene_models::{
 use serde::Serialize;
 
 use crate::{
-    args::{WriteArgs, read_checkpoint},
-    files::write_whole,
+    args::{WriteArgs, image_size, read_checkpoint},
+    files::{check_output, write_whole},
 };
 
 /// Initialises a descendant of any depth and head count from a learngene alone.
@@ -36,6 +36,13 @@ pub struct Args {
     /// The whole ancestor, for `pretraining-finetuning`.
     #[arg(long, value_name = "FILE", required_if_eq("method", "pretraining-finetuning"))]
     checkpoint: Option<PathBuf>,
+    /// Architecture of the ancestor by timm's name, where its tensors cannot tell it.
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    arch: Option<String>,
+    /// Attention heads of the ancestor, where its tensors cannot tell them: one number, or one for
+    /// each layer.
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
+    num_heads: Option<Vec<usize>>,
     /// Layers of the descendant; the ancestor's by default.
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
@@ -61,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     num_classes: Option<usize>,
     /// Side of the descendant's images in pixels; the ancestor's by default.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
     image_size: Option<usize>,
     /// Seed of what is drawn.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -104,14 +111,12 @@ struct Expansion {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let description = args.description()?;
     let learngene = Learngene::read(&args.learngene)?;
     let wanted = args.wanted();
     let (parameters, expansion) = args.initialise(&learngene, wanted)?;
     args.write.write(&args.out, &expansion.config, &parameters)?;
-    write_whole(
-        &args.out.with_extension("json"),
-        serde_json::to_string_pretty(&expansion)?.as_bytes(),
-    )?;
+    write_whole(&description, serde_json::to_string_pretty(&expansion)?.as_bytes())?;
     super::print(args.json, &expansion, |expansion| {
         format!(
             "{}: {} layers of {:?} heads, {} parameters, {} of them inherited, {} multiply-accumulates an image",
@@ -126,6 +131,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 impl Args {
+    /// Where the description goes; neither it nor the checkpoint takes the place of another file of
+    /// this command.
+    fn description(&self) -> anyhow::Result<PathBuf> {
+        let mut inputs = vec![self.learngene.as_path()];
+        inputs.extend(self.checkpoint.as_deref());
+        let description = self.out.with_extension("json");
+        check_output(&self.out, &inputs)?;
+        check_output(&description, &inputs)?;
+        let is_config = description.file_name().is_some_and(|name| name == "config.json");
+        ensure!(
+            description != self.out && !is_config,
+            "the description beside the checkpoint would be {}, which has another use, so choose \
+             another --out",
+            description.display()
+        );
+        Ok(description)
+    }
+
     fn wanted(&self) -> DescendantConfig {
         let heads = match (&self.heads, self.head_ratio) {
             (Some(heads), _) => heads.clone(),
@@ -157,7 +180,12 @@ impl Args {
                     .checkpoint
                     .as_ref()
                     .context("pretraining-finetuning needs --checkpoint")?;
-                let ancestor = read_checkpoint(path, &ReadOptions::default())?;
+                let options = ReadOptions {
+                    arch: self.arch.clone(),
+                    num_heads: self.num_heads.clone(),
+                    ..ReadOptions::default()
+                };
+                let ancestor = read_checkpoint(path, &options)?;
                 Some(pretraining_finetuning(&ancestor.parameters, &ancestor.config, &wanted)?)
             }
             Method::FromScratch => None,

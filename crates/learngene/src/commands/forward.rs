@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
     args::{CheckpointArgs, DeviceArgs},
-    files::{read, write_whole},
+    files::{check_output, read, write_whole},
 };
 
 /// Runs a checkpoint on a tensor, to compare it with another library.
@@ -38,9 +38,10 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let (values, shape) = read_input(&args)?;
-    let [_, channels, height, width] = shape;
-    ensure!(height == width, "`input` has images of {width} x {height} pixels, wanted square ones");
+    check_output(&args.out, &[&args.checkpoint.checkpoint, &args.input])?;
+    let place = || format!("{} holds no usable tensor `input`", args.input.display());
+    let (values, shape) = parse_input(&read(&args.input)?).with_context(place)?;
+    let [_, channels, height, _] = shape;
     let device = args.device.device.open();
     let checkpoint = args.checkpoint.read(Some(height), None)?;
     let wanted = checkpoint.config.in_channels;
@@ -62,18 +63,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     write_whole(&args.out, &safetensors::serialize(views, None)?)?;
-    println!("{}: {}", args.out.display(), tensors.keys().cloned().collect::<Vec<_>>().join(", "));
-    Ok(())
+    let names: Vec<&str> = tensors.keys().map(String::as_str).collect();
+    super::say(format_args!("{}: {}", args.out.display(), names.join(", ")))
 }
 
-fn read_input(args: &Args) -> anyhow::Result<(Vec<f32>, [usize; 4])> {
-    let bytes = read(&args.input)?;
-    let place = || format!("{} is not a file with a tensor `input`", args.input.display());
-    let file = SafeTensors::deserialize(&bytes).with_context(place)?;
-    let input = file.tensor("input").with_context(place)?;
-    let shape: [usize; 4] = input.shape().try_into().with_context(|| {
-        format!("`input` has shape {:?}, wanted [batch, 3, height, width]", input.shape())
-    })?;
+/// The tensor `input` of a file: its values and `[batch, channels, height, width]`.
+fn parse_input(bytes: &[u8]) -> anyhow::Result<(Vec<f32>, [usize; 4])> {
+    let input = SafeTensors::deserialize(bytes)?.tensor("input")?;
+    let shape = match *input.shape() {
+        [batch, channels, height, width] if batch > 0 && height > 0 && height == width => {
+            [batch, channels, height, width]
+        }
+        ref other => bail!(
+            "its shape is {other:?}, wanted [batch, 3, height, width] of at least one square image"
+        ),
+    };
     let values: Vec<f32> = match input.dtype() {
         Dtype::F32 => {
             input.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
@@ -82,12 +86,12 @@ fn read_input(args: &Args) -> anyhow::Result<(Vec<f32>, [usize; 4])> {
             let words = input.data().as_chunks().0.iter();
             words.map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect()
         }
-        other => bail!("`input` is {other:?}, wanted F32 or F16"),
+        other => bail!("its numbers are {other:?}, wanted F32 or F16"),
     };
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        bail!("`input` holds {} at flat index {at}, wanted finite numbers", values[at]);
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => bail!("it is {} at flat index {at}, wanted finite numbers", values[at]),
+        None => Ok((values, shape)),
     }
-    Ok((values, shape))
 }
 
 fn fetch<const D: usize>(tensor: Tensor<D>) -> anyhow::Result<(Vec<usize>, Vec<u8>)> {

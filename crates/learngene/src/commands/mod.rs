@@ -13,7 +13,21 @@ pub mod probe;
 pub mod report;
 pub mod train;
 
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use anyhow::Context;
 use serde::Serialize;
+
+/// Prints a line; a reader that has seen enough and closed the pipe is no error.
+fn say(line: impl Display) -> anyhow::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
 
 /// Prints a value as JSON for a program, or as text for a person.
 fn print<T: Serialize>(
@@ -21,10 +35,5 @@ fn print<T: Serialize>(
     value: &T,
     text: impl FnOnce(&T) -> String,
 ) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(value)?);
-    } else {
-        println!("{}", text(value));
-    }
-    Ok(())
+    if json { say(serde_json::to_string_pretty(value)?) } else { say(text(value)) }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{ancestry::ProbeArgs, args::CheckpointArgs};
+use crate::{ancestry::ProbeArgs, args::CheckpointArgs, files::check_output};
 
 /// Measures the mean attention distance of every head of an ancestor.
 #[derive(clap::Args)]
@@ -23,15 +23,15 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    check_output(&args.out, &[&args.checkpoint.checkpoint])?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let distances = args.probe.measure(&ancestor, &args.images)?;
     distances.write(&args.out)?;
     let heads: usize = distances.num_heads().iter().sum();
-    println!(
+    super::say(format_args!(
         "{}: {heads} heads in {} layers, measured on {} images",
         args.out.display(),
         distances.num_heads().len(),
         distances.images.unwrap_or(0)
-    );
-    Ok(())
+    ))
 }

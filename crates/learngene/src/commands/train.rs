@@ -26,6 +26,13 @@ pub struct Args {
     /// Checkpoint to start from.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     checkpoint: Option<PathBuf>,
+    /// Architecture by timm's name, where the checkpoint's tensors cannot tell it.
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    arch: Option<String>,
+    /// Attention heads, where the checkpoint's tensors cannot tell them: one number, or one for
+    /// each layer.
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
+    num_heads: Option<Vec<usize>>,
     /// Shape of a model to train from scratch, as JSON.
     #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
     config: Option<PathBuf>,
@@ -81,6 +88,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let model = match (&args.checkpoint, &args.config) {
         (Some(path), _) => {
             let options = ReadOptions {
+                arch: args.arch.clone(),
+                num_heads: args.num_heads.clone(),
                 image_size: args.preprocess.image_size,
                 num_classes: Some(classes),
                 ..Default::default()
@@ -93,7 +102,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let config: VitConfig = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not the shape of a model", path.display()))?;
             let config = config.with_num_classes(classes);
-            config.check()?;
+            config
+                .check()
+                .with_context(|| format!("{} is not the shape of a model", path.display()))?;
             config.load(&from_scratch(&config, recipe.seed)?, &device)?
         }
         (None, None) => unreachable!("clap asks for one of the two"),

@@ -1,0 +1,177 @@
+//! Checkpoints that cannot be read: each is refused by its path, and nothing is written.
+
+use crate::{
+    tensors::Tensors,
+    workbench::{Workbench, golden},
+};
+
+/// Gives these bytes for a checkpoint to every command that reads one.
+fn check(bytes: &[u8], parts: &[&str]) {
+    let bench = Workbench::with_learngene();
+    bench.write("bad.safetensors", bytes);
+    bench.write("x.safetensors", Tensors::filled("input", &[1, 3, 32, 32], 0.5).to_bytes());
+    let parts = [&["bad.safetensors"], parts].concat();
+    for args in [
+        "probe --images photos --out d.json",
+        "condense --images photos --out x.learngene",
+        "convert --out d.safetensors",
+        "forward --input x.safetensors --out y.safetensors",
+        "eval --data cifar10-sample",
+        "train --data cifar10-sample --epochs 1 --out run",
+        "expand tiny.learngene --method pretraining-finetuning --out d.safetensors",
+    ] {
+        bench.check(&format!("{args} --checkpoint bad.safetensors --num-heads 3"), 1, &parts);
+    }
+}
+
+fn tiny() -> Vec<u8> {
+    std::fs::read(golden("vit_tiny_golden/timm.safetensors")).expect("the fixture is there")
+}
+
+#[test]
+fn a_missing_file() {
+    let bench = Workbench::new();
+    let args = "probe --checkpoint none.safetensors --images cifar10-sample --out d.json";
+    bench.check(args, 1, &["cannot read none.safetensors", "No such file"]);
+}
+
+#[test]
+fn a_folder() {
+    let bench = Workbench::new();
+    bench.photos("photos", 1);
+    let args = "probe --checkpoint photos --images photos --out d.json";
+    bench.check(args, 1, &["cannot read photos", "directory"]);
+}
+
+#[test]
+fn an_empty_file() {
+    check(b"", &["is empty, wanted a checkpoint"]);
+}
+
+#[test]
+fn a_file_of_another_kind() {
+    check(b"\x89PNG\r\n\x1a\n and some pixels", &["is not a checkpoint"]);
+}
+
+#[test]
+fn a_file_that_is_cut_short() {
+    let whole = tiny();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    // In the header's length, in the header, at its end, in the weights, before the last byte.
+    let offsets = (1..10).chain((10..header).step_by(header / 15)).chain([header - 1, header]);
+    let offsets = offsets.chain((header + 1..whole.len()).step_by(whole.len() / 15));
+    let offsets: Vec<usize> = offsets.chain([whole.len() - 1]).collect();
+    assert!(offsets.len() >= 40, "{offsets:?}");
+
+    let bench = Workbench::new();
+    for offset in offsets {
+        bench.write("bad.safetensors", &whole[..offset]);
+        let args = "convert --checkpoint bad.safetensors --num-heads 3 --out d.safetensors";
+        bench.check(args, 1, &["bad.safetensors", "is not a "]);
+    }
+}
+
+#[test]
+fn a_pth_file_that_is_cut_short() {
+    let whole = std::fs::read(golden("vit_tiny_golden/deit.pth")).expect("the fixture is there");
+    let bench = Workbench::new();
+    for offset in (1..whole.len()).step_by(whole.len() / 20) {
+        bench.write("bad.pth", &whole[..offset]);
+        let args = "convert --checkpoint bad.pth --num-heads 3 --out d.safetensors";
+        bench.check(args, 1, &["bad.pth", "is not a "]);
+    }
+}
+
+#[test]
+fn a_tensor_of_a_wrong_shape() {
+    let mut tensors = Tensors::of(&tiny());
+    let tensor = tensors.0.get_mut("blocks.1.mlp.fc1.bias").expect("it is there");
+    tensor.1 = vec![96, 2];
+    let shape = "wrong shape: blocks.1.mlp.fc1.bias: found [96, 2], wanted [192]";
+    check(&tensors.to_bytes(), &[shape]);
+}
+
+#[test]
+fn missing_and_unused_tensors() {
+    let mut tensors = Tensors::of(&tiny());
+    let bias = tensors.0.remove("norm.bias").expect("it is there");
+    tensors.0.insert("norm.bais".into(), bias);
+    check(&tensors.to_bytes(), &["missing: norm.bias", "unused: norm.bais"]);
+}
+
+#[test]
+fn weights_that_are_not_numbers() {
+    let mut tensors = Tensors::of(&tiny());
+    tensors.map("blocks.2.attn.qkv.weight", |at, value| if at == 7 { f32::NAN } else { value });
+    check(&tensors.to_bytes(), &["blocks.2.attn.qkv.weight is NaN at index 7", "wanted finite"]);
+}
+
+/// Each weight is a number, but what the model makes of them is not.
+#[test]
+fn weights_that_overflow() {
+    let mut tensors = Tensors::of(&tiny());
+    for layer in 0..3 {
+        tensors.map(&format!("blocks.{layer}.attn.qkv.weight"), |_, value| 1e30 * value);
+    }
+    let bench = Workbench::new();
+    bench.write("bad.safetensors", tensors.to_bytes());
+    bench.photos("photos", 2);
+    bench.labelled_photos("pets", 1);
+    let model = "--checkpoint bad.safetensors --num-heads 3";
+    let args = format!("probe {model} --images photos --out d.json");
+    bench.check(&args, 1, &["layer 0, head 0", "image 0 must be finite", "got NaN"]);
+    // Whatever is compared with NaN is not larger, so every image would count as recognised.
+    let seven = "--data seven --batch-size 3";
+    for class in 0..7 {
+        bench.write(&format!("seven/test/{class}/0.png"), bench.read("photos/0.png"));
+    }
+    bench.check(
+        &format!("eval {model} {seven}"),
+        1,
+        &["the logit of class 0 for 0/0.png is NaN, wanted a finite"],
+    );
+}
+
+#[test]
+fn another_family() {
+    let swin = std::fs::read(golden("swin_tiny_golden/timm.safetensors")).expect("it is there");
+    check(&swin, &["is a Swin checkpoint", "it holds layers.0.blocks.0.", "wanted a ViT or DeiT"]);
+}
+
+#[test]
+fn heads_that_nothing_tells() {
+    let bench = Workbench::new();
+    let args = "convert --checkpoint tiny.safetensors --out d.safetensors";
+    bench.check(args, 1, &["[48, 48, 48] wide", "--num-heads", "--arch"]);
+}
+
+#[test]
+fn heads_that_do_not_divide() {
+    let bench = Workbench::new();
+    let args = "convert --checkpoint tiny.safetensors --num-heads 5 --out d.safetensors";
+    bench.check(args, 1, &["tiny.safetensors", "gives layer 0 5 heads", "48 wide"]);
+}
+
+#[test]
+fn a_list_of_heads_of_another_length() {
+    let bench = Workbench::new();
+    let args = "convert --checkpoint tiny.safetensors --num-heads 3,3 --out d.safetensors";
+    bench.check(args, 1, &["--num-heads gives heads for 2 layers", "tiny.safetensors has 3"]);
+}
+
+#[test]
+fn an_architecture_of_another_shape() {
+    let bench = Workbench::new();
+    let args = "convert --checkpoint tiny.safetensors --arch deit_tiny_patch16_224 --out d";
+    bench.check(args, 1, &["deit_tiny_patch16_224 says embed_dim 192", "say 48"]);
+    let args = "convert --checkpoint tiny.safetensors --arch resnet50 --out d";
+    bench.check(args, 1, &["unknown architecture resnet50", "deit_tiny_patch16_224"]);
+}
+
+#[test]
+fn a_configuration_beside_it_that_contradicts_it() {
+    let bench = Workbench::new();
+    bench.write("config.json", r#"{"num_attention_heads": 3, "hidden_size": 192}"#);
+    let args = "convert --checkpoint tiny.safetensors --out d.safetensors";
+    bench.check(args, 1, &["config.json says hidden_size 192", "tiny.safetensors say 48"]);
+}

@@ -1,0 +1,93 @@
+//! Descendants that cannot exist.
+
+use crate::workbench::{TINY, Workbench};
+
+fn check(options: &str, parts: &[&str]) {
+    let bench = Workbench::with_learngene();
+    for method in [
+        "cluster-learngene",
+        "from-scratch",
+        "pretraining-finetuning --num-heads 3 --checkpoint tiny.safetensors",
+    ] {
+        let args = format!("expand tiny.learngene {options} --method {method} --out d.safetensors");
+        bench.check(&args, 1, parts);
+    }
+}
+
+#[test]
+fn a_depth_of_zero() {
+    check("--depth 0", &["depth", "at least 1, got 0"]);
+}
+
+#[test]
+fn a_depth_beyond_any_model() {
+    check("--depth 1000000", &["depth", "at most 1024, got 1000000"]);
+}
+
+#[test]
+fn no_heads() {
+    check("--heads 0", &["layer 0", "at least 1 head, got 0"]);
+    check("--heads 3,0,3", &["layer 1", "at least 1 head, got 0"]);
+}
+
+#[test]
+fn heads_beyond_any_model() {
+    check("--heads 99999999", &["heads", "at most 1024, got 99999999"]);
+}
+
+#[test]
+fn a_list_of_heads_of_another_length() {
+    check("--heads 3,3", &["3 layers deep", "list of head counts has 2"]);
+    check("--depth 2 --heads 3,3,3", &["2 layers deep", "list of head counts has 3"]);
+}
+
+#[test]
+fn a_head_ratio_that_gives_fractions() {
+    let parts = ["layer 0", "3 ancestor heads at head ratio 2 give 3/2 heads", "whole number"];
+    check("--head-ratio 2", &parts);
+}
+
+#[test]
+fn a_list_of_layers_of_another_length() {
+    check("--depth 2 --layers 0,1,2", &["2 layers deep", "list of inherited layers has 3"]);
+}
+
+#[test]
+fn a_layer_that_the_ancestor_does_not_have() {
+    check("--depth 2 --layers 0,7", &["layer 1 of the descendant", "layer 7", "are 0 to 2"]);
+}
+
+#[test]
+fn an_image_size_of_partial_patches() {
+    check("--image-size 30", &["image size 30 is not a multiple of the patch size 8"]);
+}
+
+#[test]
+fn classes_beyond_all_memory() {
+    check("--num-classes 99999999999", &["classes", "at most 1048576, got 99999999999"]);
+}
+
+#[test]
+fn different_heads_in_hugging_face_names() {
+    let bench = Workbench::with_learngene();
+    let args = "expand tiny.learngene --heads 3,1,3 --names hf --out d.safetensors";
+    bench.check(args, 1, &["Hugging Face", "layer 0 has 3 heads, layer 1 has 1"]);
+}
+
+/// The descendant would take the place of the learngene, its description that of the descendant.
+#[test]
+fn outputs_that_are_inputs_or_each_other() {
+    let bench = Workbench::with_learngene();
+    let args = "expand tiny.learngene --out tiny.learngene";
+    bench.check(args, 1, &["tiny.learngene", "is read", "choose another --out"]);
+    let args = "expand tiny.learngene --out ./photos/../tiny.learngene";
+    bench.check(args, 1, &["tiny.learngene", "is read", "choose another --out"]);
+    let args = "expand tiny.learngene --out d.json";
+    bench.check(args, 1, &["d.json", "which has another use", "choose another --out"]);
+    let args = "expand tiny.learngene --names hf --out config.safetensors";
+    bench.check(args, 1, &["config.json", "which has another use", "choose another --out"]);
+    let args = format!("condense {TINY} --images photos --out tiny.safetensors");
+    bench.check(&args, 1, &["tiny.safetensors", "is read", "choose another --out"]);
+    let args = format!("convert {TINY} --dtype f16 --out tiny.safetensors");
+    bench.check(&args, 1, &["tiny.safetensors", "is read", "choose another --out"]);
+}

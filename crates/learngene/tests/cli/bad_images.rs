@@ -1,0 +1,170 @@
+//! Images that cannot be probed, trained or evaluated on.
+
+use image::{Rgb, RgbImage};
+
+use crate::workbench::{TINY, Workbench, png};
+
+/// `probe` of a folder named `photos` is refused.
+fn check(bench: &Workbench, parts: &[&str]) {
+    bench.check(&format!("probe {TINY} --images photos --out d.json"), 1, parts);
+}
+
+#[test]
+fn an_unknown_name() {
+    let bench = Workbench::new();
+    let parts = ["unknown dataset `photos`", "`cifar10-sample`", "path of a folder"];
+    check(&bench, &parts);
+}
+
+#[test]
+fn a_folder_that_is_not_there() {
+    let bench = Workbench::new();
+    let args = format!("probe {TINY} --images no/photos --out d.json");
+    bench.check(&args, 1, &["no/photos is not a folder"]);
+}
+
+#[test]
+fn an_empty_folder() {
+    let bench = Workbench::new();
+    bench.write("photos/notes.txt", "nothing to see");
+    check(&bench, &["no images in photos", "expected image files"]);
+}
+
+#[test]
+fn an_empty_class() {
+    let bench = Workbench::new();
+    bench.photos("photos/cat", 1);
+    bench.write("photos/dog/notes.txt", "nothing to see");
+    check(&bench, &["no images in photos/dog"]);
+}
+
+#[test]
+fn images_beside_classes() {
+    let bench = Workbench::new();
+    bench.photos("photos", 1);
+    bench.photos("photos/cat", 1);
+    check(&bench, &["photos holds both images and folders"]);
+}
+
+#[test]
+fn a_dataset_that_was_not_fetched() {
+    let bench = Workbench::new();
+    let args = format!("probe {TINY} --images cifar10 --out d.json");
+    bench.check(&args, 1, &["cifar10 is not in", "learngene data fetch cifar10"]);
+}
+
+#[test]
+fn an_unreadable_image_among_good_ones() {
+    for (name, bytes) in [
+        ("cut.png", &png(&RgbImage::new(9, 9))[..40]),
+        ("text.jpg", b"no image".as_slice()),
+        ("empty.png", b"".as_slice()),
+    ] {
+        let bench = Workbench::new();
+        bench.photos("photos", 3);
+        bench.write(&format!("photos/{name}"), bytes);
+        check(&bench, &["cannot decode the image photos/", name]);
+    }
+}
+
+#[test]
+fn unreadable_images_can_be_left_out_and_are_counted() {
+    let bench = Workbench::new();
+    bench.photos("photos", 3);
+    bench.write("photos/text.png", "no image");
+    bench.write("photos/empty.jpg", "");
+    let args = format!("probe {TINY} --images photos --skip-bad-images --out d.json");
+    let output = bench.command(&args).assert().success();
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(said.contains("left out 2 images"), "{said}");
+    assert_eq!(bench.json("d.json")["images"], 3);
+
+    // The same images without the bad ones are the same probe.
+    let skipped = bench.read("d.json");
+    bench.photos("good", 3);
+    bench.succeed(&format!("probe {TINY} --images good --out d.json"));
+    assert!(bench.read("d.json") == skipped);
+}
+
+#[test]
+fn nothing_but_unreadable_images() {
+    let bench = Workbench::new();
+    bench.write("photos/text.png", "no image");
+    let args = format!("probe {TINY} --images photos --skip-bad-images --out d.json");
+    bench.check(&args, 1, &["no images in photos"]);
+}
+
+#[test]
+fn blank_images() {
+    let bench = Workbench::new();
+    for index in 0..3 {
+        let blank = RgbImage::from_pixel(32, 32, Rgb([200, 120, 40]));
+        bench.write(&format!("photos/{index}.png"), png(&blank));
+    }
+    check(&bench, &["the 3 probe images are nearly blank", "is 0.0000, wanted at least 0.1"]);
+    let args = format!("condense {TINY} --images photos --out x.learngene");
+    bench.check(&args, 1, &["nearly blank"]);
+}
+
+/// Images on the scale 0 to 1 with statistics on the scale 0 to 255 are almost constant.
+#[test]
+fn statistics_of_another_scale() {
+    let bench = Workbench::new();
+    bench.photos("photos", 2);
+    let args =
+        format!("probe {TINY} --images photos --mean 124,116,104 --std 58,57,57 --out d.json");
+    bench.check(&args, 1, &["mean", "0 to 1", "124"]);
+}
+
+#[test]
+fn a_crop_of_nothing() {
+    let bench = Workbench::new();
+    bench.photos("photos", 2);
+    for (share, got) in [("0", "got 0"), ("1.5", "got 1.5"), ("nan", "got NaN")] {
+        let args = format!("probe {TINY} --images photos --crop-pct {share} --out d.json");
+        bench.check(&args, 1, &["crop_pct must be above 0.01 and at most 1", got]);
+    }
+}
+
+#[test]
+fn an_image_size_of_partial_patches() {
+    let bench = Workbench::new();
+    bench.photos("photos", 2);
+    let args = format!("probe {TINY} --images photos --image-size 30 --out d.json");
+    bench.check(&args, 1, &["image size 30 is not a multiple of the patch size 8"]);
+}
+
+#[test]
+fn classes_that_the_model_does_not_have() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 1);
+    let args = format!("eval {TINY} --data pets");
+    bench.check(&args, 1, &["the model tells 7 classes apart, the test images have 2"]);
+}
+
+#[test]
+fn images_without_labels() {
+    let bench = Workbench::new();
+    bench.photos("photos/train", 1);
+    bench.photos("photos/test", 1);
+    let args = format!("train {TINY} --data photos --out run");
+    bench.check(&args, 1, &["photos", "unlabelled", "one folder of images for each class"]);
+}
+
+#[test]
+fn training_images_that_are_the_test_images() {
+    let bench = Workbench::new();
+    bench.photos("pets/cat", 1);
+    bench.photos("pets/dog", 1);
+    let args = format!("train {TINY} --data pets --out run");
+    bench.check(&args, 1, &["pets has no folders `train` and `test`"]);
+}
+
+#[test]
+fn other_classes_in_the_test_images() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 1);
+    bench.photos("pets/test/fox", 1);
+    let args = format!("train {TINY} --data pets --out run");
+    bench.check(&args, 1, &["pets", "cat, dog", "cat, dog, fox"]);
+}

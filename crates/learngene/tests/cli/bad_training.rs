@@ -1,0 +1,150 @@
+//! Recipes that cannot be carried out, and folders that belong to another run.
+
+use crate::workbench::{TINY, Workbench, check_message, golden};
+
+fn bench() -> Workbench {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 2);
+    bench
+}
+
+/// `train` refuses this recipe file.
+fn recipe(text: &str, parts: &[&str]) {
+    let bench = bench();
+    bench.write("recipe.toml", text);
+    let parts = [&["recipe.toml"], parts].concat();
+    let args = format!("train {TINY} --data pets --recipe recipe.toml --out run");
+    bench.check(&args, 1, &parts);
+}
+
+/// `train` refuses these options.
+fn options(options: &str, parts: &[&str]) {
+    bench().check(&format!("train {TINY} --data pets --out run {options}"), 1, parts);
+}
+
+#[test]
+fn a_recipe_that_is_not_there() {
+    options("--recipe none.toml", &["cannot read none.toml", "No such file"]);
+}
+
+#[test]
+fn a_recipe_with_an_unknown_key() {
+    recipe("epochs = 3\nlearning_rat = 1e-3\n", &["line 2", "learning_rat", "`learning_rate`"]);
+}
+
+#[test]
+fn a_recipe_with_a_text_for_a_number() {
+    recipe("epochs = \"three\"\n", &["line 1", "invalid type: string \"three\""]);
+}
+
+#[test]
+fn a_recipe_of_no_epochs() {
+    recipe("epochs = 0\n", &["epochs must be at least 1, got 0"]);
+}
+
+#[test]
+fn a_recipe_beyond_its_range() {
+    recipe("label_smoothing = 1.5\n", &["label_smoothing must be in [0, 1), got 1.5"]);
+    recipe("weight_decay = nan\n", &["weight_decay must be zero or more, got NaN"]);
+    recipe("betas = [0.9, 1.0]\n", &["betas[1] must be in [0, 1), got 1"]);
+}
+
+#[test]
+fn no_epochs() {
+    options("--epochs 0", &["epochs must be at least 1, got 0"]);
+}
+
+#[test]
+fn batches_of_nothing() {
+    options("--batch-size 0", &["batch_size must be at least 1, got 0"]);
+}
+
+#[test]
+fn learning_rates_that_are_none() {
+    options("--learning-rate=-1", &["learning_rate must be positive, got -1"]);
+    options("--learning-rate nan", &["learning_rate must be positive, got NaN"]);
+}
+
+#[test]
+fn all_or_nothing_held_out() {
+    for (share, got) in [("0", "got 0"), ("1", "got 1"), ("nan", "got NaN")] {
+        options(&format!("--hold-out {share}"), &["above 0 and below 1", got]);
+    }
+    options("--hold-out 0.01", &["0.01 of 4 images", "one part without images"]);
+}
+
+#[test]
+fn a_shape_that_is_not_there() {
+    let args = "train --config none.json --data pets --out run";
+    bench().check(args, 1, &["cannot read none.json", "No such file"]);
+}
+
+#[test]
+fn a_shape_that_no_model_can_have() {
+    let bench = bench();
+    let shape = |num_heads: &str| {
+        format!(
+            r#"{{"embed_dim": 16, "num_heads": {num_heads}, "head_dim": 8, "mlp_hidden_dim": 16,
+                "image_size": 32, "patch_size": 8, "in_channels": 3, "num_classes": 2,
+                "layer_norm_eps": 1e-6}}"#
+        )
+    };
+    let args = "train --config shape.json --data pets --out run";
+    bench.write("shape.json", shape("[2, 0]"));
+    bench.check(args, 1, &["shape.json", "layer 1", "at least 1 head, got 0"]);
+    bench.write("shape.json", shape("[]"));
+    bench.check(args, 1, &["shape.json", "depth", "at least 1, got 0"]);
+    bench.write("shape.json", r#"{"embed_dim": 16}"#);
+    bench.check(args, 1, &["shape.json is not the shape of a model", "missing field"]);
+}
+
+#[test]
+fn a_loss_that_stops_being_a_number() {
+    let bench = bench();
+    bench.write("recipe.toml", "learning_rate = 1e30\nwarmup_epochs = 0.0\nbatch_size = 1\n");
+    let args = format!("train {TINY} --data pets --recipe recipe.toml --out run");
+    let output = bench.command(&args).output().expect("the program was built");
+    let parts = ["the loss of step", "lower the learning rate"];
+    check_message(&args, &output, 1, &parts);
+    assert!(!bench.path("run/last.safetensors").exists());
+}
+
+#[test]
+fn a_folder_of_another_run() {
+    let bench = bench();
+    let args = format!("train {TINY} --data pets --batch-size 4 --out run --epochs");
+    bench.succeed(&format!("{args} 1"));
+    let parts = ["run/recipe.toml", "another run", "found epochs = 1, wanted epochs = 2", "choose"];
+    bench.check(&format!("{args} 2"), 1, &parts);
+}
+
+/// The recipe is the same, but the run began with another model. Resuming it would go on with that
+/// one, or fail where the shapes differ.
+#[test]
+fn a_folder_of_another_model() {
+    let bench = bench();
+    let args = "--data pets --batch-size 4 --epochs 1 --out run";
+    bench.succeed(&format!("train {TINY} {args}"));
+    bench.lay("other.safetensors", &golden("vit_narrow_mlp_golden/timm.safetensors"));
+    let args = format!("train --checkpoint other.safetensors --num-heads 4 {args}");
+    bench.check(&args, 1, &["run/start.json", "another run", "model_sha256", "choose"]);
+}
+
+#[test]
+fn a_folder_of_other_images() {
+    let bench = bench();
+    bench.labelled_photos("more", 3);
+    let args = format!("train {TINY} --batch-size 4 --epochs 1 --out run --data");
+    bench.succeed(&format!("{args} pets"));
+    let parts = ["run/start.json", "found \"train_images\": 4, wanted \"train_images\": 6"];
+    bench.check(&format!("{args} more"), 1, &parts);
+}
+
+#[test]
+fn metrics_that_cannot_be_read() {
+    let bench = bench();
+    bench.write("run/metrics.jsonl", "{\"epoch\": 1}\n");
+    let args = format!("train {TINY} --data pets --epochs 1 --out run");
+    let output = bench.command(&args).output().expect("the program was built");
+    check_message(&args, &output, 1, &["cannot read run/metrics.jsonl", "missing field"]);
+}

@@ -1,0 +1,19 @@
+//! The program as a user runs it: a command line in, files, messages and an exit code out.
+
+mod bad_checkpoint;
+mod bad_descendant;
+mod bad_images;
+mod bad_learngene;
+mod bad_numbers;
+#[cfg(target_os = "linux")]
+mod bad_output;
+mod bad_training;
+mod forward;
+mod json;
+mod path;
+mod repeat;
+mod report;
+mod tensors;
+mod usage;
+mod vits14;
+mod workbench;

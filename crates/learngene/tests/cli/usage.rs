@@ -1,0 +1,138 @@
+//! Command lines that say nothing that could be done: exit code 2.
+
+use crate::workbench::{TINY, Workbench};
+
+fn check(args: &str, parts: &[&str]) {
+    Workbench::new().check(args, 2, parts);
+}
+
+#[test]
+fn an_unknown_command() {
+    check("condens", &["condens", "condense"]);
+}
+
+#[test]
+fn an_unknown_flag() {
+    check(&format!("probe {TINY} --images x --out y --epss 1"), &["--epss", "--eps"]);
+}
+
+#[test]
+fn a_missing_checkpoint() {
+    check("probe --images photos --out distances.json", &["--checkpoint <FILE>"]);
+}
+
+#[test]
+fn a_missing_output() {
+    check(&format!("forward {TINY} --input x.safetensors"), &["--out <FILE>"]);
+}
+
+#[test]
+fn neither_images_nor_distances() {
+    check(&format!("condense {TINY} --out x.learngene"), &["--images", "--distances"]);
+}
+
+#[test]
+fn both_images_and_distances() {
+    let args = format!("condense {TINY} --images a --distances b --out x.learngene");
+    check(&args, &["--images", "cannot be used with", "--distances"]);
+}
+
+#[test]
+fn eps_and_kmeans() {
+    let args = "cluster --distances d.json --eps 1 --kmeans 2 --out c.json";
+    check(args, &["--kmeans", "cannot be used with", "--eps"]);
+}
+
+#[test]
+fn heads_and_head_ratio() {
+    let args = "expand x.learngene --heads 3 --head-ratio 2 --out d.safetensors";
+    check(args, &["--head-ratio", "cannot be used with", "--heads"]);
+}
+
+#[test]
+fn pretraining_finetuning_without_the_ancestor() {
+    let args = "expand x.learngene --method pretraining-finetuning --out d.safetensors";
+    check(args, &["--checkpoint <FILE>"]);
+}
+
+#[test]
+fn training_without_a_model() {
+    check("train --data pets --out run", &["--checkpoint <FILE>"]);
+}
+
+#[test]
+fn an_image_size_of_nothing() {
+    for rest in ["--images photos", "--images photos --limit 4"] {
+        let args = format!("probe {TINY} {rest} --image-size 0 --out d.json");
+        check(&args, &["--image-size", "`0`", "from 1 to 8192"]);
+    }
+    let args = "expand x.learngene --image-size 0 --out d.safetensors";
+    check(args, &["--image-size", "`0`", "from 1 to 8192"]);
+}
+
+#[test]
+fn an_image_size_beyond_all_memory() {
+    let args = format!("eval {TINY} --data cifar10-sample --image-size 8000000000");
+    check(&args, &["--image-size", "`8000000000`", "from 1 to 8192"]);
+}
+
+#[test]
+fn no_images_at_all() {
+    let args = format!("probe {TINY} --images cifar10-sample --limit 0 --out d.json");
+    check(&args, &["--limit", "'0'"]);
+}
+
+#[test]
+fn batches_of_nothing() {
+    let args = format!("probe {TINY} --images cifar10-sample --batch-size 0 --out d.json");
+    check(&args, &["--batch-size", "'0'"]);
+    check(&format!("eval {TINY} --data cifar10-sample --batch-size 0"), &["--batch-size", "'0'"]);
+}
+
+#[test]
+fn an_unknown_device() {
+    let args = format!("eval {TINY} --data cifar10-sample --device tpu:0");
+    check(&args, &["--device", "unknown device `tpu:0`", "flex"]);
+}
+
+#[test]
+fn an_unknown_split() {
+    let args = format!("eval {TINY} --data cifar10-sample --split validation");
+    check(&args, &["--split", "`validation`", "train or test"]);
+}
+
+#[test]
+fn a_mean_of_two_channels() {
+    let args = format!("eval {TINY} --data cifar10-sample --mean 0.5,0.5");
+    check(&args, &["--mean", "`0.5,0.5`", "three numbers"]);
+}
+
+#[test]
+fn a_head_ratio_that_is_no_ratio() {
+    for ratio in ["0", "-1", "nan", "inf", "1/0", "two"] {
+        let args = format!("expand x.learngene --head-ratio={ratio} --out d.safetensors");
+        check(&args, &["--head-ratio", ratio, "must be a positive number such as"]);
+    }
+}
+
+#[test]
+fn choices_that_do_not_exist() {
+    for (option, known) in [
+        ("--layers", "front, even, last"),
+        ("--heads", "incrementing or decrementing"),
+        ("--order", "origin, increasing, decreasing or priority"),
+        ("--projection", "centroid"),
+        ("--classifier", "inherit"),
+        ("--method", "from-scratch"),
+        ("--names", "hf"),
+        ("--dtype", "f16"),
+    ] {
+        let args = format!("expand x.learngene {option} other --out d.safetensors");
+        check(&args, &[option, "other", known]);
+    }
+}
+
+#[test]
+fn a_dataset_that_cannot_be_fetched() {
+    check("data fetch imagenet", &["imagenet", "cifar10"]);
+}
