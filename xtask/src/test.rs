@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
 };
 
 use anyhow::{Result, bail};
@@ -28,9 +28,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let nextest = Program::cargo(root).args(["nextest", "--version"]).succeeds();
 
     if nextest {
-        Program::cargo(root).args(["nextest", "run", "--workspace"]).run()?;
+        Program::cargo(root).args(["nextest", "run", "--workspace", "--no-fail-fast"]).run()?;
     } else {
-        Program::cargo(root).args(["test", "--workspace", "--all-targets"]).run()?;
+        Program::cargo(root).args(["test", "--workspace", "--all-targets", "--no-fail-fast"]).run()?;
     }
     // Nextest does not run the examples in the documentation, nor does `--all-targets`.
     Program::cargo(root).args(["test", "--workspace", "--doc"]).run()?;
@@ -60,7 +60,8 @@ fn vits14_tests(program: Program, nextest: bool) -> Program {
 
 fn find_vits14(root: &Path, named: Option<PathBuf>) -> Result<Option<PathBuf>> {
     match named {
-        Some(path) if path.is_file() => Ok(Some(path)),
+        // Tests run in the folders of their crates, where a relative path would name another file.
+        Some(path) if path.is_file() => Ok(Some(absolute(path)?)),
         Some(path) => bail!("{VITS14_VARIABLE} names {}, which is not a file", path.display()),
         None => Ok(Some(root.join(VITS14_DEFAULT)).filter(|path| path.is_file())),
     }
@@ -75,6 +76,13 @@ mod tests {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let found = find_vits14(Path::new("/nowhere"), Some(here.clone())).expect("it exists");
         assert_eq!(found, Some(here));
+    }
+
+    #[test]
+    fn a_relative_name_becomes_absolute() {
+        let found = find_vits14(Path::new("/nowhere"), Some("Cargo.toml".into()));
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert_eq!(found.expect("tests run in the folder of their crate"), Some(here));
     }
 
     #[test]
