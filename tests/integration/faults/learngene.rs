@@ -1,0 +1,174 @@
+//! Faults 5, 6 and 7: what passes from an ancestor to its descendants, and what does not.
+
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+
+use burn::tensor::Device;
+use learngene_clustering::LayerClusters;
+use learngene_datasets::Split;
+use learngene_expansion::{Descendant, DescendantConfig, LayerPolicy};
+use learngene_format::Learngene;
+use learngene_models::{Classifier, Head, HostTensor, Projection, StateDict, Vit, VitConfig};
+use learngene_training::{FitData, Recipe, fit};
+
+use crate::support::{
+    NOTHING_JOINED, SOME_JOINED, checkpoint_in, clusters, condensed, descendant, folder, images,
+    largest_gap, logits, measure, preprocess, random_parameters, sample, tiny,
+};
+
+/// The same ancestor with its heads in another order has the same clusters of them, found where the
+/// heads now are. Lists typed in by hand would stay as they were.
+#[test]
+fn fault_05_head_lists_come_out_of_the_data() {
+    const ORDER: [usize; 6] = [4, 0, 5, 2, 1, 3];
+
+    let config = tiny();
+    let parameters = random_parameters(&config, 5);
+    let found = |parameters: &StateDict, eps: f64| {
+        let ancestor = checkpoint_in(folder().path(), &config, parameters);
+        clusters(&measure(&ancestor, 16, 8), eps).layers
+    };
+    let reordered = reorder_heads(&parameters, &config, &ORDER);
+
+    // From few heads joined to most of them.
+    for eps in [0.05, SOME_JOINED, 0.2] {
+        let (before, after) = (found(&parameters, eps), found(&reordered, eps));
+        let counts: Vec<usize> = before.iter().map(|layer| layer.sizes.len()).collect();
+        assert!(counts.iter().any(|count| (2..6).contains(count)), "{counts:?} clusters a layer");
+        for (before, after) in before.iter().zip(&after) {
+            for (a, from_a) in ORDER.into_iter().enumerate() {
+                for (b, from_b) in ORDER.into_iter().enumerate() {
+                    let together = before.labels[from_a] == before.labels[from_b];
+                    assert_eq!(after.labels[a] == after.labels[b], together, "{a}, {b}, {eps} px");
+                }
+            }
+            let moved = representatives(after).into_iter().map(|head| ORDER[head]);
+            assert_eq!(moved.collect::<BTreeSet<_>>(), representatives(before), "{eps} px");
+        }
+    }
+}
+
+/// Representatives, but for clusters of two heads: both are as near the mean, and the first is taken.
+fn representatives(layer: &LayerClusters) -> BTreeSet<usize> {
+    let clusters = layer.sizes.iter().zip(&layer.representatives);
+    clusters.filter(|(size, _)| **size != 2).map(|(_, head)| *head).collect()
+}
+
+/// The ancestor's file is gone when the descendant is made.
+#[test]
+fn fault_06_a_descendant_needs_the_learngene_alone() {
+    let (ancestry, descent) = (folder(), folder());
+    let file = descent.path().join("tiny.learngene");
+    let input = || images(4, tiny().image_size, &Device::flex());
+    let wanted = {
+        let ancestor = checkpoint_in(ancestry.path(), &tiny(), &random_parameters(&tiny(), 5));
+        let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
+        learngene.write(&file).expect("a temporary folder is writable");
+        logits(&ancestor.config, &ancestor.parameters, input())
+    };
+    ancestry.close().expect("nothing holds the folder");
+    assert_eq!(fs::read_dir(descent.path()).expect("it is ours").count(), 1);
+
+    let learngene = Learngene::read(&file).expect("it was just written");
+    let whole = descendant(&learngene, DescendantConfig::default());
+    let gap = largest_gap(&logits(&whole.config, &whole.parameters, input()), &wanted);
+    assert!(gap <= 1e-5, "logits differ by {gap}");
+
+    let other = DescendantConfig {
+        depth: Some(5),
+        layers: LayerPolicy::Even,
+        heads: "w=1/2".parse().expect("a ratio"),
+        ..Default::default()
+    };
+    let other = descendant(&learngene, other);
+    assert_eq!(other.config.num_heads, [12; 5]);
+    assert!(logits(&other.config, &other.parameters, input()).iter().all(|x| x.is_finite()));
+}
+
+/// Two epochs of training move the descendant and nothing else: neither the ancestor, its file, the
+/// learngene and its file, nor another descendant. Copies of a layer part too.
+#[test]
+fn fault_07_training_a_descendant_changes_nothing_else() {
+    let folder = folder();
+    let (config, file) = (tiny(), folder.path().join("tiny.learngene"));
+    let ancestor = checkpoint_in(folder.path(), &config, &random_parameters(&config, 5));
+    let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
+    learngene.write(&file).expect("a temporary folder is writable");
+    let model = ancestor.load(&Device::flex()).expect("a checkpoint fits its configuration");
+    let files = || ["ancestor.safetensors", "tiny.learngene"].map(|name| read(folder.path(), name));
+    let (files_before, bytes_before) = (files(), learngene.to_bytes());
+
+    let wanted =
+        || DescendantConfig { depth: Some(6), layers: LayerPolicy::Even, ..Default::default() };
+    let first = descendant(&learngene, wanted());
+    let second = descendant(&learngene, wanted());
+    let trained = train(&first, &folder.path().join("run")).state_dict();
+
+    for (name, tensor) in trained.iter() {
+        assert_ne!(first.parameters.get(name), Some(tensor), "{name} was not trained");
+    }
+    let copies = ["blocks.0.mlp.fc1.weight", "blocks.1.mlp.fc1.weight"];
+    assert_eq!(first.parameters.get(copies[0]), first.parameters.get(copies[1]));
+    assert_ne!(trained.get(copies[0]), trained.get(copies[1]));
+
+    assert_eq!(model.state_dict(), ancestor.parameters);
+    assert_eq!(ancestor.parameters, random_parameters(&config, 5));
+    assert_eq!(learngene.to_bytes(), bytes_before);
+    assert_eq!(files(), files_before);
+    assert_eq!(first.parameters, second.parameters);
+    assert_eq!(descendant(&learngene, wanted()).parameters, second.parameters);
+}
+
+/// A state dict whose head `h` is head `order[h]` of another, in every layer: the same function.
+fn reorder_heads(from: &StateDict, config: &VitConfig, order: &[usize]) -> StateDict {
+    let mut to = from.clone();
+    for layer in 0..config.depth() {
+        let (layout, embed_dim) = (config.head_layout(layer), config.embed_dim);
+        let get = |name: &str| {
+            let name = format!("blocks.{layer}.attn.{name}");
+            (from.get(&name).expect("a parameter of the shape").clone(), name)
+        };
+        for (kind, width) in [("qkv.weight", embed_dim), ("qkv.bias", 1)] {
+            let (mut fused, name) = get(kind);
+            let before = fused.values.clone();
+            for role in Projection::ALL {
+                for (head, &source) in order.iter().enumerate() {
+                    let rows = |head| {
+                        let rows = layout.rows(role, Head(head));
+                        rows.start * width..rows.end * width
+                    };
+                    fused.values[rows(head)].copy_from_slice(&before[rows(source)]);
+                }
+            }
+            to.insert(name, fused);
+        }
+        let (HostTensor { shape, values }, name) = get("proj.weight");
+        let moved = values
+            .chunks_exact(layout.attention_dim())
+            .flat_map(|row| order.iter().flat_map(|source| &row[layout.columns(Head(*source))]));
+        to.insert(name, HostTensor::new(shape, moved.copied().collect()));
+    }
+    to
+}
+
+/// Two epochs of two steps each, at a rate high enough to move every parameter.
+fn train(descendant: &Descendant, run: &Path) -> Vit {
+    let device = Device::flex();
+    let vit = descendant.config.load(&descendant.parameters, &device).expect("a whole descendant");
+    let data = FitData {
+        train: sample(Split::Train, 32),
+        test: sample(Split::Test, 10),
+        preprocess: preprocess(descendant.config.image_size),
+    };
+    let recipe = Recipe {
+        epochs: 2,
+        batch_size: 16,
+        learning_rate: 0.1,
+        warmup_epochs: 0.0,
+        ..Recipe::default()
+    };
+    fit(vit, &data, &recipe, run, &device, Arc::new(())).expect("a short run").model
+}
+
+fn read(folder: &Path, name: &str) -> Vec<u8> {
+    fs::read(folder.join(name)).expect("it was written before")
+}

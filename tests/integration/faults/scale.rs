@@ -1,0 +1,148 @@
+//! Faults 9 and 15: shapes of all sizes, and what is counted of them.
+
+use std::{collections::BTreeMap, fs};
+
+use burn::tensor::Device;
+use learngene_expansion::{Descendant, DescendantConfig, HeadPolicy, LayerPolicy, from_scratch};
+use learngene_models::{
+    Classifier, HostTensor, StateDict, VitConfig, count_macs, count_parameters,
+};
+
+use crate::support::{
+    GOLDEN_VITS, NOTHING_JOINED, SOME_JOINED, condensed, descendant, folder, images, logits,
+    measure, tensors_of, tiny_ancestor,
+};
+
+/// The published code stops at 12 layers and knows 3, 6 and 12 heads.
+#[test]
+fn fault_09_any_depth_and_any_number_of_heads() {
+    let ancestor = tiny_ancestor();
+    let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
+    for (depth, heads) in [(1, 5), (13, 7), (16, 1), (24, 11)] {
+        for layers in [LayerPolicy::Front, LayerPolicy::Even, LayerPolicy::Last] {
+            let wanted = DescendantConfig {
+                depth: Some(depth),
+                layers,
+                heads: HeadPolicy::Count(heads),
+                ..Default::default()
+            };
+            check_runs(&descendant(&learngene, wanted), &vec![heads; depth]);
+        }
+    }
+    // Another number in every layer.
+    let counts: Vec<usize> = (1..=14).collect();
+    let wanted = DescendantConfig {
+        depth: Some(14),
+        heads: HeadPolicy::List(counts.clone()),
+        ..Default::default()
+    };
+    check_runs(&descendant(&learngene, wanted), &counts);
+}
+
+fn check_runs(descendant: &Descendant, num_heads: &[usize]) {
+    assert_eq!(descendant.config.num_heads, num_heads);
+    let input = images(2, descendant.config.image_size, &Device::flex());
+    let logits = logits(&descendant.config, &descendant.parameters, input);
+    assert!(logits.iter().all(|value| value.is_finite()), "{num_heads:?}: {logits:?}");
+}
+
+/// Every value of the checkpoint's file counts once, those of the fused qkv too, which the
+/// published counter misses.
+#[test]
+fn fault_15_parameters_are_those_in_the_file() {
+    for golden in GOLDEN_VITS {
+        let tensors = tensors_of(&golden.bytes("timm.safetensors"));
+        assert_eq!(count_parameters(&golden.read().config), total(&tensors), "{golden:?}");
+    }
+
+    let folder = folder();
+    let path = folder.path().join("descendant.safetensors");
+    let ancestor = tiny_ancestor();
+    let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
+    for heads in [vec![6, 6, 6], vec![5, 1, 7], vec![48, 2, 3, 11]] {
+        let wanted = DescendantConfig {
+            depth: Some(heads.len()),
+            heads: HeadPolicy::List(heads.clone()),
+            ..Default::default()
+        };
+        let ours = descendant(&learngene, wanted);
+        let vit = ours.config.load(&ours.parameters, &Device::flex()).expect("a whole descendant");
+        vit.save(&path).expect("a temporary folder is writable");
+        let tensors = tensors_of(&fs::read(&path).expect("it was just written"));
+        let counted = count_parameters(&ours.config);
+        assert_eq!(counted, total(&tensors), "{heads:?}");
+
+        let is_fused = |name: &String| name.contains(".attn.qkv.");
+        let published: BTreeMap<_, _> =
+            tensors.into_iter().filter(|(name, _)| !is_fused(name)).collect();
+        let (embed_dim, attention_dim) = (24, 4 * heads.iter().sum::<usize>());
+        assert_eq!(counted - total(&published), (3 * attention_dim * (embed_dim + 1)) as u64);
+    }
+}
+
+/// I-Params are the values of the learngene that were used, however many copies are made of them.
+#[test]
+fn fault_15_inherited_parameters_are_those_of_the_learngene() {
+    let ancestor = tiny_ancestor();
+    let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
+    let all = count_parameters(&ancestor.config);
+    let inherited = |heads: &str, depth: usize| {
+        let heads = heads.parse().expect("a number of heads");
+        let wanted = DescendantConfig { depth: Some(depth), heads, ..Default::default() };
+        descendant(&learngene, wanted).inherited_parameters
+    };
+    assert_eq!(inherited("same", 3), all);
+    assert_eq!(inherited("w=1/8", 9), all);
+    // One of six heads of width 4 with its rows, biases and columns, for a token of width 24.
+    let head = 3 * 4 * (24 + 1) + 24 * 4;
+    assert_eq!(inherited("5", 3), all - 3 * head);
+}
+
+/// Each weight once per token that passes it, those of the fused qkv too, and in each head both
+/// attention products.
+#[test]
+fn fault_15_multiply_accumulates_are_those_of_the_tensors() {
+    let wanted = [
+        VitConfig::deit_tiny(),
+        VitConfig::new(24, vec![5, 1, 7], 4, 60).with_image_size(16).with_patch_size(4),
+        VitConfig::new(24, vec![2], 16, 8)
+            .with_image_size(48)
+            .with_patch_size(8)
+            .with_num_classes(0),
+    ];
+    for config in wanted {
+        let parameters = from_scratch(&config, 0).expect("a possible shape");
+        assert_eq!(count_macs(&config), macs_of_tensors(&config, &parameters), "{config:?}");
+    }
+
+    // DeiT-B by hand: 196 patches and the class token, 12 heads of width 64.
+    let stem = 196 * (3 * 16 * 16) * 768;
+    let projections = 197 * (768 * 3 * 768 + 768 * 768);
+    let products = 12 * (197 * 64 * 197) * 2;
+    let mlp = 197 * (768 * 3072) * 2;
+    let by_hand = stem + 12 * (projections + products + mlp) + 768 * 1000;
+    assert_eq!(by_hand, 17_563_828_224);
+    assert_eq!(count_macs(&VitConfig::deit_base()), by_hand);
+    assert_eq!(count_parameters(&VitConfig::deit_base()), 86_567_656);
+}
+
+fn total(tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> u64 {
+    tensors.values().map(|(_, values)| values.len() as u64).sum()
+}
+
+fn macs_of_tensors(config: &VitConfig, parameters: &StateDict) -> u64 {
+    let patches = (config.image_size / config.patch_size).pow(2);
+    let tokens = patches + 1;
+    let macs = |(name, HostTensor { shape, values }): (&str, &HostTensor)| match name {
+        "patch_embed.proj.weight" => patches * values.len(),
+        // The class token alone reaches the classifier.
+        "head.weight" => values.len(),
+        // Query and key, then attention and value, in rows of `[3, num_heads * head_dim]`.
+        name if name.ends_with("qkv.weight") => {
+            tokens * values.len() + 2 * tokens * tokens * shape[0] / 3
+        }
+        name if name.starts_with("blocks.") && shape.len() == 2 => tokens * values.len(),
+        _ => 0,
+    };
+    parameters.iter().map(macs).sum::<usize>() as u64
+}

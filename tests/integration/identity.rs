@@ -1,0 +1,104 @@
+//! With every head its own cluster, a descendant as deep as the ancestor computes what it does.
+
+use std::{env, path::PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use learngene_clustering::MeanAttentionDistances;
+use learngene_expansion::{DescendantConfig, Order, ProjectionPolicy};
+use learngene_models::checkpoint::{self, Checkpoint, ReadOptions};
+use learngene_tests::repository;
+
+use crate::support::{
+    GOLDEN_VITS, NOTHING_JOINED, condensed, descendant, images, largest_gap, logits, measure,
+};
+
+/// Largest difference of outputs that counts as none.
+const BOUND: f32 = 1e-5;
+
+#[test]
+fn golden_vits_come_back() {
+    for golden in GOLDEN_VITS {
+        let ancestor = golden.read();
+        let input = golden.input(&Device::flex());
+        check(&ancestor, &measure(&ancestor, 8, 8), input, |_| BOUND);
+    }
+}
+
+/// Heads may stand in any order, as their sum does not depend on it.
+#[test]
+fn golden_vits_come_back_in_every_order_and_projection() {
+    use ProjectionPolicy::{Centroid, Origin, Rescaled};
+
+    let device = Device::flex();
+    for golden in GOLDEN_VITS {
+        let ancestor = golden.read();
+        let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
+        let wanted = logits(&ancestor.config, &ancestor.parameters, golden.input(&device));
+        let cases = [
+            (Order::Priority, Origin),
+            (Order::Priority, Rescaled),
+            (Order::Origin, Origin),
+            (Order::Increasing, Centroid),
+            (Order::Increasing, Rescaled),
+            (Order::Decreasing, Centroid),
+        ];
+        for (order, projection) in cases {
+            let config = DescendantConfig { order, projection, ..Default::default() };
+            let whole = descendant(&learngene, config);
+            let found = logits(&whole.config, &whole.parameters, golden.input(&device));
+            let gap = largest_gap(&found, &wanted);
+            assert!(gap <= BOUND, "{golden:?}, {order}, {projection}: logits differ by {gap}");
+        }
+    }
+}
+
+#[test]
+fn desk_ancestor_comes_back() {
+    let path = repository().join("datasets/desk_ancestor/desk_ancestor.safetensors");
+    if !path.is_file() {
+        eprintln!("skipped: there is no {}", path.display());
+        return;
+    }
+    let ancestor = read(path);
+    let input = images(8, ancestor.config.image_size, &Device::flex());
+    check(&ancestor, &measure(&ancestor, 32, 16), input, |_| BOUND);
+}
+
+/// Its outputs are features, compared relative to the largest of them. `cargo xtask test` runs this
+/// where the file is found and reports it as skipped where it is not.
+#[test]
+#[ignore = "needs the real ViT-S: run by `cargo xtask test` where LEARNGENE_VITS14 names it"]
+fn real_vits14_comes_back() {
+    let path = env::var_os("LEARNGENE_VITS14").map_or_else(
+        || repository().join("../shared/data/dinov2_vits14_224.f16.safetensors"),
+        PathBuf::from,
+    );
+    let ancestor = read(path);
+    let input = images(2, ancestor.config.image_size, &Device::flex());
+    check(&ancestor, &measure(&ancestor, 2, 1), input, |largest| BOUND * largest);
+}
+
+fn read(path: PathBuf) -> Checkpoint {
+    checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint that needs no options")
+}
+
+/// Checks that nothing was joined, and that outputs differ at most by the bound for the largest.
+fn check(
+    ancestor: &Checkpoint,
+    distances: &MeanAttentionDistances,
+    input: Tensor<4>,
+    bound: impl Fn(f32) -> f32,
+) {
+    let learngene = condensed(ancestor, distances, NOTHING_JOINED);
+    for (layer, clusters) in learngene.manifest().layers.iter().enumerate() {
+        assert_eq!(clusters.sizes, vec![1; ancestor.config.num_heads[layer]], "layer {layer}");
+    }
+    let whole = descendant(&learngene, DescendantConfig::default());
+    assert_eq!(whole.config, ancestor.config);
+
+    let wanted = logits(&ancestor.config, &ancestor.parameters, input.clone());
+    let found = logits(&whole.config, &whole.parameters, input);
+    let largest = wanted.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+    let (gap, bound) = (largest_gap(&found, &wanted), bound(largest));
+    assert!(gap <= bound, "outputs up to {largest} differ by {gap}, more than {bound}");
+}

@@ -1,0 +1,116 @@
+//! The whole path in libraries: from fresh weights to a trained descendant's checkpoint.
+
+use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
+
+use burn::tensor::Device;
+use learngene_datasets::Split;
+use learngene_expansion::{
+    Descendant, DescendantConfig, HeadPolicy, LayerPolicy, expand, from_scratch,
+};
+use learngene_format::Learngene;
+use learngene_models::{
+    Classifier,
+    checkpoint::{self, ReadOptions},
+};
+use learngene_training::{FitData, Recipe, evaluate, fit};
+
+use crate::support::{
+    checkpoint_in, clusters, condensed, folder, measure, preprocess, sample, tiny,
+};
+
+/// Files of a walk that anything later is made of.
+const ARTEFACTS: [&str; 6] = [
+    "ancestor.safetensors",
+    "distances.json",
+    "clusters.json",
+    "tiny.learngene",
+    "run/metrics.jsonl",
+    "run/last.safetensors",
+];
+
+#[test]
+fn the_whole_path_is_walked_twice_to_the_same_bytes() {
+    let walks = [folder(), folder()].map(|folder| {
+        walk(folder.path());
+        ARTEFACTS.map(|name| fs::read(folder.path().join(name)).expect("the walk leaves it"))
+    });
+    for (name, (first, second)) in ARTEFACTS.iter().zip(walks[0].iter().zip(&walks[1])) {
+        assert!(!first.is_empty(), "{name} is empty");
+        assert!(first == second, "{name} differs between two walks");
+    }
+}
+
+/// Walks the path in a folder and checks each step against the one before.
+fn walk(folder: &Path) {
+    let config = tiny();
+    let parameters = from_scratch(&config, 0).expect("a possible shape");
+    let ancestor = checkpoint_in(folder, &config, &parameters);
+    assert_eq!((&ancestor.config, &ancestor.parameters), (&config, &parameters));
+
+    let distances = measure(&ancestor, 32, 16);
+    distances.write(folder.join("distances.json")).expect("a temporary folder is writable");
+    // Fresh heads attend almost evenly, so what parts them is small.
+    let eps = 0.3 * spread(&distances.mean_attention_distance[0]);
+    clusters(&distances, eps).write(folder.join("clusters.json")).expect("as above");
+
+    let file = folder.join("tiny.learngene");
+    let written = condensed(&ancestor, &distances, eps);
+    written.write(&file).expect("as above");
+    let learngene = Learngene::read(&file).expect("it was just written");
+    assert_eq!(learngene, written);
+    assert_eq!(learngene.manifest().ancestor.sha256.to_string(), ancestor.sha256);
+
+    let wanted = DescendantConfig {
+        depth: Some(4),
+        layers: LayerPolicy::Even,
+        heads: HeadPolicy::List(vec![5, 6, 2, 7]),
+        ..Default::default()
+    };
+    let descendant = expand(&learngene, &wanted).expect("a possible descendant");
+    train_and_evaluate(&descendant, folder);
+}
+
+/// Largest less smallest.
+fn spread(densities: &[f64]) -> f64 {
+    let (least, most) = densities
+        .iter()
+        .fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), d| (least.min(*d), most.max(*d)));
+    most - least
+}
+
+fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
+    let device = Device::flex();
+    let vit = descendant.config.load(&descendant.parameters, &device).expect("a whole descendant");
+    let data = FitData {
+        train: sample(Split::Train, 64),
+        test: sample(Split::Test, 50),
+        preprocess: preprocess(descendant.config.image_size),
+    };
+    let recipe = Recipe {
+        epochs: 1,
+        batch_size: 16,
+        learning_rate: 0.02,
+        warmup_epochs: 0.25,
+        evaluations_per_epoch: 2,
+        ..Recipe::default()
+    };
+    let run = folder.join("run");
+    let fitted = fit(vit, &data, &recipe, &run, &device, Arc::new(())).expect("a short run");
+    let steps: Vec<usize> = fitted.metrics.iter().map(|metrics| metrics.step).collect();
+    assert_eq!(steps, [2, 4]);
+
+    let last = checkpoint::read(&run.join("last.safetensors"), &ReadOptions::default())
+        .expect("the run leaves it");
+    assert_eq!(last.config, descendant.config);
+    assert_eq!(last.parameters, fitted.model.state_dict());
+    assert_ne!(last.parameters, descendant.parameters, "nothing was trained");
+
+    let again = last.load(&device).expect("a checkpoint fits its configuration");
+    let batch_size = NonZeroUsize::new(16).expect("not zero");
+    let found = evaluate(&again, data.test.as_ref(), &data.preprocess, batch_size, &device)
+        .expect("the images are labelled");
+    let measured = fitted.metrics[1].test;
+    assert_eq!(found.images, 50);
+    assert_eq!((found.top1, found.top5), (measured.top1, measured.top5));
+    assert!((found.loss - measured.loss).abs() <= 1e-6, "{} and {}", found.loss, measured.loss);
+}
