@@ -30,7 +30,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     if nextest {
         Program::cargo(root).args(["nextest", "run", "--workspace", "--no-fail-fast"]).run()?;
     } else {
-        Program::cargo(root).args(["test", "--workspace", "--all-targets", "--no-fail-fast"]).run()?;
+        Program::cargo(root)
+            .args(["test", "--workspace", "--all-targets", "--no-fail-fast"])
+            .run()?;
     }
     // Nextest does not run the examples in the documentation, nor does `--all-targets`.
     Program::cargo(root).args(["test", "--workspace", "--doc"]).run()?;
