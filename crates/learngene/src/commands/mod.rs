@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod probe;
 pub mod report;
 pub mod train;
+pub mod verify;
 
 use std::{
     fmt::Display,

@@ -1,0 +1,167 @@
+//! `learngene verify`
+
+use std::{fmt::Write, path::PathBuf};
+
+use anyhow::bail;
+use learngene_clustering::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
+use learngene_format::{Architecture, Learngene};
+use serde::Serialize;
+
+use crate::args::CheckpointArgs;
+
+/// Proves which heads of its ancestor a learngene holds, by comparing the bytes of tensors.
+///
+/// Hashes, shapes and finiteness of the file are checked in any case. With the ancestor's
+/// checkpoint every part of every inherited head (query, key and value weights and biases,
+/// projection columns) is looked for in all heads of the ancestor, and every other tensor is
+/// compared with the ancestor's. Ends with 1 where anything is not what the manifest says.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  learngene verify deit_base.learngene --checkpoint deit_base.pth"
+)]
+pub struct Args {
+    /// The learngene.
+    learngene: PathBuf,
+    /// Checkpoint of the ancestor.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Architecture by timm's name, where the tensors cannot tell it.
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    arch: Option<String>,
+    /// Attention heads, where the tensors cannot tell them: one number, or one for each layer.
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
+    num_heads: Option<Vec<usize>>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found, for people and programs.
+#[derive(Serialize)]
+struct Report {
+    /// Whether all that was checked is in order.
+    verified: bool,
+    /// Tensors whose hashes, shapes and finiteness were checked.
+    tensors: usize,
+    /// Values in them.
+    parameters: u64,
+    /// The comparison with the ancestor; null without one.
+    ancestor: Option<Verification>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let learngene = Learngene::read(&args.learngene)?;
+    let ancestor = args.compare(&learngene)?;
+    let report = Report {
+        verified: ancestor.as_ref().is_none_or(Verification::is_verified),
+        tensors: learngene.tensors().len(),
+        parameters: learngene.manifest().parameters.stored,
+        ancestor,
+    };
+    super::print(args.json, &report, describe)?;
+    if !report.verified {
+        bail!("{} is not what its manifest says", args.learngene.display());
+    }
+    Ok(())
+}
+
+impl Args {
+    fn compare(&self, learngene: &Learngene) -> anyhow::Result<Option<Verification>> {
+        let Some(checkpoint) = self.checkpoint.clone() else { return Ok(None) };
+        let (arch, num_heads) = (self.arch.clone(), self.num_heads.clone());
+        // Positions were interpolated to the learngene's image size, if to any.
+        let Architecture::Vit(vit) = &learngene.manifest().architecture;
+        let ancestor =
+            CheckpointArgs { checkpoint, arch, num_heads }.read(Some(vit.image_size), None)?;
+        Ok(Some(verify(learngene, &ancestor)?))
+    }
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = format!(
+        "file         {} tensors of {} values: hashes, shapes and finiteness are in order",
+        report.tensors, report.parameters
+    );
+    match &report.ancestor {
+        Some(verification) => describe_ancestor(verification, &mut text),
+        None => text.push_str(
+            "\nancestor     not compared: give --checkpoint to prove where the heads came from",
+        ),
+    }
+    text
+}
+
+fn describe_ancestor(verification: &Verification, text: &mut String) {
+    let mut line = |what: &str, is: String| {
+        let _infallible = write!(text, "\n{what:12} {is}");
+    };
+    line(
+        "ancestor",
+        match verification.is_named_file {
+            true => "the file that the manifest names".into(),
+            false => "another file than the manifest names; its weights decide".into(),
+        },
+    );
+    let layers = verification.heads.chunk_by(|left, right| left.layer == right.layer);
+    for heads in layers {
+        let layer = heads[0].layer;
+        let sources: Vec<String> = heads.iter().map(|head| whole(head, layer)).collect();
+        line(&format!("layer {layer}"), sources.join("  |  "));
+        for head in heads.iter().filter(|head| !head.is_verified()) {
+            let found = match head.source() {
+                Some(source) => format!("it is {source}"),
+                None => parts(head),
+            };
+            let (centroid, claimed) = (head.centroid, &head.claimed);
+            line("", format!("centroid {centroid} should be {claimed}, but {found}"));
+        }
+    }
+    let verified = verification.heads.iter().filter(|head| head.is_verified()).count();
+    line(
+        "heads",
+        format!(
+            "{verified} of {} came whole from where the manifest says",
+            verification.heads.len()
+        ),
+    );
+    let (same, differing) = (verification.shared.len(), &verification.differing);
+    line(
+        "others",
+        format!("{same} of {} tensors are the ancestor's, byte for byte", same + differing.len()),
+    );
+    if same > 0 && !differing.is_empty() {
+        line("", format!("not the ancestor's: {}", differing.join(", ")));
+    }
+}
+
+/// Where a head came from, as briefly as its layer allows.
+fn whole(head: &InheritedHead, own_layer: usize) -> String {
+    match head.source() {
+        None => "not whole".into(),
+        Some(HeadSource::Head { layer, head }) if *layer == own_layer => format!("head {head}"),
+        Some(HeadSource::Average { layer, heads }) if *layer == own_layer => {
+            let heads: Vec<String> = heads.iter().map(usize::to_string).collect();
+            format!("average of heads {}", heads.join(" "))
+        }
+        Some(elsewhere) => elsewhere.to_string(),
+    }
+}
+
+/// Which parts of a mixed head came from where.
+fn parts(head: &InheritedHead) -> String {
+    let mut sources: Vec<(Option<&HeadSource>, Vec<String>)> = Vec::new();
+    for PartOrigin { part, source } in &head.parts {
+        match sources.iter_mut().find(|(known, _)| *known == source.as_ref()) {
+            Some((_, parts)) => parts.push(part.to_string()),
+            None => sources.push((source.as_ref(), vec![part.to_string()])),
+        }
+    }
+    if let [(None, _)] = sources[..] {
+        return "no part of it is in this ancestor".into();
+    }
+    let described = sources.iter().map(|(source, parts)| match source {
+        Some(source) => format!("{} are from {source}", parts.join(", ")),
+        None => format!("{} are not in this ancestor", parts.join(", ")),
+    });
+    described.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,58 @@
+//! Features judged without training.
+
+use crate::workbench::{TINY, Workbench};
+
+fn pets() -> Workbench {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 5);
+    bench
+}
+
+#[test]
+fn one_way_is_an_object_and_several_are_a_list() {
+    let bench = pets();
+    let eval = format!("eval {TINY} --data pets --k 3 --json --frozen");
+    let knn = bench.succeed_json(&format!("{eval} knn"));
+    assert_eq!((&knn["frozen"], &knn["images"]), (&"knn".into(), &10.into()));
+    let linear = bench.succeed_json(&format!("{eval} linear"));
+    assert_eq!(linear["frozen"], "linear");
+    let top1 = linear["top1"].as_f64().expect("a number");
+    assert!((0.0..=100.0).contains(&top1), "{top1} is no percentage");
+
+    let both = bench.succeed_json(&format!("{eval} knn,linear"));
+    assert_eq!(both, serde_json::json!([knn, linear]));
+}
+
+#[test]
+fn people_are_told_in_words() {
+    let bench = pets();
+    let said = bench.succeed(&format!("eval {TINY} --data pets --frozen linear --ridge 0.5"));
+    assert!(said.starts_with("top-1 "), "{said}");
+    assert!(said.ends_with(" % by linear probe, ridge 0.5 on 10 images\n"), "{said}");
+}
+
+/// The model tells 7 classes apart, the images have 2: a classifier is not asked.
+#[test]
+fn no_classifier_is_needed() {
+    let bench = pets();
+    bench.check(&format!("eval {TINY} --data pets"), 1, &["7 classes", "2"]);
+    bench.succeed(&format!("eval {TINY} --data pets --frozen knn"));
+}
+
+#[test]
+fn training_images_are_not_compared_with_themselves() {
+    pets().check(
+        &format!("eval {TINY} --data pets --split train --frozen knn"),
+        1,
+        &["--frozen compares test images with training images"],
+    );
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    let bench = pets();
+    let eval = format!("eval {TINY} --data pets --frozen linear");
+    bench.check(&format!("{eval} --ridge=-1"), 1, &["lambda must be 0 or a positive", "-1"]);
+    bench.check(&format!("{eval} --k 0"), 2, &["--k"]);
+    bench.check(&format!("{eval},guess"), 2, &["guess", "knn", "linear"]);
+}
