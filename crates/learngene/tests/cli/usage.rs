@@ -62,10 +62,8 @@ fn training_without_a_model() {
 
 #[test]
 fn an_image_size_of_nothing() {
-    for rest in ["--images photos", "--images photos --limit 4"] {
-        let args = format!("probe {TINY} {rest} --image-size 0 --out d.json");
-        check(&args, &["--image-size", "`0`", "from 1 to 8192"]);
-    }
+    let args = format!("probe {TINY} --images photos --image-size 0 --out d.json");
+    check(&args, &["--image-size", "`0`", "from 1 to 8192"]);
     let args = "expand x.learngene --image-size 0 --out d.safetensors";
     check(args, &["--image-size", "`0`", "from 1 to 8192"]);
 }
