@@ -6,6 +6,7 @@ mod commands;
 mod device;
 mod error;
 mod files;
+mod memory;
 mod progress;
 mod report;
 
@@ -17,6 +18,7 @@ use clap::Parser;
 const PRODUCER: &str = concat!("learngene ", env!("CARGO_PKG_VERSION"));
 
 fn main() -> ExitCode {
+    memory::keep();
     let cli = args::Cli::parse();
     args::init_tracing(cli.verbose);
     match cli.command.run() {

@@ -180,10 +180,12 @@ impl<'a> Desk<'a> {
             .flag("data", &self.data)
             .flag("frozen", "knn,linear");
         let measured = self.learngene.json(&eval.clone().arg("--json"))?;
-        let top1 = |probe: &str| {
-            measured[probe]["top1"]
-                .as_f64()
-                .with_context(|| format!("`{eval}` measured no {probe}"))
+        let top1 = |way: &str| {
+            let results = measured.as_array().into_iter().flatten();
+            let result = results.filter(|result| result["frozen"] == way).next_back();
+            result
+                .and_then(|result| result["top1"].as_f64())
+                .with_context(|| format!("`{eval}` measured no {way}"))
         };
         let (knn_top1, linear_top1) = (top1("knn")?, top1("linear")?);
         eprintln!("        kNN {knn_top1:.2} %, linear {linear_top1:.2} %");

@@ -7,13 +7,6 @@ use serde_json::Value;
 
 use crate::{program::Program, workspace::Workspace};
 
-/// glibc returns large blocks to the system at once, and getting them back costs a page fault each:
-/// a fifth of a training step. These thresholds let it keep them.
-const KEEP_MEMORY: (&str, &str) = (
-    "GLIBC_TUNABLES",
-    "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296",
-);
-
 pub(crate) struct Learngene {
     binary: PathBuf,
     root: PathBuf,
@@ -34,10 +27,7 @@ impl Learngene {
 
     /// Runs a command in the root of the workspace and returns what it printed; its progress is shown.
     pub(crate) fn run(&self, command: &Line) -> Result<String> {
-        Program::new(&self.binary.to_string_lossy(), &self.root)
-            .env(KEEP_MEMORY.0, KEEP_MEMORY.1)
-            .args(&command.args)
-            .stdout()
+        Program::new(&self.binary.to_string_lossy(), &self.root).args(&command.args).stdout()
     }
 
     /// Runs a command that prints JSON.

@@ -45,27 +45,19 @@ impl Attention {
 
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
-    pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
-        let [batch, seq, _] = tokens.dims();
-        let HeadLayout { num_heads, head_dim } = self.head_layout();
+    /// - output: `[batch, seq, embed_dim]`
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let qkv = self.qkv.forward(tokens); // [batch, seq, 3 * num_heads * head_dim]
+        self.proj.forward(learngene_kernels::attention(qkv, self.num_heads))
+    }
 
-        let qkv = self
-            .qkv
-            .forward(tokens) // [batch, seq, 3 * num_heads * head_dim]
-            .reshape([batch, seq, 3, num_heads, head_dim])
-            .permute([2, 0, 3, 1, 4]); // [3, batch, num_heads, seq, head_dim]
-        let [query, key, value] = [0, 1, 2].map(|role| {
-            qkv.clone().slice_dim(0, role..role + 1).squeeze_dim::<4>(0) // [batch, num_heads, seq, head_dim]
-        });
-
-        let scale = 1.0 / (head_dim as f64).sqrt();
-        let weights = learngene_kernels::softmax(query.matmul(key.swap_dims(2, 3)), scale); // [batch, num_heads, seq, seq]
-        let mixed = weights
-            .clone()
-            .matmul(value)
-            .swap_dims(1, 2) // [batch, seq, num_heads, head_dim]
-            .reshape([batch, seq, num_heads * head_dim]);
-
+    /// [`Attention::forward`], and who attended to whom.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    pub fn forward_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
+        let qkv = self.qkv.forward(tokens); // [batch, seq, 3 * num_heads * head_dim]
+        let (mixed, weights) = learngene_kernels::attention_with_weights(qkv, self.num_heads);
         AttentionOutput { tokens: self.proj.forward(mixed), weights }
     }
 }

@@ -36,11 +36,24 @@ impl Block {
 
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
-    pub fn forward(&self, tokens: Tensor<3>) -> AttentionOutput {
+    /// - output: `[batch, seq, embed_dim]`
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
-        let AttentionOutput { tokens: attended, weights } = self.attn.forward(normed);
-        let tokens = tokens + attended;
+        self.feed_forward(tokens + self.attn.forward(normed))
+    }
+
+    /// [`Block::forward`], and who attended to whom.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    pub fn forward_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
+        let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
+        let attended = self.attn.forward_with_weights(normed);
+        AttentionOutput { tokens: self.feed_forward(tokens + attended.tokens), ..attended }
+    }
+
+    fn feed_forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let normed = layer_norm(&self.norm2, tokens.clone(), self.layer_norm_eps);
-        AttentionOutput { tokens: tokens + self.mlp.forward(normed), weights }
+        tokens + self.mlp.forward(normed)
     }
 }

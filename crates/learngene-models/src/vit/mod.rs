@@ -106,13 +106,11 @@ impl Vit {
     ) -> Tensor<2> {
         let mut tokens = self.embed(images); // [batch, 1 + patches, embed_dim]
         for (layer, block) in self.blocks.iter().enumerate() {
-            let output = block.forward(tokens);
+            let output = block.forward_with_weights(tokens);
             observe(layer, output.weights);
             tokens = output.tokens;
         }
-        // The norm works token by token, so the class token is all that need pass through it.
-        let cls = tokens.slice_dim(1, 0..1); // [batch, 1, embed_dim]
-        layer_norm(&self.norm, cls, self.layer_norm_eps).squeeze_dim(1)
+        self.class_features(tokens)
     }
 
     /// Logits and the attention of every layer.
@@ -152,6 +150,14 @@ impl Vit {
         Tensor::cat(vec![cls, patches], 1) + self.pos_embed.val()
     }
 
+    /// `[batch, 1 + patches, embed_dim]` to the class token's `[batch, embed_dim]`.
+    ///
+    /// The norm works token by token, so the class token is all that need pass through it.
+    fn class_features(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let cls = tokens.slice_dim(1, 0..1); // [batch, 1, embed_dim]
+        layer_norm(&self.norm, cls, self.layer_norm_eps).squeeze_dim(1)
+    }
+
     fn classify(&self, features: Tensor<2>) -> Tensor<2> {
         match &self.head {
             Some(head) => head.forward(features),
@@ -166,7 +172,9 @@ impl Classifier for Vit {
     }
 
     fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward_observed(images, |_, _| ())
+        let tokens = self.embed(images); // [batch, 1 + patches, embed_dim]
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens));
+        self.class_features(tokens)
     }
 
     fn num_classes(&self) -> usize {
