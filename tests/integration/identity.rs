@@ -54,12 +54,7 @@ fn golden_vits_come_back_in_every_order_and_projection() {
 
 #[test]
 fn desk_ancestor_comes_back() {
-    let path = repository().join("datasets/desk_ancestor/desk_ancestor.safetensors");
-    if !path.is_file() {
-        eprintln!("skipped: there is no {}", path.display());
-        return;
-    }
-    let ancestor = read(path);
+    let ancestor = read(repository().join("datasets/desk_ancestor/desk_ancestor.safetensors"));
     let input = images(8, ancestor.config.image_size, &Device::flex());
     check(&ancestor, &measure(&ancestor, 32, 16), input, |_| BOUND);
 }
