@@ -24,7 +24,7 @@ pub struct CondenseOptions {
 }
 
 /// Condenses an ancestor into a learngene: of each cluster one head, whole, and everything that
-/// every descendant needs (method.md, section 4).
+/// every descendant needs.
 ///
 /// A head is its query, key and value rows and biases and the columns of the output projection
 /// that read it. Under [`Representative::Mean`](crate::Representative::Mean) each of these is

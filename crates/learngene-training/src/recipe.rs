@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainingError;
 
-/// How a model is trained. Every field has the paper's default (method.md, section 8), so a recipe
+/// How a model is trained. Every field has the default of the paper's fine-tuning, so a recipe
 /// file names only what differs; unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -181,8 +181,8 @@ impl<'a> Desk<'a> {
             .flag("frozen", "knn,linear");
         let measured = self.learngene.json(&eval.clone().arg("--json"))?;
         let top1 = |way: &str| {
-            let results = measured.as_array().into_iter().flatten();
-            let result = results.filter(|result| result["frozen"] == way).next_back();
+            let mut results = measured.as_array().into_iter().flatten();
+            let result = results.find(|result| result["frozen"] == way);
             result
                 .and_then(|result| result["top1"].as_f64())
                 .with_context(|| format!("`{eval}` measured no {way}"))
