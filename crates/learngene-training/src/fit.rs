@@ -8,7 +8,10 @@ use std::{
 use burn::{module::Module, tensor::Device};
 use burn_train::{Learner, SupervisedTraining, TrainingStrategy, checkpoint::KeepLastNCheckpoints};
 use learngene_datasets::{Augment, CheckedPreprocess, Dataset};
-use learngene_models::Classifier;
+use learngene_models::{
+    Classifier,
+    checkpoint::{self, CheckpointError, ReadOptions},
+};
 
 use crate::{
     Metrics, Recipe, TrainingError,
@@ -64,7 +67,8 @@ pub struct Fitted<C> {
 /// Trains a classifier by a recipe, leaving its artefacts in `folder`.
 ///
 /// A folder with an unfinished run of the same recipe is resumed after its last whole epoch and
-/// ends with the same bytes as an uninterrupted run on the same device.
+/// ends with the same bytes as an uninterrupted run on the same device. A finished run is not
+/// repeated.
 ///
 /// # Errors
 /// When the recipe cannot be carried out, the data does not fit the model or cannot be read, the
@@ -93,10 +97,20 @@ pub fn fit<C: Classifier + 'static>(
         epoch: Arc::new(AtomicUsize::new(1)),
     };
     let steps = train.steps_per_epoch();
+    let total = recipe.epochs * steps;
     let resumed = folder.newest_checkpoint();
+    // A run that ended left its last model and no checkpoints.
+    let ended = MetricsLog::read(&folder.metrics(), total)?;
+    if resumed.is_none() && ended.ends_at(total) && folder.last().is_file() {
+        observer.started(total, total);
+        let last = checkpoint::read(&folder.last(), &ReadOptions::default())?;
+        let model = last.parameters.load_into(model).map_err(CheckpointError::from)?;
+        folder.finish()?;
+        return Ok(Fitted { model, metrics: ended.0 });
+    }
     let done = resumed.unwrap_or(0) * steps;
     let log = MetricsLog::read(&folder.metrics(), done)?;
-    observer.started(done, recipe.epochs * steps);
+    observer.started(done, total);
 
     let trainee = Trainee { model, label_smoothing: recipe.label_smoothing }.fork(&device).train();
     let optimizer = adamw(recipe, &trainee);
@@ -141,4 +155,54 @@ pub fn fit<C: Classifier + 'static>(
     }
     folder.finish()?;
     Ok(Fitted { model: result.model.model, metrics: outcome.0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use learngene_datasets::{BadImages, Preprocess, Split, Subset, open};
+    use learngene_models::VitConfig;
+
+    use super::*;
+
+    /// Counts the steps it is told of.
+    #[derive(Default)]
+    struct Steps(AtomicUsize);
+
+    impl Observer for Steps {
+        fn started(&self, _: usize, _: usize) {}
+        fn stepped(&self, _: usize) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn evaluated(&self, _: &Metrics) {}
+    }
+
+    #[test]
+    fn a_finished_run_is_not_repeated() {
+        let device = Device::flex();
+        let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
+        let images: Arc<dyn Dataset> = Arc::new(Subset::first(images.into(), 20));
+        let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
+        let data = FitData { train: images.clone(), test: images, preprocess };
+        let recipe = Recipe { epochs: 1, batch_size: 8, ..Recipe::default() };
+        let model = VitConfig::uniform(8, 1, 2)
+            .with_image_size(32)
+            .with_patch_size(16)
+            .with_num_classes(10)
+            .init(&device);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let run = || {
+            let steps = Arc::new(Steps::default());
+            let fitted = fit(model.clone(), &data, &recipe, folder.path(), &device, steps.clone())
+                .expect("the run can be carried out");
+            (steps.0.load(Ordering::Relaxed), fitted)
+        };
+        let (steps, first) = run();
+        assert_eq!(steps, 3);
+        let (steps, second) = run();
+        assert_eq!(steps, 0);
+        assert_eq!(second.metrics, first.metrics);
+        assert_eq!(second.model.state_dict(), first.model.state_dict());
+    }
 }

@@ -55,6 +55,11 @@ impl MetricsLog {
         write_whole(path, lines.as_bytes())
     }
 
+    /// Whether the last evaluation followed that step.
+    pub(crate) fn ends_at(&self, step: usize) -> bool {
+        self.0.last().is_some_and(|line| line.step == step)
+    }
+
     /// Whether the last evaluation is the best so far, ties going to the earlier one.
     pub(crate) fn last_is_best(&self) -> bool {
         match self.0.split_last() {
