@@ -50,7 +50,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (None, Some(path)) => MeanAttentionDistances::read(path)?,
         (None, None) => unreachable!("clap asks for one of the two"),
     };
-    let params = args.cluster.params(Some(ancestor.config.image_size))?.check()?;
+    // The radius follows the images that were probed, whatever size the checkpoint has.
+    let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
+    let params = args.cluster.params(probed_size)?.check()?;
     let clusters = cluster(&distances, &params)?;
     let options =
         CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };

@@ -47,6 +47,17 @@ fn condensing_from_images_and_from_their_distances_is_the_same() {
     assert!(bench.read("a.learngene") == bench.read("b.learngene"));
 }
 
+/// The default radius is in proportion to the images that were probed, not to the checkpoint's.
+#[test]
+fn condensing_from_distances_takes_the_radius_of_the_probed_images() {
+    let bench = Workbench::new();
+    bench.photos("photos", 6);
+    bench.succeed(&format!("probe {TINY} --images photos --image-size 64 --out distances.json"));
+    bench.succeed(&format!("condense {TINY} --distances distances.json --out a.learngene"));
+    let manifest = bench.succeed_json("inspect a.learngene --json");
+    assert_eq!(manifest["clustering"]["algorithm"]["eps"], 10.0 * 64.0 / 224.0);
+}
+
 #[test]
 fn the_sample_inside_the_program_needs_no_files() {
     let bench = Workbench::new();
