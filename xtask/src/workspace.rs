@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    env,
     path::{Path, PathBuf},
 };
 
@@ -9,9 +10,6 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::program::Program;
-
-/// Folder of the workspace, known when xtask is compiled: `xtask/..`.
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
@@ -56,7 +54,11 @@ impl Workspace {
     /// # Errors
     /// When cargo cannot read a manifest, or answers in a form that we do not know.
     pub(crate) fn read() -> Result<Self> {
-        let json = Program::cargo(Path::new(ROOT))
+        // Cargo says where it runs xtask from; what was compiled may come from another clone that
+        // shares the target folder.
+        let xtask = env::var_os("CARGO_MANIFEST_DIR");
+        let xtask = xtask.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let json = Program::cargo(&Path::new(&xtask).join(".."))
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .output()?;
         serde_json::from_str(&json).context("cannot read the answer of `cargo metadata`")

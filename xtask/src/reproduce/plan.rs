@@ -68,27 +68,23 @@ impl Descendant {
 
 /// Every descendant that is trained, one seed after the other.
 pub(crate) fn trained(seeds: u64) -> Vec<Descendant> {
-    let of_seed = |seed| {
-        Shape::ALL.into_iter().flat_map(move |shape| {
-            Method::ALL.into_iter().map(move |method| {
-                let projection = (method == Method::ClusterLearngene).then_some(PROJECTIONS[0]);
-                Descendant { shape, method, projection, seed }
-            })
-        })
-    };
-    (0..seeds).flat_map(of_seed).collect()
+    (0..seeds)
+        .flat_map(|seed| Shape::ALL.into_iter().flat_map(move |s| initialised(s, seed)))
+        .collect()
 }
 
 /// Every descendant whose features are measured right after its initialisation: no training, so no
 /// noise and one seed.
 pub(crate) fn frozen() -> Vec<Descendant> {
-    let of_shape = |shape| {
-        let learngene = PROJECTIONS.map(|policy| (Method::ClusterLearngene, Some(policy)));
-        let others = [(Method::PretrainingFinetuning, None), (Method::FromScratch, None)];
-        let all = learngene.into_iter().chain(others);
-        all.map(move |(method, projection)| Descendant { shape, method, projection, seed: 0 })
-    };
-    Shape::ALL.into_iter().flat_map(of_shape).collect()
+    trained(1)
+}
+
+/// A shape, initialised in every way.
+fn initialised(shape: Shape, seed: u64) -> impl Iterator<Item = Descendant> {
+    let learngene = PROJECTIONS.map(|policy| (Method::ClusterLearngene, Some(policy)));
+    let others = [(Method::FromScratch, None), (Method::PretrainingFinetuning, None)];
+    let all = learngene.into_iter().chain(others);
+    all.map(move |(method, projection)| Descendant { shape, method, projection, seed })
 }
 
 #[cfg(test)]
@@ -100,7 +96,7 @@ mod tests {
     #[test]
     fn every_descendant_has_a_folder_of_its_own() {
         let slugs: BTreeSet<String> = trained(3).iter().map(Descendant::slug).collect();
-        assert_eq!(slugs.len(), 3 * Shape::ALL.len() * Method::ALL.len());
+        assert_eq!(slugs.len(), 3 * Shape::ALL.len() * (PROJECTIONS.len() + 2));
         assert!(slugs.contains("l12-w2-cluster-learngene-centroid-s2"), "{slugs:?}");
     }
 
