@@ -90,7 +90,7 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
         epochs: 1,
         batch_size: 16,
         learning_rate: 0.02,
-        warmup_epochs: 0.25,
+        warmup_epochs: Some(0.25),
         evaluations_per_epoch: 2,
         ..Recipe::default()
     };

@@ -42,6 +42,14 @@ pub enum TrainingError {
         /// The values it may have.
         want: &'static str,
     },
+    /// A warm-up that the run never leaves.
+    #[error("warmup_epochs must be less than epochs, got {warmup} in a run of {epochs} epochs")]
+    Warmup {
+        /// Epochs of warm-up.
+        warmup: f64,
+        /// Epochs of the run.
+        epochs: usize,
+    },
     /// A model whose logits do not match the dataset's classes.
     #[error("the model tells {model} classes apart, the {split} images have {data}")]
     Classes {

@@ -192,15 +192,16 @@ mod tests {
             .with_num_classes(10)
             .init(&device);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let run = || {
+        let run = |recipe: &Recipe| {
             let steps = Arc::new(Steps::default());
-            let fitted = fit(model.clone(), &data, &recipe, folder.path(), &device, steps.clone())
+            let fitted = fit(model.clone(), &data, recipe, folder.path(), &device, steps.clone())
                 .expect("the run can be carried out");
             (steps.0.load(Ordering::Relaxed), fitted)
         };
-        let (steps, first) = run();
+        let (steps, first) = run(&recipe);
         assert_eq!(steps, 3);
-        let (steps, second) = run();
+        // The same recipe, but for what it left open.
+        let (steps, second) = run(&recipe.resolved());
         assert_eq!(steps, 0);
         assert_eq!(second.metrics, first.metrics);
         assert_eq!(second.model.state_dict(), first.model.state_dict());

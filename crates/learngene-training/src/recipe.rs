@@ -17,8 +17,8 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Peak learning rate for a batch of 512; scaled by `batch_size / 512`.
     pub learning_rate: f64,
-    /// Epochs of linear warm-up.
-    pub warmup_epochs: f64,
+    /// Epochs of linear warm-up, fewer than `epochs`; where absent, see [`Recipe::warmup_epochs`].
+    pub warmup_epochs: Option<f64>,
     /// Learning rate that the warm-up starts from.
     pub warmup_learning_rate: f64,
     /// Learning rate that the cosine ends at.
@@ -45,7 +45,7 @@ impl Default for Recipe {
             epochs: 50,
             batch_size: 64,
             learning_rate: 5e-4,
-            warmup_epochs: 5.0,
+            warmup_epochs: None,
             warmup_learning_rate: 1e-6,
             min_learning_rate: 1e-5,
             weight_decay: 0.05,
@@ -80,7 +80,12 @@ impl Recipe {
 
     /// The recipe as a file that [`Recipe::read`] reads, all defaults written out.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a recipe is a flat table of numbers and flags")
+        toml::to_string(&self.resolved()).expect("a recipe is a flat table of numbers and flags")
+    }
+
+    /// The same recipe with nothing left to work out.
+    pub fn resolved(&self) -> Self {
+        Self { warmup_epochs: Some(self.warmup_epochs()), ..self.clone() }
     }
 
     /// Checks that the recipe can be carried out.
@@ -117,11 +122,21 @@ impl Recipe {
             rate(self.min_learning_rate),
             "zero or more",
         )?;
-        check("warmup_epochs", self.warmup_epochs, rate(self.warmup_epochs), "zero or more")?;
+        let warmup = self.warmup_epochs();
+        check("warmup_epochs", warmup, rate(warmup), "zero or more")?;
+        if warmup >= self.epochs as f64 {
+            return Err(TrainingError::Warmup { warmup, epochs: self.epochs });
+        }
         check("weight_decay", self.weight_decay, rate(self.weight_decay), "zero or more")?;
         check("betas[0]", beta_1, fraction(beta_1), "in [0, 1)")?;
         check("betas[1]", beta_2, fraction(beta_2), "in [0, 1)")?;
         check("label_smoothing", self.label_smoothing, fraction(self.label_smoothing), "in [0, 1)")
+    }
+
+    /// Epochs of linear warm-up: those asked for, else 5, but at most a tenth of the run, so that
+    /// short runs do not spend themselves in it.
+    pub fn warmup_epochs(&self) -> f64 {
+        self.warmup_epochs.unwrap_or(5.0_f64.min(self.epochs as f64 / 10.0))
     }
 
     /// Learning rate at the peak, after scaling to the batch.
@@ -149,7 +164,33 @@ mod tests {
         let path = folder.path().join("recipe.toml");
         let recipe = Recipe { epochs: 3, learning_rate: 1.5e-3, ..Recipe::default() };
         std::fs::write(&path, recipe.to_toml()).expect("a temporary file can be written");
-        assert_eq!(Recipe::read(&path).expect("the file was just written"), recipe);
+        assert_eq!(Recipe::read(&path).expect("the file was just written"), recipe.resolved());
+    }
+
+    fn check_warmup(epochs: usize, asked: Option<f64>, wanted: f64) {
+        let recipe = Recipe { epochs, warmup_epochs: asked, ..Recipe::default() };
+        assert_eq!(recipe.warmup_epochs(), wanted, "{asked:?} of {epochs} epochs");
+        assert!(recipe.check().is_ok(), "{asked:?} of {epochs} epochs");
+        let line = format!("\nwarmup_epochs = {wanted:?}\n");
+        assert!(recipe.to_toml().contains(&line), "{line}");
+    }
+
+    #[test]
+    fn warmup_is_five_epochs_where_nothing_else_is_asked_for() {
+        check_warmup(50, None, 5.0);
+        check_warmup(500, None, 5.0);
+    }
+
+    #[test]
+    fn warmup_of_a_short_run_is_a_tenth_of_it() {
+        check_warmup(5, None, 0.5);
+        check_warmup(1, None, 0.1);
+    }
+
+    #[test]
+    fn warmup_that_is_asked_for_is_kept() {
+        check_warmup(10, Some(0.0), 0.0);
+        check_warmup(10, Some(9.5), 9.5);
     }
 
     #[test]
@@ -173,6 +214,14 @@ mod tests {
             (
                 Recipe { label_smoothing: 1.0, ..Recipe::default() },
                 "label_smoothing must be in [0, 1), got 1",
+            ),
+            (
+                Recipe { warmup_epochs: Some(-0.5), ..Recipe::default() },
+                "warmup_epochs must be zero or more, got -0.5",
+            ),
+            (
+                Recipe { epochs: 3, warmup_epochs: Some(3.0), ..Recipe::default() },
+                "warmup_epochs must be less than epochs, got 3 in a run of 3 epochs",
             ),
         ];
         for (recipe, message) in cases {

@@ -20,7 +20,7 @@ impl WarmupCosine {
     pub fn new(recipe: &Recipe, steps_per_epoch: usize) -> Self {
         let steps = steps_per_epoch as f64;
         Self {
-            warmup_steps: recipe.warmup_epochs * steps,
+            warmup_steps: recipe.warmup_epochs() * steps,
             total_steps: recipe.epochs as f64 * steps,
             first: recipe.warmup_learning_rate,
             peak: recipe.peak_learning_rate(),
@@ -65,7 +65,7 @@ mod tests {
 
     fn schedule() -> WarmupCosine {
         let recipe =
-            Recipe { epochs: 10, batch_size: 512, warmup_epochs: 2.0, ..Recipe::default() };
+            Recipe { epochs: 10, batch_size: 512, warmup_epochs: Some(2.0), ..Recipe::default() };
         WarmupCosine::new(&recipe, 10)
     }
 

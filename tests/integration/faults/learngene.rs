@@ -163,7 +163,7 @@ fn train(descendant: &Descendant, run: &Path) -> Vit {
         epochs: 2,
         batch_size: 16,
         learning_rate: 0.1,
-        warmup_epochs: 0.0,
+        warmup_epochs: Some(0.0),
         ..Recipe::default()
     };
     fit(vit, &data, &recipe, run, &device, Arc::new(())).expect("a short run").model

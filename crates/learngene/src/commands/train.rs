@@ -148,6 +148,6 @@ impl Args {
         recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
         recipe.learning_rate = self.learning_rate.unwrap_or(recipe.learning_rate);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
-        Ok(recipe)
+        Ok(recipe.resolved())
     }
 }
