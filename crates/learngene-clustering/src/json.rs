@@ -1,11 +1,9 @@
 //! Files of JSON: checked when read, written whole or not at all.
 
-use std::fs;
-use std::path::Path;
-use std::process;
+use std::{fs, path::Path};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use learngene_files::write_whole;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::ClusteringError;
 
@@ -43,17 +41,10 @@ pub(crate) fn read<T: JsonFile>(path: &Path) -> Result<T, ClusteringError> {
         .map_err(|source| ClusteringError::File { path: path.to_owned(), source: Box::new(source) })
 }
 
-/// Writes to a temporary file in the same folder, then renames, so that no reader and no full
-/// disk ever leaves half a file under `path`.
 pub(crate) fn write<T: JsonFile>(value: &T, path: &Path) -> Result<(), ClusteringError> {
-    let text = to_json(value)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", process::id()));
-    let temporary = path.with_file_name(name);
-    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        // The write already failed: what is left of the temporary file is of no use, and
-        // whether it can be removed changes nothing about the error to report.
-        let _ = fs::remove_file(&temporary);
-        ClusteringError::Io { action: "write", path: path.to_owned(), source }
+    write_whole(path, [to_json(value)?]).map_err(|source| ClusteringError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
     })
 }

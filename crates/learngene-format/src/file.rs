@@ -1,8 +1,6 @@
-use std::{
-    fs::File,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
+
+use learngene_files::write_whole;
 
 use crate::{Error, Learngene, Manifest, header};
 
@@ -31,25 +29,12 @@ impl Learngene {
         })
     }
 
-    /// Writes the file, which appears whole or not at all: it is written under another name in the
-    /// same folder, brought to the disk, then renamed. A file of this name is replaced.
+    /// Writes the file, which appears whole or not at all. A file of this name is replaced.
     ///
     /// # Errors
     /// [`Error::InFile`] with the path and what was wrong.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        in_file(path.as_ref(), |path| {
-            let folder = match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            let mut file = temporary_file(folder).map_err(failed("write into its folder"))?;
-            for part in self.parts() {
-                file.write_all(part).map_err(failed("write"))?;
-            }
-            file.as_file().sync_all().map_err(failed("bring to the disk"))?;
-            file.persist(path).map_err(|error| failed("rename into place")(error.error))?;
-            sync_folder(folder).map_err(failed("bring its folder to the disk"))
-        })
+        in_file(path.as_ref(), |path| write_whole(path, self.parts()).map_err(failed("write")))
     }
 }
 
@@ -69,25 +54,4 @@ fn open(path: &Path) -> Result<(File, u64), Error> {
         return Err(Error::Io { action: "read", problem });
     }
     Ok((file, data.len()))
-}
-
-fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".learngene-").suffix(".tmp");
-    // Temporary files are private by default; this one becomes an ordinary file.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
-}
-
-/// A rename lasts through a power cut only when the folder is on the disk too.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    // Folders cannot be opened as files on other systems.
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -32,20 +32,6 @@ fn a_file_is_its_bytes() {
     assert_eq!(Learngene::read(&path).expect("just written"), learngene);
     let manifest = Learngene::read_manifest(&path).expect("just written");
     assert_eq!(&manifest, learngene.manifest());
-    assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "no temporary file is left");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_file_can_be_read_by_whom_the_folder_lets() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (ours, plain) = (folder.path().join("a.learngene"), folder.path().join("plain"));
-    tiny().write(&ours).expect("the folder is ours");
-    fs::write(&plain, b"x").expect("the folder is ours");
-    let mode = |path| fs::metadata(path).expect("just written").permissions().mode();
-    assert_eq!(mode(&ours), mode(&plain));
 }
 
 /// The manifest of a large file is read without its tensors: damage there goes unnoticed.

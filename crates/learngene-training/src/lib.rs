@@ -28,7 +28,6 @@
 mod batches;
 mod error;
 mod evaluate;
-mod file;
 mod fit;
 mod frozen;
 mod metrics;

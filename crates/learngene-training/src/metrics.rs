@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use learngene_files::write_whole;
 use serde::{Deserialize, Serialize};
 
-use crate::{Evaluation, TrainingError, file::write_whole};
+use crate::{Evaluation, TrainingError};
 
 /// One evaluation of a run, a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +53,8 @@ impl MetricsLog {
             .iter()
             .map(|line| serde_json::to_string(line).expect("metrics are plain numbers") + "\n")
             .collect();
-        write_whole(path, lines.as_bytes())
+        write_whole(path, [lines])
+            .map_err(|source| TrainingError::Write { path: path.into(), source })
     }
 
     /// Whether the last evaluation followed that step.

@@ -16,8 +16,9 @@ use std::{
 
 use burn::{lr_scheduler::LrSchedulerRecord, optim::OptimizerRecord, store::ModuleRecord};
 use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
+use learngene_files::write_whole;
 
-use crate::{Recipe, TrainingError, file::write_whole, start::Start};
+use crate::{Recipe, TrainingError, start::Start};
 
 /// Paths inside the folder of a run.
 #[derive(Clone, Debug)]
@@ -50,8 +51,8 @@ impl RunFolder {
         let checkpoints = this.checkpoints();
         std::fs::create_dir_all(&checkpoints)
             .map_err(|source| TrainingError::Write { path: checkpoints, source })?;
-        for (path, wanted) in &identity {
-            write_whole(path, wanted.as_bytes())?;
+        for (path, wanted) in identity {
+            write_whole(&path, [wanted]).map_err(|source| TrainingError::Write { path, source })?;
         }
         Ok(this)
     }
@@ -129,8 +130,10 @@ impl WholeFile {
 impl<R: Checkpoint> Checkpointer<R> for WholeFile {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
         let bytes = record.checkpoint_into_bytes().map_err(CheckpointerError::Record)?;
-        write_whole(&self.path(epoch), &bytes)
-            .map_err(|error| CheckpointerError::Unknown(error.to_string()))
+        let path = self.path(epoch);
+        write_whole(&path, [&bytes[..]]).map_err(|source| {
+            CheckpointerError::Unknown(TrainingError::Write { path, source }.to_string())
+        })
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {

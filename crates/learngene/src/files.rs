@@ -1,40 +1,53 @@
 //! Output files, whole or not at all.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
-/// Writes a file beside its place, then moves it there.
+/// Writes a file, naming it when that fails.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || -> std::io::Result<()> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        // Temporary files are private by default; this one becomes an ordinary file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    learngene_files::write_whole(path, [bytes])
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Refuses an output in the place of a file that is read.
-pub fn check_output(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+/// Refuses a file that cannot be written, before the work for it begins, and makes the folders
+/// that it lies in.
+pub fn prepare(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
     let is_out = |input: &&&Path| match (input.canonicalize(), out.canonicalize()) {
         (Ok(input), Ok(out)) => input == out,
         // What does not exist is not overwritten.
         _ => false,
     };
-    match inputs.iter().find(is_out) {
-        Some(input) => bail!("{} is read, so choose another --out", input.display()),
-        None => Ok(()),
+    if let Some(input) = inputs.iter().find(is_out) {
+        bail!("{} is read, so choose another --out", input.display());
     }
+    ensure!(!out.is_dir(), "cannot write {}: it is a folder", out.display());
+    prepare_folder(folder_of(out)).with_context(|| format!("cannot write {}", out.display()))
+}
+
+/// Makes a folder and those that it lies in, and checks that files can be made there.
+pub fn prepare_folder(folder: &Path) -> anyhow::Result<()> {
+    let try_it = || {
+        if !folder.exists() {
+            fs::create_dir_all(folder)?;
+        }
+        tempfile::tempfile_in(folder)
+    };
+    try_it().map(drop).with_context(|| format!("cannot make files in {}", folder.display()))
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Bytes of a file.
+pub fn len(path: &Path) -> anyhow::Result<u64> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(metadata.len())
 }
 
 /// Reads a file, naming it when that fails.

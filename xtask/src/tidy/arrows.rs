@@ -5,13 +5,14 @@ use crate::workspace::Package;
 
 /// The crates of the workspace and those each may depend on; dev-dependencies are free.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("learngene-format", &[]),
+    ("learngene-files", &[]),
+    ("learngene-format", &["learngene-files"]),
     ("learngene-kernels", &[]),
-    ("learngene-models", &["learngene-kernels"]),
+    ("learngene-models", &["learngene-kernels", "learngene-files"]),
     ("learngene-datasets", &[]),
-    ("learngene-clustering", &["learngene-models", "learngene-format"]),
+    ("learngene-clustering", &["learngene-models", "learngene-format", "learngene-files"]),
     ("learngene-expansion", &["learngene-models", "learngene-format"]),
-    ("learngene-training", &["learngene-models", "learngene-datasets"]),
+    ("learngene-training", &["learngene-models", "learngene-datasets", "learngene-files"]),
     ("learngene", LIBRARIES),
     ("learngene-tests", LIBRARIES),
     ("xtask", &[]),
@@ -21,6 +22,7 @@ const LIBRARIES: &[&str] = &[
     "learngene-clustering",
     "learngene-datasets",
     "learngene-expansion",
+    "learngene-files",
     "learngene-format",
     "learngene-kernels",
     "learngene-models",
@@ -81,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn format_knows_nobody() {
+    fn format_knows_no_model() {
         check_arrow(
             "learngene-format",
             None,
             "learngene-models",
-            &["learngene-format: depends on learngene-models, allowed: none"],
+            &["learngene-format: depends on learngene-models, allowed: learngene-files"],
         );
     }
 
@@ -96,7 +98,7 @@ mod tests {
             "learngene-format",
             Some("build"),
             "learngene-models",
-            &["learngene-format: depends on learngene-models, allowed: none"],
+            &["learngene-format: depends on learngene-models, allowed: learngene-files"],
         );
     }
 

@@ -2,10 +2,11 @@
 
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
+use learngene_files::write_whole;
 use safetensors::{View, serialize};
 use serde_json::{Map, json};
 
-use super::{CheckpointError, Dialect, Dtype, file, names::Names};
+use super::{CheckpointError, Dialect, Dtype, names::Names};
 use crate::{StateDict, VitConfig};
 
 /// Writes a safetensors checkpoint, whole or not at all.
@@ -156,6 +157,6 @@ fn to_json(config: &VitConfig) -> String {
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    file::write_whole(path, bytes)
+    write_whole(path, [bytes])
         .map_err(|source| CheckpointError::Write { path: path.into(), source })
 }

@@ -1,0 +1,138 @@
+#![doc = include_str!("../README.md")]
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+/// Writes the parts, one after another, as the file of this name; one that is there is replaced.
+///
+/// They are written under another name in the same folder, brought to the disk, then renamed. The
+/// file has the permissions of any new file.
+///
+/// # Errors
+/// Those of the system, to which the caller adds the path; a file that cannot be made names its
+/// folder. The other name is in none of them, and nothing is left under it.
+pub fn write_whole<Part: AsRef<[u8]>>(
+    path: &Path,
+    parts: impl IntoIterator<Item = Part>,
+) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    // `File::create_new`, for tempfile's own files are private to the user.
+    let mut file = tempfile::Builder::new()
+        .make_in(folder, |path| File::create_new(path))
+        .map_err(|error| in_folder(folder, &error))?;
+    for part in parts {
+        // Past tempfile's wrapper, whose errors tell the other name.
+        file.as_file_mut().write_all(part.as_ref())?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync(folder)
+}
+
+fn in_folder(folder: &Path, error: &io::Error) -> io::Error {
+    let message = format!("cannot make a file in {}: {error}", folder.display());
+    io::Error::new(error.kind(), message)
+}
+
+/// A rename lasts through a power cut only when the folder is on the disk too.
+fn sync(folder: &Path) -> io::Result<()> {
+    // Other systems do not open folders as files.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn folder() -> TempDir {
+        // Named otherwise than temporary files, which no message may name.
+        tempfile::Builder::new().prefix("folder").tempdir().expect("a temporary folder can be made")
+    }
+
+    fn write(path: &Path, text: &str) {
+        write_whole(path, [text]).expect("the folder is writable");
+    }
+
+    /// Writing there fails with this message, and leaves as many files in the folder as there were.
+    fn check_refused(folder: &TempDir, path: &Path, message: &str) {
+        let count = || fs::read_dir(folder).expect("it exists").count();
+        let before = count();
+        let error = write_whole(path, ["new"]).expect_err(message).to_string();
+        assert!(error.starts_with(message), "{error}");
+        assert!(!error.contains(".tmp"), "{error}");
+        assert_eq!(count(), before);
+    }
+
+    #[test]
+    fn a_file_is_made_of_its_parts_and_replaced_by_the_next() {
+        let folder = folder();
+        let path = folder.path().join("a");
+        write_whole(&path, [&b"one"[..], b"", b"two"]).expect("the folder is writable");
+        assert_eq!(fs::read(&path).expect("it was written"), b"onetwo");
+        write(&path, "three");
+        assert_eq!(fs::read(&path).expect("it was written"), b"three");
+        assert_eq!(fs::read_dir(&folder).expect("it exists").count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = folder();
+        let missing = folder.path().join("missing");
+        let message = format!("cannot make a file in {}: ", missing.display());
+        check_refused(&folder, &missing.join("a"), &message);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_is_named() {
+        let folder = folder();
+        let file = folder.path().join("file");
+        write(&file, "old");
+        check_refused(&folder, &file.join("a"), "cannot make a file in ");
+        assert_eq!(fs::read(&file).expect("it was written"), b"old");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_in_the_place_of_the_file_is_kept() {
+        let folder = folder();
+        let occupied = folder.path().join("occupied");
+        fs::create_dir(&occupied).expect("the folder is writable");
+        write(&occupied.join("a"), "old");
+        check_refused(&folder, &occupied, "Is a directory");
+        assert_eq!(fs::read(occupied.join("a")).expect("it was written"), b"old");
+    }
+
+    #[test]
+    fn a_write_that_breaks_off_keeps_the_old_file_and_leaves_no_other() {
+        let folder = folder();
+        let path = folder.path().join("a");
+        write(&path, "old");
+        let parts = ["new", "broken"].into_iter().inspect(|part| assert_ne!(*part, "broken"));
+        std::panic::catch_unwind(|| write_whole(&path, parts)).expect_err("the second part panics");
+        assert_eq!(fs::read(&path).expect("it was written"), b"old");
+        assert_eq!(fs::read_dir(&folder).expect("it exists").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_those_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = folder();
+        let [ours, ordinary] = ["ours", "ordinary"].map(|name| folder.path().join(name));
+        write(&ours, "");
+        fs::write(&ordinary, "").expect("the folder is writable");
+        let mode = |path: &Path| fs::metadata(path).expect("it was written").permissions().mode();
+        assert_eq!(mode(&ours), mode(&ordinary));
+    }
+}
