@@ -42,22 +42,31 @@ pub fn condense(
     check_match(ancestor, distances, clusters)?;
     let manifest = describe(ancestor, distances, clusters, options)?;
     let ancestor = Ancestor::new(ancestor)?;
-    let policy = manifest.clustering.representative;
-    let tensors = manifest.expected_tensors()?.into_iter().map(|(name, shape)| {
-        let values = match Content::of(&name, &manifest) {
-            Content::Whole(source) => match ancestor.whole(&source) {
-                Some(tensor) => tensor.values.clone(),
-                None => return Err(ClusteringError::MissingTensor { name: source }),
-            },
-            Content::Heads { layer, part } => {
-                let centroids = centroids(&manifest.layers[layer], policy).into_iter();
-                centroids.flat_map(|heads| ancestor.average(part, layer, &heads)).collect()
-            }
-        };
-        Ok((name, Tensor::from_f32(manifest.dtype, shape, &values)?))
-    });
-    let tensors = tensors.collect::<Result<BTreeMap<_, _>, _>>()?;
+    let mut tensors = BTreeMap::new();
+    for (name, shape) in manifest.expected_tensors()? {
+        let values = values(&name, &manifest, ancestor)?;
+        tensors.insert(name, Tensor::from_f32(manifest.dtype, shape, &values)?);
+    }
     Ok(Learngene::new(manifest, tensors)?)
+}
+
+/// The values of the learngene's tensor of this name.
+fn values(
+    name: &str,
+    manifest: &Manifest,
+    ancestor: Ancestor<'_>,
+) -> Result<Vec<f32>, ClusteringError> {
+    match Content::of(name, manifest) {
+        Content::Whole(source) => match ancestor.whole(&source) {
+            Some(tensor) => Ok(tensor.values.clone()),
+            None => Err(ClusteringError::MissingTensor { name: source }),
+        },
+        Content::Heads { layer, part } => {
+            let policy = manifest.clustering.representative;
+            let groups = centroids(&manifest.layers[layer], policy);
+            Ok(groups.iter().flat_map(|heads| ancestor.average(part, layer, heads)).collect())
+        }
+    }
 }
 
 /// The manifest, but for what follows from the tensors.
@@ -88,6 +97,7 @@ fn describe(
     })
 }
 
+/// Checks that distances and clusters are sound, and made of this ancestor.
 fn check_match(
     ancestor: &Checkpoint,
     distances: &MeanAttentionDistances,
@@ -95,20 +105,28 @@ fn check_match(
 ) -> Result<(), ClusteringError> {
     distances.check()?;
     clusters.check()?;
-    let same = |what, source_file, got: String, want: String| match got == want {
-        true => Ok(()),
-        false => Err(ClusteringError::Mismatch { what, source_file, got, want }),
-    };
-    let heads = |heads: &[usize]| format!("{heads:?}");
-    let want = heads(&ancestor.config.num_heads);
-    same("number of heads per layer", "distances", heads(&distances.num_heads()), want.clone())?;
     let labelled: Vec<usize> = clusters.layers.iter().map(|layer| layer.labels.len()).collect();
-    same("number of heads per layer", "clusters", heads(&labelled), want)?;
-    for (file, hash) in
-        [("distances", &distances.ancestor_sha256), ("clusters", &clusters.ancestor_sha256)]
-    {
-        if let Some(hash) = hash {
-            same("ancestor hash", file, hash.clone(), ancestor.sha256.clone())?;
+    for (source_file, num_heads, sha256) in [
+        ("distances", distances.num_heads(), &distances.ancestor_sha256),
+        ("clusters", labelled, &clusters.ancestor_sha256),
+    ] {
+        if num_heads != ancestor.config.num_heads {
+            return Err(ClusteringError::Mismatch {
+                what: "number of heads per layer",
+                source_file,
+                got: format!("{num_heads:?}"),
+                want: format!("{:?}", ancestor.config.num_heads),
+            });
+        }
+        if let Some(sha256) = sha256
+            && *sha256 != ancestor.sha256
+        {
+            return Err(ClusteringError::Mismatch {
+                what: "ancestor hash",
+                source_file,
+                got: sha256.clone(),
+                want: ancestor.sha256.clone(),
+            });
         }
     }
     Ok(())

@@ -132,12 +132,15 @@ impl DescendantConfig {
 }
 
 impl ClassifierPolicy {
-    const NAMES: [(&str, Self); 2] = [("fresh", Self::Fresh), ("inherit", Self::Inherit)];
+    const ALL: [Self; 2] = [Self::Fresh, Self::Inherit];
 }
 
 impl fmt::Display for ClassifierPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES[*self as usize].0)
+        f.write_str(match self {
+            Self::Fresh => "fresh",
+            Self::Inherit => "inherit",
+        })
     }
 }
 
@@ -145,7 +148,7 @@ impl FromStr for ClassifierPolicy {
     type Err = ExpansionError;
 
     fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("classifier", "fresh or inherit", text, &Self::NAMES)
+        parse_name("classifier", "fresh or inherit", text, Self::ALL)
     }
 }
 
@@ -246,9 +249,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for (name, policy) in ClassifierPolicy::NAMES {
-            assert_eq!(policy.to_string(), name);
-            assert_eq!(name.parse(), Ok(policy));
+        let names = ["fresh", "inherit"];
+        assert_eq!(ClassifierPolicy::ALL.map(|policy| policy.to_string()), names);
+        for policy in ClassifierPolicy::ALL {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
         }
         let error = "zeros".parse::<ClassifierPolicy>().expect_err("no such policy");
         assert_eq!(error.to_string(), "classifier must be fresh or inherit, got `zeros`");

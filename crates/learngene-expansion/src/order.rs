@@ -21,12 +21,7 @@ pub enum Order {
 }
 
 impl Order {
-    const NAMES: [(&str, Self); 4] = [
-        ("origin", Self::Origin),
-        ("increasing", Self::Increasing),
-        ("decreasing", Self::Decreasing),
-        ("priority", Self::Priority),
-    ];
+    const ALL: [Self; 4] = [Self::Origin, Self::Increasing, Self::Decreasing, Self::Priority];
 
     /// The centroids of a layer in this order, each as its place in the learngene's tensors.
     ///
@@ -48,7 +43,12 @@ impl Order {
 
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES[*self as usize].0)
+        f.write_str(match self {
+            Self::Origin => "origin",
+            Self::Increasing => "increasing",
+            Self::Decreasing => "decreasing",
+            Self::Priority => "priority",
+        })
     }
 }
 
@@ -57,7 +57,7 @@ impl FromStr for Order {
 
     fn from_str(text: &str) -> Result<Self, ExpansionError> {
         let want = "origin, increasing, decreasing or priority";
-        parse_name("order", want, text, &Self::NAMES)
+        parse_name("order", want, text, Self::ALL)
     }
 }
 
@@ -86,9 +86,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for (name, order) in Order::NAMES {
-            assert_eq!(order.to_string(), name);
-            assert_eq!(name.parse(), Ok(order));
+        let names = ["origin", "increasing", "decreasing", "priority"];
+        assert_eq!(Order::ALL.map(|order| order.to_string()), names);
+        for order in Order::ALL {
+            assert_eq!(order.to_string().parse(), Ok(order));
         }
         let error = "random".parse::<Order>().expect_err("no such order");
         let message = "order must be origin, increasing, decreasing or priority, got `random`";

@@ -20,8 +20,7 @@ pub enum ProjectionPolicy {
 }
 
 impl ProjectionPolicy {
-    const NAMES: [(&str, Self); 3] =
-        [("origin", Self::Origin), ("centroid", Self::Centroid), ("rescaled", Self::Rescaled)];
+    const ALL: [Self; 3] = [Self::Origin, Self::Centroid, Self::Rescaled];
 
     /// Factor of a head's columns.
     pub(crate) fn scale(self, cluster_size: usize, copies: usize) -> f32 {
@@ -34,7 +33,11 @@ impl ProjectionPolicy {
 
 impl fmt::Display for ProjectionPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES[*self as usize].0)
+        f.write_str(match self {
+            Self::Origin => "origin",
+            Self::Centroid => "centroid",
+            Self::Rescaled => "rescaled",
+        })
     }
 }
 
@@ -42,7 +45,7 @@ impl FromStr for ProjectionPolicy {
     type Err = ExpansionError;
 
     fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("projection", "origin, centroid or rescaled", text, &Self::NAMES)
+        parse_name("projection", "origin, centroid or rescaled", text, Self::ALL)
     }
 }
 
@@ -59,9 +62,10 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for (name, policy) in ProjectionPolicy::NAMES {
-            assert_eq!(policy.to_string(), name);
-            assert_eq!(name.parse(), Ok(policy));
+        let names = ["origin", "centroid", "rescaled"];
+        assert_eq!(ProjectionPolicy::ALL.map(|policy| policy.to_string()), names);
+        for policy in ProjectionPolicy::ALL {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
         }
         let error = "refit".parse::<ProjectionPolicy>().expect_err("no such policy");
         let message = "projection must be origin, centroid or rescaled, got `refit`";

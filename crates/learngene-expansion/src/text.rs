@@ -1,18 +1,18 @@
 //! Text becomes types here, once; the types write themselves in the same words.
 
+use std::fmt::Display;
+
 use crate::ExpansionError;
 
-/// The value whose name a text is.
-pub(crate) fn parse_name<T: Copy>(
+/// The one of all values that is written as this text.
+pub(crate) fn parse_name<T: Display, const N: usize>(
     what: &'static str,
     want: &'static str,
     text: &str,
-    names: &[(&str, T)],
+    all: [T; N],
 ) -> Result<T, ExpansionError> {
-    match names.iter().find(|(name, _)| *name == text) {
-        Some(&(_, value)) => Ok(value),
-        None => Err(ExpansionError::Text { what, got: text.to_owned(), want }),
-    }
+    let found = all.into_iter().find(|value| value.to_string() == text);
+    found.ok_or_else(|| ExpansionError::Text { what, got: text.to_owned(), want })
 }
 
 /// Whole numbers between commas, `None` where something else stands there.

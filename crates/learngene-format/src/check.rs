@@ -5,6 +5,10 @@ use crate::{
     Preprocessing, Probe, VERSION, VitArchitecture,
 };
 
+/// Largest size accepted, far above any model there is: the product of two, as lengths of tensors
+/// have it, cannot overflow.
+const MAX_SIZE: usize = 1 << 24;
+
 impl Manifest {
     /// Whether the fields are in range and agree with each other, apart from
     /// [`Manifest::parameters`] and [`Manifest::tensors`], which speak of the tensors.
@@ -18,7 +22,7 @@ impl Manifest {
         let Architecture::Vit(vit) = &self.architecture;
         check_vit(vit)?;
         if self.classifier && vit.num_classes == 0 {
-            return Err(wrong("classifier", true, "false where num_classes is 0"));
+            return Err(inconsistent("classifier", true, "false where num_classes is 0"));
         }
         check_probe(&self.probe, vit)?;
         check_clustering(&self.clustering, vit.depth)?;
@@ -30,7 +34,11 @@ impl Manifest {
     }
 }
 
-fn wrong(field: impl Into<String>, found: impl ToString, wanted: impl Into<String>) -> Error {
+fn inconsistent(
+    field: impl Into<String>,
+    found: impl ToString,
+    wanted: impl Into<String>,
+) -> Error {
     Error::Inconsistent { field: field.into(), found: found.to_string(), wanted: wanted.into() }
 }
 
@@ -38,7 +46,14 @@ fn check_length(field: &str, found: usize, wanted: usize) -> Result<(), Error> {
     if found == wanted {
         return Ok(());
     }
-    Err(wrong(field, format!("{found} entries"), format!("{wanted}")))
+    Err(inconsistent(field, format!("{found} entries"), format!("{wanted}")))
+}
+
+fn check_size(field: String, size: usize) -> Result<(), Error> {
+    if (1..=MAX_SIZE).contains(&size) {
+        return Ok(());
+    }
+    Err(inconsistent(field, size, format!("1 to {MAX_SIZE}")))
 }
 
 fn check_vit(vit: &VitArchitecture) -> Result<(), Error> {
@@ -51,32 +66,26 @@ fn check_vit(vit: &VitArchitecture) -> Result<(), Error> {
         ("head_dim", vit.head_dim),
         ("mlp_hidden_dim", vit.mlp_hidden_dim),
     ] {
-        // The bound keeps every shape far from overflow and above any model there is.
-        if size == 0 || size > 1 << 24 {
-            return Err(wrong(format!("architecture.{name}"), size, "1 to 16777216"));
-        }
+        check_size(format!("architecture.{name}"), size)?;
     }
     if !vit.image_size.is_multiple_of(vit.patch_size) {
         let wanted = format!("a multiple of patch_size {}", vit.patch_size);
-        return Err(wrong("architecture.image_size", vit.image_size, wanted));
+        return Err(inconsistent("architecture.image_size", vit.image_size, wanted));
     }
     check_length("architecture.num_heads", vit.num_heads.len(), vit.depth)?;
     for (layer, &heads) in vit.num_heads.iter().enumerate() {
-        if heads == 0 || heads > 1 << 24 {
-            let field = format!("architecture.num_heads[{layer}]");
-            return Err(wrong(field, heads, "1 to 16777216"));
-        }
+        check_size(format!("architecture.num_heads[{layer}]"), heads)?;
     }
     if !(vit.layer_norm_eps.is_finite() && vit.layer_norm_eps > 0.0) {
         let field = "architecture.layer_norm_eps";
-        return Err(wrong(field, vit.layer_norm_eps, "a positive, finite number"));
+        return Err(inconsistent(field, vit.layer_norm_eps, "a positive, finite number"));
     }
     Ok(())
 }
 
 fn check_probe(probe: &Probe, vit: &VitArchitecture) -> Result<(), Error> {
     if probe.images == 0 {
-        return Err(wrong("probe.images", 0, "at least 1"));
+        return Err(inconsistent("probe.images", 0, "at least 1"));
     }
     check_preprocessing(&probe.preprocessing)?;
     check_length("probe.mean_attention_distance", probe.mean_attention_distance.len(), vit.depth)?;
@@ -99,7 +108,11 @@ fn check_pixels(field: &str, values: impl Iterator<Item = Option<f64>>) -> Resul
         if let Some(value) = value
             && !(value.is_finite() && value >= 0.0)
         {
-            return Err(wrong(format!("{field}[{head}]"), value, "a finite distance of 0 or more"));
+            return Err(inconsistent(
+                format!("{field}[{head}]"),
+                value,
+                "a finite distance of 0 or more",
+            ));
         }
     }
     Ok(())
@@ -108,19 +121,23 @@ fn check_pixels(field: &str, values: impl Iterator<Item = Option<f64>>) -> Resul
 fn check_preprocessing(preprocessing: &Preprocessing) -> Result<(), Error> {
     let Preprocessing { image_size, crop_pct, mean, std } = preprocessing;
     if *image_size == 0 {
-        return Err(wrong("probe.preprocessing.image_size", 0, "at least 1"));
+        return Err(inconsistent("probe.preprocessing.image_size", 0, "at least 1"));
     }
     if !(*crop_pct > 0.0 && *crop_pct <= 1.0) {
-        return Err(wrong("probe.preprocessing.crop_pct", crop_pct, "above 0 and at most 1"));
+        return Err(inconsistent(
+            "probe.preprocessing.crop_pct",
+            crop_pct,
+            "above 0 and at most 1",
+        ));
     }
     for channel in 0..3 {
         if !mean[channel].is_finite() {
             let field = format!("probe.preprocessing.mean[{channel}]");
-            return Err(wrong(field, mean[channel], "a finite number"));
+            return Err(inconsistent(field, mean[channel], "a finite number"));
         }
         if !(std[channel].is_finite() && std[channel] > 0.0) {
             let field = format!("probe.preprocessing.std[{channel}]");
-            return Err(wrong(field, std[channel], "a positive, finite number"));
+            return Err(inconsistent(field, std[channel], "a positive, finite number"));
         }
     }
     Ok(())
@@ -128,11 +145,11 @@ fn check_preprocessing(preprocessing: &Preprocessing) -> Result<(), Error> {
 
 fn check_clustering(clustering: &Clustering, depth: usize) -> Result<(), Error> {
     match &clustering.algorithm {
-        ClusterAlgorithm::Dbscan { eps, .. } if !(eps.is_finite() && *eps > 0.0) => {
-            Err(wrong("clustering.algorithm.eps", eps, "a positive, finite distance in pixels"))
-        }
+        ClusterAlgorithm::Dbscan { eps, .. } if !(eps.is_finite() && *eps > 0.0) => Err(
+            inconsistent("clustering.algorithm.eps", eps, "a positive, finite distance in pixels"),
+        ),
         ClusterAlgorithm::Dbscan { min_points: 0, .. } => {
-            Err(wrong("clustering.algorithm.min_points", 0, "at least 1"))
+            Err(inconsistent("clustering.algorithm.min_points", 0, "at least 1"))
         }
         ClusterAlgorithm::Dbscan { .. } => Ok(()),
         ClusterAlgorithm::Kmeans { k, .. } => {
@@ -161,22 +178,26 @@ fn check_layer(
     for (slot, &label) in order.iter().enumerate() {
         if layer.clusters[slot] != label {
             let wanted = format!("{label}, by descending size and ascending label");
-            return Err(wrong(at(&format!("clusters[{slot}]")), layer.clusters[slot], wanted));
+            return Err(inconsistent(
+                at(&format!("clusters[{slot}]")),
+                layer.clusters[slot],
+                wanted,
+            ));
         }
         if layer.sizes[slot] != members[label] {
             let wanted = format!("{}, the heads labelled {label}", members[label]);
-            return Err(wrong(at(&format!("sizes[{slot}]")), layer.sizes[slot], wanted));
+            return Err(inconsistent(at(&format!("sizes[{slot}]")), layer.sizes[slot], wanted));
         }
         let head = layer.representatives[slot];
         if layer.labels.get(head) != Some(&Some(label)) {
             let wanted = format!("a head labelled {label}");
-            return Err(wrong(at(&format!("representatives[{slot}]")), head, wanted));
+            return Err(inconsistent(at(&format!("representatives[{slot}]")), head, wanted));
         }
     }
     match algorithm {
         ClusterAlgorithm::Kmeans { k, .. } if order.len() > k[index] => {
             let wanted = format!("at most k = {}", k[index]);
-            Err(wrong(at("clusters"), format!("{} clusters", order.len()), wanted))
+            Err(inconsistent(at("clusters"), format!("{} clusters", order.len()), wanted))
         }
         _ => Ok(()),
     }
@@ -200,17 +221,17 @@ fn count_members(
             Some(label) if label == members.len() => members.push(1),
             Some(label) => {
                 let wanted = format!("at most {}, numbered by first appearance", members.len());
-                return Err(wrong(format!("{field}[{head}]"), label, wanted));
+                return Err(inconsistent(format!("{field}[{head}]"), label, wanted));
             }
             None if drops_noise => {}
             None => {
                 let wanted = "a label, since noise is not dropped";
-                return Err(wrong(format!("{field}[{head}]"), "null", wanted));
+                return Err(inconsistent(format!("{field}[{head}]"), "null", wanted));
             }
         }
     }
     if members.is_empty() {
-        return Err(wrong(field, "no cluster", "at least one"));
+        return Err(inconsistent(field, "no cluster", "at least one"));
     }
     Ok(members)
 }
@@ -220,7 +241,7 @@ fn check_ffn_groups(groups: &[Vec<usize>], depth: usize) -> Result<(), Error> {
     for (index, group) in groups.iter().enumerate() {
         let field = format!("ffn_groups[{index}]");
         if group.is_empty() {
-            return Err(wrong(field, "no layer", "at least one"));
+            return Err(inconsistent(field, "no layer", "at least one"));
         }
         for &layer in group {
             if layer != next || layer >= depth {
@@ -229,13 +250,13 @@ fn check_ffn_groups(groups: &[Vec<usize>], depth: usize) -> Result<(), Error> {
                 } else {
                     format!("its end, since all {depth} layers have a group")
                 };
-                return Err(wrong(field, format!("layer {layer}"), wanted));
+                return Err(inconsistent(field, format!("layer {layer}"), wanted));
             }
             next += 1;
         }
     }
     if next < depth {
-        return Err(wrong("ffn_groups", format!("{next} layers"), format!("all {depth}")));
+        return Err(inconsistent("ffn_groups", format!("{next} layers"), format!("all {depth}")));
     }
     Ok(())
 }

@@ -23,7 +23,11 @@ impl Projection {
 
     /// Letter under which a learngene stores the projection: `q`, `k` or `v`.
     pub fn letter(self) -> char {
-        ['q', 'k', 'v'][self as usize]
+        match self {
+            Self::Query => 'q',
+            Self::Key => 'k',
+            Self::Value => 'v',
+        }
     }
 }
 

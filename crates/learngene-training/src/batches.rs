@@ -1,8 +1,11 @@
 //! Batches in a seeded order, straight from a dataset to the device.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use burn::{
@@ -26,7 +29,7 @@ pub(crate) struct Batches {
     pub(crate) images: Arc<dyn Dataset>,
     pub(crate) preprocess: CheckedPreprocess,
     pub(crate) augment: Augment,
-    pub(crate) batch_size: usize,
+    pub(crate) batch_size: NonZeroUsize,
     pub(crate) seed: u64,
     pub(crate) device: Device,
     /// The epoch that [`DataLoader::iter`] goes through, counted from one.
@@ -35,7 +38,7 @@ pub(crate) struct Batches {
 
 impl Batches {
     pub(crate) fn steps_per_epoch(&self) -> usize {
-        self.images.len().div_ceil(self.batch_size)
+        self.images.len().div_ceil(self.batch_size.get())
     }
 
     /// All indices, shuffled by seed and epoch.
@@ -82,7 +85,7 @@ impl Iterator for Epoch<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Batches { images, preprocess, augment, batch_size, seed, device, .. } = self.batches;
-        let end = self.order.len().min(self.done + batch_size);
+        let end = self.order.len().min(self.done + batch_size.get());
         let indices = self.order.get(self.done..end).filter(|indices| !indices.is_empty())?;
         self.done = end;
         let augmentation =
@@ -134,7 +137,7 @@ mod tests {
             images: Arc::new(Subset::new(images, (0..50).collect()).expect("it has more")),
             preprocess: Preprocess::new(32).check().expect("32 pixels are possible"),
             augment: Augment::flip_and_crop(),
-            batch_size: 16,
+            batch_size: NonZeroUsize::new(16).expect("not zero"),
             seed,
             device: Device::flex(),
             epoch: Arc::new(AtomicUsize::new(1)),

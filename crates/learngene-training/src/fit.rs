@@ -1,6 +1,7 @@
 //! Training from a recipe.
 
 use std::{
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex, atomic::AtomicUsize},
 };
@@ -23,7 +24,7 @@ use crate::{
     schedule::WarmupCosine,
     silent::Silent,
     start::Start,
-    step_loop::StepLoop,
+    step_loop::{Outcome, StepLoop},
     trainee::Trainee,
 };
 
@@ -91,7 +92,7 @@ pub fn fit<C: Classifier + 'static>(
         images: data.train.clone(),
         preprocess: data.preprocess.clone(),
         augment: Augment { flip: recipe.horizontal_flip, crop_padding: recipe.crop_padding },
-        batch_size: recipe.batch_size,
+        batch_size: NonZeroUsize::new(recipe.batch_size).expect("the recipe was checked"),
         seed: recipe.seed,
         device: device.clone(),
         epoch: Arc::new(AtomicUsize::new(1)),
@@ -123,7 +124,7 @@ pub fn fit<C: Classifier + 'static>(
         device,
         folder: folder.clone(),
         observer,
-        outcome: Mutex::new((log, Ok(()))),
+        outcome: Mutex::new(Outcome { log, error: None }),
     });
 
     let checkpoints = |name| WholeFile { folder: folder.checkpoints(), name };
@@ -145,16 +146,15 @@ pub fn fit<C: Classifier + 'static>(
     };
     let result = training.launch(learner);
 
-    let outcome = std::mem::replace(
-        &mut *step_loop.outcome.lock().expect("no thread panics while it holds the outcome"),
-        (MetricsLog::default(), Ok(())),
-    );
-    outcome.1?;
+    let Outcome { log, error } = std::mem::take(&mut *step_loop.outcome());
+    if let Some(error) = error {
+        return Err(error);
+    }
     if let Some(error) = result.error {
         return Err(TrainingError::Stopped(error.to_string()));
     }
     folder.finish()?;
-    Ok(Fitted { model: result.model.model, metrics: outcome.0.0 })
+    Ok(Fitted { model: result.model.model, metrics: log.0 })
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! The loop over steps, evaluations and epochs, run by burn-train's learner.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, atomic::Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, atomic::Ordering};
 
 use burn::{
     module::Module,
@@ -30,8 +27,15 @@ pub(crate) struct StepLoop {
     pub(crate) device: Device,
     pub(crate) folder: RunFolder,
     pub(crate) observer: Arc<dyn Observer>,
-    /// What the run measured and how it ended: the strategy's own return value has no room for it.
-    pub(crate) outcome: Mutex<(MetricsLog, Result<(), TrainingError>)>,
+    /// At first what earlier runs left; the strategy's own return value has no room for it.
+    pub(crate) outcome: Mutex<Outcome>,
+}
+
+/// What a run measured, and why it stopped before its end.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) log: MetricsLog,
+    pub(crate) error: Option<TrainingError>,
 }
 
 impl<C: Classifier + 'static> SupervisedLearningStrategy<Trainee<C>> for StepLoop {
@@ -43,7 +47,7 @@ impl<C: Classifier + 'static> SupervisedLearningStrategy<Trainee<C>> for StepLoo
         _: ValidLoader<Trainee<C>>,
         starting_epoch: usize,
     ) -> (Trainee<C>, SupervisedTrainingEventProcessor<Trainee<C>>) {
-        let mut log = self.lock().0.clone();
+        let mut log = self.outcome().log.clone();
         let ended = (starting_epoch..=self.recipe.epochs).try_for_each(|epoch| {
             self.epoch(epoch, &mut learner, &train, &mut log)?;
             if let Some(checkpointer) = &mut components.checkpointer {
@@ -54,13 +58,13 @@ impl<C: Classifier + 'static> SupervisedLearningStrategy<Trainee<C>> for StepLoo
                 None => Ok(()),
             }
         });
-        *self.lock() = (log, ended);
+        *self.outcome() = Outcome { log, error: ended.err() };
         (learner.model(), components.event_processor)
     }
 }
 
 impl StepLoop {
-    fn lock(&self) -> std::sync::MutexGuard<'_, (MetricsLog, Result<(), TrainingError>)> {
+    pub(crate) fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().expect("no thread panics while it holds the outcome")
     }
 
@@ -111,9 +115,8 @@ impl StepLoop {
     }
 
     fn evaluate<C: Classifier>(&self, model: &C) -> Result<crate::Evaluation, TrainingError> {
-        let batch_size = NonZeroUsize::new(self.recipe.batch_size).unwrap_or(NonZeroUsize::MIN);
         let device = self.device.clone().inner();
-        evaluate(model, self.test.as_ref(), &self.preprocess, batch_size, &device)
+        evaluate(model, self.test.as_ref(), &self.preprocess, self.train.batch_size, &device)
     }
 }
 
