@@ -7,7 +7,7 @@
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
+    ops::{Backward, Ops, OpsKind, unary},
 };
 use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
 use burn::tensor::Shape;
@@ -210,11 +210,9 @@ impl Backward<Flex, 1> for Attention {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let gradient = gradients.consume::<Flex>(&ops.node);
-        let [qkv_parent] = ops.parents;
         let (qkv, num_heads) = ops.state;
-        if let Some(parent) = qkv_parent {
-            gradients.register::<Flex>(parent.id, backward(gradient, &qkv, num_heads));
-        }
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            backward(gradient, &qkv, num_heads)
+        });
     }
 }

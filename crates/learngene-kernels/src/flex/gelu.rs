@@ -4,7 +4,7 @@
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
+    ops::{Backward, Ops, OpsKind, unary},
 };
 use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
 use multiversion::multiversion;
@@ -59,11 +59,9 @@ impl Backward<Flex, 1> for Gelu {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let gradient = gradients.consume::<Flex>(&ops.node);
-        let [x] = ops.parents;
-        if let Some(x) = x {
-            gradients.register::<Flex>(x.id, backward(gradient, &ops.state));
-        }
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            backward(gradient, &ops.state)
+        });
     }
 }
 

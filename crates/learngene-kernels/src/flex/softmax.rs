@@ -3,7 +3,7 @@
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
+    ops::{Backward, Ops, OpsKind, unary},
 };
 use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
 use multiversion::multiversion;
@@ -55,12 +55,10 @@ impl Backward<Flex, 1> for Softmax {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let gradient = gradients.consume::<Flex>(&ops.node);
-        let [x] = ops.parents;
         let (y, scale) = ops.state;
-        if let Some(x) = x {
-            gradients.register::<Flex>(x.id, backward(gradient, &y, scale));
-        }
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            backward(gradient, &y, scale)
+        });
     }
 }
 
