@@ -100,9 +100,9 @@ pub fn layer_norm<const D: usize>(
 /// - output: `[batch, seq, num_heads * head_dim]`
 ///
 /// # Panics
-/// If the last dimension of `qkv` is not a multiple of `3 * num_heads`, or `num_heads` is 0.
+/// If `qkv` is empty, its last dimension is not a multiple of `3 * num_heads`, or `num_heads` is 0.
 pub fn attention(qkv: Tensor<3>, num_heads: usize) -> Tensor<3> {
-    check_heads(&qkv, num_heads);
+    check_projection(&qkv, num_heads);
     #[cfg(feature = "flex")]
     if flex::takes(&qkv) {
         return flex::attention(qkv, num_heads);
@@ -121,7 +121,7 @@ pub fn attention(qkv: Tensor<3>, num_heads: usize) -> Tensor<3> {
 /// # Panics
 /// As [`attention`].
 pub fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, Tensor<4>) {
-    check_heads(&qkv, num_heads);
+    check_projection(&qkv, num_heads);
     #[cfg(feature = "flex")]
     if flex::takes(&qkv) && !qkv.device().is_autodiff() {
         return flex::attention_with_weights(qkv, num_heads);
@@ -129,8 +129,13 @@ pub fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, T
     plain::attention(qkv, num_heads)
 }
 
-fn check_heads(qkv: &Tensor<3>, num_heads: usize) {
-    let [_, _, width] = qkv.dims();
+fn check_projection(qkv: &Tensor<3>, num_heads: usize) {
+    let [batch, seq, width] = qkv.dims();
+    // Matrix products of burn's backends are not made for empty matrices.
+    assert!(
+        batch * seq * width > 0,
+        "attention: qkv is [{batch}, {seq}, {width}], wanted at least one element"
+    );
     assert!(
         num_heads > 0 && width.is_multiple_of(3 * num_heads),
         "attention: the last dimension of qkv is {width}, wanted a multiple of 3 * {num_heads} heads"

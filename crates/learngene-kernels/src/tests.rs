@@ -167,6 +167,12 @@ fn a_projection_that_heads_do_not_divide_is_refused() {
 }
 
 #[test]
+#[should_panic(expected = "attention: qkv is [0, 2, 12], wanted at least one element")]
+fn a_projection_of_no_images_is_refused() {
+    crate::attention(tensor([0, 2, 12], 1.0, 1, &Device::flex()), 2);
+}
+
+#[test]
 fn weights_can_be_had_with_gradients_too() {
     let device = Device::flex().autodiff();
     let qkv = tensor([2, 5, 12], 1.0, 3, &device).require_grad();

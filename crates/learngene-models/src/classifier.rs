@@ -19,6 +19,9 @@ pub trait Classifier: Module + ModuleDisplay {
     /// # Shapes
     /// - images: `[batch, 3, image_size, image_size]`
     /// - output: `[batch, num_classes]`
+    ///
+    /// # Panics
+    /// If there is no image, or the images are of another size than the model's.
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
 
     /// Features that the classifier head reads.
@@ -26,6 +29,9 @@ pub trait Classifier: Module + ModuleDisplay {
     /// # Shapes
     /// - images: `[batch, 3, image_size, image_size]`
     /// - output: `[batch, num_features]`
+    ///
+    /// # Panics
+    /// As [`Classifier::forward`].
     fn features(&self, images: Tensor<4>) -> Tensor<2>;
 
     /// Classes told apart; 0 where the model has no classifier head.

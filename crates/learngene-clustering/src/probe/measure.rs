@@ -49,6 +49,9 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     for batch in batches {
         let images = batch.map_err(|source| ClusteringError::Images { source: source.into() })?;
         let [batch, ..] = images.dims();
+        if batch == 0 {
+            continue; // The model takes no empty batch, and a stream may well end with one.
+        }
         variance += batch as f64 * mean_variance(images.clone());
         let mut layers = Vec::new();
         model.forward_observed(images, |_, weights| {
@@ -163,6 +166,22 @@ mod tests {
         // Three queries are left: one attends to itself, one 6 px away, one to itself.
         assert_eq!(skipped.into_scalar::<f32>(), 1.0);
         assert_eq!(distance.into_scalar::<f32>(), 2.0);
+    }
+
+    #[test]
+    fn batches_without_images_are_passed_over() {
+        let device = Device::flex();
+        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8).init(&device);
+        let run = |batches: &[usize]| {
+            let batches = batches.iter().map(|batch| {
+                let values = (0..batch * 3 * 256).map(|i| (i % 7) as f32).collect::<Vec<_>>();
+                Ok(Tensor::from_data(TensorData::new(values, [*batch, 3, 16, 16]), &device))
+            });
+            probe::<std::io::Error>(&vit, batches, Convention::Renormalized, &device)
+        };
+        let measured = run(&[2, 0]).expect("images with spread");
+        assert_eq!(measured, run(&[2]).expect("images with spread"));
+        assert!(matches!(run(&[0]), Err(ClusteringError::NoImages)));
     }
 
     /// Fault 10: the published probe normalised pixels from 0 to 1 by statistics from 0 to 255.

@@ -99,6 +99,9 @@ impl Vit {
     /// - images: `[batch, 3, image_size, image_size]`
     /// - attention: `[batch, num_heads, queries, keys]`
     /// - output: features of the class token, `[batch, embed_dim]`
+    ///
+    /// # Panics
+    /// If there is no image, or the images are of another size than the model's.
     pub fn forward_observed(
         &self,
         images: Tensor<4>,
@@ -117,6 +120,9 @@ impl Vit {
     ///
     /// # Shapes
     /// - images: `[batch, 3, image_size, image_size]`
+    ///
+    /// # Panics
+    /// As [`Vit::forward_observed`].
     pub fn forward_attention(&self, images: Tensor<4>) -> VitOutput {
         let mut attention = Vec::with_capacity(self.blocks.len());
         let features = self.forward_observed(images, |_, weights| attention.push(weights));
@@ -143,6 +149,7 @@ impl Vit {
     /// `[batch, 3, image_size, image_size]` to `[batch, 1 + patches, embed_dim]`.
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let [batch, channels, _, _] = images.dims();
+        assert!(batch > 0, "a forward pass needs at least one image, got none");
         assert_shape!(images, [batch, channels, self.image_size, self.image_size]);
         let patches = self.patch_embed.forward(images); // [batch, patches, embed_dim]
         let [_, _, embed_dim] = patches.dims();
@@ -233,6 +240,13 @@ mod tests {
             let worst: f32 = (weights.sum_dim(3) - 1.0).abs().max().into_scalar();
             assert!(worst < 1e-6, "a row of attention sums to 1 +- {worst}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "a forward pass needs at least one image, got none")]
+    fn a_batch_without_images_is_refused() {
+        let device = Device::flex();
+        tiny().init(&device).forward(Tensor::ones([0, 3, 16, 16], &device));
     }
 
     #[test]
