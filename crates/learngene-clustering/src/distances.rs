@@ -64,7 +64,7 @@ pub struct MeanAttentionDistances {
     /// SHA-256 of the ancestor's checkpoint, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ancestor_sha256: Option<String>,
-    /// Program and version that measured.
+    /// Program or crate that measured, and its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub producer: Option<String>,
 }
@@ -101,16 +101,6 @@ impl MeanAttentionDistances {
         let known: Vec<Vec<f64>> =
             std.iter().map(|heads| heads.iter().map(|std| std.unwrap_or(0.0)).collect()).collect();
         check_finite("the standard deviation", &known)
-    }
-
-    /// Reads the text of a `distances.json` and checks it.
-    pub fn from_json(text: &str) -> Result<Self, ClusteringError> {
-        json::from_json(text)
-    }
-
-    /// The text of a `distances.json`; equal distances give equal bytes.
-    pub fn to_json(&self) -> Result<String, ClusteringError> {
-        json::to_json(self)
     }
 
     /// Reads a `distances.json` and checks it.
@@ -168,7 +158,8 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        let error = MeanAttentionDistances::from_json(text).expect_err("the text is refused");
+        let error =
+            json::from_json::<MeanAttentionDistances>(text).expect_err("the text is refused");
         match error {
             ClusteringError::Json { source, .. } => source.to_string(),
             other => other.to_string(),
@@ -185,7 +176,7 @@ mod tests {
 
     #[test]
     fn scripts_find_their_fields() {
-        let text = full().to_json().expect("valid distances");
+        let text = json::to_json(&full()).expect("valid distances");
         let value: serde_json::Value = serde_json::from_str(&text).expect("valid JSON");
         assert_eq!(value["mean_attention_distance"][0][1], 62.5);
         assert!(value["std"][0][1].is_null());
@@ -197,8 +188,8 @@ mod tests {
 
     #[test]
     fn distances_alone_are_enough() {
-        let read = MeanAttentionDistances::from_json(r#"{"mean_attention_distance":[[1,2],[3]]}"#)
-            .expect("a minimal file");
+        let text = r#"{"mean_attention_distance":[[1,2],[3]]}"#;
+        let read: MeanAttentionDistances = json::from_json(text).expect("a minimal file");
         assert_eq!(read, MeanAttentionDistances::new(vec![vec![1.0, 2.0], vec![3.0]]));
         assert_eq!(read.num_heads(), [2, 1]);
     }
@@ -232,7 +223,7 @@ mod tests {
     #[test]
     fn nan_is_neither_accepted_nor_written() {
         let distances = MeanAttentionDistances::new(vec![vec![1.0, f64::NAN]]);
-        let error = distances.to_json().expect_err("NaN");
+        let error = json::to_json(&distances).expect_err("NaN");
         assert!(matches!(error, ClusteringError::NotADistance { layer: 0, head: 1, .. }));
     }
 

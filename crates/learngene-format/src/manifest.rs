@@ -12,7 +12,8 @@ use crate::{Dtype, Sha256};
 pub struct Manifest {
     /// Version of the format: [`VERSION`](crate::VERSION).
     pub version: u32,
-    /// Program and version that wrote the file, such as `learngene 0.1.0`.
+    /// Program or crate that made the learngene, and its version, such as
+    /// `learngene-clustering 0.1.0`.
     pub producer: String,
     /// Shape of the ancestry model.
     pub architecture: Architecture,

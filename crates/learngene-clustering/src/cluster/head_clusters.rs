@@ -31,7 +31,7 @@ pub struct HeadClusters {
     /// SHA-256 of the ancestor's checkpoint, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ancestor_sha256: Option<String>,
-    /// Program and version that clustered.
+    /// Program or crate that clustered, and its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub producer: Option<String>,
 }
@@ -106,16 +106,6 @@ impl HeadClusters {
             clusters.check(layer)?;
         }
         Ok(())
-    }
-
-    /// Reads the text of a `clusters.json` and checks it.
-    pub fn from_json(text: &str) -> Result<Self, ClusteringError> {
-        json::from_json(text)
-    }
-
-    /// The text of a `clusters.json`; equal clusters give equal bytes.
-    pub fn to_json(&self) -> Result<String, ClusteringError> {
-        json::to_json(self)
     }
 
     /// Reads a `clusters.json` and checks it.
@@ -263,7 +253,7 @@ mod tests {
 
     #[test]
     fn scripts_find_their_fields() {
-        let text = valid().to_json().expect("valid clusters");
+        let text = json::to_json(&valid()).expect("valid clusters");
         let value: serde_json::Value = serde_json::from_str(&text).expect("valid JSON");
         assert!(value["layers"][0]["labels"][2].is_null());
         assert_eq!(value["layers"][0]["sizes"][0], 2);

@@ -208,6 +208,15 @@ fn one_k_for_all_layers_is_written_for_each() {
     assert_eq!(learngene.manifest().clustering.algorithm, wanted);
 }
 
+/// As `FORMAT.md` has it, whatever program condensed.
+#[test]
+fn this_crate_is_named_as_the_producer() {
+    let ancestor = ancestor(0);
+    let producer = concat!("learngene-clustering ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(condensed(&ancestor, singletons()).manifest().producer, producer);
+    assert_eq!(clusters(&ancestor, singletons()).producer.as_deref(), Some(producer));
+}
+
 #[test]
 fn the_same_ancestor_gives_the_same_bytes() {
     let bytes = || condensed(&ancestor(0), dbscan(10.0, Representative::Mean)).to_bytes();
