@@ -1,15 +1,4 @@
-//! Operations of a transformer block that burn's CPU backend runs from many small parts,
-//! here in one pass each, with a backward pass of their own.
-//!
-//! ```
-//! use burn::tensor::{Device, Tensor};
-//!
-//! let device = Device::flex().autodiff();
-//! let scores = Tensor::<2>::from_floats([[0.0, 8.0], [4.0, 4.0]], &device).require_grad();
-//! let weights = learngene_kernels::softmax(scores.clone(), 0.5); // rows sum to 1
-//! let gradients = weights.slice([0..2, 0..1]).sum().backward();
-//! assert!(scores.grad(&gradients).is_some());
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! Every function takes tensors of any device and dtype. With the crate feature `flex`, `f32`
 //! tensors of burn's Flex backend (with and without autodiff) take the fused path, all others

@@ -1,14 +1,4 @@
-//! Vision transformers spelled as timm spells them, generic over burn devices.
-//!
-//! ```
-//! use burn::tensor::{Device, Tensor};
-//! use learngene_models::{Classifier, VitConfig};
-//!
-//! let device = Device::flex();
-//! let vit = VitConfig::uniform(48, 2, 3).with_image_size(32).with_patch_size(8).with_num_classes(7).init(&device);
-//! let logits = vit.forward(Tensor::zeros([1, 3, 32, 32], &device));
-//! assert_eq!(logits.dims(), [1, 7]);
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod checkpoint;
 

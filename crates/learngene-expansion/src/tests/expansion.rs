@@ -1,4 +1,4 @@
-use learngene_format::{Dtype, Learngene};
+use learngene_format::{Dtype, Learngene, Manifest, Tensor};
 use learngene_models::{Projection, StateDict, VitConfig, count_parameters};
 
 use super::support::{Condensing, Heads, difference, logits, random_parameters, tiny};
@@ -267,4 +267,19 @@ fn half_precision_is_read_exactly() {
 fn the_learngene_knows_the_shape_of_its_ancestor() {
     let (config, _, learngene) = joined();
     assert_eq!(ancestor_config(&learngene), config);
+}
+
+/// Its bytes were put together by `FORMAT.md` alone, every value one half.
+#[test]
+fn the_file_of_the_crates_example_is_what_the_format_writes() {
+    let manifest = include_str!("../../../learngene-format/tests/data/tiny.json");
+    let manifest: Manifest = serde_json::from_str(manifest).expect("a manifest");
+    let shapes = manifest.expected_tensors().expect("a consistent manifest").into_iter();
+    let tensors = shapes.map(|(name, shape)| {
+        let values = vec![0.5; shape.iter().product()];
+        (name, Tensor::from_f32(manifest.dtype, shape, &values).expect("one value each"))
+    });
+    let tensors = tensors.collect();
+    let learngene = Learngene::new(manifest, tensors).expect("its own tensors");
+    assert_eq!(learngene.to_bytes(), include_bytes!("../../tests/data/tiny.learngene"));
 }
