@@ -2,11 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::Context;
-use clap::{Args, ValueEnum};
+use anyhow::{Context, ensure};
+use clap::Args;
 use learngene_clustering::{
-    Algorithm, ClusterParams, Convention, KMeansLibrary, MeanAttentionDistances, NoisePolicy,
-    Preprocess, Representative, default_eps, probe,
+    Algorithm, ClusterParams, Convention, HeadClusters, KMeansLibrary, MeanAttentionDistances,
+    NoisePolicy, Preprocess, Representative, cluster, default_eps, probe,
 };
 use learngene_datasets::{
     BadImages, Dataset, DatasetError, Split, Subset, images_sha256, load_batch, open,
@@ -16,13 +16,17 @@ use learngene_models::checkpoint::Checkpoint;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{
-    args::{DeviceArgs, PreprocessArgs},
+    args::{DeviceArgs, PreprocessArgs, choice, dataset},
     progress,
 };
 
 /// Which images the ancestor is shown, and what becomes of its attention.
-#[derive(Args, Clone)]
+#[derive(Args)]
+#[command(next_help_heading = "Probe")]
 pub struct ProbeArgs {
+    /// Images to show the ancestor: the name of a dataset or a folder.
+    #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset)]
+    pub images: String,
     /// Images to show the ancestor, at most.
     #[arg(long, value_name = "N", default_value = "256")]
     pub limit: NonZeroUsize,
@@ -32,9 +36,11 @@ pub struct ProbeArgs {
     /// Images of one forward pass.
     #[arg(long, value_name = "N", default_value = "16")]
     pub batch_size: NonZeroUsize,
-    /// What becomes of attention rows without the class token.
-    #[arg(long, value_enum, default_value_t = ConventionArg::Renormalized)]
-    pub convention: ConventionArg,
+    /// Whether attention rows, without the class token, are divided by their remaining sum or stay
+    /// as they are, as in the paper's published code.
+    #[arg(long, default_value = "renormalized",
+        value_parser = choice::<Convention>(["renormalized", "published"]))]
+    pub convention: Convention,
     /// Leaves out images that cannot be decoded, and says how many.
     #[arg(long)]
     pub skip_bad_images: bool,
@@ -44,24 +50,11 @@ pub struct ProbeArgs {
     pub device: DeviceArgs,
 }
 
-/// [`Convention`] on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum ConventionArg {
-    /// Each row is divided by its remaining sum.
-    Renormalized,
-    /// Rows stay as they are, as in the paper's published code.
-    Published,
-}
-
 impl ProbeArgs {
     /// Measures the ancestor's mean attention distances on images.
-    pub fn measure(
-        &self,
-        ancestor: &Checkpoint,
-        images: &str,
-    ) -> anyhow::Result<MeanAttentionDistances> {
+    pub fn measure(&self, ancestor: &Checkpoint) -> anyhow::Result<MeanAttentionDistances> {
         let preprocess = self.preprocess.check(ancestor.config.image_size)?;
-        let images = self.images(images)?;
+        let images = self.open_images()?;
         let device = self.device.device.open();
         let model = ancestor.load(&device)?;
 
@@ -75,11 +68,7 @@ impl ProbeArgs {
                 &device,
             ))
         });
-        let convention = match self.convention {
-            ConventionArg::Renormalized => Convention::Renormalized,
-            ConventionArg::Published => Convention::Published,
-        };
-        let measured = probe(&model, batches, convention, &device)?;
+        let measured = probe(&model, batches, self.convention, &device)?;
         bar.finish_and_clear();
 
         let settings = preprocess.settings();
@@ -87,7 +76,7 @@ impl ProbeArgs {
             mean_attention_distance: measured.heads.mean,
             std: Some(measured.heads.std),
             images: Some(measured.heads.images),
-            convention: Some(convention),
+            convention: Some(self.convention),
             patch_size: Some(ancestor.config.patch_size),
             preprocess: Some(Preprocess {
                 image_size: settings.image_size as usize,
@@ -103,9 +92,9 @@ impl ProbeArgs {
     }
 
     /// The images to show: all, or so many taken evenly from the whole set.
-    fn images(&self, images: &str) -> anyhow::Result<Box<dyn Dataset>> {
+    fn open_images(&self) -> anyhow::Result<Box<dyn Dataset>> {
         let policy = if self.skip_bad_images { BadImages::Skip } else { BadImages::Refuse };
-        let all = open(images, self.split, policy)?;
+        let all = open(&self.images, self.split, policy)?;
         if !all.skipped().is_empty() {
             tracing::warn!("left out {} images that cannot be decoded", all.skipped().len());
         }
@@ -120,7 +109,8 @@ impl ProbeArgs {
 }
 
 /// How heads are joined by their densities.
-#[derive(Args, Clone)]
+#[derive(Args)]
+#[command(next_help_heading = "Clustering")]
 pub struct ClusterArgs {
     /// Radius of a neighbourhood in pixels; 10 px for an image of 224 px by default, in proportion
     /// for others.
@@ -129,43 +119,38 @@ pub struct ClusterArgs {
     /// Least number of heads in the neighbourhood of a core head, itself counted.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_points: usize,
-    /// What becomes of heads in no cluster, possible for --min-points above 1.
-    #[arg(long, value_enum, default_value_t = NoiseArg::Singleton)]
-    pub noise: NoiseArg,
+    /// Whether a head in no cluster, possible for --min-points above 1, becomes a cluster of its
+    /// own (the default), joins that of the nearest core head or is left out.
+    #[arg(long, value_parser = choice::<NoisePolicy>(["singleton", "nearest", "drop"]))]
+    pub noise: Option<NoisePolicy>,
     /// k-means with so many clusters instead: one number, or one for each layer.
     #[arg(long, value_name = "K[,K..]", value_delimiter = ',', conflicts_with_all = ["eps", "min_points", "noise"])]
     pub kmeans: Option<Vec<usize>>,
     /// Seed of k-means.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "kmeans")]
     pub seed: u64,
-    /// What stands for a cluster.
-    #[arg(long, value_enum, default_value_t = RepresentativeArg::Nearest)]
-    pub representative: RepresentativeArg,
-}
-
-/// [`NoisePolicy`] on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum NoiseArg {
-    /// Each is a cluster of its own.
-    Singleton,
-    /// Each joins the cluster of the nearest core head.
-    Nearest,
-    /// Each is left out.
-    Drop,
-}
-
-/// [`Representative`] on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum RepresentativeArg {
-    /// The member nearest the cluster's mean density.
-    Nearest,
-    /// The mean of the members' parameters.
-    Mean,
+    /// Whether the member nearest the mean density stands for a cluster, or the mean of all
+    /// members' parameters.
+    #[arg(long, default_value = "nearest",
+        value_parser = choice::<Representative>(["nearest", "mean"]))]
+    pub representative: Representative,
 }
 
 impl ClusterArgs {
+    /// Clusters the heads of each layer.
+    pub fn cluster(&self, distances: &MeanAttentionDistances) -> anyhow::Result<HeadClusters> {
+        // The radius follows the images that were probed, whatever size the checkpoint has.
+        let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
+        Ok(cluster(distances, &self.params(probed_size)?.check()?)?)
+    }
+
     /// The parameters, for distances measured on images of that size.
-    pub fn params(&self, image_size: Option<usize>) -> anyhow::Result<ClusterParams> {
+    fn params(&self, image_size: Option<usize>) -> anyhow::Result<ClusterParams> {
+        ensure!(
+            self.noise.is_none() || self.min_points != 1,
+            "--noise has no effect, as every head is in a cluster with --min-points 1: leave it \
+             out, or give 2 or more"
+        );
         let algorithm = match (&self.kmeans, self.eps) {
             (Some(k), _) => Algorithm::KMeans {
                 k: k.clone(),
@@ -177,17 +162,9 @@ impl ClusterArgs {
                     "the distances do not say their image size, so eps has no default: give --eps",
                 )?,
                 min_points: self.min_points,
-                noise: match self.noise {
-                    NoiseArg::Singleton => NoisePolicy::Singleton,
-                    NoiseArg::Nearest => NoisePolicy::Nearest,
-                    NoiseArg::Drop => NoisePolicy::Drop,
-                },
+                noise: self.noise.unwrap_or_default(),
             },
         };
-        let representative = match self.representative {
-            RepresentativeArg::Nearest => Representative::Nearest,
-            RepresentativeArg::Mean => Representative::Mean,
-        };
-        Ok(ClusterParams { algorithm, representative })
+        Ok(ClusterParams { algorithm, representative: self.representative })
     }
 }

@@ -5,15 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use learngene_datasets::{CheckedPreprocess, Preprocess};
-use learngene_models::{
-    StateDict, VitConfig,
-    checkpoint::{self, Checkpoint, Dialect, Dtype, ReadOptions},
+use clap::{
+    ArgMatches, Args, FromArgMatches, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
+use learngene_datasets::{CheckedPreprocess, KNOWN_DATASETS, Preprocess};
+use learngene_models::checkpoint::{self, Checkpoint, Note, ReadOptions};
+use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{commands, device::DeviceChoice};
+use crate::{commands, device::DeviceChoice, files};
 
 /// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
 #[derive(Parser)]
@@ -65,21 +66,23 @@ impl Command {
 }
 
 /// Which checkpoint, and what its shapes cannot tell.
-#[derive(Args, Clone)]
+#[derive(Args)]
+#[command(next_help_heading = "Checkpoint")]
 pub struct CheckpointArgs {
     /// Checkpoint of the model: timm or Hugging Face safetensors, or a DeiT .pth file.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
     /// Architecture by timm's name, where the tensors cannot tell it (deit_tiny_patch16_224, ...).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
     pub arch: Option<String>,
     /// Attention heads, where the tensors cannot tell them: one number, or one for each layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
     pub num_heads: Option<Vec<usize>>,
 }
 
 impl CheckpointArgs {
-    /// Reads the checkpoint, for another image size or number of classes where asked for.
+    /// Reads the checkpoint, for another image size or number of classes where asked for, and says
+    /// what was changed, left out or assumed.
     pub fn read(
         &self,
         image_size: Option<usize>,
@@ -92,21 +95,22 @@ impl CheckpointArgs {
             num_classes,
             ..ReadOptions::default()
         };
-        read_checkpoint(&self.checkpoint, &options)
+        let path = self.checkpoint.display();
+        let checkpoint = checkpoint::read(&self.checkpoint, &options)?;
+        for note in &checkpoint.notes {
+            let hint = match note {
+                Note::HeadDimAssumed { .. } => "; give --num-heads where it has others",
+                _ => "",
+            };
+            tracing::info!("{path}: {note}{hint}");
+        }
+        Ok(checkpoint)
     }
-}
-
-/// Reads a checkpoint and says what was changed, left out or assumed.
-pub fn read_checkpoint(path: &Path, options: &ReadOptions) -> anyhow::Result<Checkpoint> {
-    let checkpoint = checkpoint::read(path, options)?;
-    for note in &checkpoint.notes {
-        tracing::info!("{}: {note}", path.display());
-    }
-    Ok(checkpoint)
 }
 
 /// How images become tensors.
-#[derive(Args, Clone)]
+#[derive(Args)]
+#[command(next_help_heading = "Preprocessing")]
 pub struct PreprocessArgs {
     /// Side of the square input in pixels; the checkpoint's own by default. Position embeddings
     /// are interpolated where it differs.
@@ -134,57 +138,40 @@ impl PreprocessArgs {
     }
 }
 
-/// How a checkpoint is written.
-#[derive(Args, Clone)]
-pub struct WriteArgs {
-    /// Names of the checkpoint's tensors.
-    #[arg(long, value_enum, default_value_t = DialectArg::Timm)]
-    pub names: DialectArg,
-    /// Number format of the checkpoint.
-    #[arg(long, value_enum, default_value_t = DtypeArg::F32)]
-    pub dtype: DtypeArg,
+/// Where the result of a command goes.
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutArgs {
+    /// File to write; folders that are missing are made.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// [`Dialect`] on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum DialectArg {
-    /// timm's names.
-    Timm,
-    /// Hugging Face's names, with a config.json beside the file.
-    Hf,
+/// A file that a command wrote.
+#[derive(Serialize)]
+pub struct Written {
+    pub file: PathBuf,
+    pub bytes: u64,
 }
 
-/// [`Dtype`] on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum DtypeArg {
-    /// Single precision.
-    F32,
-    /// Half precision.
-    F16,
-}
+impl OutArgs {
+    /// Refuses an output that cannot be written, before the work for it begins.
+    pub fn prepare(&self, inputs: &[&Path]) -> anyhow::Result<()> {
+        files::prepare(&self.out, inputs)
+    }
 
-impl WriteArgs {
-    /// Writes a checkpoint, whole or not at all.
-    pub fn write(
-        &self,
-        path: &Path,
-        config: &VitConfig,
-        parameters: &StateDict,
-    ) -> anyhow::Result<()> {
-        let dialect = match self.names {
-            DialectArg::Timm => Dialect::Timm,
-            DialectArg::Hf => Dialect::HuggingFace,
-        };
-        let dtype = match self.dtype {
-            DtypeArg::F32 => Dtype::F32,
-            DtypeArg::F16 => Dtype::F16,
-        };
-        Ok(checkpoint::write(path, config, parameters, dialect, dtype)?)
+    /// What was written.
+    pub fn written(self) -> anyhow::Result<Written> {
+        Ok(Written { bytes: files::len(&self.out)?, file: self.out })
     }
 }
 
 /// Where the model runs.
-#[derive(Args, Clone)]
+#[derive(Args)]
+#[command(next_help_heading = "Device")]
 pub struct DeviceArgs {
     /// Device that the model runs on; `learngene devices` lists them.
     #[arg(long, default_value_t)]
@@ -197,6 +184,23 @@ pub fn image_size(text: &str) -> Result<usize, String> {
     pixels.ok_or_else(|| format!("wanted a number of pixels from 1 to 8192, got `{text}`"))
 }
 
+/// A dataset's name, or a folder that is there.
+pub fn dataset(text: &str) -> Result<String, String> {
+    let known = KNOWN_DATASETS.map(|(name, _)| name);
+    match known.contains(&text) || Path::new(text).is_dir() {
+        true => Ok(text.into()),
+        false => Err(format!("wanted a folder that exists, or one of {}", known.join(", "))),
+    }
+}
+
+/// One of these words, as files spell the type.
+pub fn choice<T>(words: impl Into<PossibleValuesParser>) -> ValueParser
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    ValueParser::new(words.into().try_map(|word| serde_json::from_value::<T>(word.into())))
+}
+
 /// Three numbers separated by commas.
 fn channels(text: &str) -> Result<[f32; 3], String> {
     let numbers: Result<Vec<f32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
@@ -204,6 +208,52 @@ fn channels(text: &str) -> Result<[f32; 3], String> {
         .ok()
         .and_then(|numbers| numbers.try_into().ok())
         .ok_or_else(|| format!("wanted three numbers such as 0.485,0.456,0.406, got `{text}`"))
+}
+
+/// The arguments of one of two structs; those of `A`, which has no defaults, where any is given.
+///
+/// That one of them is given, and none of the other, is clap's to check, by groups and conflicts.
+pub enum Either<A, B> {
+    Left(A),
+    Right(B),
+}
+
+/// No arguments: what is given in place of those that may be left out.
+#[derive(Args)]
+pub struct Nothing {}
+
+impl<A, B> Either<A, B> {
+    pub fn left(&self) -> Option<&A> {
+        match self {
+            Self::Left(left) => Some(left),
+            Self::Right(_) => None,
+        }
+    }
+}
+
+impl<A: Args, B: Args> FromArgMatches for Either<A, B> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match A::group_id().is_some_and(|group| matches.contains_id(group.as_str())) {
+            true => A::from_arg_matches(matches).map(Self::Left),
+            false => B::from_arg_matches(matches).map(Self::Right),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<A: Args, B: Args> Args for Either<A, B> {
+    // An update asks for nothing, so the flags of neither are required.
+    fn augment_args(command: clap::Command) -> clap::Command {
+        B::augment_args_for_update(A::augment_args_for_update(command))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
 /// Logs go to standard error: warnings and results by default, more with `-v`.

@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod args;
+mod checkpoint_file;
 mod commands;
 mod device;
 mod error;
@@ -9,6 +10,7 @@ mod files;
 mod memory;
 mod progress;
 mod report;
+mod text;
 
 use std::process::ExitCode;
 

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use learngene_clustering::{MeanAttentionDistances, cluster};
+use learngene_clustering::MeanAttentionDistances;
+use serde::Serialize;
 
-use crate::{ancestry::ClusterArgs, files::check_output};
+use crate::{
+    ancestry::ClusterArgs,
+    args::{OutArgs, Written},
+};
 
 /// Clusters the heads of each layer by their mean attention distance.
 #[derive(clap::Args)]
@@ -17,19 +21,31 @@ pub struct Args {
     distances: PathBuf,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// File for the clusters, JSON.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: OutArgs,
+}
+
+/// What was clustered, for a program.
+#[derive(Serialize)]
+struct Clustered {
+    #[serde(flatten)]
+    written: Written,
+    heads: usize,
+    clusters: usize,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    check_output(&args.out, &[&args.distances])?;
+    args.out.prepare(&[&args.distances])?;
     let distances = MeanAttentionDistances::read(&args.distances)?;
-    let image_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-    let params = args.cluster.params(image_size)?.check()?;
-    let clusters = cluster(&distances, &params)?;
-    clusters.write(&args.out)?;
-    let heads: usize = distances.num_heads().iter().sum();
-    let kept: usize = clusters.layers.iter().map(|layer| layer.sizes.len()).sum();
-    super::say(format_args!("{}: {heads} heads in {kept} clusters", args.out.display()))
+    let clusters = args.cluster.cluster(&distances)?;
+    clusters.write(&args.out.out)?;
+    let json = args.out.json;
+    let clustered = Clustered {
+        written: args.out.written()?,
+        heads: distances.num_heads().iter().sum(),
+        clusters: clusters.layers.iter().map(|layer| layer.sizes.len()).sum(),
+    };
+    super::print(json, &clustered, |Clustered { written, heads, clusters }| {
+        format!("{}: {heads} heads in {clusters} clusters", written.file.display())
+    })
 }

@@ -2,70 +2,116 @@
 
 use std::path::PathBuf;
 
-use learngene_clustering::{CondenseOptions, MeanAttentionDistances, cluster, condense};
+use learngene_clustering::{CondenseOptions, HeadClusters, MeanAttentionDistances, condense};
+use serde::Serialize;
 
 use crate::{
     ancestry::{ClusterArgs, ProbeArgs},
-    args::CheckpointArgs,
-    files::check_output,
+    args::{CheckpointArgs, Either, OutArgs, Written},
+    text::thousands,
 };
 
 /// Condenses an ancestor into a learngene: probes it, clusters its heads, keeps one of each cluster.
+///
+/// Distances that `probe` measured and clusters that `cluster` found, or others wrote, can take the
+/// place of the first two steps.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene condense --checkpoint deit_base.pth --images photos/ --out deit_base.learngene"
+    after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --out deit_base.learngene\n  \
+    learngene condense --checkpoint deit_base.pth --distances distances.json --clusters clusters.json \
+    --out deit_base.learngene"
 )]
 #[command(group = clap::ArgGroup::new("densities").required(true).args(["images", "distances"]))]
 pub struct Args {
     #[command(flatten)]
     checkpoint: CheckpointArgs,
-    /// Images to show the ancestor: the name of a dataset or a folder.
-    #[arg(long, value_name = "NAME|FOLDER")]
-    images: Option<String>,
-    /// Distances that the probe measured before.
-    #[arg(long, value_name = "FILE")]
-    distances: Option<PathBuf>,
     #[command(flatten)]
-    probe: ProbeArgs,
+    densities: Either<Measured, ProbeArgs>,
     #[command(flatten)]
     cluster: ClusterArgs,
     /// Keeps each layer's whole output projection, for the projection policy `origin`.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     keep_projection: bool,
     /// Keeps the ancestor's classifier.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
-    /// File for the learngene.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: OutArgs,
+}
+
+/// What earlier commands left.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Instead of a probe")]
+struct Measured {
+    /// Distances that `probe` measured.
+    // The group `ProbeArgs` is empty, for clap puts no flags into that of a struct with flattened ones.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["limit", "split", "batch_size",
+        "convention", "skip_bad_images", "PreprocessArgs", "DeviceArgs"])]
+    distances: PathBuf,
+    /// Clusters that `cluster` found in these distances.
+    #[arg(long, value_name = "FILE", requires = "distances",
+        conflicts_with_all = ["images", "ClusterArgs"])]
+    clusters: Option<PathBuf>,
+}
+
+/// What was condensed, for a program.
+#[derive(Serialize)]
+struct Condensed {
+    #[serde(flatten)]
+    written: Written,
+    heads: usize,
+    kept_heads: usize,
+    parameters: u64,
+    ancestor_parameters: u64,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut inputs = vec![args.checkpoint.checkpoint.as_path()];
-    inputs.extend(args.distances.as_deref());
-    check_output(&args.out, &inputs)?;
-    let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let distances = match (&args.images, &args.distances) {
-        (Some(images), _) => args.probe.measure(&ancestor, images)?,
-        (None, Some(path)) => MeanAttentionDistances::read(path)?,
-        (None, None) => unreachable!("clap asks for one of the two"),
+    if let Either::Left(Measured { distances, clusters }) = &args.densities {
+        inputs.push(distances);
+        inputs.extend(clusters.as_deref());
+    }
+    args.out.prepare(&inputs)?;
+    let (ancestor, distances, clusters) = match &args.densities {
+        Either::Left(Measured { distances, clusters }) => {
+            let distances = MeanAttentionDistances::read(distances)?;
+            let clusters = clusters.as_ref().map(HeadClusters::read).transpose()?;
+            // Positions for the images that were probed, as if they were probed here.
+            let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
+            (args.checkpoint.read(probed_size, None)?, distances, clusters)
+        }
+        Either::Right(probe) => {
+            let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
+            let distances = probe.measure(&ancestor)?;
+            (ancestor, distances, None)
+        }
     };
-    // The radius follows the images that were probed, whatever size the checkpoint has.
-    let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-    let params = args.cluster.params(probed_size)?.check()?;
-    let clusters = cluster(&distances, &params)?;
+    let clusters = match clusters {
+        Some(clusters) => clusters,
+        None => args.cluster.cluster(&distances)?,
+    };
     let options =
         CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };
     let learngene = condense(&ancestor, &distances, &clusters, options)?;
-    learngene.write(&args.out)?;
+    learngene.write(&args.out.out)?;
 
     let manifest = learngene.manifest();
-    let heads: usize = distances.num_heads().iter().sum();
-    let kept: usize = clusters.layers.iter().map(|layer| layer.sizes.len()).sum();
-    super::say(format_args!(
-        "{}: {kept} of {heads} heads, {} of {} parameters",
-        args.out.display(),
-        manifest.parameters.stored,
-        manifest.ancestor.parameters
-    ))
+    let json = args.out.json;
+    let condensed = Condensed {
+        written: args.out.written()?,
+        heads: distances.num_heads().iter().sum(),
+        kept_heads: clusters.layers.iter().map(|layer| layer.sizes.len()).sum(),
+        parameters: manifest.parameters.stored,
+        ancestor_parameters: manifest.ancestor.parameters,
+    };
+    super::print(json, &condensed, |condensed| {
+        format!(
+            "{}: {} of {} heads, {} of {} parameters",
+            condensed.written.file.display(),
+            condensed.kept_heads,
+            condensed.heads,
+            thousands(condensed.parameters),
+            thousands(condensed.ancestor_parameters)
+        )
+    })
 }

@@ -1,12 +1,12 @@
 //! `learngene convert`
 
-use std::path::PathBuf;
-
 use learngene_models::{count_macs, count_parameters};
+use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, WriteArgs, image_size},
-    files::check_output,
+    args::{CheckpointArgs, OutArgs, Written, image_size},
+    checkpoint_file::WriteArgs,
+    text::thousands,
 };
 
 /// Writes a checkpoint in other names, another number format or for another image size.
@@ -19,24 +19,41 @@ pub struct Args {
     #[command(flatten)]
     checkpoint: CheckpointArgs,
     /// Side of the square images in pixels; positions are interpolated where it differs.
-    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
+    #[arg(long, value_name = "PIXELS", value_parser = image_size, help_heading = "Checkpoint")]
     image_size: Option<usize>,
     #[command(flatten)]
     write: WriteArgs,
-    /// Checkpoint to write.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: OutArgs,
+}
+
+/// What was written, for a program.
+#[derive(Serialize)]
+struct Converted {
+    #[serde(flatten)]
+    written: Written,
+    parameters: u64,
+    macs: u64,
+    image_size: usize,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    check_output(&args.out, &[&args.checkpoint.checkpoint])?;
+    args.out.prepare(&[&args.checkpoint.checkpoint])?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
-    args.write.write(&args.out, &checkpoint.config, &checkpoint.parameters)?;
-    super::say(format_args!(
-        "{}: {} parameters, {} multiply-accumulates an image of {} px",
-        args.out.display(),
-        count_parameters(&checkpoint.config),
-        count_macs(&checkpoint.config),
-        checkpoint.config.image_size
-    ))
+    args.write.write(&args.out.out, &checkpoint.config, &checkpoint.parameters)?;
+    let json = args.out.json;
+    let converted = Converted {
+        written: args.out.written()?,
+        parameters: count_parameters(&checkpoint.config),
+        macs: count_macs(&checkpoint.config),
+        image_size: checkpoint.config.image_size,
+    };
+    super::print(json, &converted, |Converted { written, parameters, macs, image_size }| {
+        format!(
+            "{}: {} parameters, {} multiply-accumulates an image of {image_size} px",
+            written.file.display(),
+            thousands(*parameters),
+            thousands(*macs)
+        )
+    })
 }

@@ -1,6 +1,6 @@
 //! `learngene expand`
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
@@ -9,16 +9,14 @@ use learngene_expansion::{
     SlotSource, ancestor_config, expand, from_scratch, pretraining_finetuning,
 };
 use learngene_format::Learngene;
-use learngene_models::{
-    StateDict, VitConfig,
-    checkpoint::{self, ReadOptions},
-    count_macs, count_parameters,
-};
+use learngene_models::{StateDict, VitConfig, checkpoint, count_macs, count_parameters};
 use serde::Serialize;
 
 use crate::{
-    args::{WriteArgs, image_size, read_checkpoint},
-    files::{check_output, write_whole},
+    args::{CheckpointArgs, Either, Nothing, image_size},
+    checkpoint_file::WriteArgs,
+    files::{prepare, write_whole},
+    text::{count, heads, list, thousands},
 };
 
 /// Initialises a descendant of any depth and head count from a learngene alone.
@@ -30,58 +28,57 @@ use crate::{
 pub struct Args {
     /// The learngene.
     learngene: PathBuf,
-    /// How the descendant is initialised; the others are for comparison.
-    #[arg(long, value_enum, default_value_t = Method::ClusterLearngene)]
+    /// How the descendant is initialised; the others are for comparison, and
+    /// `pretraining-finetuning` needs the --checkpoint of the whole ancestor.
+    #[arg(long, value_enum, default_value_t = Method::ClusterLearngene,
+        requires_if("pretraining-finetuning", "checkpoint"))]
     method: Method,
-    /// The whole ancestor, for `pretraining-finetuning`.
-    #[arg(long, value_name = "FILE", required_if_eq("method", "pretraining-finetuning"))]
-    checkpoint: Option<PathBuf>,
-    /// Architecture of the ancestor by timm's name, where its tensors cannot tell it.
-    #[arg(long, value_name = "NAME", requires = "checkpoint")]
-    arch: Option<String>,
-    /// Attention heads of the ancestor, where its tensors cannot tell them: one number, or one for
-    /// each layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
-    num_heads: Option<Vec<usize>>,
+    #[command(flatten)]
+    ancestor: Either<CheckpointArgs, Nothing>,
     /// Layers of the descendant; the ancestor's by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = SHAPE)]
     depth: Option<usize>,
     /// Which layers it inherits: front, even, last, or a list such as 0,2,4.
-    #[arg(long, value_name = "POLICY", default_value_t)]
+    #[arg(long, value_name = "POLICY", default_value_t, help_heading = INHERITANCE)]
     layers: LayerPolicy,
-    /// Heads of its layers: a number, a list, incrementing or decrementing.
-    #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio")]
+    /// Heads of its layers: a number, a list, incrementing (all of the ancestor's heads in the first
+    /// third of the layers, three quarters in the middle, half in the last) or decrementing (the
+    /// reverse).
+    #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
     /// Heads of the ancestor's layers divided by its own: 2, 4/3, 1/8.
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", help_heading = SHAPE)]
     head_ratio: Option<Ratio>,
     /// Order in which centroids fill heads: priority, origin, increasing or decreasing.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, help_heading = INHERITANCE)]
     order: Order,
     /// Where a head's output-projection columns come from: centroid, rescaled or origin.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, help_heading = INHERITANCE)]
     projection: ProjectionPolicy,
     /// Whether the classifier is drawn anew or inherited: fresh or inherit.
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, help_heading = INHERITANCE)]
     classifier: ClassifierPolicy,
     /// Classes of the descendant; the ancestor's by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = SHAPE)]
     num_classes: Option<usize>,
     /// Side of the descendant's images in pixels; the ancestor's by default.
-    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
+    #[arg(long, value_name = "PIXELS", value_parser = image_size, help_heading = SHAPE)]
     image_size: Option<usize>,
     /// Seed of what is drawn.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = INHERITANCE)]
     seed: u64,
     #[command(flatten)]
     write: WriteArgs,
     /// Checkpoint to write; what it is made of stands beside it, in a .json file of the same name.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: PathBuf,
     /// Prints JSON.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
+
+const SHAPE: &str = "Shape";
+const INHERITANCE: &str = "Inheritance";
 
 /// An initialisation.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -118,16 +115,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.write.write(&args.out, &expansion.config, &parameters)?;
     write_whole(&description, serde_json::to_string_pretty(&expansion)?.as_bytes())?;
     super::print(args.json, &expansion, |expansion| {
-        format!(
-            "{}: {} layers of {:?} heads, {} parameters, {} of them inherited, {} multiply-accumulates an image",
+        let Expansion { config, parameters, inherited_parameters, macs, layers, .. } = expansion;
+        let mut text = format!(
+            "{}: {} of {} heads, {} parameters, {} of them inherited, {} multiply-accumulates an image",
             args.out.display(),
-            expansion.config.depth(),
-            expansion.config.num_heads,
-            expansion.parameters,
-            expansion.inherited_parameters,
-            expansion.macs
-        )
+            count(config.depth(), "layer", "layers"),
+            heads(&config.num_heads),
+            thousands(*parameters),
+            thousands(*inherited_parameters),
+            thousands(*macs)
+        );
+        if let Some(repeats) = repeats(layers) {
+            text = format!("{text}\ndeeper than what it inherits: {repeats}");
+        }
+        text
     })
+}
+
+/// Which of the ancestor's layers several layers inherit: `layers 2, 3 repeat the ancestor's 2`.
+fn repeats(layers: &[usize]) -> Option<String> {
+    let sources: BTreeSet<usize> = layers.iter().copied().collect();
+    let repeats = sources.into_iter().filter_map(|source| {
+        let heirs: Vec<usize> = (0..layers.len()).filter(|heir| layers[*heir] == source).collect();
+        (heirs.len() > 1).then(|| format!("layers {} repeat the ancestor's {source}", list(&heirs)))
+    });
+    let repeats: Vec<String> = repeats.collect();
+    (!repeats.is_empty()).then(|| repeats.join("; "))
 }
 
 impl Args {
@@ -135,10 +148,8 @@ impl Args {
     /// this command.
     fn description(&self) -> anyhow::Result<PathBuf> {
         let mut inputs = vec![self.learngene.as_path()];
-        inputs.extend(self.checkpoint.as_deref());
+        inputs.extend(self.ancestor.left().map(|ancestor| ancestor.checkpoint.as_path()));
         let description = self.out.with_extension("json");
-        check_output(&self.out, &inputs)?;
-        check_output(&description, &inputs)?;
         let is_config = description.file_name().is_some_and(|name| name == "config.json");
         ensure!(
             description != self.out && !is_config,
@@ -146,6 +157,8 @@ impl Args {
              another --out",
             description.display()
         );
+        prepare(&self.out, &inputs)?;
+        prepare(&description, &inputs)?;
         Ok(description)
     }
 
@@ -176,16 +189,9 @@ impl Args {
         let descendant = match self.method {
             Method::ClusterLearngene => Some(expand(learngene, &wanted)?),
             Method::PretrainingFinetuning => {
-                let path = self
-                    .checkpoint
-                    .as_ref()
-                    .context("pretraining-finetuning needs --checkpoint")?;
-                let options = ReadOptions {
-                    arch: self.arch.clone(),
-                    num_heads: self.num_heads.clone(),
-                    ..ReadOptions::default()
-                };
-                let ancestor = read_checkpoint(path, &options)?;
+                let ancestor =
+                    self.ancestor.left().context("pretraining-finetuning needs --checkpoint")?;
+                let ancestor = ancestor.read(None, None)?;
                 Some(pretraining_finetuning(&ancestor.parameters, &ancestor.config, &wanted)?)
             }
             Method::FromScratch => None,

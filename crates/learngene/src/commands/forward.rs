@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
     args::{CheckpointArgs, DeviceArgs},
-    files::{check_output, read, write_whole},
+    files::{prepare, read, write_whole},
 };
 
 /// Runs a checkpoint on a tensor, to compare it with another library.
@@ -28,17 +28,17 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// File to write.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: PathBuf,
     /// Writes the attention of every layer too.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     attention: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    check_output(&args.out, &[&args.checkpoint.checkpoint, &args.input])?;
+    prepare(&args.out, &[&args.checkpoint.checkpoint, &args.input])?;
     let place = || format!("{} holds no usable tensor `input`", args.input.display());
     let (values, shape) = parse_input(&read(&args.input)?).with_context(place)?;
     let [_, channels, height, _] = shape;

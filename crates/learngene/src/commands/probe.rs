@@ -1,8 +1,12 @@
 //! `learngene probe`
 
-use std::path::PathBuf;
+use serde::Serialize;
 
-use crate::{ancestry::ProbeArgs, args::CheckpointArgs, files::check_output};
+use crate::{
+    ancestry::ProbeArgs,
+    args::{CheckpointArgs, OutArgs, Written},
+    text::count,
+};
 
 /// Measures the mean attention distance of every head of an ancestor.
 #[derive(clap::Args)]
@@ -12,26 +16,40 @@ use crate::{ancestry::ProbeArgs, args::CheckpointArgs, files::check_output};
 pub struct Args {
     #[command(flatten)]
     checkpoint: CheckpointArgs,
-    /// Images: the name of a dataset or a folder.
-    #[arg(long, value_name = "NAME|FOLDER")]
-    images: String,
     #[command(flatten)]
     probe: ProbeArgs,
-    /// File for the distances, JSON.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: OutArgs,
+}
+
+/// What was measured, for a program.
+#[derive(Serialize)]
+struct Probed {
+    #[serde(flatten)]
+    written: Written,
+    layers: usize,
+    heads: usize,
+    images: u64,
+    /// Attention rows left out, because almost all their mass lay on the class token.
+    skipped_rows: u64,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    check_output(&args.out, &[&args.checkpoint.checkpoint])?;
+    args.out.prepare(&[&args.checkpoint.checkpoint])?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let distances = args.probe.measure(&ancestor, &args.images)?;
-    distances.write(&args.out)?;
-    let heads: usize = distances.num_heads().iter().sum();
-    super::say(format_args!(
-        "{}: {heads} heads in {} layers, measured on {} images",
-        args.out.display(),
-        distances.num_heads().len(),
-        distances.images.unwrap_or(0)
-    ))
+    let distances = args.probe.measure(&ancestor)?;
+    distances.write(&args.out.out)?;
+    let json = args.out.json;
+    let probed = Probed {
+        written: args.out.written()?,
+        layers: distances.num_heads().len(),
+        heads: distances.num_heads().iter().sum(),
+        images: distances.images.unwrap_or(0),
+        skipped_rows: distances.skipped_rows.unwrap_or(0),
+    };
+    super::print(json, &probed, |Probed { written, layers, heads, images, .. }| {
+        let (heads, layers) = (count(*heads, "head", "heads"), count(*layers, "layer", "layers"));
+        let images = count(*images as usize, "image", "images");
+        format!("{}: {heads} in {layers}, measured on {images}", written.file.display())
+    })
 }

@@ -1,72 +1,118 @@
 //! `learngene train`
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
+use burn::tensor::Device;
 use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
 };
 use learngene_expansion::from_scratch;
-use learngene_models::{VitConfig, checkpoint::ReadOptions};
+use learngene_models::{Vit, VitConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
 
 use crate::{
-    args::{DeviceArgs, PreprocessArgs, read_checkpoint},
+    args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
+    files::{prepare_folder, read},
     progress::TrainingProgress,
+    text::thousands,
 };
+
+const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safetensors \
+    --data cifar10 --recipe recipe.toml --out runs/descendant\n\n\
+    A run that was interrupted goes on when started again.";
 
 /// Fine-tunes a checkpoint, or trains a model of a given shape from scratch.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene train --checkpoint descendant.safetensors --data cifar10 \
-    --recipe recipe.toml --out runs/descendant\n\nA run that was interrupted goes on when started again."
+    after_help = EXAMPLE,
+    after_long_help = recipe_help()
 )]
+#[command(group = clap::ArgGroup::new("start").required(true).args(["checkpoint", "config"]))]
 pub struct Args {
-    /// Checkpoint to start from.
-    #[arg(long, value_name = "FILE", required_unless_present = "config")]
-    checkpoint: Option<PathBuf>,
-    /// Architecture by timm's name, where the checkpoint's tensors cannot tell it.
-    #[arg(long, value_name = "NAME", requires = "checkpoint")]
-    arch: Option<String>,
-    /// Attention heads, where the checkpoint's tensors cannot tell them: one number, or one for
-    /// each layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
-    num_heads: Option<Vec<usize>>,
-    /// Shape of a model to train from scratch, as JSON.
-    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    start: Either<CheckpointArgs, Shape>,
     /// Images: the name of a dataset or a folder.
-    #[arg(long, value_name = "NAME|FOLDER")]
+    #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
-    /// Recipe file; a flag below wins over its entry.
-    #[arg(long, value_name = "FILE")]
-    recipe: Option<PathBuf>,
-    /// Folder for metrics and checkpoints.
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
-    /// Passes over the training images.
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Images of one optimiser step.
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
-    /// Peak learning rate for a batch of 512.
-    #[arg(long, value_name = "RATE")]
-    learning_rate: Option<f64>,
-    /// Seed of initial weights, order and augmentation.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
     /// Evaluates on so large a share of the training images, held out, instead of the test images.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", help_heading = "Images")]
     hold_out: Option<f64>,
     #[command(flatten)]
     preprocess: PreprocessArgs,
     #[command(flatten)]
+    recipe: RecipeArgs,
+    #[command(flatten)]
     device: DeviceArgs,
+    /// Folder for metrics and checkpoints; made where it is missing.
+    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    out: PathBuf,
     /// Prints JSON.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
+}
+
+/// What a model trained from scratch looks like.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Instead of a checkpoint")]
+struct Shape {
+    /// Shape of a model to train from scratch, as JSON.
+    #[arg(long, value_name = "FILE", conflicts_with = "CheckpointArgs")]
+    config: PathBuf,
+}
+
+/// The recipe, and what wins over its entries.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Training")]
+struct RecipeArgs {
+    /// Recipe file, TOML; a flag below wins over its entry. `learngene train --help` lists its keys.
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Passes over the training images [default: 50].
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images of one optimiser step [default: 64].
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Peak learning rate for a batch of 512 [default: 0.0005].
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Epochs of linear warm-up [default: 5, at most a tenth of the epochs].
+    #[arg(long, value_name = "N")]
+    warmup_epochs: Option<f64>,
+    /// Seed of initial weights, order and augmentation [default: 0].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// The keys of a recipe file and what they mean, in the order of [`Recipe`].
+const RECIPE_KEYS: [(&str, &str); 13] = [
+    ("epochs", "passes over the training images"),
+    ("batch_size", "images of one optimiser step"),
+    ("learning_rate", "peak for a batch of 512, scaled by batch_size / 512"),
+    ("warmup_epochs", "epochs of linear warm-up; by default 5, at most a tenth of the epochs"),
+    ("warmup_learning_rate", "where the warm-up starts"),
+    ("min_learning_rate", "where the cosine ends"),
+    ("weight_decay", "of AdamW; not for biases, norms, positions and class token"),
+    ("betas", "decay of AdamW's two moments"),
+    ("label_smoothing", "share of the target spread over all classes"),
+    ("horizontal_flip", "whether images are mirrored at random"),
+    ("crop_padding", "zero pixels on every side before a random crop"),
+    ("evaluations_per_epoch", "evenly spaced, the last at the epoch's end"),
+    ("seed", "of the order of images, their augmentation and initial weights"),
+];
+
+/// Every key of a recipe file with its default and its meaning.
+fn recipe_help() -> String {
+    let defaults = Recipe::default().to_toml();
+    let lines = defaults.lines().zip(RECIPE_KEYS);
+    let lines = lines.map(|(line, (_, meaning))| format!("  {line:32} # {meaning}\n"));
+    let keys: String = lines.collect();
+    format!("Recipe file with all keys and their defaults:\n{keys}\n{EXAMPLE}")
 }
 
 /// What a run did and measured.
@@ -80,47 +126,49 @@ struct Summary {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let recipe = args.recipe()?;
+    let recipe = args.recipe.recipe()?;
+    recipe.check()?;
+    prepare_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
     let device = args.device.device.open();
-
-    let model = match (&args.checkpoint, &args.config) {
-        (Some(path), _) => {
-            let options = ReadOptions {
-                arch: args.arch.clone(),
-                num_heads: args.num_heads.clone(),
-                image_size: args.preprocess.image_size,
-                num_classes: Some(classes),
-                ..Default::default()
-            };
-            read_checkpoint(path, &options)?.load(&device)?
+    let model = match &args.start {
+        Either::Left(checkpoint) => {
+            checkpoint.read(args.preprocess.image_size, Some(classes))?.load(&device)?
         }
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            let config: VitConfig = serde_json::from_str(&text)
-                .with_context(|| format!("{} is not the shape of a model", path.display()))?;
-            let config = config.with_num_classes(classes);
-            config
-                .check()
-                .with_context(|| format!("{} is not the shape of a model", path.display()))?;
-            config.load(&from_scratch(&config, recipe.seed)?, &device)?
-        }
-        (None, None) => unreachable!("clap asks for one of the two"),
+        Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, &device)?,
     };
 
-    let preprocess = args.preprocess.check(model.config().image_size)?;
+    let image_size = model.config().image_size;
+    let preprocess = args.preprocess.check(image_size)?;
+    tracing::info!(
+        "{train_images} training and {test_images} test images of {image_size} px, {classes} \
+         classes; {} parameters; {} steps an epoch, {} epochs; peak learning rate {:.3e}",
+        thousands(count_parameters(&model.config())),
+        train_images.div_ceil(recipe.batch_size),
+        recipe.epochs,
+        recipe.peak_learning_rate()
+    );
     let data = FitData { train, test, preprocess };
     let fitted =
         fit(model, &data, &recipe, &args.out, &device, Arc::new(TrainingProgress::default()))?;
     let summary = Summary { recipe, train_images, test_images, classes, metrics: fitted.metrics };
     super::print(args.json, &summary, |summary| match summary.metrics.last() {
         Some(Metrics { epoch, test, .. }) => {
-            format!("top-1 {:.2} %, top-5 {:.2} % after {epoch} epochs", test.top1, test.top5)
+            let epochs = if *epoch == 1.0 { "epoch" } else { "epochs" };
+            format!("top-1 {:.2} %, top-5 {:.2} % after {epoch} {epochs}", test.top1, test.top5)
         }
         None => "no evaluation".into(),
     })
+}
+
+/// A fresh model of the shape that a file tells.
+fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow::Result<Vit> {
+    let place = || format!("{} is not the shape of a model", path.display());
+    let config: VitConfig = serde_json::from_slice(&read(path)?).with_context(place)?;
+    let config = config.with_num_classes(classes);
+    config.check().with_context(place)?;
+    Ok(config.load(&from_scratch(&config, seed)?, device)?)
 }
 
 impl Args {
@@ -138,16 +186,32 @@ impl Args {
             }
         })
     }
+}
 
+impl RecipeArgs {
     fn recipe(&self) -> anyhow::Result<Recipe> {
-        let mut recipe = match &self.recipe {
-            Some(path) => Recipe::read(path)?,
-            None => Recipe::default(),
+        let recipe = self.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
+        let recipe = Recipe {
+            epochs: self.epochs.unwrap_or(recipe.epochs),
+            batch_size: self.batch_size.unwrap_or(recipe.batch_size),
+            learning_rate: self.learning_rate.unwrap_or(recipe.learning_rate),
+            warmup_epochs: self.warmup_epochs.or(recipe.warmup_epochs),
+            seed: self.seed.unwrap_or(recipe.seed),
+            ..recipe
         };
-        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
-        recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
-        recipe.learning_rate = self.learning_rate.unwrap_or(recipe.learning_rate);
-        recipe.seed = self.seed.unwrap_or(recipe.seed);
         Ok(recipe.resolved())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_explains_every_key_of_a_recipe() {
+        let defaults = Recipe::default().to_toml();
+        let keys = defaults.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+        let explained = RECIPE_KEYS.map(|(key, _)| key);
+        assert_eq!(keys.collect::<Vec<_>>(), explained);
     }
 }

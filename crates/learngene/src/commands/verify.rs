@@ -7,7 +7,10 @@ use learngene_clustering::{HeadSource, InheritedHead, PartOrigin, Verification, 
 use learngene_format::{Architecture, Learngene};
 use serde::Serialize;
 
-use crate::args::CheckpointArgs;
+use crate::{
+    args::{CheckpointArgs, Either, Nothing},
+    text::thousands,
+};
 
 /// Proves which heads of its ancestor a learngene holds, by comparing the bytes of tensors.
 ///
@@ -22,15 +25,8 @@ use crate::args::CheckpointArgs;
 pub struct Args {
     /// The learngene.
     learngene: PathBuf,
-    /// Checkpoint of the ancestor.
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Architecture by timm's name, where the tensors cannot tell it.
-    #[arg(long, value_name = "NAME", requires = "checkpoint")]
-    arch: Option<String>,
-    /// Attention heads, where the tensors cannot tell them: one number, or one for each layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
-    num_heads: Option<Vec<usize>>,
+    #[command(flatten)]
+    ancestor: Either<CheckpointArgs, Nothing>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -67,12 +63,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 impl Args {
     fn compare(&self, learngene: &Learngene) -> anyhow::Result<Option<Verification>> {
-        let Some(checkpoint) = self.checkpoint.clone() else { return Ok(None) };
-        let (arch, num_heads) = (self.arch.clone(), self.num_heads.clone());
+        let Some(ancestor) = self.ancestor.left() else { return Ok(None) };
         // Positions were interpolated to the learngene's image size, if to any.
         let Architecture::Vit(vit) = &learngene.manifest().architecture;
-        let ancestor =
-            CheckpointArgs { checkpoint, arch, num_heads }.read(Some(vit.image_size), None)?;
+        let ancestor = ancestor.read(Some(vit.image_size), None)?;
         Ok(Some(verify(learngene, &ancestor)?))
     }
 }
@@ -80,7 +74,8 @@ impl Args {
 fn describe(report: &Report) -> String {
     let mut text = format!(
         "file         {} tensors of {} values: hashes, shapes and finiteness are in order",
-        report.tensors, report.parameters
+        report.tensors,
+        thousands(report.parameters)
     );
     match &report.ancestor {
         Some(verification) => describe_ancestor(verification, &mut text),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::series::Spread;
+pub(super) use crate::text::{count, heads, thousands};
 
 /// Text that is not markup: shown as it stands, whatever it holds.
 pub(super) struct Text<'a>(pub &'a str);
@@ -21,19 +22,6 @@ impl fmt::Display for Text<'_> {
         }
         Ok(())
     }
-}
-
-/// A whole number with separated thousands: `2,400,000`.
-pub(super) fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Three significant digits with a decimal prefix: `2.40 M`, without the unit.
@@ -93,19 +81,6 @@ impl Decimals {
     }
 }
 
-/// `1 seed`, `3 seeds`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number as u64), if number == 1 { one } else { many })
-}
-
-/// Heads of every layer: `8` where all agree, else `4, 4, 6, 8`.
-pub(super) fn heads(heads: &[usize]) -> String {
-    match heads {
-        [first, rest @ ..] if rest.iter().all(|head| head == first) => first.to_string(),
-        _ => heads.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +89,6 @@ mod tests {
     fn markup_in_text_is_shown_as_text() {
         let text = Text(r#"<b title="it's">&</b>"#).to_string();
         assert_eq!(text, "&lt;b title=&quot;it&#39;s&quot;&gt;&amp;&lt;/b&gt;");
-    }
-
-    #[test]
-    fn thousands_are_separated() {
-        let texts = [0, 999, 1000, 123_456, 2_400_000].map(thousands);
-        assert_eq!(texts, ["0", "999", "1,000", "123,456", "2,400,000"]);
     }
 
     #[test]
@@ -139,11 +108,5 @@ mod tests {
     fn one_image_in_ten_thousand_shows_in_two_decimals() {
         assert_eq!(Decimals::of(10_000).percent(61.23), "61.23");
         assert_eq!(Decimals::of(1000).percent(61.2), "61.2");
-    }
-
-    #[test]
-    fn equal_heads_are_told_once() {
-        assert_eq!(heads(&[8, 8, 8]), "8");
-        assert_eq!(heads(&[4, 6, 8]), "4, 6, 8");
     }
 }

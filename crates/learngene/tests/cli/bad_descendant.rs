@@ -74,6 +74,25 @@ fn different_heads_in_hugging_face_names() {
     bench.check(args, 1, &["Hugging Face", "layer 0 has 3 heads, layer 1 has 1"]);
 }
 
+#[test]
+fn fewer_heads_in_hugging_face_names() {
+    let bench = Workbench::with_learngene();
+    let args = "expand tiny.learngene --heads 2 --names hf --out d.safetensors";
+    bench.check(args, 1, &["Hugging Face", "2 heads of width 16", "embed_dim of 48"]);
+}
+
+#[test]
+fn a_config_of_another_model_is_not_replaced() {
+    let bench = Workbench::with_learngene();
+    let expand = "expand tiny.learngene --names hf --out hf/model.safetensors --depth";
+    bench.succeed(&format!("{expand} 2"));
+    bench.succeed(&format!("{expand} 2"));
+    let parts = ["hf/config.json is that of another model", "choose an empty folder"];
+    bench.check(&format!("{expand} 3"), 1, &parts);
+    let args = format!("convert {TINY} --names hf --out hf/other.safetensors");
+    bench.check(&args, 1, &parts);
+}
+
 /// The descendant would take the place of the learngene, its description that of the descendant.
 #[test]
 fn outputs_that_are_inputs_or_each_other() {

@@ -63,6 +63,12 @@ fn min_points_of_zero() {
 }
 
 #[test]
+fn a_policy_for_noise_that_cannot_be() {
+    cluster("--eps 1 --noise drop", &["--noise has no effect", "--min-points 1"]);
+    cluster("--eps 1 --min-points 1 --noise nearest", &["--noise has no effect"]);
+}
+
+#[test]
 fn only_noise_and_all_of_it_dropped() {
     let option = "--eps 0.5 --min-points 3 --noise drop";
     cluster(option, &["all 3 heads of layer 0 are noise", "eps 0.5", "singleton"]);

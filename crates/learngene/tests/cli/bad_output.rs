@@ -35,11 +35,23 @@ fn train() -> String {
 }
 
 #[test]
-fn a_folder_that_is_not_there() {
+fn a_folder_that_is_not_there_is_made() {
     let bench = bench();
-    for writer in writers() {
-        let parts = ["no/folder/out", "No such file or directory"];
-        bench.check(&format!("{writer} --out no/folder/out"), 1, &parts);
+    for (index, writer) in writers().into_iter().enumerate() {
+        bench.succeed(&format!("{writer} --out new/{index}/out"));
+        assert!(bench.path(&format!("new/{index}/out")).is_file(), "{writer}");
+    }
+}
+
+/// Not one image can be decoded, but that is found out only when the work begins.
+#[test]
+fn outputs_are_checked_before_the_work() {
+    let bench = bench();
+    bench.write("bad/train/cat/0.png", "no image");
+    bench.write("bad/test/cat/0.png", "no image");
+    for work in ["probe --images bad", "condense --images bad", "train --data bad"] {
+        let parts = ["cannot make files in tiny.learngene", "Not a directory"];
+        bench.check(&format!("{work} {TINY} --out tiny.learngene/out"), 1, &parts);
     }
 }
 
@@ -47,7 +59,7 @@ fn a_folder_that_is_not_there() {
 fn a_folder_in_the_place_of_the_file() {
     let bench = bench();
     for writer in writers() {
-        bench.check(&format!("{writer} --out photos"), 1, &["photos", "Is a directory"]);
+        bench.check(&format!("{writer} --out photos"), 1, &["cannot write photos: it is a folder"]);
     }
 }
 
@@ -147,6 +159,8 @@ fn fail_on_disk(bench: &Workbench, kind: &str, args: &str, reason: &str) -> Opti
         }
     };
     check_message(args, &output, 1, &["disk", reason]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains(".tmp"), "{args}\n{said}\nnames a temporary file");
     let left = String::from_utf8(bench.read("left")).expect("names are text");
     fs::remove_file(bench.path("left")).expect("the workbench is writable");
     Some(left.lines().map(ToOwned::to_owned).collect())

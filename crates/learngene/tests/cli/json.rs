@@ -15,6 +15,41 @@ fn is_hash(value: &Value) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Each command that writes one file names it with its size and with what it counted.
+#[test]
+fn files_that_are_written() {
+    let bench = Workbench::new();
+    bench.photos("photos", 5);
+    for (args, file, counts) in [
+        (
+            format!("probe {TINY} --images photos"),
+            "distances.json",
+            &[("layers", 3), ("heads", 9), ("images", 5), ("skipped_rows", 0)][..],
+        ),
+        (
+            "cluster --distances distances.json --eps 40".into(),
+            "clusters.json",
+            &[("heads", 9), ("clusters", 3)],
+        ),
+        (
+            format!("condense {TINY} --distances distances.json --clusters clusters.json"),
+            "x.learngene",
+            &[("heads", 9), ("kept_heads", 3), ("ancestor_parameters", 95_383)],
+        ),
+        (
+            format!("convert {TINY} --dtype f16"),
+            "half.safetensors",
+            &[("parameters", 95_383), ("image_size", 32)],
+        ),
+    ] {
+        let said = bench.succeed_json(&format!("{args} --out {file} --json"));
+        assert_eq!((&said["file"], &said["bytes"]), (&file.into(), &bench.read(file).len().into()));
+        for (field, want) in counts {
+            assert_eq!(said[*field], *want, "{args}, {field}");
+        }
+    }
+}
+
 #[test]
 fn distances() {
     let bench = Workbench::new();

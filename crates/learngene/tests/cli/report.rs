@@ -60,5 +60,9 @@ fn numbers_that_are_none() {
 
 #[test]
 fn a_page_in_the_place_of_its_numbers() {
-    bench().check("report report.json --out report.json", 1, &["report.json", "another place"]);
+    bench().check(
+        "report report.json --out report.json",
+        1,
+        &["report.json", "choose another --out"],
+    );
 }

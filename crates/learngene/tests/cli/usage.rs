@@ -13,12 +13,12 @@ fn an_unknown_command() {
 
 #[test]
 fn an_unknown_flag() {
-    check(&format!("probe {TINY} --images x --out y --epss 1"), &["--epss", "--eps"]);
+    check(&format!("probe {TINY} --images cifar10-sample --out y --epss 1"), &["--epss", "--eps"]);
 }
 
 #[test]
 fn a_missing_checkpoint() {
-    check("probe --images photos --out distances.json", &["--checkpoint <FILE>"]);
+    check("probe --images cifar10-sample --out distances.json", &["--checkpoint <FILE>"]);
 }
 
 #[test]
@@ -33,8 +33,46 @@ fn neither_images_nor_distances() {
 
 #[test]
 fn both_images_and_distances() {
-    let args = format!("condense {TINY} --images a --distances b --out x.learngene");
+    let args = format!("condense {TINY} --images cifar10-sample --distances b --out x.learngene");
     check(&args, &["--images", "cannot be used with", "--distances"]);
+}
+
+/// Everything that bears on a probe or a clustering that is not done is refused, not ignored.
+#[test]
+fn what_would_have_no_effect() {
+    let condense = format!("condense {TINY} --distances a --out x.learngene");
+    for flag in [
+        "--limit 3",
+        "--split test",
+        "--batch-size 2",
+        "--convention published",
+        "--skip-bad-images",
+        "--image-size 32",
+        "--crop-pct 1",
+        "--mean 0,0,0",
+        "--std 1,1,1",
+        "--device flex",
+    ] {
+        let name = flag.split(' ').next().expect("it begins with its name");
+        let parts = ["'--distances <FILE>'", "cannot be used with", name];
+        check(&format!("{condense} {flag}"), &parts);
+    }
+    for flag in ["--eps 1", "--min-points 2", "--representative mean", "--kmeans 2"] {
+        let name = flag.split(' ').next().expect("it begins with its name");
+        let parts = ["'--clusters <FILE>'", "cannot be used with", name];
+        check(&format!("{condense} --clusters b {flag}"), &parts);
+    }
+    let args = format!("condense {TINY} --images cifar10-sample --clusters b --out x.learngene");
+    check(&args, &["--clusters", "cannot be used with", "--images"]);
+    check("cluster --distances d.json --seed 1 --out c.json", &["--kmeans <K[,K..]>"]);
+}
+
+#[test]
+fn facts_of_a_checkpoint_that_is_not_given() {
+    check("verify x.learngene --num-heads 3", &["--checkpoint <FILE>"]);
+    check("expand x.learngene --arch deit --out d.safetensors", &["--checkpoint <FILE>"]);
+    let args = "train --config shape.json --num-heads 3 --data cifar10-sample --out run";
+    check(args, &["'--config <FILE>'", "cannot be used with", "--num-heads"]);
 }
 
 #[test]
@@ -57,12 +95,12 @@ fn pretraining_finetuning_without_the_ancestor() {
 
 #[test]
 fn training_without_a_model() {
-    check("train --data pets --out run", &["--checkpoint <FILE>"]);
+    check("train --data cifar10-sample --out run", &["--checkpoint <FILE>|--config <FILE>"]);
 }
 
 #[test]
 fn an_image_size_of_nothing() {
-    let args = format!("probe {TINY} --images photos --image-size 0 --out d.json");
+    let args = format!("probe {TINY} --images cifar10-sample --image-size 0 --out d.json");
     check(&args, &["--image-size", "`0`", "from 1 to 8192"]);
     let args = "expand x.learngene --image-size 0 --out d.safetensors";
     check(args, &["--image-size", "`0`", "from 1 to 8192"]);
@@ -128,6 +166,12 @@ fn choices_that_do_not_exist() {
         let args = format!("expand x.learngene {option} other --out d.safetensors");
         check(&args, &[option, "other", known]);
     }
+    let args = "cluster --distances d.json --out c.json --noise other";
+    check(args, &["--noise", "other", "singleton, nearest, drop"]);
+    let args = "cluster --distances d.json --out c.json --representative other";
+    check(args, &["--representative", "other", "nearest, mean"]);
+    let args = format!("probe {TINY} --images cifar10-sample --out d.json --convention other");
+    check(&args, &["--convention", "other", "renormalized, published"]);
 }
 
 #[test]

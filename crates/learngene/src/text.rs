@@ -1,0 +1,49 @@
+//! Numbers and lists as people read them.
+
+/// A whole number with separated thousands: `2,400,000`.
+pub fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 seed`, `3 seeds`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number as u64), if number == 1 { one } else { many })
+}
+
+/// Heads of every layer: `8` where all agree, else `4, 4, 6, 8`.
+pub fn heads(heads: &[usize]) -> String {
+    match heads {
+        [first, rest @ ..] if rest.iter().all(|head| head == first) => first.to_string(),
+        _ => list(heads),
+    }
+}
+
+/// `4, 4, 6, 8`.
+pub fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        let texts = [0, 999, 1000, 123_456, 2_400_000].map(thousands);
+        assert_eq!(texts, ["0", "999", "1,000", "123,456", "2,400,000"]);
+    }
+
+    #[test]
+    fn equal_heads_are_told_once() {
+        assert_eq!(heads(&[8, 8, 8]), "8");
+        assert_eq!(heads(&[4, 6, 8]), "4, 6, 8");
+    }
+}
