@@ -8,15 +8,16 @@ use clap::ValueEnum;
 use learngene_datasets::{
     BadImages, CheckedPreprocess, Dataset, Split, TrainTest, open, open_train_test,
 };
-use learngene_models::Vit;
+use learngene_models::{Classifier, Vit};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,
 };
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, PreprocessArgs},
+    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, dataset},
     progress,
+    text::count,
 };
 
 /// Measures a checkpoint's accuracy on labelled images, or what its features are worth untrained.
@@ -29,23 +30,23 @@ pub struct Args {
     #[command(flatten)]
     checkpoint: CheckpointArgs,
     /// Images: the name of a dataset or a folder.
-    #[arg(long, value_name = "NAME|FOLDER")]
+    #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
     /// Which part of the dataset.
-    #[arg(long, default_value_t = Split::Test)]
+    #[arg(long, default_value_t = Split::Test, help_heading = "Images")]
     split: Split,
     /// Images of one forward pass.
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", help_heading = "Images")]
     batch_size: NonZeroUsize,
     /// Compares the features of test images with those of training images, by one way or several;
     /// nothing is trained and the checkpoint needs no classifier.
-    #[arg(long, value_name = "WAY[,WAY]", value_enum, value_delimiter = ',')]
-    frozen: Vec<Frozen>,
+    #[arg(long, value_name = "WAY[,WAY]", value_enum, value_delimiter = ',', help_heading = FROZEN)]
+    frozen: Vec<Way>,
     /// Neighbours that vote, for `--frozen knn`.
-    #[arg(long, value_name = "N", default_value = "10")]
+    #[arg(long, value_name = "N", default_value = "10", help_heading = FROZEN)]
     k: NonZeroUsize,
     /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
-    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE)]
+    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, help_heading = FROZEN)]
     ridge: f64,
     #[command(flatten)]
     preprocess: PreprocessArgs,
@@ -56,10 +57,11 @@ pub struct Args {
     json: bool,
 }
 
+const FROZEN: &str = "Frozen features";
+
 /// How frozen features are judged.
-#[derive(Clone, Copy, PartialEq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Frozen {
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Way {
     /// Vote of the nearest training images, by cosine similarity.
     Knn,
     /// Ridge regression onto the classes.
@@ -69,11 +71,20 @@ enum Frozen {
 /// What the features are worth.
 #[derive(Serialize)]
 struct FrozenResult {
-    frozen: Frozen,
+    #[serde(flatten)]
+    judge: Judge,
     /// In percent.
     top1: f64,
     /// Test images.
     images: usize,
+}
+
+/// A way with its setting.
+#[derive(Serialize)]
+#[serde(tag = "frozen", rename_all = "lowercase")]
+enum Judge {
+    Knn { k: NonZeroUsize },
+    Linear { ridge: f64 },
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -83,10 +94,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if !args.frozen.is_empty() {
         return args.run_frozen(&model, &preprocess, &device);
     }
+    ensure!(
+        model.num_classes() > 0,
+        "the model of {} has no classifier: fine-tune it with `learngene train`, or judge its \
+         features with --frozen",
+        args.checkpoint.checkpoint.display()
+    );
     let images = open(&args.data, args.split, BadImages::Refuse)?;
+    ensure!(
+        !images.classes().is_empty(),
+        "the images of {} are unlabelled: put those of each class into a folder of its name",
+        args.data
+    );
     let evaluation = evaluate(&model, images.as_ref(), &preprocess, args.batch_size, &device)?;
     super::print(args.json, &evaluation, |Evaluation { top1, top5, loss, images }| {
-        format!("top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4} on {images} images")
+        let images = count(*images, "image", "images");
+        format!("top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4} on {images}")
     })
 }
 
@@ -103,6 +126,12 @@ impl Args {
              these with themselves"
         );
         let TrainTest { train, test } = open_train_test(&self.data, BadImages::Refuse)?;
+        ensure!(
+            !self.frozen.contains(&Way::Knn) || self.k.get() <= train.len(),
+            "--k asks for {} neighbours, but there are {} training images",
+            self.k,
+            train.len()
+        );
         let features = |images: &dyn Dataset, name: &'static str| -> anyhow::Result<Features> {
             let bar = progress::bar(images.len() as u64, "images").with_message(name);
             let mut show = |done| bar.set_position(done as u64);
@@ -113,28 +142,30 @@ impl Args {
         };
         let train = features(train.as_ref(), "training features")?;
         let test = features(test.as_ref(), "test features")?;
-        let results = self.frozen.iter().map(|&frozen| {
-            let top1 = match frozen {
-                Frozen::Knn => knn(&train, &test, self.k)?,
-                Frozen::Linear => ridge_probe(&train, &test, self.ridge)?,
+        let results = self.frozen.iter().map(|way| {
+            let (judge, top1) = match way {
+                Way::Knn => (Judge::Knn { k: self.k }, knn(&train, &test, self.k)?),
+                Way::Linear => {
+                    let ridge = self.ridge;
+                    (Judge::Linear { ridge }, ridge_probe(&train, &test, ridge)?)
+                }
             };
-            Ok(FrozenResult { frozen, top1, images: test.images() })
+            Ok(FrozenResult { judge, top1, images: test.images() })
         });
         let results = results.collect::<anyhow::Result<Vec<FrozenResult>>>()?;
         match &results[..] {
-            [one] => super::print(self.json, one, |one| self.describe(one)),
+            [one] => super::print(self.json, one, describe),
             _ => super::print(self.json, &results, |results| {
-                let lines: Vec<String> = results.iter().map(|one| self.describe(one)).collect();
-                lines.join("\n")
+                results.iter().map(describe).collect::<Vec<_>>().join("\n")
             }),
         }
     }
+}
 
-    fn describe(&self, FrozenResult { frozen, top1, images }: &FrozenResult) -> String {
-        let way = match frozen {
-            Frozen::Knn => format!("{} nearest neighbours", self.k),
-            Frozen::Linear => format!("linear probe, ridge {}", self.ridge),
-        };
-        format!("top-1 {top1:.2} % by {way} on {images} images")
-    }
+fn describe(FrozenResult { judge, top1, images }: &FrozenResult) -> String {
+    let judge = match judge {
+        Judge::Knn { k } => format!("{k} nearest neighbours"),
+        Judge::Linear { ridge } => format!("linear probe, ridge {ridge}"),
+    };
+    format!("top-1 {top1:.2} % by {judge} on {}", count(*images, "image", "images"))
 }

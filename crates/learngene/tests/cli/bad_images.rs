@@ -10,17 +10,19 @@ fn check(bench: &Workbench, parts: &[&str]) {
 }
 
 #[test]
-fn an_unknown_name() {
+fn neither_a_folder_nor_a_known_name() {
     let bench = Workbench::new();
-    let parts = ["unknown dataset `photos`", "`cifar10-sample`", "path of a folder"];
-    check(&bench, &parts);
-}
-
-#[test]
-fn a_folder_that_is_not_there() {
-    let bench = Workbench::new();
-    let args = format!("probe {TINY} --images no/photos --out d.json");
-    bench.check(&args, 1, &["no/photos is not a folder"]);
+    for images in ["photos", "no/photos", "cifar-10"] {
+        let parts = [images, "wanted a folder that exists, or one of cifar10, cifar10-sample"];
+        for args in [
+            format!("probe {TINY} --out d.json --images {images}"),
+            format!("condense {TINY} --out x.learngene --images {images}"),
+            format!("train {TINY} --out run --data {images}"),
+            format!("eval {TINY} --data {images}"),
+        ] {
+            bench.check(&args, 2, &parts);
+        }
+    }
 }
 
 #[test]
@@ -143,12 +145,23 @@ fn classes_that_the_model_does_not_have() {
 }
 
 #[test]
+fn a_model_without_a_classifier() {
+    let bench = Workbench::with_learngene();
+    bench.labelled_photos("pets", 1);
+    bench.succeed("expand tiny.learngene --num-classes 0 --out d.safetensors");
+    let parts = ["d.safetensors has no classifier", "`learngene train`", "--frozen"];
+    bench.check("eval --checkpoint d.safetensors --data pets", 1, &parts);
+}
+
+#[test]
 fn images_without_labels() {
     let bench = Workbench::new();
     bench.photos("photos/train", 1);
     bench.photos("photos/test", 1);
     let args = format!("train {TINY} --data photos --out run");
     bench.check(&args, 1, &["photos", "unlabelled", "one folder of images for each class"]);
+    let args = format!("eval {TINY} --data photos");
+    bench.check(&args, 1, &["photos are unlabelled", "put those of each class into a folder"]);
 }
 
 #[test]

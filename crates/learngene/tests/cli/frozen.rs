@@ -15,7 +15,8 @@ fn one_way_is_an_object_and_several_are_a_list() {
     let knn = bench.succeed_json(&format!("{eval} knn"));
     assert_eq!((&knn["frozen"], &knn["images"]), (&"knn".into(), &10.into()));
     let linear = bench.succeed_json(&format!("{eval} linear"));
-    assert_eq!(linear["frozen"], "linear");
+    assert_eq!(knn["k"], 3);
+    assert_eq!((&linear["frozen"], &linear["ridge"]), (&"linear".into(), &0.01.into()));
     let top1 = linear["top1"].as_f64().expect("a number");
     assert!((0.0..=100.0).contains(&top1), "{top1} is no percentage");
 
@@ -46,6 +47,12 @@ fn training_images_are_not_compared_with_themselves() {
         1,
         &["--frozen compares test images with training images"],
     );
+}
+
+#[test]
+fn more_neighbours_than_training_images_are_refused() {
+    let parts = ["--k asks for 11 neighbours", "there are 10 training images"];
+    pets().check(&format!("eval {TINY} --data pets --frozen knn --k 11"), 1, &parts);
 }
 
 #[test]
