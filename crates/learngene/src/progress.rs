@@ -1,6 +1,9 @@
 //! Progress bars: on a terminal only, and only on standard error.
 
-use std::sync::Mutex;
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use learngene_training::{Metrics, Observer};
@@ -13,16 +16,20 @@ pub fn bar(total: u64, things: &str) -> ProgressBar {
     ProgressBar::new(total).with_style(style)
 }
 
-/// Shows a training run: a bar over steps, and a line an evaluation.
+/// Between plain lines about steps, where there is no terminal for a bar.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Shows a training run: a bar over steps, or a line now and then, and a line an evaluation.
 #[derive(Default)]
-pub struct TrainingProgress(Mutex<Option<ProgressBar>>);
+pub struct TrainingProgress(Mutex<Option<(ProgressBar, Instant)>>);
 
 impl TrainingProgress {
-    fn with(&self, show: impl FnOnce(&ProgressBar)) {
-        if let Ok(bar) = self.0.lock()
-            && let Some(bar) = bar.as_ref()
+    /// With the bar and the time of the last line.
+    fn with(&self, show: impl FnOnce(&ProgressBar, &mut Instant)) {
+        if let Ok(mut shown) = self.0.lock()
+            && let Some((bar, last_line)) = shown.as_mut()
         {
-            show(bar);
+            show(bar, last_line);
         }
     }
 }
@@ -33,21 +40,30 @@ impl Observer for TrainingProgress {
             tracing::info!(done, total, "resuming after the last whole epoch");
         }
         let steps = bar(total as u64, "steps").with_message("training").with_position(done as u64);
-        if let Ok(mut slot) = self.0.lock() {
-            *slot = Some(steps);
+        if let Ok(mut shown) = self.0.lock() {
+            *shown = Some((steps, Instant::now()));
         }
     }
 
     fn stepped(&self, done: usize) {
-        self.with(|bar| bar.set_position(done as u64));
+        self.with(|bar, last_line| {
+            bar.set_position(done as u64);
+            if bar.is_hidden() && last_line.elapsed() >= SILENCE {
+                tracing::info!("step {done} of {}", bar.length().unwrap_or_default());
+                *last_line = Instant::now();
+            }
+        });
     }
 
     fn evaluated(&self, metrics: &Metrics) {
-        let Metrics { epoch, train_loss, test, .. } = metrics;
+        let Metrics { epoch, learning_rate, train_loss, test, .. } = metrics;
         let line = format!(
-            "epoch {epoch:.2}  train loss {train_loss:.4}  test loss {:.4}  top-1 {:.2} %  top-5 {:.2} %",
+            "epoch {epoch:.2}  learning rate {learning_rate:.2e}  train loss {train_loss:.4}  test loss {:.4}  top-1 {:.2} %  top-5 {:.2} %",
             test.loss, test.top1, test.top5
         );
-        self.with(|bar| bar.suspend(|| tracing::info!("{line}")));
+        self.with(|bar, last_line| {
+            bar.suspend(|| tracing::info!("{line}"));
+            *last_line = Instant::now();
+        });
     }
 }

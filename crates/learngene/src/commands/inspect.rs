@@ -2,9 +2,13 @@
 
 use std::{fmt::Write, path::PathBuf};
 
-use learngene_format::{Architecture, ClusterAlgorithm, Learngene, Manifest};
+use learngene_format::{Architecture, ClusterAlgorithm, LayerClusters, Learngene, Manifest};
+
+use crate::text::thousands;
 
 /// Shows what a learngene holds and how it was made.
+///
+/// Reads the manifest alone; `learngene verify` checks the tensors.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  learngene inspect deit_base.learngene")]
 pub struct Args {
@@ -32,14 +36,22 @@ fn describe(manifest: &Manifest) -> String {
         "ancestor",
         format!(
             "ViT, {} layers, embed_dim {}, patch {} on {} px, {} parameters",
-            vit.depth, vit.embed_dim, vit.patch_size, vit.image_size, manifest.ancestor.parameters
+            vit.depth,
+            vit.embed_dim,
+            vit.patch_size,
+            vit.image_size,
+            thousands(manifest.ancestor.parameters)
         ),
     );
     line("", format!("sha256 {}", manifest.ancestor.sha256));
     let share = 100.0 * manifest.parameters.stored as f64 / manifest.ancestor.parameters as f64;
     line(
         "holds",
-        format!("{} parameters ({share:.1} %), {}", manifest.parameters.stored, manifest.dtype),
+        format!(
+            "{} parameters ({share:.1} %), {}",
+            thousands(manifest.parameters.stored),
+            manifest.dtype
+        ),
     );
     line("heads", format!("{kept} of {heads}"));
     line(
@@ -61,22 +73,40 @@ fn describe(manifest: &Manifest) -> String {
     line("clustering", algorithm);
     for (layer, clusters) in manifest.layers.iter().enumerate() {
         let distances = &manifest.probe.mean_attention_distance[layer];
-        let described: Vec<String> = clusters
-            .clusters
-            .iter()
-            .zip(&clusters.representatives)
-            .map(|(cluster, representative)| {
-                let members: Vec<String> = (0..clusters.labels.len())
-                    .filter(|head| clusters.labels[*head] == Some(*cluster))
-                    .map(|head| {
-                        if head == *representative { format!("[{head}]") } else { head.to_string() }
-                    })
-                    .collect();
-                format!("{} ({:.1} px)", members.join(" "), distances[*representative])
-            })
-            .collect();
-        line(&format!("layer {layer}"), described.join("  |  "));
+        line(&format!("layer {layer}"), describe_heads(distances, &manifest.probe.std[layer]));
+        line("", describe_clusters(clusters, distances));
     }
-    line("", "heads of one cluster stand together, [h] is kept, its distance in brackets".into());
+    line("", "distance of each head ± standard deviation over the images".into());
+    line(
+        "",
+        "below it the heads of one cluster together, [h] is kept, their range in brackets".into(),
+    );
     text.trim_end().to_owned()
+}
+
+/// `14.2 ±0.4  31.0 ±1.2 px`.
+fn describe_heads(distances: &[f64], std: &[Option<f64>]) -> String {
+    let heads = distances.iter().zip(std).map(|(distance, std)| match std {
+        Some(std) => format!("{distance:.1} ±{std:.1}"),
+        None => format!("{distance:.1}"),
+    });
+    heads.collect::<Vec<_>>().join("  ") + " px"
+}
+
+/// `[0] 3 (14.2..15.0 px)  |  [1] (31.0 px)`.
+fn describe_clusters(layer: &LayerClusters, distances: &[f64]) -> String {
+    let clusters = layer.clusters.iter().zip(&layer.representatives).map(|(cluster, kept)| {
+        let members = (0..distances.len()).filter(|head| layer.labels[*head] == Some(*cluster));
+        let (mut names, mut range) = (Vec::new(), [f64::INFINITY, f64::NEG_INFINITY]);
+        for head in members {
+            names.push(if head == *kept { format!("[{head}]") } else { head.to_string() });
+            range = [range[0].min(distances[head]), range[1].max(distances[head])];
+        }
+        let range = match range {
+            [low, high] if low < high => format!("{low:.1}..{high:.1}"),
+            [low, _] => format!("{low:.1}"),
+        };
+        format!("{} ({range} px)", names.join(" "))
+    });
+    clusters.collect::<Vec<_>>().join("  |  ")
 }

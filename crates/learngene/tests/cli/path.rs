@@ -26,7 +26,7 @@ fn from_a_checkpoint_to_a_trained_descendant() {
     let said = bench.succeed(
         "train --checkpoint descendant.safetensors --data pets --epochs 1 --batch-size 8 --out run",
     );
-    assert!(said.starts_with("top-1 ") && said.ends_with("after 1 epochs\n"), "{said}");
+    assert!(said.starts_with("top-1 ") && said.ends_with("after 1 epoch\n"), "{said}");
     let said = bench.succeed("eval --checkpoint run/best.safetensors --data pets");
     assert!(said.starts_with("top-1 ") && said.ends_with("on 10 images\n"), "{said}");
 
@@ -38,13 +38,22 @@ fn from_a_checkpoint_to_a_trained_descendant() {
 }
 
 #[test]
-fn condensing_from_images_and_from_their_distances_is_the_same() {
+fn condensing_at_once_and_step_by_step_is_the_same() {
     let bench = Workbench::new();
     bench.photos("photos", 6);
-    bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
-    bench.succeed(&format!("condense {TINY} --distances distances.json --out a.learngene"));
-    bench.succeed(&format!("condense {TINY} --images photos --out b.learngene"));
-    assert!(bench.read("a.learngene") == bench.read("b.learngene"));
+    for size in ["32", "64"] {
+        let images = format!("--images photos --image-size {size}");
+        let cluster = "--distances distances.json --eps 0.2";
+        bench.succeed(&format!("probe {TINY} {images} --out distances.json"));
+        bench.succeed(&format!("cluster {cluster} --out clusters.json"));
+        bench.succeed(&format!("condense {TINY} {images} --eps 0.2 --out a.learngene"));
+        bench.succeed(&format!("condense {TINY} {cluster} --out b.learngene"));
+        bench.succeed(&format!(
+            "condense {TINY} --distances distances.json --clusters clusters.json --out c.learngene"
+        ));
+        assert!(bench.read("a.learngene") == bench.read("b.learngene"), "{size}");
+        assert!(bench.read("a.learngene") == bench.read("c.learngene"), "{size}");
+    }
 }
 
 /// The default radius is in proportion to the images that were probed, not to the checkpoint's.
@@ -71,9 +80,36 @@ fn the_sample_inside_the_program_needs_no_files() {
 fn inspect_shows_every_layer_and_its_clusters() {
     let bench = Workbench::with_learngene();
     let said = bench.succeed("inspect tiny.learngene");
-    for part in ["3 layers", "95383 parameters", "eps 0.200 px", "6 images of 32 px", "layer 2"] {
+    for part in ["3 layers", "95,383 parameters", "eps 0.200 px", "6 images of 32 px", "layer 2"] {
         assert!(said.contains(part), "{said}\nlacks {part}");
     }
+    let manifest = bench.succeed_json("inspect tiny.learngene --json");
+    for (layer, heads) in said.lines().filter(|line| line.starts_with("layer ")).enumerate() {
+        for head in 0..3 {
+            let number = |field: &str| {
+                manifest["probe"][field][layer][head].as_f64().expect("it was measured")
+            };
+            let (distance, std) = (number("mean_attention_distance"), number("std"));
+            let part = format!("{distance:.1} ±{std:.1}");
+            assert!(heads.contains(&part), "{heads}\nlacks {part}");
+        }
+    }
+}
+
+/// A cluster of several heads is told with the distances that it spans.
+#[test]
+fn inspect_shows_how_wide_a_cluster_is() {
+    let bench = Workbench::new();
+    bench.photos("photos", 6);
+    bench.succeed(&format!("condense {TINY} --images photos --eps 40 --out one.learngene"));
+    let manifest = bench.succeed_json("inspect one.learngene --json");
+    let heads = manifest["probe"]["mean_attention_distance"][0].as_array().expect("a list");
+    let heads = heads.iter().map(|head| head.as_f64().expect("a number"));
+    let (low, high) = heads
+        .fold((f64::MAX, 0.0), |(low, high): (f64, f64), head| (low.min(head), high.max(head)));
+    let said = bench.succeed("inspect one.learngene");
+    let part = format!("({low:.1}..{high:.1} px)");
+    assert!(said.contains(&part), "{said}\nlacks {part}");
 }
 
 #[test]
@@ -86,6 +122,17 @@ fn a_descendant_can_be_deeper_or_shallower() {
         let num_heads = made["config"]["num_heads"].as_array().expect("a list");
         assert_eq!(num_heads.len().to_string(), depth);
     }
+}
+
+#[test]
+fn heads_that_are_equal_are_told_once_and_layers_that_repeat_are_named() {
+    let bench = Workbench::with_learngene();
+    let said = bench.succeed("expand tiny.learngene --depth 5 --out d.safetensors");
+    assert!(said.starts_with("d.safetensors: 5 layers of 3 heads, "), "{said}");
+    assert!(said.ends_with(": layers 2, 3, 4 repeat the ancestor's 2\n"), "{said}");
+    let said = bench.succeed("expand tiny.learngene --heads 4,1,3 --out d.safetensors");
+    assert!(said.starts_with("d.safetensors: 3 layers of 4, 1, 3 heads, "), "{said}");
+    assert!(!said.contains("repeat"), "{said}");
 }
 
 #[test]
@@ -125,7 +172,6 @@ fn every_method_gives_a_checkpoint_of_the_same_shape() {
 fn a_descendant_in_hugging_face_names_has_its_config_beside_it() {
     let bench = Workbench::with_learngene();
     bench.labelled_photos("pets", 1);
-    bench.write("hf/.keep", "");
     bench.succeed("expand tiny.learngene --num-classes 2 --names hf --out hf/model.safetensors");
     assert_eq!(bench.json("hf/config.json")["model_type"], "vit");
     bench.succeed("eval --checkpoint hf/model.safetensors --data pets");
@@ -160,6 +206,47 @@ fn a_model_can_be_trained_from_its_shape_alone() {
             "layer_norm_eps": 1e-6}"#,
     );
     bench.succeed("train --config shape.json --data pets --epochs 1 --batch-size 4 --out run");
+}
+
+/// What a run is about to do is told before its first step, and each evaluation with its rate.
+#[test]
+fn a_training_says_what_it_does() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 4);
+    let args = format!(
+        "train {TINY} --data pets --epochs 2 --warmup-epochs 1 --batch-size 3 --out run --json"
+    );
+    let output = bench.command(&args).assert().success().get_output().clone();
+    let said = String::from_utf8_lossy(&output.stderr);
+    for part in [
+        "8 training and 8 test images of 32 px, 2 classes",
+        "95,138 parameters",
+        "3 steps an epoch, 2 epochs",
+        "peak learning rate 2.930e-6",
+        "epoch 2.00  learning rate 2.93e-6",
+    ] {
+        assert!(said.contains(part), "{said}\nlacks {part}");
+    }
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(run["recipe"]["warmup_epochs"], 1.0);
+}
+
+/// The width of the published models' heads is a guess, so the way to another is named.
+#[test]
+fn assumed_heads_come_with_the_flag_that_gives_others() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 1);
+    bench.write(
+        "shape.json",
+        r#"{"embed_dim": 192, "num_heads": [3], "head_dim": 64, "mlp_hidden_dim": 8,
+            "image_size": 8, "patch_size": 8, "in_channels": 3, "num_classes": 2,
+            "layer_norm_eps": 1e-6}"#,
+    );
+    bench.succeed("train --config shape.json --data pets --epochs 1 --out run");
+    let bare = crate::tensors::Tensors::of(&bench.read("run/last.safetensors")).to_bytes();
+    bench.write("bare.safetensors", bare);
+    let args = "convert --checkpoint bare.safetensors --out d.safetensors";
+    bench.command(args).assert().success().stderr(predicate::str::contains("give --num-heads"));
 }
 
 #[test]
@@ -211,6 +298,25 @@ fn every_command_has_help_with_an_example() {
             help.contains("Example") && help.contains(&format!(":\n  learngene {name} ")),
             "{name}\n{help}"
         );
+    }
+}
+
+#[test]
+fn options_stand_under_headings_and_recipes_are_explained() {
+    let bench = Workbench::new();
+    for (command, parts) in [
+        (
+            "condense",
+            &["\nCheckpoint:", "\nProbe:", "\nPreprocessing:", "\nClustering:", "\nOutput:"][..],
+        ),
+        ("train", &["\nTraining:", "--warmup-epochs", "label_smoothing = 0.1", "# share of the"]),
+        ("expand", &["\nShape:", "\nInheritance:", "three quarters in the middle"]),
+        ("inspect", &["manifest alone", "`learngene verify` checks the tensors"]),
+    ] {
+        let help = bench.succeed(&format!("{command} --help"));
+        for part in parts {
+            assert!(help.contains(part), "{help}\nlacks {part}");
+        }
     }
 }
 
