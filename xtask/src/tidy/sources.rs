@@ -21,6 +21,9 @@ const UNFINISHED: &[&str] = &[
     concat!("unimplemented", "!("),
 ];
 
+/// How the root of a crate may open: with its documentation, or with the crate's README as such.
+const OPENINGS: [&str; 2] = ["//!", r#"#![doc = include_str!("../README.md")]"#];
+
 /// A file with its text, named from the root of the workspace.
 pub(super) struct Source {
     path: PathBuf,
@@ -38,7 +41,7 @@ pub(super) fn read(root: &Path, files: &[PathBuf]) -> Result<Vec<Source>> {
     .collect()
 }
 
-/// Finds crates whose root does not open with `//!`.
+/// Finds crates whose root does not open with its documentation.
 pub(super) fn check_openings(workspace: &Workspace, sources: &[Source]) -> Vec<Finding> {
     let is_crate = |kind: &String| matches!(kind.as_str(), "lib" | "bin" | "proc-macro");
     let roots = workspace
@@ -49,9 +52,9 @@ pub(super) fn check_openings(workspace: &Workspace, sources: &[Source]) -> Vec<F
         .filter_map(|target| target.src_path.strip_prefix(&workspace.root).ok());
     roots
         .filter_map(|root| sources.iter().find(|source| source.path == root))
-        .filter(|source| !source.text.starts_with("//!"))
+        .filter(|source| !OPENINGS.iter().any(|opening| source.text.starts_with(opening)))
         .map(|source| {
-            let message = "a crate opens with `//!` and its part of the path";
+            let message = "a crate opens with its part of the path, by `//!` or its README";
             Finding::new(source.path.display().to_string(), message)
         })
         .collect()
@@ -110,6 +113,8 @@ mod tests {
     #[test]
     fn a_crate_opens_with_its_documentation() {
         check_opening("//! The file.\nmod a;\n", 0);
+        check_opening("#![doc = include_str!(\"../README.md\")]\nmod a;\n", 0);
+        check_opening("#![allow(unused)]\n//! Late.\n", 1);
         check_opening("mod a;\n//! Late.\n", 1);
     }
 
