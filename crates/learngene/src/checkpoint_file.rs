@@ -48,7 +48,8 @@ impl WriteArgs {
         checkpoint::write(&model, config, parameters, self.names, self.dtype)?;
         ensure!(
             files::read(&old)? == files::read(&new)?,
-            "{} is that of another model and would be replaced: choose an empty folder for --out",
+            "{} differs from that of this checkpoint, which would replace it: choose an empty folder for \
+             --out",
             old.display()
         );
         fs::rename(&model, path).with_context(|| format!("cannot write {}", path.display()))

@@ -8,13 +8,13 @@ const FIXTURE: &str = include_str!("fixture.json");
 
 /// The fixture after a change.
 fn parse_changed(change: impl FnOnce(&mut Value)) -> Result<Report, ReportError> {
-    let mut value: Value = serde_json::from_str(FIXTURE).unwrap();
+    let mut value: Value = serde_json::from_str(FIXTURE).expect("the fixture is JSON");
     change(&mut value);
     parse(&value.to_string(), Path::new("report.json"))
 }
 
 fn page(change: impl FnOnce(&mut Value)) -> String {
-    render(&parse_changed(change).unwrap())
+    render(&parse_changed(change).expect("the change leaves a report"))
 }
 
 fn fixture_page() -> String {
@@ -36,7 +36,8 @@ fn cells(page: &str, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_evaluation_of_every_row_is_shown() {
-    let (page, report) = (fixture_page(), parse_changed(|_| ()).unwrap());
+    let (page, report) =
+        (fixture_page(), parse_changed(|_| ()).expect("the fixture is a report"));
     for row in &report.rows {
         let cells: String =
             row.top1.iter().map(|top1| format!("<td class=\"n\">{top1:.1}</td>")).collect();
@@ -87,6 +88,17 @@ fn a_longer_run_is_not_compared() {
     });
     assert_eq!(cells(&page, &["Cluster-Learngene</th>", "centroid", "n = 2"])[2], "–");
     assert!(!page.contains("the same shape by From-Scratch"));
+}
+
+#[test]
+fn heads_that_look_equally_far_have_a_scale_of_their_own() {
+    let page = page(|report| {
+        report["learngene"]["mean_attention_distance"] =
+            json!([[14.5, 15.0, 15.5], [16.0, 16.5, 17.0]]);
+    });
+    let figure = page.split_once("id=\"heads\"").expect("the figure is there").1;
+    let lowest = figure.split_once("text-anchor=\"end\">").expect("a tick").1;
+    assert!(lowest.starts_with("14.5<"), "{}", &lowest[..20]);
 }
 
 #[test]
@@ -158,7 +170,7 @@ fn every_figure_has_a_title_and_a_description() {
     // Heads, one panel for each of two shapes, bars, accuracy.
     assert_eq!(figures.len(), 5);
     for figure in figures {
-        let (ids, _) = figure.split_once('"').unwrap();
+        let (ids, _) = figure.split_once('"').expect("the attribute ends");
         for id in ids.split(' ') {
             let (_, text) = figure.split_once(&format!("id=\"{id}\">")).expect(id);
             assert!(!text.starts_with('<'), "{id} is empty");
@@ -166,7 +178,7 @@ fn every_figure_has_a_title_and_a_description() {
     }
     // Every other drawing is part of one of these, or hidden from screen readers.
     for drawing in page.split("<svg ").skip(1) {
-        let (attributes, _) = drawing.split_once('>').unwrap();
+        let (attributes, _) = drawing.split_once('>').expect("the tag ends");
         let is_told = attributes.contains("role=\"img\"") || attributes.contains("aria-hidden");
         assert!(is_told || attributes.contains("class=\"head"), "{attributes}");
     }

@@ -132,8 +132,11 @@ fn legend(out: &mut String, layers: &[Vec<Head>]) -> fmt::Result {
 /// Places across are in percent, places down in pixels: so letters and marks keep their size on a
 /// phone, which scaling the whole drawing would not allow.
 fn plot(out: &mut String, layers: &[Vec<Head>]) -> fmt::Result {
-    let highest = layers.iter().flatten().map(|head| head.distance).fold(0.0, f64::max);
-    let ticks = ticks(0.0, highest, 6);
+    let distances = || layers.iter().flatten().map(|head| head.distance);
+    let highest = distances().fold(0.0, f64::max);
+    let lowest = distances().fold(highest, f64::min);
+    // Heads that all look far would crowd at the top of a scale from zero.
+    let ticks = ticks(if lowest > highest / 2.0 { lowest } else { 0.0 }, highest, 6);
     let down = Scale {
         values: [ticks[0], ticks.last().copied().unwrap_or(highest)],
         places: [BOTTOM, TOP],
