@@ -36,8 +36,7 @@ fn cells(page: &str, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_evaluation_of_every_row_is_shown() {
-    let (page, report) =
-        (fixture_page(), parse_changed(|_| ()).expect("the fixture is a report"));
+    let (page, report) = (fixture_page(), parse_changed(|_| ()).expect("the fixture is a report"));
     for row in &report.rows {
         let cells: String =
             row.top1.iter().map(|top1| format!("<td class=\"n\">{top1:.1}</td>")).collect();
