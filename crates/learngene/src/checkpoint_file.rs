@@ -2,14 +2,14 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use learngene_models::{
     StateDict, VitConfig,
-    checkpoint::{self, Dialect, Dtype},
+    checkpoint::{self, CheckpointError, Dialect, Dtype},
 };
 
 use crate::files;
@@ -41,15 +41,23 @@ impl WriteArgs {
         if self.names == Dialect::Timm || !old.exists() {
             return Ok(checkpoint::write(path, config, parameters, self.names, self.dtype)?);
         }
-        // Written aside first, as the config.json here may be that of another model.
+        // Written aside first, as the config.json here may be that of another model. No error names
+        // the place aside.
         let aside = tempfile::tempdir_in(files::folder_of(path))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .map_err(|error| anyhow!("cannot write {}: {}", path.display(), error.kind()))?;
         let (new, model) = (aside.path().join("config.json"), aside.path().join("model"));
-        checkpoint::write(&model, config, parameters, self.names, self.dtype)?;
+        checkpoint::write(&model, config, parameters, self.names, self.dtype).map_err(|error| {
+            match error {
+                CheckpointError::Write { source, .. } => {
+                    CheckpointError::Write { path: path.into(), source }
+                }
+                other => other,
+            }
+        })?;
         ensure!(
             files::read(&old)? == files::read(&new)?,
-            "{} differs from that of this checkpoint, which would replace it: choose an empty folder for \
-             --out",
+            "{} differs from that of this checkpoint, which would replace it: choose an empty folder \
+             for --out",
             old.display()
         );
         fs::rename(&model, path).with_context(|| format!("cannot write {}", path.display()))
