@@ -12,8 +12,6 @@ use learngene_models::{
     checkpoint::{self, CheckpointError, Dialect, Dtype},
 };
 
-use crate::files;
-
 /// How a checkpoint is written.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
@@ -37,29 +35,6 @@ impl WriteArgs {
         config: &VitConfig,
         parameters: &StateDict,
     ) -> anyhow::Result<()> {
-        let old = path.with_file_name("config.json");
-        if self.names == Dialect::Timm || !old.exists() {
-            return Ok(checkpoint::write(path, config, parameters, self.names, self.dtype)?);
-        }
-        // Written aside first, as the config.json here may be that of another model. No error names
-        // the place aside.
-        let aside = tempfile::tempdir_in(files::folder_of(path))
-            .map_err(|error| anyhow!("cannot write {}: {}", path.display(), error.kind()))?;
-        let (new, model) = (aside.path().join("config.json"), aside.path().join("model"));
-        checkpoint::write(&model, config, parameters, self.names, self.dtype).map_err(|error| {
-            match error {
-                CheckpointError::Write { source, .. } => {
-                    CheckpointError::Write { path: path.into(), source }
-                }
-                other => other,
-            }
-        })?;
-        ensure!(
-            files::read(&old)? == files::read(&new)?,
-            "{} differs from that of this checkpoint, which would replace it: choose an empty folder \
-             for --out",
-            old.display()
-        );
-        fs::rename(&model, path).with_context(|| format!("cannot write {}", path.display()))
+        Ok(checkpoint::write(path, config, parameters, self.names, self.dtype)?)
     }
 }

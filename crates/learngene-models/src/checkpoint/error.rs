@@ -213,6 +213,14 @@ pub enum CheckpointError {
         /// The number format asked for.
         dtype: super::Dtype,
     },
+    /// A config.json that belongs to another checkpoint of its folder.
+    #[error(
+        "{path} differs from that of this checkpoint, which would replace it: choose an empty folder"
+    )]
+    OtherConfig {
+        /// The config.json.
+        path: PathBuf,
+    },
     /// A model that Hugging Face's ViT cannot express.
     #[error("Hugging Face's ViT cannot express this model: {reason}; write it in timm's names")]
     HuggingFace {

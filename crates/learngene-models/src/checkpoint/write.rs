@@ -13,14 +13,15 @@ use crate::{StateDict, VitConfig};
 ///
 /// In timm's names the header carries the configuration as JSON under the metadata key `config`,
 /// so that reading it back needs nothing else. In Hugging Face's names a config.json is written
-/// beside it, as transformers wants it; another checkpoint's there is replaced.
+/// beside it, as transformers wants it.
 ///
 /// The same parameters always give the same bytes.
 ///
 /// # Errors
 /// Lists parameters that do not fit the configuration; names the value that the number format
 /// cannot hold (NaN and infinities fit none); says why Hugging Face's ViT cannot express the
-/// model, or which file cannot be written.
+/// model, or which file cannot be written. A config.json that says otherwise is kept, unless the
+/// checkpoint it lies beside is the one to be replaced.
 pub fn write(
     path: &Path,
     config: &VitConfig,
@@ -40,7 +41,11 @@ pub fn write(
         uniform(config)?;
         let json = serde_json::to_vec_pretty(&transformers_config(config, dtype))
             .expect("a map of plain values is JSON");
-        write_file(&path.with_file_name("config.json"), &json)?;
+        let place = path.with_file_name("config.json");
+        if !path.exists() && std::fs::read(&place).is_ok_and(|found| found != json) {
+            return Err(CheckpointError::OtherConfig { path: place });
+        }
+        write_file(&place, &json)?;
     }
     let bytes = serialize(tensors, Some(HashMap::from([metadata])))
         .map_err(|source| CheckpointError::Safetensors { path: path.into(), source })?;

@@ -346,6 +346,20 @@ fn models_that_hugging_face_cannot_express_are_not_written() {
 }
 
 #[test]
+fn a_config_of_another_model_beside_it() {
+    let (config, parameters) = tiny();
+    let folder = folder();
+    let place = folder.path().join("config.json");
+    fs::write(&place, "{}").expect("the folder is writable");
+    let path = folder.path().join("model.safetensors");
+    let error = checkpoint::write(&path, &config, &parameters, Dialect::HuggingFace, Dtype::F32)
+        .expect_err("the configuration is that of another model");
+    assert!(matches!(error, CheckpointError::OtherConfig { .. }), "{error}");
+    assert_eq!(fs::read(&place).expect("it was kept"), b"{}");
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_folder_that_is_not_there() {
     let (config, parameters) = tiny();
     let path = Path::new("no/such/model.safetensors");
