@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 
 const FILE: &str = "xtask/desk/learning_rates.json";
 /// Peak rates for a batch of 512, the same for every method.
-const CANDIDATES: [f64; 5] = [1e-3, 3e-3, 1e-2, 2e-2, 4e-2];
+const CANDIDATES: [f64; 5] = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
 /// The descendant on which rates are compared.
 const SHAPE: Shape = Shape { depth: 12, head_ratio: "1" };
 
