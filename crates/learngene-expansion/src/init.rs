@@ -40,32 +40,39 @@ const BOUND: f64 = 2.0;
 pub fn from_scratch(config: &VitConfig, seed: u64) -> Result<StateDict, ExpansionError> {
     config.check()?;
     let shapes = config.parameter_shapes().into_iter();
-    Ok(shapes.map(|(name, shape)| fresh(name, shape, seed)).collect())
+    Ok(shapes.map(|(name, shape)| (name.clone(), fresh(&name, &name, shape, seed))).collect())
 }
 
 /// A fresh classifier where the shape has one.
+///
+/// Its stream is not that of [`from_scratch`]: an ancestor trained from scratch with the same seed
+/// began with those values, and its features have grown to fit them.
 pub(crate) fn fresh_classifier(config: &VitConfig, seed: u64) -> Vec<(String, HostTensor)> {
     let shapes = config.parameter_shapes().into_iter();
     shapes
         .filter(|(name, _)| name.starts_with("head."))
-        .map(|(name, shape)| fresh(name, shape, seed))
+        .map(|(name, shape)| {
+            let tensor = fresh(&name, &format!("descendant.{name}"), shape, seed);
+            (name, tensor)
+        })
         .collect()
 }
 
-fn fresh(name: String, shape: Vec<usize>, seed: u64) -> (String, HostTensor) {
+/// A parameter's first values, where they are random from the stream of that name.
+fn fresh(name: &str, stream: &str, shape: Vec<usize>, seed: u64) -> HostTensor {
     let count = shape.iter().product();
     let values = match name.rsplit('.').collect::<Vec<_>>().as_slice() {
         ["bias", ..] => vec![0.0; count],
         ["weight", "norm" | "norm1" | "norm2", ..] => vec![1.0; count],
-        _ => truncated_normal(&name, seed, count),
+        _ => truncated_normal(stream, seed, count),
     };
-    (name, HostTensor::new(shape, values))
+    HostTensor::new(shape, values)
 }
 
 /// Normal values by Box and Muller's method; those out of bounds are left out.
-fn truncated_normal(name: &str, seed: u64, count: usize) -> Vec<f32> {
+fn truncated_normal(stream: &str, seed: u64, count: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(fnv1a(name));
+    rng.set_stream(fnv1a(stream));
     let pairs = std::iter::from_fn(|| Some((uniform(&mut rng), uniform(&mut rng))));
     pairs
         .flat_map(|(radius, angle)| {
@@ -166,6 +173,17 @@ mod tests {
             values(&deep, "blocks.0.mlp.fc1.weight"),
             values(&deep, "blocks.1.mlp.fc1.weight")
         );
+    }
+
+    /// Or the descendants of an ancestor with that seed would start with a classifier that fits.
+    #[test]
+    fn a_descendant_s_classifier_is_not_that_of_its_ancestor_s_first_step() {
+        let (ancestor, descendant) = (from_scratch(&config(), 0), fresh_classifier(&config(), 0));
+        let ancestor = ancestor.expect("a possible shape");
+        for (name, tensor) in &descendant {
+            let equal = ancestor.get(name) == Some(tensor);
+            assert_eq!(equal, name == "head.bias", "{name}");
+        }
     }
 
     #[test]
