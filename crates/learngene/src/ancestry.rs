@@ -141,7 +141,15 @@ impl ClusterArgs {
     pub fn cluster(&self, distances: &MeanAttentionDistances) -> anyhow::Result<HeadClusters> {
         // The radius follows the images that were probed, whatever size the checkpoint has.
         let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-        Ok(cluster(distances, &self.params(probed_size)?.check()?)?)
+        let clusters = cluster(distances, &self.params(probed_size)?.check()?)?;
+        let joined = clusters.layers.iter().filter(|l| l.labels.len() > 1 && l.sizes.len() == 1);
+        let (joined, all) = (joined.count(), clusters.layers.len());
+        if joined > 0 && self.kmeans.is_none() {
+            tracing::info!(
+                "in {joined} of {all} layers all heads are one cluster: a smaller --eps keeps more"
+            );
+        }
+        Ok(clusters)
     }
 
     /// The parameters, for distances measured on images of that size.

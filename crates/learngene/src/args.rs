@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::bail;
 use clap::{
     ArgMatches, Args, FromArgMatches, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
 use learngene_datasets::{CheckedPreprocess, KNOWN_DATASETS, Preprocess};
+use learngene_format::Learngene;
 use learngene_models::checkpoint::{self, Checkpoint, Note, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
@@ -96,7 +98,12 @@ impl CheckpointArgs {
             ..ReadOptions::default()
         };
         let path = self.checkpoint.display();
-        let checkpoint = checkpoint::read(&self.checkpoint, &options)?;
+        let checkpoint = match checkpoint::read(&self.checkpoint, &options) {
+            Err(_) if Learngene::read_manifest(&self.checkpoint).is_ok() => {
+                bail!("{path} is a learngene: `learngene expand` makes checkpoints from it")
+            }
+            read => read?,
+        };
         for note in &checkpoint.notes {
             let hint = match note {
                 Note::HeadDimAssumed { .. } => "; give --num-heads where it has others",

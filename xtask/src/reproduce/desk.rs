@@ -33,6 +33,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) folder: PathBuf,
     data: String,
     root: PathBuf,
+    /// What the program was built from; later commits do not count.
+    commit: Option<String>,
 }
 
 /// A trained descendant: its row of the report, and what `learngene train --json` printed.
@@ -55,7 +57,8 @@ impl<'a> Desk<'a> {
                 .with_context(|| format!("cannot clear {}", target.display()))?;
         }
         fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
-        Ok(Self { learngene, folder, data: data.to_owned(), root: workspace.root.clone() })
+        let root = workspace.root.clone();
+        Ok(Self { learngene, folder, data: data.to_owned(), commit: commit(&root), root })
     }
 
     fn gene(&self, projection: Option<&str>) -> PathBuf {
@@ -224,7 +227,7 @@ impl<'a> Desk<'a> {
             version: 1,
             profile: "desk",
             producer: concat!("xtask ", env!("CARGO_PKG_VERSION")).to_owned(),
-            commit: self.commit(),
+            commit: self.commit.clone(),
             command: self.command(seeds),
             data: Data {
                 name: self.data.clone(),
@@ -303,17 +306,6 @@ impl<'a> Desk<'a> {
         Ok(file.len())
     }
 
-    fn commit(&self) -> Option<String> {
-        let git = Program::new("git", &self.root).args([
-            "describe",
-            "--always",
-            "--dirty",
-            "--exclude",
-            "*",
-        ]);
-        git.output().ok().map(|commit| commit.trim().to_owned())
-    }
-
     fn command(&self, seeds: u64) -> String {
         let seeds = if seeds == 1 { String::new() } else { format!(" --seeds {seeds}") };
         let data = match self.data.as_str() {
@@ -337,4 +329,11 @@ impl<'a> Desk<'a> {
             .path("out", &self.folder.join("report.html"));
         self.learngene.run(&report).map(drop)
     }
+}
+
+/// The commit that is checked out, and whether files differ from it.
+fn commit(root: &Path) -> Option<String> {
+    let args = ["describe", "--always", "--dirty", "--exclude", "*"];
+    let commit = Program::new("git", root).args(args).output().ok()?;
+    Some(commit.trim().to_owned())
 }

@@ -1,14 +1,16 @@
 //! `learngene condense`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context, ensure};
 use learngene_clustering::{CondenseOptions, HeadClusters, MeanAttentionDistances, condense};
+use learngene_models::checkpoint::sha256;
 use serde::Serialize;
 
 use crate::{
     ancestry::{ClusterArgs, ProbeArgs},
     args::{CheckpointArgs, Either, OutArgs, Written},
-    text::thousands,
+    text::{count, thousands},
 };
 
 /// Condenses an ancestor into a learngene: probes it, clusters its heads, keeps one of each cluster.
@@ -61,8 +63,20 @@ struct Condensed {
     written: Written,
     heads: usize,
     kept_heads: usize,
+    images: u64,
     parameters: u64,
     ancestor_parameters: u64,
+}
+
+/// Refuses distances of another checkpoint, before that is read for the image size they name.
+fn check_ancestor(distances: &MeanAttentionDistances, path: &Path) -> anyhow::Result<()> {
+    let Some(measured) = &distances.ancestor_sha256 else { return Ok(()) };
+    let found = sha256(path).with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(
+        found == *measured,
+        "ancestor hash of the distances is {measured}, but that of the checkpoint is {found}"
+    );
+    Ok(())
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -76,6 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Either::Left(Measured { distances, clusters }) => {
             let distances = MeanAttentionDistances::read(distances)?;
             let clusters = clusters.as_ref().map(HeadClusters::read).transpose()?;
+            check_ancestor(&distances, &args.checkpoint.checkpoint)?;
             // Positions for the images that were probed, as if they were probed here.
             let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
             (args.checkpoint.read(probed_size, None)?, distances, clusters)
@@ -101,15 +116,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         written: args.out.written()?,
         heads: distances.num_heads().iter().sum(),
         kept_heads: clusters.layers.iter().map(|layer| layer.sizes.len()).sum(),
+        images: manifest.probe.images,
         parameters: manifest.parameters.stored,
         ancestor_parameters: manifest.ancestor.parameters,
     };
     super::print(json, &condensed, |condensed| {
         format!(
-            "{}: {} of {} heads, {} of {} parameters",
+            "{}: {} of {} heads by {}, {} of {} parameters",
             condensed.written.file.display(),
             condensed.kept_heads,
             condensed.heads,
+            count(condensed.images as usize, "image", "images"),
             thousands(condensed.parameters),
             thousands(condensed.ancestor_parameters)
         )

@@ -41,13 +41,13 @@ pub struct Args {
     /// Which layers it inherits: front, even, last, or a list such as 0,2,4.
     #[arg(long, value_name = "POLICY", default_value_t, help_heading = INHERITANCE)]
     layers: LayerPolicy,
-    /// Heads of its layers: a number, a list, incrementing (all of the ancestor's heads in the first
+    /// Heads of its layers: same as the ancestor's, a number, a list, incrementing (all in the first
     /// third of the layers, three quarters in the middle, half in the last) or decrementing (the
     /// reverse).
     #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
     /// Heads of the ancestor's layers divided by its own: 2, 4/3, 1/8.
-    #[arg(long, value_name = "W", help_heading = SHAPE)]
+    #[arg(long, value_name = "W", allow_negative_numbers = true, help_heading = SHAPE)]
     head_ratio: Option<Ratio>,
     /// Order in which centroids fill heads: priority, origin, increasing or decreasing.
     #[arg(long, default_value_t, help_heading = INHERITANCE)]
@@ -128,7 +128,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if let Some(repeats) = repeats(layers) {
             text = format!("{text}\ndeeper than what it inherits: {repeats}");
         }
+        if let Some(copies) = copies(&expansion.slots) {
+            text = format!("{text}\n{copies}");
+        }
         text
+    })
+}
+
+/// In how many layers heads begin, and so train, as copies of each other: equal weights get equal
+/// gradients.
+fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
+    let has_copies = |slots: &&Vec<SlotSource>| {
+        let sources = slots.iter().map(|slot| (slot.head, slot.projection_head));
+        sources.collect::<BTreeSet<_>>().len() < slots.len()
+    };
+    let layers = slots.iter().filter(has_copies).count();
+    (layers > 0).then(|| {
+        let layers = count(layers, "layer", "layers");
+        format!("in {layers} several heads are copies of one, and stay equal while they train")
     })
 }
 

@@ -60,7 +60,8 @@ pub struct Args {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Instead of a checkpoint")]
 struct Shape {
-    /// Shape of a model to train from scratch, as JSON.
+    /// Shape of a model to train from scratch, as JSON with the keys of
+    /// datasets/desk_ancestor/shape.json.
     #[arg(long, value_name = "FILE", conflicts_with = "CheckpointArgs")]
     config: PathBuf,
 }

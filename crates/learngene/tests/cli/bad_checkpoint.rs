@@ -44,6 +44,13 @@ fn a_folder() {
 }
 
 #[test]
+fn a_learngene() {
+    let bench = Workbench::with_learngene();
+    let args = "eval --checkpoint tiny.learngene --data cifar10-sample";
+    bench.check(args, 1, &["tiny.learngene is a learngene", "`learngene expand`"]);
+}
+
+#[test]
 fn an_empty_file() {
     check(b"", &["is empty, wanted a checkpoint"]);
 }

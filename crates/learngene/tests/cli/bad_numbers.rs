@@ -135,6 +135,17 @@ fn distances_of_another_checkpoint() {
     bench.check(args, 1, &["of the distances is", "but that of the checkpoint is"]);
 }
 
+/// Their image size, which the positions would be interpolated to, is not to blame.
+#[test]
+fn distances_of_a_checkpoint_with_other_patches() {
+    let bench = Workbench::new();
+    bench.photos("photos", 2);
+    bench.succeed(&format!("probe {TINY} --images photos --image-size 48 --out distances.json"));
+    bench.write("other.safetensors", "not even a checkpoint");
+    let args = "condense --checkpoint other.safetensors --distances distances.json --out x";
+    bench.check(args, 1, &["ancestor hash of the distances is", "but that of the checkpoint is"]);
+}
+
 #[test]
 fn distances_of_another_shape() {
     let args = format!("condense {TINY} --distances distances.json --eps 1 --out x.learngene");

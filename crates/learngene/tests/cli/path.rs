@@ -129,10 +129,25 @@ fn heads_that_are_equal_are_told_once_and_layers_that_repeat_are_named() {
     let bench = Workbench::with_learngene();
     let said = bench.succeed("expand tiny.learngene --depth 5 --out d.safetensors");
     assert!(said.starts_with("d.safetensors: 5 layers of 3 heads, "), "{said}");
-    assert!(said.ends_with(": layers 2, 3, 4 repeat the ancestor's 2\n"), "{said}");
+    assert!(said.contains(": layers 2, 3, 4 repeat the ancestor's 2\n"), "{said}");
     let said = bench.succeed("expand tiny.learngene --heads 4,1,3 --out d.safetensors");
     assert!(said.starts_with("d.safetensors: 3 layers of 4, 1, 3 heads, "), "{said}");
     assert!(!said.contains("repeat"), "{said}");
+}
+
+#[test]
+fn heads_that_stay_equal_are_told() {
+    let bench = Workbench::new();
+    bench.photos("photos", 4);
+    let condense = format!("condense {TINY} --images photos --out x.learngene --eps");
+    let said = |eps: &str| {
+        bench.succeed(&format!("{condense} {eps}"));
+        bench.succeed("expand x.learngene --out d.safetensors")
+    };
+    let copies = said("1000");
+    assert!(copies.contains("in 3 layers several heads are copies of one"), "{copies}");
+    let distinct = said("1e-6");
+    assert!(!distinct.contains("copies"), "{distinct}");
 }
 
 #[test]
