@@ -1,6 +1,6 @@
 //! The ancestor's side of the path: checkpoint and images to distances and clusters.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, path::Path};
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -51,9 +51,13 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Measures the ancestor's mean attention distances on images.
-    pub fn measure(&self, ancestor: &Checkpoint) -> anyhow::Result<MeanAttentionDistances> {
-        let preprocess = self.preprocess.check(ancestor.config.image_size)?;
+    /// Measures the mean attention distances, on images, of an ancestor read from that file.
+    pub fn measure(
+        &self,
+        ancestor: &Checkpoint,
+        path: &Path,
+    ) -> anyhow::Result<MeanAttentionDistances> {
+        let preprocess = self.preprocess.check(ancestor.config.image_size, Some(path))?;
         let images = self.open_images()?;
         let device = self.device.device.open();
         let model = ancestor.load(&device)?;

@@ -12,7 +12,7 @@ use clap::{
 };
 use learngene_datasets::{CheckedPreprocess, KNOWN_DATASETS, Preprocess};
 use learngene_format::Learngene;
-use learngene_models::checkpoint::{self, Checkpoint, Note, ReadOptions};
+use learngene_models::checkpoint::{self, Checkpoint, Normalization, Note, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -126,21 +126,28 @@ pub struct PreprocessArgs {
     /// Share of the image that the centre crop keeps.
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub crop_pct: f32,
-    /// Mean of each channel on the scale 0 to 1; ImageNet's by default.
+    /// Mean of each channel on the scale 0 to 1; by default what a config.json of timm or a
+    /// preprocessor_config.json beside the checkpoint says, ImageNet's where there is none.
     #[arg(long, value_name = "R,G,B", value_parser = channels)]
     pub mean: Option<[f32; 3]>,
-    /// Standard deviation of each channel on the scale 0 to 1; ImageNet's by default.
+    /// Standard deviation of each channel on the scale 0 to 1, with the same defaults.
     #[arg(long, value_name = "R,G,B", value_parser = channels)]
     pub std: Option<[f32; 3]>,
 }
 
 impl PreprocessArgs {
-    /// The settings for a model of that input size.
-    pub fn check(&self, image_size: usize) -> anyhow::Result<CheckedPreprocess> {
+    /// The settings for a model of that input size, read from that checkpoint if from any.
+    pub fn check(
+        &self,
+        image_size: usize,
+        checkpoint: Option<&Path>,
+    ) -> anyhow::Result<CheckedPreprocess> {
         let image_size = u32::try_from(image_size).unwrap_or(u32::MAX);
         let preprocess = Preprocess::new(image_size);
-        let (mean, std) =
-            (self.mean.unwrap_or(preprocess.mean), self.std.unwrap_or(preprocess.std));
+        let imagenet = Normalization { mean: preprocess.mean, std: preprocess.std };
+        let told = checkpoint.map(checkpoint::normalization).transpose()?.flatten();
+        let Normalization { mean, std } = told.unwrap_or(imagenet);
+        let (mean, std) = (self.mean.unwrap_or(mean), self.std.unwrap_or(std));
         Ok(Preprocess { crop_pct: self.crop_pct, mean, std, ..preprocess }.check()?)
     }
 }

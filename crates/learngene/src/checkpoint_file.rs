@@ -1,15 +1,14 @@
 //! Checkpoints that the program writes.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use learngene_models::{
     StateDict, VitConfig,
-    checkpoint::{self, CheckpointError, Dialect, Dtype},
+    checkpoint::{self, Dialect, Dtype},
 };
 
 /// How a checkpoint is written.

@@ -37,7 +37,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     let dtype = container.dtype()?;
 
     let measured = measure(path, &container, names)?;
-    let mut told: Vec<Told> = Told::beside(path)?.into_iter().collect();
+    let mut told: Vec<Told> = Told::beside(path, "config.json")?.into_iter().collect();
     if let Some(json) = &container.config {
         told.push(Told::parse(format!("the header of {}", path.display()), json)?);
     }

@@ -21,9 +21,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// The config.json beside a checkpoint, where there is one.
-    pub fn beside(checkpoint: &Path) -> Result<Option<Self>, CheckpointError> {
-        let path = checkpoint.with_file_name("config.json");
+    /// The file of this name beside a checkpoint, where there is one.
+    pub fn beside(checkpoint: &Path, file: &str) -> Result<Option<Self>, CheckpointError> {
+        let path = checkpoint.with_file_name(file);
         match fs::read_to_string(&path) {
             Ok(json) => Self::parse(path.display().to_string(), &json).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -63,6 +63,21 @@ impl Told {
     /// Number of class names, which transformers keeps in place of `num_classes`.
     pub fn num_labels(&self) -> Option<usize> {
         Some(self.fields.get("id2label")?.as_object()?.len())
+    }
+
+    /// One number for each of three channels, in a section of the configuration or at its root.
+    pub fn channels(
+        &self,
+        section: Option<&str>,
+        field: &str,
+    ) -> Result<Option<[f32; 3]>, CheckpointError> {
+        let fields = match section {
+            Some(section) => self.fields.get(section).and_then(Value::as_object),
+            None => Some(&self.fields),
+        };
+        let Some(value) = fields.and_then(|fields| fields.get(field)) else { return Ok(None) };
+        let channels = serde_json::from_value(value.clone());
+        channels.map(Some).map_err(|_| self.unfit(field, value, "three numbers"))
     }
 
     fn heads(&self) -> Result<Option<Vec<usize>>, CheckpointError> {

@@ -4,7 +4,9 @@ use std::fs;
 
 use learngene_models::{
     HostTensor, VitConfig,
-    checkpoint::{self, Checkpoint, Dialect, Dtype, Note, ReadOptions, resample_pos_embed},
+    checkpoint::{
+        self, Checkpoint, Dialect, Dtype, Normalization, Note, ReadOptions, resample_pos_embed,
+    },
 };
 
 use super::common::{TINY, Tensors, folder, largest_gap};
@@ -20,6 +22,41 @@ fn read_beside(json: &str, options: &ReadOptions) -> Checkpoint {
     let path = Tensors::of(&TINY.path("timm.safetensors")).save(&folder);
     fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
     checkpoint::read(&path, options).expect("the configuration tells the heads")
+}
+
+/// What files of these names and contents beside a checkpoint tell of its images.
+fn normalization(files: &[(&str, &str)]) -> Result<Option<Normalization>, String> {
+    let folder = folder();
+    for (name, json) in files {
+        fs::write(folder.path().join(name), json).expect("the folder is writable");
+    }
+    let path = folder.path().join("model.safetensors");
+    checkpoint::normalization(&path).map_err(|error| error.to_string())
+}
+
+#[test]
+fn files_beside_a_checkpoint_tell_its_normalization() {
+    const TIMM: (&str, &str) = (
+        "config.json",
+        r#"{"architecture": "x", "pretrained_cfg": {"mean": [0.5, 0.25, 0.5], "std": [1, 1, 0.5]}}"#,
+    );
+    const TRANSFORMERS: (&str, &str) = (
+        "preprocessor_config.json",
+        r#"{"image_mean": [0.125, 0.25, 0.5], "image_std": [0.5, 0.5, 0.5], "size": 224}"#,
+    );
+    let timm = Normalization { mean: [0.5, 0.25, 0.5], std: [1.0, 1.0, 0.5] };
+    let transformers = Normalization { mean: [0.125, 0.25, 0.5], std: [0.5; 3] };
+    assert_eq!(normalization(&[]), Ok(None));
+    assert_eq!(normalization(&[("config.json", r#"{"model_type": "vit"}"#)]), Ok(None));
+    assert_eq!(normalization(&[TRANSFORMERS]), Ok(Some(transformers)));
+    assert_eq!(normalization(&[TRANSFORMERS, TIMM]), Ok(Some(timm)));
+}
+
+#[test]
+fn a_normalization_of_other_than_three_channels() {
+    let json = r#"{"pretrained_cfg": {"mean": [0.5], "std": [0.5]}}"#;
+    let error = normalization(&[("config.json", json)]).expect_err("one channel");
+    assert!(error.ends_with("config.json has mean [0.5], wanted three numbers"), "{error}");
 }
 
 /// A file of zeros of this shape, without any metadata.

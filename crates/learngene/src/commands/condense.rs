@@ -97,7 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
-            let distances = probe.measure(&ancestor)?;
+            let distances = probe.measure(&ancestor, &args.checkpoint.checkpoint)?;
             (ancestor, distances, None)
         }
     };

@@ -37,7 +37,7 @@ struct Probed {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(&[&args.checkpoint.checkpoint])?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let distances = args.probe.measure(&ancestor)?;
+    let distances = args.probe.measure(&ancestor, &args.checkpoint.checkpoint)?;
     distances.write(&args.out.out)?;
     let json = args.out.json;
     let probed = Probed {

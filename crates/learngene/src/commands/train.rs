@@ -141,7 +141,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
 
     let image_size = model.config().image_size;
-    let preprocess = args.preprocess.check(image_size)?;
+    let checkpoint = args.start.left().map(|checkpoint| checkpoint.checkpoint.as_path());
+    let preprocess = args.preprocess.check(image_size, checkpoint)?;
     tracing::info!(
         "{train_images} training and {test_images} test images of {image_size} px, {classes} \
          classes; {} parameters; {} steps an epoch, {} epochs; peak learning rate {:.3e}",
