@@ -43,7 +43,7 @@ impl Shape {
     }
 }
 
-/// Where a head's output-projection columns come from; the first is the default.
+/// Where a head's output-projection columns come from; learning rates are chosen with the first.
 pub(crate) const PROJECTIONS: [&str; 3] = ["centroid", "rescaled", "origin"];
 
 /// One descendant, before it is trained.

@@ -52,7 +52,9 @@ pub struct Args {
     /// Order in which centroids fill heads: priority, origin, increasing or decreasing.
     #[arg(long, default_value_t, help_heading = INHERITANCE)]
     order: Order,
-    /// Where a head's output-projection columns come from: centroid, rescaled or origin.
+    /// Where a head's output-projection columns come from: rescaled and centroid take those of the
+    /// head, scaled by its copies or as they are; origin leaves columns in their place, as the
+    /// published code does.
     #[arg(long, default_value_t, help_heading = INHERITANCE)]
     projection: ProjectionPolicy,
     /// Whether the classifier is drawn anew or inherited: fresh or inherit.
