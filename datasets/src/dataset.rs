@@ -62,7 +62,7 @@ impl fmt::Display for Split {
 
 /// The text is not the name of a split.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown split `{0}`, wanted train or test")]
+#[error("unknown split `{0}`, wanted train or test (a folder's `val` where it has no `test`)")]
 pub struct UnknownSplit(String);
 
 impl FromStr for Split {

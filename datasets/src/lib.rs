@@ -1,19 +1,4 @@
-//! Readers of image datasets, preprocessing, and an embedded sample of real images.
-//!
-//! A dataset is opened by name or by path, and read in batches that are ready to be tensors:
-//!
-//! ```
-//! use learngene_datasets::{BadImages, Preprocess, Split, load_batch, open};
-//!
-//! let dataset = open("cifar10-sample", Split::Test, BadImages::Refuse)?;
-//! let preprocess = Preprocess::new(32).check()?;
-//! let batch = load_batch(&*dataset, &[0, 1, 2, 3], &preprocess, None)?;
-//! assert_eq!(batch.shape, [4, 3, 32, 32]);
-//! assert_eq!(dataset.classes()[batch.labels[3]], "cat");
-//! # Ok::<(), learngene_datasets::DatasetError>(())
-//! ```
-//!
-//! All data is plain: bytes, numbers and lists. Which library makes tensors of them is not known here.
+#![doc = include_str!("../README.md")]
 
 mod augment;
 mod batch;

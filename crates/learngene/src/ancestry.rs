@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, path::Path};
 
 use anyhow::{Context, ensure};
+use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use learngene_clustering::{
     Algorithm, ClusterParams, Convention, HeadClusters, KMeansLibrary, MeanAttentionDistances,
@@ -13,11 +14,10 @@ use learngene_datasets::{
 };
 use learngene_models::checkpoint::Checkpoint;
 
-use burn::tensor::{Tensor, TensorData};
-
 use crate::{
     args::{DeviceArgs, PreprocessArgs, choice, dataset},
     progress,
+    text::count,
 };
 
 /// Which images the ancestor is shown, and what becomes of its attention.
@@ -100,7 +100,8 @@ impl ProbeArgs {
         let policy = if self.skip_bad_images { BadImages::Skip } else { BadImages::Refuse };
         let all = open(&self.images, self.split, policy)?;
         if !all.skipped().is_empty() {
-            tracing::warn!("left out {} images that cannot be decoded", all.skipped().len());
+            let skipped = count(all.skipped().len(), "image", "images");
+            tracing::warn!("left out {skipped} that cannot be decoded");
         }
         let limit = self.limit.get();
         if all.len() <= limit {

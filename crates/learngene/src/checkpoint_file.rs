@@ -16,7 +16,7 @@ use learngene_models::{
 #[command(next_help_heading = "Output")]
 pub struct WriteArgs {
     /// Names of the checkpoint's tensors: timm's, or Hugging Face's with a config.json beside the
-    /// file.
+    /// file, which transformers wants to be called model.safetensors.
     #[arg(long, default_value = "timm", value_parser = PossibleValuesParser::new(["timm", "hf"])
         .map(|name| if name == "hf" { Dialect::HuggingFace } else { Dialect::Timm }))]
     pub names: Dialect,

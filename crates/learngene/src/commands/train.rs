@@ -19,7 +19,7 @@ use crate::{
     args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
     files::{prepare_folder, read},
     progress::TrainingProgress,
-    text::thousands,
+    text::{count, thousands},
 };
 
 const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safetensors \
@@ -145,10 +145,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let preprocess = args.preprocess.check(image_size, checkpoint)?;
     tracing::info!(
         "{train_images} training and {test_images} test images of {image_size} px, {classes} \
-         classes; {} parameters; {} steps an epoch, {} epochs; peak learning rate {:.3e}",
+         classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}",
         thousands(count_parameters(&model.config())),
-        train_images.div_ceil(recipe.batch_size),
-        recipe.epochs,
+        count(train_images.div_ceil(recipe.batch_size), "step", "steps"),
+        count(recipe.epochs, "epoch", "epochs"),
         recipe.peak_learning_rate()
     );
     let data = FitData { train, test, preprocess };
