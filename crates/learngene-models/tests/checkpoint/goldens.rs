@@ -38,6 +38,7 @@ fn check(golden: Golden, file: &str, fused: bool) {
     let images = Tensor::<4>::from_data(TensorData::new(values, shape), &device);
     let output = vit.forward_attention(images);
     let within = |name: &str, worst: f32, bound: f32| {
+        println!("{file}, fused {fused}: {name} differs by {worst:e}");
         assert!(worst <= bound, "{file}, fused {fused}: {name} differs by {worst}");
     };
 
