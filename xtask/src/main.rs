@@ -3,8 +3,10 @@
 //! A task starts programs and reads files; it never links the crates it is about, so it builds in
 //! seconds and can say what is wrong with a workspace that does not compile.
 
+mod bench;
 mod check;
 mod downstream;
+mod learngene;
 mod nightly;
 mod program;
 mod reproduce;
@@ -38,6 +40,8 @@ enum Task {
     Reproduce(reproduce::Options),
     /// Choose the learning rate of each method on held-out training images.
     Tune,
+    /// Time training steps, forward passes and probes, alone or against PyTorch.
+    Bench(bench::Options),
     /// Run the tests of the k-means crate that needs a nightly compiler.
     Nightly,
 }
@@ -60,6 +64,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&workspace),
         Task::Reproduce(options) => reproduce::run(&workspace, options),
         Task::Tune => reproduce::tune::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, options),
         Task::Nightly => nightly::run(&workspace),
     }
 }

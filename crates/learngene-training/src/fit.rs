@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicUsize},
 };
 
-use burn::{module::Module, tensor::Device};
-use burn_train::{Learner, SupervisedTraining, TrainingStrategy, checkpoint::KeepLastNCheckpoints};
+use burn::tensor::Device;
+use burn_train::{SupervisedTraining, TrainingStrategy, checkpoint::KeepLastNCheckpoints};
 use learngene_datasets::{Augment, CheckedPreprocess, Dataset};
 use learngene_models::{
     Classifier,
@@ -19,13 +19,11 @@ use crate::{
     batches::Batches,
     evaluate::check_classes,
     metrics::MetricsLog,
-    optimizer::adamw,
     run_folder::{RunFolder, WholeFile},
-    schedule::WarmupCosine,
     silent::Silent,
     start::Start,
     step_loop::{Outcome, StepLoop},
-    trainee::Trainee,
+    trainer::learner,
 };
 
 /// The images of a run.
@@ -113,9 +111,7 @@ pub fn fit<C: Classifier + 'static>(
     let log = MetricsLog::read(&folder.metrics(), done)?;
     observer.started(done, total);
 
-    let trainee = Trainee { model, label_smoothing: recipe.label_smoothing }.fork(&device).train();
-    let optimizer = adamw(recipe, &trainee);
-    let learner = Learner::new(trainee, optimizer, WarmupCosine::new(recipe, steps));
+    let learner = learner(model, recipe, steps, &device);
     let step_loop = Arc::new(StepLoop {
         recipe: recipe.clone(),
         train: train.clone(),

@@ -14,6 +14,7 @@ mod silent;
 mod start;
 mod step_loop;
 mod trainee;
+mod trainer;
 
 pub use error::TrainingError;
 pub use evaluate::{Evaluation, evaluate};
@@ -22,3 +23,4 @@ pub use frozen::{DEFAULT_RIDGE, Features, frozen_features, knn, ridge_probe};
 pub use metrics::Metrics;
 pub use recipe::Recipe;
 pub use schedule::WarmupCosine;
+pub use trainer::Trainer;

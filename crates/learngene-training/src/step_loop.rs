@@ -15,7 +15,7 @@ use learngene_models::Classifier;
 
 use crate::{
     Metrics, Observer, Recipe, TrainingError, batches::Batches, evaluate::evaluate,
-    metrics::MetricsLog, run_folder::RunFolder, trainee::Trainee,
+    metrics::MetricsLog, run_folder::RunFolder, trainee::Trainee, trainer,
 };
 
 /// Everything a run needs beside the learner.
@@ -84,10 +84,7 @@ impl StepLoop {
             // Whatever a layer draws depends on the seed and the step alone, so a resumed run
             // draws the same and no random state needs saving.
             self.device.seed(self.recipe.seed.wrapping_mul(1 << 32).wrapping_add(step as u64));
-            learner.lr_step();
-            let output = learner.train_step(batch);
-            learner.optimizer_step(output.grads);
-            losses.add(output.item.0);
+            losses.add(trainer::step(learner, batch));
             self.observer.stepped(step);
             if self.is_evaluation(index + 1, steps) {
                 let metrics = Metrics {

@@ -45,6 +45,7 @@ pub enum Command {
     Data(commands::data::Args),
     Report(commands::report::Args),
     Devices(commands::devices::Args),
+    Bench(commands::bench::Args),
 }
 
 impl Command {
@@ -63,6 +64,7 @@ impl Command {
             Self::Data(args) => commands::data::run(args),
             Self::Report(args) => commands::report::run(args),
             Self::Devices(args) => commands::devices::run(args),
+            Self::Bench(args) => commands::bench::run(args),
         }
     }
 }

@@ -9,12 +9,15 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
-    learngene::{Learngene, Line},
     plan::{Descendant, Method},
     report::{self, Ancestor, Data, Frozen, Layer, Recipe, Report, Row},
     tune::LearningRates,
 };
-use crate::{program::Program, workspace::Workspace};
+use crate::{
+    learngene::{Learngene, Line},
+    program::Program,
+    workspace::Workspace,
+};
 
 const ANCESTOR: &str = "datasets/desk_ancestor/desk_ancestor.safetensors";
 const RECIPE: &str = "xtask/desk/recipe.toml";

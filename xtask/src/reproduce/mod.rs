@@ -5,7 +5,6 @@
 //! user could type, and stands in the report.
 
 mod desk;
-mod learngene;
 mod plan;
 mod report;
 pub(crate) mod tune;
@@ -15,9 +14,8 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 
-use crate::workspace::Workspace;
+use crate::{learngene::Learngene, workspace::Workspace};
 use desk::Desk;
-use learngene::Learngene;
 use tune::LearningRates;
 
 #[derive(Args)]

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     desk::Desk,
-    learngene::Learngene,
     plan::{Descendant, Method, PROJECTIONS, Shape},
 };
-use crate::workspace::Workspace;
+use crate::{learngene::Learngene, workspace::Workspace};
 
 const FILE: &str = "xtask/desk/learning_rates.json";
 /// Peak rates for a batch of 512, the same for every method.

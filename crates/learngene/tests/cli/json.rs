@@ -1,6 +1,6 @@
 //! Fields that scripts rely on.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::workbench::{TINY, Workbench};
 
@@ -200,4 +200,21 @@ fn datasets() {
         datasets.as_array().expect("a list").iter().map(|dataset| &dataset["name"]).collect();
     assert_eq!(names, ["cifar10", "cifar10-sample"]);
     assert!(datasets[0]["description"].is_string());
+}
+
+#[test]
+fn a_benchmark_prints_a_line_for_each_workload() {
+    let bench = Workbench::new();
+    let args = "bench --shapes nano --workloads forward,probe --iterations 1 --json";
+    let lines = bench.succeed(args);
+    let lines: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let workloads: Vec<&Value> = lines.iter().map(|line| &line["workload"]).collect();
+    assert_eq!(workloads, ["forward", "probe"]);
+    for line in &lines {
+        assert_eq!((&line["shape"], &line["batch"]), (&json!("nano"), &json!(64)));
+        let [ms, rate] = ["ms", "images_per_second"].map(|field| line[field].as_f64());
+        let product = ms.zip(rate).map(|(ms, rate)| ms * rate / 1e3);
+        assert!(product.is_some_and(|images| (images - 64.0).abs() < 1e-6), "{line}");
+    }
 }
