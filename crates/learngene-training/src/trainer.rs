@@ -24,14 +24,19 @@ pub struct Trainer<C: Classifier + 'static> {
 }
 
 impl<C: Classifier + 'static> Trainer<C> {
-    /// Starts at the first step of a recipe with that many steps an epoch.
+    /// Starts at the first step of a recipe with that many steps an epoch, on a device without
+    /// autodiff. The recipe is taken as it is: [`Recipe::check`] says whether it can be carried out.
     pub fn new(model: C, recipe: &Recipe, steps_per_epoch: usize, device: &Device) -> Self {
         let device = device.clone().autodiff();
         Self { learner: learner(model, recipe, steps_per_epoch, &device), device }
     }
 
-    /// Brings a batch to the device and takes a step on it. The mean loss `[1]` is left on the
-    /// device, so that a step need not wait for the one before.
+    /// Brings a batch to the device and takes a step on it. The mean loss, a tensor of shape `[1]`,
+    /// is left on the device, so that a step need not wait for the one before.
+    ///
+    /// # Panics
+    /// If the batch has no images, other images than the model takes, or labels that are not among its
+    /// classes.
     pub fn step(&mut self, batch: Batch) -> Tensor<1> {
         step(&mut self.learner, to_device(batch, &self.device))
     }
