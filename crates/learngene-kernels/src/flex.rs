@@ -3,12 +3,15 @@
 //!
 //! One file an operation, from tensors at its top to loops over slices at its end.
 
+mod adamw;
 mod attention;
 mod buffer;
 mod gelu;
+mod gemm;
 mod layer_norm;
+mod linear;
 mod math;
-mod product;
+mod mlp;
 mod softmax;
 
 use burn::backend::{
@@ -17,7 +20,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Tensor};
 
-use crate::switch::fused;
+use crate::{AdamWStep, switch::fused};
 
 /// Whether the fused path is on and made for this tensor.
 pub(crate) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
@@ -58,6 +61,48 @@ pub(crate) fn layer_norm<const D: usize>(
     ))
 }
 
+/// See [`crate::linear`]; the tensors must be ones that [`takes`] accepts.
+pub(crate) fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_linear(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ))
+}
+
+/// See [`crate::mlp`]; the tensors must be ones that [`takes`] accepts.
+pub(crate) fn mlp<const D: usize>(
+    x: Tensor<D>,
+    [w1, w2]: [Tensor<2>; 2],
+    [b1, b2]: [Tensor<1>; 2],
+) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_mlp(
+        x.into_dispatch(),
+        w1.into_dispatch(),
+        b1.into_dispatch(),
+        w2.into_dispatch(),
+        b2.into_dispatch(),
+    ))
+}
+
+/// See [`crate::adamw`]; the tensors must be ones that [`takes`] accepts, on a device without
+/// autodiff.
+pub(crate) fn adamw<const D: usize>(
+    tensors: [Tensor<D>; 3],
+    gradient: Tensor<D>,
+    step: AdamWStep,
+) -> [Tensor<D>; 3] {
+    let [parameter, moment_1, moment_2] = tensors.map(Tensor::into_dispatch);
+    let gradient = gradient.into_dispatch();
+    let (parameter, moment_1, moment_2) =
+        Dispatch::fused_adamw(parameter, moment_1, moment_2, gradient, step);
+    [parameter, moment_1, moment_2].map(Tensor::from_dispatch)
+}
+
 /// See [`crate::attention`]; the tensor must be one that [`takes`] accepts.
 pub(crate) fn attention(qkv: Tensor<3>, num_heads: usize) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::fused_attention(qkv.into_dispatch(), num_heads))
@@ -83,15 +128,34 @@ pub(crate) trait FusedOps: Backend {
         eps: f64,
     ) -> FloatTensor<Self>;
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self>;
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn fused_mlp(
+        x: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
-/// An operation without a backward pass, for an operation on burn's graph has one output.
+/// Operations without a backward pass, for an operation on burn's graph has one output.
 #[backend_extension(Flex)]
 pub(crate) trait FusedForward: Backend {
     fn fused_attention_with_weights(
         qkv: FloatTensor<Self>,
         num_heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_adamw(
+        parameter: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 impl FusedForward for Flex {
@@ -100,6 +164,18 @@ impl FusedForward for Flex {
         num_heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         attention::forward_with_weights(qkv, num_heads)
+    }
+
+    fn fused_adamw(
+        parameter: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [parameter, moment_1, moment_2] =
+            adamw::step([parameter, moment_1, moment_2], gradient, &step);
+        (parameter, moment_1, moment_2)
     }
 }
 
@@ -124,6 +200,24 @@ impl FusedOps for Flex {
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
         attention::forward(qkv, num_heads)
     }
+
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        linear::forward(x, weight, bias)
+    }
+
+    fn fused_mlp(
+        x: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        mlp::forward(x, [w1, b1, w2, b2])
+    }
 }
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
@@ -146,5 +240,23 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
 
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
         attention::record::<C>(qkv, num_heads)
+    }
+
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        linear::record::<C>(x, weight, bias)
+    }
+
+    fn fused_mlp(
+        x: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        mlp::record::<C>(x, [w1, b1, w2, b2])
     }
 }

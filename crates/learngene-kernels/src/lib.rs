@@ -78,6 +78,107 @@ pub fn layer_norm<const D: usize>(
     plain::layer_norm(x, weight, bias, eps)
 }
 
+/// A linear layer, `x * weight + bias`.
+///
+/// # Shapes
+/// - x: `[.., d_input]`
+/// - weight: `[d_input, d_output]`, bias: `[d_output]`
+/// - output: `[.., d_output]`
+///
+/// # Panics
+/// If the shapes do not fit each other.
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    check_linear("linear", x.dims()[D - 1], weight.dims(), bias.dims());
+    #[cfg(feature = "flex")]
+    if flex::takes(&x) && flex::takes(&weight) && flex::takes(&bias) {
+        return flex::linear(x, weight, bias);
+    }
+    plain::linear(x, weight, bias)
+}
+
+/// The feed-forward network of a transformer layer,
+/// `gelu(x * weights[0] + biases[0]) * weights[1] + biases[1]`.
+///
+/// # Shapes
+/// - x: `[.., d_input]`
+/// - weights: `[d_input, d_hidden]` and `[d_hidden, d_output]`
+/// - biases: `[d_hidden]` and `[d_output]`
+/// - output: `[.., d_output]`
+///
+/// # Panics
+/// If the shapes do not fit each other.
+pub fn mlp<const D: usize>(
+    x: Tensor<D>,
+    weights: [Tensor<2>; 2],
+    biases: [Tensor<1>; 2],
+) -> Tensor<D> {
+    let [d_hidden] = biases[0].dims();
+    check_linear("mlp", x.dims()[D - 1], weights[0].dims(), biases[0].dims());
+    check_linear("mlp", d_hidden, weights[1].dims(), biases[1].dims());
+    #[cfg(feature = "flex")]
+    if flex::takes(&x) && weights.iter().all(flex::takes) && biases.iter().all(flex::takes) {
+        return flex::mlp(x, weights, biases);
+    }
+    plain::mlp(x, weights, biases)
+}
+
+/// One step of AdamW on a parameter, `[parameter, moment_1, moment_2]`, of tensors without
+/// autodiff: with the gradient `g` and the numbers of [`AdamWStep`]
+///
+/// ```text
+/// moment_1 = beta_1 * moment_1 + (1 - beta_1) * g
+/// moment_2 = beta_2 * moment_2 + (1 - beta_2) * g^2
+/// update = moment_1 / (1 - beta_1^t) / (sqrt(moment_2 / (1 - beta_2^t)) + epsilon)
+/// parameter = (1 - learning_rate * weight_decay) * parameter - learning_rate * update
+/// ```
+///
+/// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019,
+/// <https://arxiv.org/abs/1711.05101>.
+///
+/// # Shapes
+/// - all: any, the same
+///
+/// # Panics
+/// If the shapes differ.
+pub fn adamw<const D: usize>(
+    tensors: [Tensor<D>; 3],
+    gradient: Tensor<D>,
+    step: AdamWStep,
+) -> [Tensor<D>; 3] {
+    for tensor in &tensors {
+        assert_eq!(tensor.dims(), gradient.dims(), "adamw: shapes of a tensor and the gradient");
+    }
+    #[cfg(feature = "flex")]
+    if flex::takes(&gradient) && tensors.iter().all(flex::takes) && !gradient.device().is_autodiff()
+    {
+        return flex::adamw(tensors, gradient, step);
+    }
+    plain::adamw(tensors, gradient, step)
+}
+
+/// The numbers of one step of [`adamw`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// Size of a step.
+    pub learning_rate: f64,
+    /// Decay of the first and the second moment.
+    pub betas: (f32, f32),
+    /// Keeps the division away from zero.
+    pub epsilon: f32,
+    /// Share of a parameter that a learning rate of 1 would take away.
+    pub weight_decay: f64,
+    /// Steps taken, with this one: 1 at the first.
+    pub time: usize,
+}
+
+impl AdamWStep {
+    /// `1 - beta^t` of both moments, by which their start at zero is made up for.
+    fn corrections(&self) -> [f32; 2] {
+        let time = i32::try_from(self.time).unwrap_or(i32::MAX);
+        [1.0 - self.betas.0.powi(time), 1.0 - self.betas.1.powi(time)]
+    }
+}
+
 /// Multi-head self-attention from a fused projection: per head
 /// `softmax(Q K^T / sqrt(head_dim)) V`, the heads side by side.
 ///
@@ -116,6 +217,14 @@ pub fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, T
         return flex::attention_with_weights(qkv, num_heads);
     }
     plain::attention(qkv, num_heads)
+}
+
+fn check_linear(operation: &str, d_input: usize, weight: [usize; 2], [bias]: [usize; 1]) {
+    assert_eq!(
+        weight,
+        [d_input, bias],
+        "{operation}: the weight does not fit an input of {d_input} and a bias of {bias} elements"
+    );
 }
 
 fn check_projection(qkv: &Tensor<3>, num_heads: usize) {

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, activation, module};
 
+use crate::AdamWStep;
+
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::gelu(x)
 }
@@ -17,6 +19,38 @@ pub(crate) fn layer_norm<const D: usize>(
     eps: f64,
 ) -> Tensor<D> {
     module::layer_norm(x, weight, Some(bias), eps)
+}
+
+pub(crate) fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+) -> Tensor<D> {
+    module::linear(x, weight, Some(bias))
+}
+
+pub(crate) fn mlp<const D: usize>(
+    x: Tensor<D>,
+    [w1, w2]: [Tensor<2>; 2],
+    [b1, b2]: [Tensor<1>; 2],
+) -> Tensor<D> {
+    crate::linear(crate::gelu(crate::linear(x, w1, b1)), w2, b2)
+}
+
+pub(crate) fn adamw<const D: usize>(
+    [parameter, moment_1, moment_2]: [Tensor<D>; 3],
+    gradient: Tensor<D>,
+    step: AdamWStep,
+) -> [Tensor<D>; 3] {
+    let AdamWStep { learning_rate, betas: (beta_1, beta_2), epsilon, weight_decay, .. } = step;
+    let [correction_1, correction_2] = step.corrections();
+
+    let moment_1 = moment_1 * beta_1 + gradient.clone() * (1.0 - beta_1);
+    let moment_2 = moment_2 * beta_2 + gradient.square() * (1.0 - beta_2);
+    let update =
+        (moment_1.clone() / correction_1) / ((moment_2.clone() / correction_2).sqrt() + epsilon);
+    let parameter = parameter * (1.0 - learning_rate * weight_decay) - update * learning_rate;
+    [parameter, moment_1, moment_2]
 }
 
 /// Tokens and weights; the softmax between the products is fused where it can be.

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;
 
-use crate::{flex, plain};
+use crate::{AdamWStep, flex, plain};
 
 type Operation<'a> = &'a dyn Fn(&[Tensor<3>]) -> Tensor<3>;
 
@@ -115,6 +115,161 @@ proptest! {
             &[x, weight, bias],
         );
     }
+}
+
+/// A matrix and a row in one, as [`check`] wants its inputs.
+fn matrix<const D: usize>(x: &Tensor<D>) -> Tensor<2> {
+    let [_, rows, columns] = x.dims()[..] else { panic!("[1, rows, columns] is wanted") };
+    x.clone().reshape([rows, columns])
+}
+
+fn row_of(x: &Tensor<3>) -> Tensor<1> {
+    x.clone().flatten(0, 2)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn linear_agrees(
+        shape in shapes(),
+        d_output in 1_usize..100,
+        spread in 0.1_f32..2.0,
+        seed in any::<u64>(),
+    ) {
+        let device = Device::flex();
+        let x = tensor(shape, spread, seed, &device);
+        let weight = tensor([1, shape[2], d_output], 0.2, seed ^ 1, &device);
+        let bias = tensor([1, 1, d_output], 1.0, seed ^ 2, &device);
+        check(
+            &|x| flex::linear(x[0].clone(), matrix(&x[1]), row_of(&x[2])),
+            &|x| plain::linear(x[0].clone(), matrix(&x[1]), row_of(&x[2])),
+            &[x, weight, bias],
+        );
+    }
+
+    #[test]
+    fn mlp_agrees(
+        shape in shapes(),
+        (d_hidden, d_output) in (1_usize..200, 1_usize..60),
+        spread in 0.1_f32..2.0,
+        seed in any::<u64>(),
+    ) {
+        let device = Device::flex();
+        let x = tensor(shape, spread, seed, &device);
+        let w1 = tensor([1, shape[2], d_hidden], 0.2, seed ^ 1, &device);
+        let w2 = tensor([1, d_hidden, d_output], 0.2, seed ^ 2, &device);
+        let [b1, b2] = [d_hidden, d_output].map(|width| tensor([1, 1, width], 1.0, seed ^ 3, &device));
+        let parts = |x: &[Tensor<3>]| {
+            (x[0].clone(), [matrix(&x[1]), matrix(&x[2])], [row_of(&x[3]), row_of(&x[4])])
+        };
+        check(
+            &|x| {
+                let (x, weights, biases) = parts(x);
+                flex::mlp(x, weights, biases)
+            },
+            &|x| {
+                let (x, [w1, w2], [b1, b2]) = parts(x);
+                plain::linear(plain::gelu(plain::linear(x, w1, b1)), w2, b2)
+            },
+            &[x, w1, w2, b1, b2],
+        );
+    }
+
+    #[test]
+    fn adamw_agrees(shape in shapes(), weight_decay in 0.0_f64..0.5, seed in any::<u64>()) {
+        let device = Device::flex();
+        let parameter = tensor(shape, 1.0, seed, &device);
+        let start = [parameter, Tensor::zeros(shape, &device), Tensor::zeros(shape, &device)];
+        let [mut fused, mut plain] = [start.clone(), start];
+        for time in 1..=5 {
+            let step = AdamWStep {
+                learning_rate: 1e-2,
+                betas: (0.9, 0.999),
+                epsilon: 1e-8,
+                weight_decay,
+                time,
+            };
+            let gradient = tensor(shape, 1.0, seed ^ time as u64, &device);
+            fused = flex::adamw(fused, gradient.clone(), step);
+            plain = plain::adamw(plain, gradient, step);
+            for (fused, plain) in fused.iter().zip(&plain) {
+                assert_close("adamw", &to_vec(fused), &to_vec(plain), 1e-6);
+            }
+        }
+    }
+}
+
+/// What burn's own optimiser makes of the same gradients.
+#[test]
+fn adamw_is_burns() {
+    use burn::{
+        module::Param,
+        nn::Linear,
+        optim::{AdamWConfig, GradientsParams},
+    };
+
+    let device = Device::flex();
+    let start = tensor([1, 3, 4], 1.0, 1, &device).reshape([3, 4]);
+    let weight = Param::from_tensor(Tensor::from_data(start.to_data(), &device.clone().autodiff()));
+    let mut module = Linear { weight, bias: None };
+    let config = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.05);
+    let mut optimizer = config.init();
+    let mut tensors = [start, Tensor::zeros([3, 4], &device), Tensor::zeros([3, 4], &device)];
+    for time in 1..=4 {
+        let gradient = tensor([1, 3, 4], 1.0, 7 + time as u64, &device).reshape([3, 4]);
+        let mut gradients = GradientsParams::new();
+        gradients.register(module.weight.id, gradient.clone());
+        module = optimizer.step(1e-2, module, gradients);
+        let step = AdamWStep {
+            learning_rate: 1e-2,
+            betas: (0.9, 0.999),
+            epsilon: 1e-8,
+            weight_decay: f64::from(0.05_f32),
+            time,
+        };
+        tensors = crate::adamw(tensors, gradient, step);
+        assert_close("burn", &to_vec(&tensors[0]), &to_vec(&module.weight.val().inner()), 1e-6);
+    }
+}
+
+#[test]
+fn a_step_touches_no_tensor_that_others_hold() {
+    let device = Device::flex();
+    let start = [1, 2, 3].map(|seed| tensor([2, 3, 4], 1.0, seed, &device).abs());
+    let before = start.each_ref().map(to_vec);
+    let gradient = tensor([2, 3, 4], 1.0, 4, &device);
+    let step = AdamWStep {
+        learning_rate: 0.1,
+        betas: (0.9, 0.99),
+        epsilon: 1e-8,
+        weight_decay: 0.1,
+        time: 3,
+    };
+    let after = flex::adamw(start.clone(), gradient, step);
+    assert_eq!(start.each_ref().map(to_vec), before);
+    assert!(after.iter().zip(&before).all(|(after, before)| to_vec(after) != *before));
+}
+
+#[test]
+#[should_panic(expected = "linear: the weight does not fit an input of 3 and a bias of 2 elements")]
+fn a_weight_that_does_not_fit_is_refused() {
+    let device = Device::flex();
+    let x = tensor([1, 2, 3], 1.0, 1, &device);
+    crate::linear(x, Tensor::zeros([2, 3], &device), Tensor::zeros([2], &device));
+}
+
+/// Weights that are not trained get no gradient, and what lies before them still does.
+#[test]
+fn frozen_weights_let_gradients_pass() {
+    let device = Device::flex().autodiff();
+    let x = tensor([2, 3, 4], 1.0, 1, &device).require_grad();
+    let weights = [2, 3].map(|seed| matrix(&tensor([1, 4, 4], 1.0, seed, &device)));
+    let bias = Tensor::<1>::zeros([4], &device).require_grad();
+    let biases = [bias.clone(), Tensor::zeros([4], &device)];
+    let gradients = flex::mlp(x.clone(), weights.clone(), biases).backward();
+    assert!(x.grad(&gradients).is_some() && bias.grad(&gradients).is_some());
+    assert!(weights.iter().all(|weight| weight.grad(&gradients).is_none()));
 }
 
 proptest! {
@@ -299,6 +454,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let weight = Tensor::<1>::ones([96], &device).require_grad();
             let bias = Tensor::<1>::zeros([96], &device).require_grad();
             let y = flex::layer_norm(x.clone(), weight.clone(), bias.clone(), 1e-6);
+            let square = Tensor::<2>::ones([96, 96], &device);
+            let y =
+                flex::mlp(y.clone(), [square.clone(), square], [bias.clone(), bias.clone()]) + y;
             let tokens = flex::attention(y.clone(), 2);
             let loss = (flex::gelu(y.clone()) * flex::softmax(y, 2.0)).sum() + tokens.sum();
             let gradients = loss.backward();

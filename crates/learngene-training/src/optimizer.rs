@@ -2,9 +2,10 @@
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamGroup},
-    optim::{AdamWConfig, ModuleOptimizer},
-    tensor::Tensor,
+    optim::{AdamWState, AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer},
+    tensor::{Device, Tensor},
 };
+use learngene_kernels::AdamWStep;
 
 use crate::Recipe;
 
@@ -12,15 +13,47 @@ use crate::Recipe;
 /// decay on vectors (biases, norms), positions and the class token.
 pub(crate) fn adamw<M: Module>(recipe: &Recipe, model: &M) -> ModuleOptimizer {
     let (beta_1, beta_2) = recipe.betas;
-    let config = |weight_decay: f64| {
-        AdamWConfig::new()
-            .with_beta_1(beta_1 as f32)
-            .with_beta_2(beta_2 as f32)
-            .with_epsilon(1e-8)
-            .with_weight_decay(weight_decay as f32)
-    };
+    let betas = (beta_1 as f32, beta_2 as f32);
+    let with_decay = |weight_decay| AdamW { betas, weight_decay };
     let exempt = ParamGroup::from_paths(without_decay(model));
-    config(recipe.weight_decay).init().with_group(exempt, config(0.0).build(), None)
+    ModuleOptimizer::from(with_decay(recipe.weight_decay)).with_group(exempt, with_decay(0.0), None)
+}
+
+/// AdamW in one pass over each parameter.
+#[derive(Clone)]
+struct AdamW {
+    betas: (f32, f32),
+    weight_decay: f64,
+}
+
+impl Optimizer for AdamW {
+    type State<const D: usize> = AdamWState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        learning_rate: LearningRate,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let (time, moments) = match state {
+            Some(AdamWState { momentum }) => {
+                (momentum.time + 1, [momentum.moment_1, momentum.moment_2])
+            }
+            None => (1, [gradient.zeros_like(), gradient.zeros_like()]),
+        };
+        let [moment_1, moment_2] = moments;
+        let Self { betas, weight_decay } = *self;
+        let step = AdamWStep { learning_rate, betas, epsilon: 1e-8, weight_decay, time };
+        let [parameter, moment_1, moment_2] =
+            learngene_kernels::adamw([parameter, moment_1, moment_2], gradient, step);
+        let momentum = AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None };
+        (parameter, Some(AdamWState { momentum }))
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        AdamWState { momentum: state.momentum.to_device(device) }
+    }
 }
 
 /// Paths of the parameters that weight decay leaves alone.

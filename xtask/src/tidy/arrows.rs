@@ -12,7 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("learngene-datasets", &[]),
     ("learngene-clustering", &["learngene-models", "learngene-format", "learngene-files"]),
     ("learngene-expansion", &["learngene-models", "learngene-format"]),
-    ("learngene-training", &["learngene-models", "learngene-datasets", "learngene-files"]),
+    (
+        "learngene-training",
+        &["learngene-models", "learngene-datasets", "learngene-kernels", "learngene-files"],
+    ),
     ("learngene", LIBRARIES),
     ("learngene-tests", LIBRARIES),
     ("xtask", &[]),

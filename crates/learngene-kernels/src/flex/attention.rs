@@ -1,5 +1,5 @@
 //! Multi-head self-attention from a fused projection, head by head. Queries, keys and values are
-//! read where they lie, so nothing is permuted or copied as a whole.
+//! read where they lie and results written where they belong, so nothing is permuted or copied.
 //!
 //! The weights are not kept for the backward pass: computing them again takes no longer than
 //! writing them to memory and reading them back, and needs none.
@@ -13,8 +13,9 @@ use burn::backend::{Autodiff, Flex, flex::FlexTensor, tensor::FloatTensor};
 use burn::tensor::Shape;
 use rayon::prelude::*;
 
-use super::buffer::{self, dense};
-use super::product::{Matrix, Packed, multiply, multiply_transposed};
+use super::buffer::{self, build, cleared, dense};
+use super::gemm::{View, write_at};
+use super::linear::with_row_length;
 use super::softmax;
 
 /// Sizes of one image's fused projection, `[seq, 3, num_heads, head_dim]`.
@@ -40,62 +41,68 @@ impl Heads {
         (1.0 / (self.head_dim as f64).sqrt()) as f32
     }
 
-    /// One head's part of rows in which heads lie side by side, from `start` on.
-    fn matrix(self, values: &[f32], start: usize) -> Matrix<'_> {
-        Matrix {
-            values: &values[start..],
-            rows: self.seq,
-            width: self.head_dim,
-            stride: values.len() / self.seq,
-        }
+    /// Where a head begins in a row of tokens.
+    fn start(self, head: usize) -> usize {
+        head * self.head_dim
     }
 
-    /// Query, key and value of one head.
-    fn query_key_value(self, qkv: &[f32], head: usize) -> [Matrix<'_>; 3] {
-        [0, 1, 2].map(|role| self.matrix(qkv, role * self.width() + head * self.head_dim))
+    /// One head's part of rows of `stride` elements, from `start` on.
+    fn part(self, rows: &[f32], start: usize, stride: usize) -> View<'_> {
+        View::inside(&rows[start..], rows.len() / stride, self.head_dim, stride)
     }
 
-    /// Copies one head's rows to where [`Heads::matrix`] would read them.
-    fn place(self, values: &mut [f32], start: usize, head: &[f32]) {
-        let stride = values.len() / self.seq;
-        let rows = values[start..].chunks_mut(stride);
-        for (row, head) in rows.zip(head.chunks_exact(self.head_dim)) {
-            row[..self.head_dim].copy_from_slice(head);
-        }
+    /// Query, key and value of one head, of these rows of a projection.
+    fn query_key_value(self, rows: &[f32], head: usize) -> [View<'_>; 3] {
+        let start = |role| role * self.width() + self.start(head);
+        [0, 1, 2].map(|role| self.part(rows, start(role), 3 * self.width()))
     }
 
-    /// `softmax(Q K^T / sqrt(head_dim))`: `[seq, seq]`.
-    fn weights(self, query: Matrix<'_>, key: Matrix<'_>) -> Vec<f32> {
-        let mut weights = multiply(query, &Packed::transposed(key));
-        softmax::apply(&mut weights, self.seq, self.scale());
-        weights
+    /// `softmax(Q K^T / sqrt(head_dim))`, `[queries, seq]`, over `weights`.
+    fn weigh(self, weights: &mut [f32], query: View, key: View) {
+        write_at(weights, 0, self.seq, query, key.transposed());
+        softmax::apply(weights, self.seq, self.scale());
     }
 
-    /// Tokens and weights of one head: `[seq, head_dim]` and `[seq, seq]`.
-    fn forward(self, qkv: &[f32], head: usize) -> [Vec<f32>; 2] {
-        let [query, key, value] = self.query_key_value(qkv, head);
-        let weights = self.weights(query, key);
-        [multiply(Matrix::dense(&weights, self.seq), &Packed::new(value)), weights]
+    /// One head's part of the tokens `[queries, num_heads * head_dim]`, and its weights
+    /// `[queries, seq]`, for some rows of an image's projection.
+    fn attend(
+        self,
+        tokens: &mut [f32],
+        weights: &mut [f32],
+        queries: &[f32],
+        qkv: &[f32],
+        head: usize,
+    ) {
+        let [query, ..] = self.query_key_value(queries, head);
+        let [_, key, value] = self.query_key_value(qkv, head);
+        self.weigh(weights, query, key);
+        write_at(tokens, self.start(head), self.width(), View::new(weights, self.seq), value);
     }
 
-    /// The gradients of one head's query, key and value, each `[seq, head_dim]`.
+    /// The gradient of an image's projection, over `qkv_gradient`, from that of its tokens.
     ///
     /// With the weights `A`, the scores `S` before softmax and the tokens `O = A V`:
     /// `dV = A^T dO`, `dA = dO V^T`, `dS` as in [`mod@softmax`], `dQ = dS K`, `dK = dS^T Q`.
-    fn backward(self, qkv: &[f32], gradient: &[f32], head: usize) -> [Vec<f32>; 3] {
-        let [query, key, value] = self.query_key_value(qkv, head);
-        let weights = self.weights(query, key);
-        let gradient = self.matrix(gradient, head * self.head_dim);
+    fn backward(self, qkv_gradient: &mut [f32], qkv: &[f32], gradient: &[f32]) {
+        let [mut weights, mut scores] = [(); 2].map(|()| vec![0.0; self.seq * self.seq]);
+        for head in 0..self.num_heads {
+            let [query, key, value] = self.query_key_value(qkv, head);
+            let gradient = self.part(gradient, self.start(head), self.width());
+            self.weigh(&mut weights, query, key);
+            write_at(&mut scores, 0, self.seq, gradient, value.transposed()); // dA
+            softmax::apply_backward(&mut scores, &weights, self.seq, self.scale()); // dS
 
-        let mut scores = multiply(gradient, &Packed::transposed(value)); // dA
-        softmax::apply_backward(&mut scores, &weights, self.seq, self.scale()); // dS
-        let (weights, scores) =
-            (Matrix::dense(&weights, self.seq), Matrix::dense(&scores, self.seq));
-        [
-            multiply(scores, &Packed::new(key)),
-            multiply_transposed(scores, &Packed::new(query)),
-            multiply_transposed(weights, &Packed::new(gradient)),
-        ]
+            let (weights, scores) = (View::new(&weights, self.seq), View::new(&scores, self.seq));
+            let gradients = [
+                (scores, key),                    // dQ
+                (scores.transposed(), query),     // dK
+                (weights.transposed(), gradient), // dV
+            ];
+            for (role, (left, right)) in gradients.into_iter().enumerate() {
+                let start = role * self.width() + self.start(head);
+                write_at(qkv_gradient, start, 3 * self.width(), left, right);
+            }
+        }
     }
 }
 
@@ -106,47 +113,46 @@ pub(crate) fn forward(qkv: FlexTensor, num_heads: usize) -> FlexTensor {
 
 fn attend(qkv: &FlexTensor, num_heads: usize) -> FlexTensor {
     let heads = Heads::of(qkv, num_heads);
-    let mut tokens = vec![0.0; qkv.layout().num_elements() / 3];
-    tokens
-        .par_chunks_mut(heads.seq * heads.width())
-        .zip(qkv.storage().par_chunks(heads.seq * heads.width() * 3))
-        .for_each(|(tokens, qkv)| {
-            let all = in_parallel(num_heads, |head| {
-                let [head_tokens, _weights] = heads.forward(qkv, head);
-                head_tokens
-            });
-            for (head, head_tokens) in all.iter().enumerate() {
-                heads.place(tokens, head * heads.head_dim, head_tokens);
+    let (seq, width) = (heads.seq, heads.width());
+    let values = qkv.storage::<f32>();
+    // Where there are few images, several threads share one's queries.
+    let parts = 8_usize.div_ceil(values.len() / (3 * seq * width));
+    let queries = seq.div_ceil(parts);
+    let images = values.par_chunks(3 * seq * width);
+    let [tokens] = build([(values.len() / 3, seq * width)], images, |[tokens], qkv| {
+        let tokens = cleared(tokens);
+        let parts = tokens.par_chunks_mut(queries * width);
+        parts.zip(qkv.par_chunks(queries * 3 * width)).for_each(|(tokens, queries)| {
+            let mut weights = vec![0.0; tokens.len() / width * seq];
+            for head in 0..num_heads {
+                heads.attend(tokens, &mut weights, queries, qkv, head);
             }
         });
-    buffer::new(tokens, with_width(qkv, heads.width()))
+        [tokens]
+    });
+    buffer::new(tokens, with_row_length(qkv, width))
 }
 
 /// Tokens, and the weights `[batch, num_heads, seq, seq]`.
 pub(crate) fn forward_with_weights(qkv: FlexTensor, num_heads: usize) -> (FlexTensor, FlexTensor) {
     let qkv = dense(qkv);
     let heads = Heads::of(&qkv, num_heads);
-    let batch = qkv.layout().shape()[0];
-    let head_weights = heads.seq * heads.seq;
-    let mut tokens = vec![0.0; qkv.layout().num_elements() / 3];
-    let mut weights = vec![0.0; batch * num_heads * head_weights];
-    tokens
-        .par_chunks_mut(heads.seq * heads.width())
-        .zip(weights.par_chunks_mut(num_heads * head_weights))
-        .zip(qkv.storage().par_chunks(heads.seq * heads.width() * 3))
-        .for_each(|((tokens, weights), qkv)| {
-            let all = in_parallel(num_heads, |head| heads.forward(qkv, head));
-            let weights = weights.chunks_exact_mut(head_weights);
-            for ((head, [head_tokens, head_weights]), weights) in
-                all.iter().enumerate().zip(weights)
-            {
-                heads.place(tokens, head * heads.head_dim, head_tokens);
-                weights.copy_from_slice(head_weights);
-            }
-        });
+    let (seq, width) = (heads.seq, heads.width());
+    let values = qkv.storage::<f32>();
+    let batch = values.len() / (3 * seq * width);
+    let image_weights = num_heads * seq * seq;
+    let outputs = [(values.len() / 3, seq * width), (batch * image_weights, image_weights)];
+    let images = values.par_chunks(3 * seq * width);
+    let [tokens, weights] = build(outputs, images, |[tokens, weights], qkv| {
+        let (tokens, weights) = (cleared(tokens), cleared(weights));
+        for (head, weights) in weights.chunks_exact_mut(seq * seq).enumerate() {
+            heads.attend(tokens, weights, qkv, qkv, head);
+        }
+        [tokens, weights]
+    });
     (
-        buffer::new(tokens, with_width(&qkv, heads.width())),
-        buffer::new(weights, Shape::new([batch, num_heads, heads.seq, heads.seq])),
+        buffer::new(tokens, with_row_length(&qkv, width)),
+        buffer::new(weights, Shape::new([batch, num_heads, seq, seq])),
     )
 }
 
@@ -155,32 +161,15 @@ fn backward(gradient: FlexTensor, qkv: &FlexTensor, num_heads: usize) -> FlexTen
     let gradient = dense(gradient);
     let heads = Heads::of(qkv, num_heads);
     let image = heads.seq * heads.width();
-    let mut qkv_gradient = vec![0.0; qkv.layout().num_elements()];
-    qkv_gradient
-        .par_chunks_mut(image * 3)
-        .zip(qkv.storage().par_chunks(image * 3))
-        .zip(gradient.storage().par_chunks(image))
-        .for_each(|((qkv_gradient, qkv), gradient)| {
-            let all = in_parallel(num_heads, |head| heads.backward(qkv, gradient, head));
-            for (head, roles) in all.iter().enumerate() {
-                for (role, values) in roles.iter().enumerate() {
-                    let start = role * heads.width() + head * heads.head_dim;
-                    heads.place(qkv_gradient, start, values);
-                }
-            }
-        });
+    let values = qkv.storage::<f32>();
+    let images = values.par_chunks(3 * image).zip(gradient.storage().par_chunks(image));
+    let outputs = [(values.len(), 3 * image)];
+    let [qkv_gradient] = build(outputs, images, |[qkv_gradient], (qkv, gradient)| {
+        let qkv_gradient = cleared(qkv_gradient);
+        heads.backward(qkv_gradient, qkv, gradient);
+        [qkv_gradient]
+    });
     buffer::new(qkv_gradient, qkv.layout().shape().clone())
-}
-
-/// What every head computes. Heads run in parallel where images leave threads idle.
-fn in_parallel<T: Send>(num_heads: usize, head: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
-    (0..num_heads).into_par_iter().map(head).collect()
-}
-
-/// The shape of `qkv` with another last dimension.
-fn with_width(qkv: &FlexTensor, width: usize) -> Shape {
-    let shape = qkv.layout().shape();
-    Shape::new([shape[0], shape[1], width])
 }
 
 /// The operation on the autodiff graph.

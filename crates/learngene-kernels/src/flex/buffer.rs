@@ -1,7 +1,10 @@
 //! Buffers of Flex tensors as plain `f32` slices, and how work on them is split.
 
+use std::mem::MaybeUninit;
+
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Elements that one task works on: 64 KiB, so that what a task reads and writes stays in the
@@ -32,6 +35,15 @@ pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
+/// [`dense`], with a buffer that nobody shares.
+pub(crate) fn own(tensor: FlexTensor) -> FlexTensor {
+    let mut tensor = dense(tensor);
+    if tensor.try_storage_mut::<f32>().is_some() {
+        return tensor;
+    }
+    new(tensor.storage::<f32>().to_vec(), tensor.layout().shape().clone())
+}
+
 /// Writes over the tensor, `task` elements at a time in parallel, beside what each task is given.
 ///
 /// Its own buffer is used where nobody else holds it. Otherwise every task copies its part into
@@ -56,6 +68,82 @@ pub(crate) fn overwrite<T: Send>(
         },
     );
     new(values, tensor.layout().shape().clone())
+}
+
+/// New buffers, each given by its length and by the elements of one task, written in parallel, task
+/// by task, beside what each task is given.
+///
+/// Memory comes as the system gives it: clearing what is about to be written over would be another
+/// pass. So `write` hands back what it has written: all of what it got.
+#[allow(unsafe_code)]
+pub(crate) fn build<T: Send, I: IntoParallelIterator<Item = T>, const N: usize>(
+    lengths_and_tasks: [(usize, usize); N],
+    beside: I,
+    write: impl Fn([&mut [MaybeUninit<f32>]; N], T) -> [&mut [f32]; N] + Sync,
+) -> [Vec<f32>; N]
+where
+    I::Iter: IndexedParallelIterator,
+{
+    let beside = beside.into_par_iter();
+    let mut buffers = lengths_and_tasks.map(|(length, task)| (Box::new_uninit_slice(length), task));
+    let mut tasks = buffers.each_mut().map(|(buffer, task)| buffer.chunks_mut(*task));
+    let parts: Vec<[&mut [MaybeUninit<f32>]; N]> = (0..beside.len())
+        .map(|_| tasks.each_mut().map(|parts| parts.next().expect("a part for every task")))
+        .collect();
+    assert!(tasks.iter().all(|parts| parts.len() == 0), "tasks cover whole buffers");
+
+    parts.into_par_iter().zip(beside).for_each(|(parts, beside)| {
+        let given = parts.each_ref().map(|part| (part.as_ptr().cast::<f32>(), part.len()));
+        let written = write(parts, beside);
+        let written = written.each_ref().map(|part| (part.as_ptr(), part.len()));
+        assert_eq!(written, given, "a task writes all that it is given");
+    });
+    // SAFETY: the tasks cover the buffers, and each has shown all of its parts as plain `f32`s.
+    buffers.map(|(buffer, _)| unsafe { buffer.assume_init() }.into_vec())
+}
+
+/// Memory of a task, set to zero: for what is written in an order of its own, while it is in the
+/// cache.
+#[allow(unsafe_code)]
+pub(crate) fn cleared(memory: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    for value in &mut *memory {
+        value.write(0.0);
+    }
+    // SAFETY: every element was just written.
+    unsafe { memory.assume_init_mut() }
+}
+
+/// Adds a row to every row.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn add_to_rows(rows: &mut [f32], addend: &[f32]) {
+    for row in rows.chunks_exact_mut(addend.len()) {
+        for (value, addend) in row.iter_mut().zip(addend) {
+            *value += addend;
+        }
+    }
+}
+
+/// Adds every row to `sums`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn column_sums(sums: &mut [f32], rows: &[f32]) {
+    for row in rows.chunks_exact(sums.len()) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+}
+
+/// The sum of parts of `length` elements each, added up in their order.
+pub(crate) fn sum_parts(mut parts: Vec<f32>, length: usize) -> Vec<f32> {
+    let (sum, rest) = parts.split_at_mut(length);
+    sum.par_chunks_mut(TASK).enumerate().for_each(|(task, sum)| {
+        for part in rest.chunks_exact(length) {
+            column_sums(sum, &part[task * TASK..][..sum.len()]);
+        }
+    });
+    parts.truncate(length);
+    parts.shrink_to_fit();
+    parts
 }
 
 /// The last dimension of a tensor.

@@ -93,21 +93,21 @@ fn value_and_slope(x: f32) -> (f32, f32) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-fn apply(values: &mut [f32]) {
+pub(crate) fn apply(values: &mut [f32]) {
     for value in values {
         *value = value_and_slope(*value).0;
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-fn apply_and_slope(values: &mut [f32], slopes: &mut [f32]) {
+pub(crate) fn apply_and_slope(values: &mut [f32], slopes: &mut [f32]) {
     for (value, slope) in values.iter_mut().zip(slopes) {
         (*value, *slope) = value_and_slope(*value);
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-fn multiply(product: &mut [f32], factor: &[f32]) {
+pub(crate) fn multiply(product: &mut [f32], factor: &[f32]) {
     for (product, factor) in product.iter_mut().zip(factor) {
         *product *= factor;
     }

@@ -11,7 +11,7 @@ use burn::tensor::Shape;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::buffer::{self, dense, overwrite, rows_per_task};
+use super::buffer::{self, dense, overwrite, rows_per_task, sum_parts};
 use super::math::{sum, sum_pairs};
 
 /// What the backward pass needs.
@@ -91,18 +91,8 @@ fn backward(gradient: FlexTensor, saved: &Saved) -> [FlexTensor; 3] {
             apply_backward(gradient, weight_part, bias_part, x, moments, weight);
         },
     );
-    [gradient, add_parts(&weight_parts, embed_dim), add_parts(&bias_parts, embed_dim)]
-}
-
-/// The parts, each of `embed_dim` elements, added up.
-fn add_parts(parts: &[f32], embed_dim: usize) -> FlexTensor {
-    let mut sums = vec![0.0; embed_dim];
-    for part in parts.chunks_exact(embed_dim) {
-        for (sum, part) in sums.iter_mut().zip(part) {
-            *sum += part;
-        }
-    }
-    buffer::new(sums, Shape::new([embed_dim]))
+    let sum = |parts| buffer::new(sum_parts(parts, embed_dim), Shape::new([embed_dim]));
+    [gradient, sum(weight_parts), sum(bias_parts)]
 }
 
 /// The operation on the autodiff graph.

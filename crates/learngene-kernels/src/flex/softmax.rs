@@ -10,7 +10,7 @@ use multiversion::multiversion;
 use rayon::{iter::repeat_n, prelude::*};
 
 use super::buffer::{overwrite, row_length, rows_per_task};
-use super::math::{LANES, exp_nonpositive, sum, sum_pairs};
+use super::math::{LANES, add_lanes, exp_nonpositive, sum_pairs};
 
 /// `softmax(scale * x)`.
 pub(crate) fn forward(x: FlexTensor, scale: f32) -> FlexTensor {
@@ -82,11 +82,27 @@ fn greatest(row: &[f32], scale: f32) -> f32 {
 pub(crate) fn apply(rows: &mut [f32], classes: usize, scale: f32) {
     for row in rows.chunks_exact_mut(classes) {
         let greatest = greatest(row, scale);
-        for x in &mut *row {
-            // Not a fused multiply-add: its unrounded product may exceed the rounded maximum.
-            *x = exp_nonpositive(*x * scale - greatest);
+        let mut sums = [0.0; LANES];
+        let mut exponentials = |values: &mut [f32; LANES], count: usize| {
+            for i in 0..LANES {
+                // Not a fused multiply-add: its unrounded product may exceed the rounded maximum.
+                let exponential = exp_nonpositive(values[i] * scale - greatest);
+                values[i] = if i < count { exponential } else { 0.0 };
+                sums[i] += values[i];
+            }
+        };
+        let (chunks, rest) = row.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            exponentials(chunk, LANES);
         }
-        let inverse = 1.0 / sum(row, |x| x);
+        // What is left over takes no longer than a whole register of elements.
+        if let Some(&first) = rest.first() {
+            let mut register = [first; LANES];
+            register[..rest.len()].copy_from_slice(rest);
+            exponentials(&mut register, rest.len());
+            rest.copy_from_slice(&register[..rest.len()]);
+        }
+        let inverse = 1.0 / add_lanes(sums);
         for x in row {
             *x *= inverse;
         }

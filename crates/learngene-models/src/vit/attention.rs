@@ -6,7 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::linear;
+use super::{apply, linear};
 use crate::HeadLayout;
 
 /// Multi-head self-attention, `softmax(Q K^T / sqrt(head_dim)) V`, with one fused projection.
@@ -47,8 +47,8 @@ impl Attention {
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: `[batch, seq, embed_dim]`
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let qkv = self.qkv.forward(tokens); // [batch, seq, 3 * num_heads * head_dim]
-        self.proj.forward(learngene_kernels::attention(qkv, self.num_heads))
+        let qkv = apply(&self.qkv, tokens); // [batch, seq, 3 * num_heads * head_dim]
+        apply(&self.proj, learngene_kernels::attention(qkv, self.num_heads))
     }
 
     /// [`Attention::forward`], and who attended to whom.
@@ -56,8 +56,8 @@ impl Attention {
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
     pub fn forward_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
-        let qkv = self.qkv.forward(tokens); // [batch, seq, 3 * num_heads * head_dim]
+        let qkv = apply(&self.qkv, tokens); // [batch, seq, 3 * num_heads * head_dim]
         let (mixed, weights) = learngene_kernels::attention_with_weights(qkv, self.num_heads);
-        AttentionOutput { tokens: self.proj.forward(mixed), weights }
+        AttentionOutput { tokens: apply(&self.proj, mixed), weights }
     }
 }

@@ -6,7 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::linear;
+use super::{bias, linear};
 
 /// Two-layer feed-forward network applied to every token: `fc2(gelu(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -29,7 +29,8 @@ impl Mlp {
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: `[batch, seq, embed_dim]`
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let hidden = learngene_kernels::gelu(self.fc1.forward(tokens)); // [batch, seq, mlp_hidden_dim]
-        self.fc2.forward(hidden)
+        let layers = [&self.fc1, &self.fc2];
+        let weights = layers.map(|layer| layer.weight.val());
+        learngene_kernels::mlp(tokens, weights, layers.map(bias))
     }
 }

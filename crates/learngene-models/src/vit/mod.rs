@@ -167,7 +167,7 @@ impl Vit {
 
     fn classify(&self, features: Tensor<2>) -> Tensor<2> {
         match &self.head {
-            Some(head) => head.forward(features),
+            Some(head) => apply(head, features),
             None => features,
         }
     }
@@ -205,6 +205,15 @@ fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
     let weight = Initializer::Normal { mean: 0.0, std: INIT_STD }.init([d_input, d_output], device);
     let bias = Initializer::Zeros.init([d_output], device);
     nn::Linear { weight, bias: Some(bias) }
+}
+
+/// `x * weight + bias`
+fn apply<const D: usize>(layer: &nn::Linear, x: Tensor<D>) -> Tensor<D> {
+    learngene_kernels::linear(x, layer.weight.val(), bias(layer))
+}
+
+fn bias(layer: &nn::Linear) -> Tensor<1> {
+    layer.bias.as_ref().expect("every linear layer of a ViT has a bias").val()
 }
 
 fn layer_norm(norm: &nn::LayerNorm, tokens: Tensor<3>, eps: f64) -> Tensor<3> {

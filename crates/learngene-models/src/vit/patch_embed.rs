@@ -41,7 +41,7 @@ impl PatchEmbed {
             .permute([0, 2, 4, 1, 3, 5]) // [batch, rows, columns, channels, patch, patch]
             .reshape([batch, rows * columns, channels * patch * patch]);
         let weight = weight.reshape([embed_dim, channels * patch * patch]).transpose();
-        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
-        burn::tensor::module::linear(patches, weight, bias)
+        let bias = self.proj.bias.as_ref().expect("the patch embedding has a bias").val();
+        learngene_kernels::linear(patches, weight, bias)
     }
 }
