@@ -59,7 +59,7 @@ impl ProbeArgs {
     ) -> anyhow::Result<MeanAttentionDistances> {
         let preprocess = self.preprocess.check(ancestor.config.image_size, Some(path))?;
         let images = self.open_images()?;
-        let device = self.device.device.open();
+        let device = self.device.device.open()?;
         let model = ancestor.load(&device)?;
 
         let bar = progress::bar(images.len() as u64, "images").with_message("probing");

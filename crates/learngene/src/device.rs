@@ -1,62 +1,359 @@
 //! The only place that names backends.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, panic, str::FromStr};
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
+use learngene_kernels::set_fused;
+use serde::Serialize;
+use sysinfo::System;
+use thiserror::Error;
 
-/// A device as the command line names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// burn's portable CPU backend.
-    #[default]
-    Flex,
+#[cfg(not(any(feature = "flex", feature = "gpu")))]
+compile_error!("turn on at least one backend: flex, cuda, metal, rocm, vulkan or wgpu");
+
+/// A device as the command line names it: a backend and, of a GPU's, which of its devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceChoice {
+    backend: Backend,
+    index: usize,
 }
 
-/// A name that no device of this program has.
-#[derive(Debug, thiserror::Error)]
-#[error("unknown device `{name}`; this program was built with: {known}")]
-pub struct UnknownDevice {
-    name: String,
-    known: String,
+/// A backend of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backend {
+    /// burn's portable CPU backend, with our fused operations.
+    #[cfg(feature = "flex")]
+    Flex,
+    /// The same without them: what they are compared with.
+    #[cfg(feature = "flex")]
+    FlexPlain,
+    #[cfg(feature = "cuda")]
+    Cuda,
+    #[cfg(feature = "metal")]
+    Metal,
+    #[cfg(feature = "rocm")]
+    Rocm,
+    #[cfg(feature = "vulkan")]
+    Vulkan,
+    #[cfg(feature = "wgpu")]
+    Wgpu,
+}
+
+/// Every backend that a program may be built with, its feature, and what it asks of the machine.
+const BACKENDS: [(&str, bool, &str); 6] = [
+    ("flex", cfg!(feature = "flex"), "nothing: it runs on every CPU"),
+    ("cuda", cfg!(feature = "cuda"), "an NVIDIA GPU and its driver (libcuda)"),
+    ("metal", cfg!(feature = "metal"), "macOS on a Mac with a GPU"),
+    ("rocm", cfg!(feature = "rocm"), "an AMD GPU with ROCm installed (libamdhip64)"),
+    (
+        "vulkan",
+        cfg!(feature = "vulkan"),
+        "a GPU with a Vulkan driver and its loader (Debian: libvulkan1)",
+    ),
+    (
+        "wgpu",
+        cfg!(feature = "wgpu"),
+        "a GPU driver for Vulkan, Metal or DirectX 12 (in software, Debian: mesa-vulkan-drivers)",
+    ),
+];
+
+/// A device that this program or this machine does not have.
+#[derive(Debug, Error)]
+pub enum DeviceError {
+    /// A name that no device of this program has.
+    #[error("unknown device `{name}`; this program was built with: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The backends of this program.
+        known: String,
+    },
+    /// A backend that exists but is not part of this program.
+    #[error(
+        "device `{name}` is not in this program, which was built with: {known}; \
+         `cargo install --path crates/learngene --features {feature}` builds one with it"
+    )]
+    NotBuilt {
+        /// What was asked for.
+        name: String,
+        /// Its feature.
+        feature: &'static str,
+        /// The backends of this program.
+        known: String,
+    },
+    /// A number after the name that is none, or too many.
+    #[error("device `{name}` wants a number after the colon, as in `{backend}:0`")]
+    Index {
+        /// What was asked for.
+        name: String,
+        /// The backend.
+        backend: String,
+    },
+    /// The machine has no such device.
+    #[error("no device {device} on this machine, which has {found} of {backend}; it needs {needs}")]
+    Absent {
+        /// What was asked for.
+        device: String,
+        /// Devices of the backend on this machine.
+        found: usize,
+        /// The backend.
+        backend: &'static str,
+        /// What the backend asks of a machine.
+        needs: &'static str,
+    },
+    /// The driver refused.
+    #[error("device {device} cannot be opened: {reason}")]
+    Refused {
+        /// What was asked for.
+        device: String,
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+/// What is known of a device of this machine.
+#[derive(Serialize)]
+pub struct FoundDevice {
+    /// As the command line names it.
+    pub device: String,
+    /// What it is, in words.
+    pub description: String,
+    /// Bytes that it may hold, where its driver tells.
+    pub memory: Option<u64>,
+    /// Number formats that it computes with.
+    pub dtypes: Vec<&'static str>,
+}
+
+/// A backend that is not in this program, or has no device on this machine.
+#[derive(Serialize)]
+pub struct MissingBackend {
+    /// Its feature.
+    pub backend: &'static str,
+    /// Whether this program was built with it.
+    pub built: bool,
+    /// What it asks of a machine.
+    pub needs: &'static str,
+}
+
+impl Backend {
+    const ALL: &[Self] = &[
+        #[cfg(feature = "flex")]
+        Self::Flex,
+        #[cfg(feature = "flex")]
+        Self::FlexPlain,
+        #[cfg(feature = "cuda")]
+        Self::Cuda,
+        #[cfg(feature = "metal")]
+        Self::Metal,
+        #[cfg(feature = "rocm")]
+        Self::Rocm,
+        #[cfg(feature = "vulkan")]
+        Self::Vulkan,
+        #[cfg(feature = "wgpu")]
+        Self::Wgpu,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => "flex",
+            #[cfg(feature = "flex")]
+            Self::FlexPlain => "flex-plain",
+            #[cfg(feature = "cuda")]
+            Self::Cuda => "cuda",
+            #[cfg(feature = "metal")]
+            Self::Metal => "metal",
+            #[cfg(feature = "rocm")]
+            Self::Rocm => "rocm",
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => "vulkan",
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => "wgpu",
+        }
+    }
+
+    fn needs(self) -> &'static str {
+        let known = BACKENDS.iter().find(|(name, ..)| *name == self.name());
+        known.map_or("nothing", |(.., needs)| needs)
+    }
+
+    /// Its devices on this machine, in an order that lasts as long as the machine does.
+    fn devices(self) -> Vec<Device> {
+        #[cfg(feature = "gpu")]
+        let list = |kind| Device::enumerate(kind).into_iter().collect();
+        #[cfg(feature = "gpu")]
+        use burn::tensor::DeviceType;
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex | Self::FlexPlain => vec![Device::flex()],
+            #[cfg(feature = "cuda")]
+            Self::Cuda => list(DeviceType::Cuda),
+            #[cfg(feature = "metal")]
+            Self::Metal => list(DeviceType::Metal),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => list(DeviceType::Rocm),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => list(DeviceType::Vulkan),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => list(DeviceType::Wgpu),
+        }
+    }
+
+    /// Whether it has one device, which needs no number.
+    fn is_single(self) -> bool {
+        self.name().starts_with("flex")
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl DeviceChoice {
-    /// Every device that this program was built with.
-    pub fn all() -> Vec<Self> {
-        vec![Self::Flex]
-    }
-
     /// Opens the device.
-    pub fn open(self) -> Device {
-        match self {
-            Self::Flex => Device::flex(),
+    ///
+    /// The fused operations are turned on or off for the whole program, as the choice wants them:
+    /// work on one device ends before another is opened.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        let devices = self.backend.devices();
+        let device = devices.get(self.index).cloned().ok_or_else(|| DeviceError::Absent {
+            device: self.to_string(),
+            found: devices.len(),
+            backend: self.backend.name(),
+            needs: self.backend.needs(),
+        })?;
+        // Drivers of GPUs are first asked here, and burn panics where they refuse.
+        quietly(|| drop(device.sync()))
+            .map_err(|reason| DeviceError::Refused { device: self.to_string(), reason })?;
+        #[cfg(feature = "flex")]
+        set_fused(self.backend != Backend::FlexPlain);
+        #[cfg(not(feature = "flex"))]
+        set_fused(false);
+        Ok(device)
+    }
+}
+
+/// Every device that this program can use on this machine.
+pub fn found() -> Vec<FoundDevice> {
+    let mut found = Vec::new();
+    for &backend in Backend::ALL {
+        for (index, device) in backend.devices().into_iter().enumerate() {
+            let choice = DeviceChoice { backend, index };
+            // A device that cannot be opened cannot be used.
+            if let Ok(described) = quietly(|| describe(choice, &device)) {
+                found.push(described);
+            }
         }
     }
+    found
+}
 
-    /// What the device is, in words.
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Flex => "CPU, all cores (burn flex, with fused operations)",
-        }
+/// Backends that are not in this program, or that [`found`] lists no device of.
+pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
+    let is_found =
+        |name: &str| found.iter().any(|found| found.device.split(':').next() == Some(name));
+    BACKENDS
+        .iter()
+        .filter(|(name, ..)| !is_found(name))
+        .map(|&(backend, built, needs)| MissingBackend { backend, built, needs })
+        .collect()
+}
+
+/// Asks a device who it is; opens it.
+fn describe(choice: DeviceChoice, device: &Device) -> FoundDevice {
+    let (description, memory) = describe_gpu(device).unwrap_or_else(|| {
+        let operations = if choice.to_string() == "flex" { "with" } else { "without" };
+        let description = format!("CPU, all cores (burn flex, {operations} fused operations)");
+        (description, Some(System::new_all().total_memory()))
+    });
+    let dtypes = [(DType::F32, "f32"), (DType::F16, "f16"), (DType::BF16, "bf16")];
+    let dtypes = dtypes.into_iter().filter(|(dtype, _)| device.supports_dtype(*dtype));
+    FoundDevice {
+        device: choice.to_string(),
+        description,
+        memory,
+        dtypes: dtypes.map(|(_, name)| name).collect(),
+    }
+}
+
+/// Name and memory as the driver tells them; `None` for the CPU.
+#[cfg(feature = "gpu")]
+fn describe_gpu(device: &Device) -> Option<(String, Option<u64>)> {
+    use burn::backend::DispatchDevice;
+
+    let identity = device.identity()?;
+    let memory = match device.as_dispatch() {
+        DispatchDevice::Cube(device) => device.client().properties().memory.max_memory(),
+        #[allow(unreachable_patterns)] // Where the program has no other backend.
+        _ => None,
+    };
+    Some((identity.name, memory))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn describe_gpu(_: &Device) -> Option<(String, Option<u64>)> {
+    None
+}
+
+/// Does what may panic inside a driver's library, without its message on standard error; gives
+/// that message back.
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
+    panic::set_hook(hook);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "its driver gave no reason".to_owned())
+    })
+}
+
+impl Default for DeviceChoice {
+    /// The first of the program's backends: the CPU where it is built in.
+    fn default() -> Self {
+        Self { backend: Backend::ALL[0], index: 0 }
     }
 }
 
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flex => f.write_str("flex"),
+        match self.backend.is_single() {
+            true => write!(f, "{}", self.backend),
+            false => write!(f, "{}:{}", self.backend, self.index),
         }
     }
 }
 
 impl FromStr for DeviceChoice {
-    type Err = UnknownDevice;
+    type Err = DeviceError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownDevice> {
-        Self::all().into_iter().find(|device| device.to_string() == name).ok_or_else(|| {
-            let known: Vec<String> = Self::all().iter().map(Self::to_string).collect();
-            UnknownDevice { name: name.to_owned(), known: known.join(", ") }
-        })
+    /// `flex`, `cuda:1`, or `cuda` for its first device.
+    fn from_str(name: &str) -> Result<Self, DeviceError> {
+        let (backend, index) = match name.split_once(':') {
+            Some((backend, index)) => (backend, Some(index)),
+            None => (name, None),
+        };
+        let known = || Backend::ALL.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
+        let Some(&found) = Backend::ALL.iter().find(|found| found.name() == backend) else {
+            return Err(match BACKENDS.iter().find(|(other, ..)| *other == backend) {
+                Some(&(feature, ..)) => {
+                    DeviceError::NotBuilt { name: name.to_owned(), feature, known: known() }
+                }
+                None => DeviceError::Unknown { name: name.to_owned(), known: known() },
+            });
+        };
+        let index = match index {
+            None => 0,
+            Some(index) if !found.is_single() => index.parse().map_err(|_| DeviceError::Index {
+                name: name.to_owned(),
+                backend: backend.to_owned(),
+            })?,
+            Some(_) => return Err(DeviceError::Unknown { name: name.to_owned(), known: known() }),
+        };
+        Ok(Self { backend: found, index })
     }
 }
 
@@ -66,14 +363,40 @@ mod tests {
 
     #[test]
     fn every_device_is_found_by_its_name() {
-        for device in DeviceChoice::all() {
-            assert_eq!(device.to_string().parse::<DeviceChoice>().expect("a known name"), device);
+        for found in found() {
+            let choice: DeviceChoice = found.device.parse().expect("a known name");
+            assert_eq!(choice.to_string(), found.device);
         }
     }
 
     #[test]
     fn an_unknown_device_is_refused_with_the_known_ones() {
-        let error = "cuda:7".parse::<DeviceChoice>().expect_err("not built in").to_string();
-        assert!(error.contains("`cuda:7`") && error.contains("flex"), "{error}");
+        for name in ["tpu", "tpu:7", "flex:1"] {
+            let error = name.parse::<DeviceChoice>().expect_err("no such device").to_string();
+            assert!(error.contains(name) && error.contains("flex"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "rocm"))]
+    #[test]
+    fn a_backend_that_is_not_built_in_is_refused_with_the_command_that_builds_it() {
+        let error = "rocm:0".parse::<DeviceChoice>().expect_err("not built in").to_string();
+        assert!(error.contains("`rocm:0`") && error.contains("--features rocm"), "{error}");
+    }
+
+    #[test]
+    fn what_a_driver_says_before_it_panics_is_the_reason() {
+        assert_eq!(quietly(|| 3), Ok(3));
+        assert_eq!(quietly(|| panic!("no {}", "luck")), Err::<(), _>("no luck".to_owned()));
+    }
+
+    #[test]
+    fn backends_without_a_device_are_told() {
+        let missing = missing(&found());
+        assert!(missing.iter().all(|missing| missing.backend != "flex"));
+        assert_eq!(
+            missing.iter().any(|m| m.backend == "cuda" && !m.built),
+            !cfg!(feature = "cuda")
+        );
     }
 }

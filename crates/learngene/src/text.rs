@@ -18,6 +18,20 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number as u64), if number == 1 { one } else { many })
 }
 
+/// `23.4 GiB`, `512 KiB`.
+pub fn bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, larger);
+    }
+    let decimals = usize::from(value < 100.0 && unit != "B");
+    format!("{value:.decimals$} {unit}")
+}
+
 /// Heads of every layer: `8` where all agree, else `4, 4, 6, 8`.
 pub fn heads(heads: &[usize]) -> String {
     match heads {
@@ -39,6 +53,12 @@ mod tests {
     fn thousands_are_separated() {
         let texts = [0, 999, 1000, 123_456, 2_400_000].map(thousands);
         assert_eq!(texts, ["0", "999", "1,000", "123,456", "2,400,000"]);
+    }
+
+    #[test]
+    fn bytes_are_told_in_the_largest_unit_that_fits() {
+        let texts = [0, 1023, 1024, 346_000_000, 25_125_558_681].map(bytes);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "330 MiB", "23.4 GiB"]);
     }
 
     #[test]

@@ -104,7 +104,7 @@ struct Timing {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let device = args.device.device.open();
+    let device = args.device.device.open()?;
     for &shape in &args.shapes {
         for &workload in &args.workloads {
             let ms = time(workload, shape, args.iterations, &device)?;

@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use crate::device::DeviceChoice;
+use crate::{
+    device::{self, FoundDevice, MissingBackend},
+    text,
+};
 
-/// Lists the devices that this program can use.
+/// Lists the devices that can be used here, and what the other backends need.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  learngene devices --json")]
 pub struct Args {
@@ -14,21 +17,36 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Listed {
-    device: String,
-    description: &'static str,
+struct Listing {
+    devices: Vec<FoundDevice>,
+    missing: Vec<MissingBackend>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let devices: Vec<Listed> = DeviceChoice::all()
-        .into_iter()
-        .map(|device| Listed { device: device.to_string(), description: device.description() })
-        .collect();
-    super::print(args.json, &devices, |devices| {
-        let lines: Vec<String> = devices
-            .iter()
-            .map(|listed| format!("{:8} {}", listed.device, listed.description))
-            .collect();
-        lines.join("\n")
+    let devices = device::found();
+    let missing = device::missing(&devices);
+    super::print(args.json, &Listing { devices, missing }, |listing| {
+        let found = listing.devices.iter().map(FoundDevice::text);
+        let missing = listing.missing.iter().map(MissingBackend::text);
+        found.chain(missing).collect::<Vec<_>>().join("\n")
     })
+}
+
+impl FoundDevice {
+    fn text(&self) -> String {
+        let Self { device, description, memory, dtypes } = self;
+        let memory = memory.map_or("memory unknown".to_owned(), text::bytes);
+        format!("{device:11} {description}; {memory}; {}", dtypes.join(", "))
+    }
+}
+
+impl MissingBackend {
+    fn text(&self) -> String {
+        let Self { backend, built, needs } = self;
+        if *built {
+            format!("{backend:11} no device found; needs {needs}")
+        } else {
+            format!("{backend:11} not in this program (--features {backend}); needs {needs}")
+        }
+    }
 }

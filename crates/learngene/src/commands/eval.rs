@@ -88,7 +88,7 @@ enum Judge {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let device = args.device.device.open();
+    let device = args.device.device.open()?;
     let model = args.checkpoint.read(args.preprocess.image_size, None)?.load(&device)?;
     let preprocess =
         args.preprocess.check(model.config().image_size, Some(&args.checkpoint.checkpoint))?;

@@ -42,7 +42,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let place = || format!("{} holds no usable tensor `input`", args.input.display());
     let (values, shape) = parse_input(&read(&args.input)?).with_context(place)?;
     let [_, channels, height, _] = shape;
-    let device = args.device.device.open();
+    let device = args.device.device.open()?;
     let checkpoint = args.checkpoint.read(Some(height), None)?;
     let wanted = checkpoint.config.in_channels;
     ensure!(channels == wanted, "`input` has {channels} channels, the model takes {wanted}");

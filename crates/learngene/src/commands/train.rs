@@ -132,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     prepare_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
-    let device = args.device.device.open();
+    let device = args.device.device.open()?;
     let model = match &args.start {
         Either::Left(checkpoint) => {
             checkpoint.read(args.preprocess.image_size, Some(classes))?.load(&device)?
