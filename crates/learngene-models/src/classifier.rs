@@ -12,17 +12,42 @@ use crate::{StateDict, checkpoint::CheckpointError};
 /// An image classifier that can be trained, evaluated and written to a checkpoint.
 ///
 /// Training is generic over this trait, so a model wrapped in something that learns beside it
-/// (a parameter transformation, say) trains like a plain one and is exported folded.
+/// (a parameter transformation, say) trains like a plain one and is exported folded. A model tells
+/// its parts, so that training can run them one by one and keep little of each in memory.
 pub trait Classifier: Module + ModuleDisplay {
-    /// Logits of a batch of normalised images.
+    /// Tokens that the first layer reads, of a batch of normalised images.
     ///
     /// # Shapes
     /// - images: `[batch, 3, image_size, image_size]`
-    /// - output: `[batch, num_classes]`
+    /// - output: `[batch, seq, embed_dim]`
     ///
     /// # Panics
     /// If there is no image, or the images are of another size than the model's.
-    fn forward(&self, images: Tensor<4>) -> Tensor<2>;
+    fn embed(&self, images: Tensor<4>) -> Tensor<3>;
+
+    /// Number of layers.
+    fn num_layers(&self) -> usize;
+
+    /// What a layer makes of its tokens.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: the same, or what the next layer reads
+    fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3>;
+
+    /// Features of the tokens that the last layer leaves.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[batch, num_features]`
+    fn pool(&self, tokens: Tensor<3>) -> Tensor<2>;
+
+    /// Logits, or the features themselves where the model has no classifier head.
+    ///
+    /// # Shapes
+    /// - features: `[batch, num_features]`
+    /// - output: `[batch, num_classes]`
+    fn classify(&self, features: Tensor<2>) -> Tensor<2>;
 
     /// Features that the classifier head reads.
     ///
@@ -31,8 +56,25 @@ pub trait Classifier: Module + ModuleDisplay {
     /// - output: `[batch, num_features]`
     ///
     /// # Panics
-    /// As [`Classifier::forward`].
-    fn features(&self, images: Tensor<4>) -> Tensor<2>;
+    /// As [`Classifier::embed`].
+    fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        let layers = 0..self.num_layers();
+        self.pool(
+            layers.fold(self.embed(images), |tokens, layer| self.forward_layer(layer, tokens)),
+        )
+    }
+
+    /// Logits of a batch of normalised images.
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    /// - output: `[batch, num_classes]`
+    ///
+    /// # Panics
+    /// As [`Classifier::embed`].
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.features(images))
+    }
 
     /// Classes told apart; 0 where the model has no classifier head.
     fn num_classes(&self) -> usize;

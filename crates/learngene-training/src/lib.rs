@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batches;
+mod checkpointing;
 mod error;
 mod evaluate;
 mod fit;

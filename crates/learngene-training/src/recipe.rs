@@ -33,6 +33,9 @@ pub struct Recipe {
     pub horizontal_flip: bool,
     /// Zero pixels added on every side before a random crop to the image size.
     pub crop_padding: u32,
+    /// Whether a step keeps what goes into each layer alone and computes the rest again: a fraction
+    /// of the memory for activations, about a third more time, the same result.
+    pub gradient_checkpointing: bool,
     /// Evaluations in an epoch, evenly spaced, the last at its end.
     pub evaluations_per_epoch: usize,
     /// Seed of the order of images, their augmentation and the device.
@@ -53,6 +56,7 @@ impl Default for Recipe {
             label_smoothing: 0.1,
             horizontal_flip: true,
             crop_padding: 4,
+            gradient_checkpointing: false,
             evaluations_per_epoch: 1,
             seed: 0,
         }

@@ -3,10 +3,13 @@
 use burn::{
     module::Module,
     nn::loss::CrossEntropyLossConfig,
+    optim::GradientsParams,
     tensor::{ExecutionError, Int, Tensor},
 };
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use learngene_models::Classifier;
+
+use crate::checkpointing;
 
 /// Images and their classes, on the device.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct ImageBatch {
 pub(crate) struct Trainee<C: Classifier> {
     pub(crate) model: C,
     pub(crate) label_smoothing: f64,
+    /// Whether a step keeps what goes into each layer alone, and computes the rest again.
+    pub(crate) gradient_checkpointing: bool,
 }
 
 /// Mean loss of one step, left on the device until somebody reads it: `[1]`.
@@ -34,14 +39,14 @@ impl ItemLazy for StepLoss {
 }
 
 impl<C: Classifier> Trainee<C> {
-    fn loss(&self, batch: ImageBatch) -> Tensor<1> {
-        let logits = self.model.forward(batch.images); // [batch, num_classes]
+    /// Mean loss of some logits, `[batch, num_classes]`.
+    pub(crate) fn loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         // burn treats a smoothing of zero as a softer target too, at the cost of another pass.
         let smoothing = (self.label_smoothing > 0.0).then_some(self.label_smoothing as f32);
         CrossEntropyLossConfig::new()
             .with_smoothing(smoothing)
             .init(&logits.device())
-            .forward(logits, batch.labels)
+            .forward(logits, labels)
     }
 }
 
@@ -50,8 +55,13 @@ impl<C: Classifier> TrainStep for Trainee<C> {
     type Output = StepLoss;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<StepLoss> {
-        let loss = self.loss(batch);
-        TrainOutput::new(self, loss.backward(), StepLoss(loss.inner()))
+        let (gradients, loss) = if self.gradient_checkpointing {
+            checkpointing::backward(self, batch)
+        } else {
+            let loss = self.loss(self.model.forward(batch.images), batch.labels);
+            (GradientsParams::from_grads(loss.backward(), self), loss.inner())
+        };
+        TrainOutput { grads: gradients, item: StepLoss(loss) }
     }
 }
 
@@ -60,6 +70,6 @@ impl<C: Classifier> InferenceStep for Trainee<C> {
     type Output = StepLoss;
 
     fn step(&self, batch: ImageBatch) -> StepLoss {
-        StepLoss(self.loss(batch))
+        StepLoss(self.loss(self.model.forward(batch.images), batch.labels))
     }
 }

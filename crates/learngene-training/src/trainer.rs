@@ -49,7 +49,8 @@ pub(crate) fn learner<C: Classifier + 'static>(
     steps_per_epoch: usize,
     device: &Device,
 ) -> Learner<Trainee<C>> {
-    let trainee = Trainee { model, label_smoothing: recipe.label_smoothing }.fork(device).train();
+    let Recipe { label_smoothing, gradient_checkpointing, .. } = *recipe;
+    let trainee = Trainee { model, label_smoothing, gradient_checkpointing }.fork(device).train();
     let optimizer = adamw(recipe, &trainee);
     Learner::new(trainee, optimizer, WarmupCosine::new(recipe, steps_per_epoch))
 }

@@ -25,8 +25,6 @@ pub(super) struct Container {
     pub headers: BTreeMap<String, Header>,
     /// The configuration in the metadata of a safetensors header, where there is one.
     pub config: Option<String>,
-    /// SHA-256 of the file.
-    pub sha256: String,
     bytes: Bytes,
 }
 
@@ -82,7 +80,6 @@ impl Container {
             path: path.into(),
             headers: headers.collect(),
             config: metadata.metadata().as_ref().and_then(|map| map.get("config").cloned()),
-            sha256: file::sha256_of(&file[..]).map_err(|source| read_error(path, source))?,
             bytes: Bytes::Safetensors { ranges: ranges.collect(), file },
         })
     }
@@ -106,9 +103,17 @@ impl Container {
             path: path.into(),
             headers: headers.collect(),
             config: None,
-            sha256: file::sha256(path).map_err(|source| read_error(path, source))?,
             bytes: Bytes::Pytorch(tensors),
         })
+    }
+
+    /// SHA-256 of the file.
+    pub fn sha256(&self) -> Result<String, CheckpointError> {
+        let hash = match &self.bytes {
+            Bytes::Safetensors { file, .. } => file::sha256_of(&file[..]),
+            Bytes::Pytorch(_) => file::sha256(&self.path),
+        };
+        hash.map_err(|source| read_error(&self.path, source))
     }
 
     /// The one format that holds the values of all tensors.

@@ -46,22 +46,36 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     notes.extend(assumed.map(|head_dim| Note::HeadDimAssumed { head_dim }));
     check_shapes(path, &container, &names.stored_shapes(&config))?;
 
-    let mut parameters = StateDict::default();
-    for (name, shape) in config.parameter_shapes() {
-        let mut values = Vec::with_capacity(shape.iter().product());
-        for part in names.parts(&name, &shape, &config) {
-            values.extend(container.values(&part.name)?);
-        }
-        parameters.insert(name, HostTensor::new(shape, values));
-    }
+    // A hash is of one byte after another: the longest of what is to be done, so it goes beside.
+    let (sha256, parameters) =
+        rayon::join(|| container.sha256(), || decode(&container, names, &config));
+    let (sha256, mut parameters) = (sha256?, parameters?);
     if let Some(image_size) = options.image_size {
         notes.extend(resize_images(&mut config, &mut parameters, image_size)?);
     }
     if let Some(num_classes) = options.num_classes {
         notes.extend(replace_classifier(&mut config, &mut parameters, num_classes));
     }
-    let (dialect, sha256) = (names.dialect, container.sha256);
-    Ok(Checkpoint { config, parameters, dtype, dialect, sha256, notes })
+    Ok(Checkpoint { config, parameters, dtype, dialect: names.dialect, sha256, notes })
+}
+
+/// Every parameter of a model in timm's names, from those of the file.
+fn decode(
+    container: &Container,
+    names: Names,
+    config: &VitConfig,
+) -> Result<StateDict, CheckpointError> {
+    let mut parameters = StateDict::default();
+    for (name, shape) in config.parameter_shapes() {
+        let parts = names.parts(&name, &shape, config);
+        let mut parts = parts.iter().map(|part| container.values(&part.name));
+        let mut values = parts.next().transpose()?.unwrap_or_default();
+        for part in parts {
+            values.extend(part?);
+        }
+        parameters.insert(name, HostTensor::new(shape, values));
+    }
+    Ok(parameters)
 }
 
 /// The sizes that the shapes tell.

@@ -1,9 +1,12 @@
 //! Writing checkpoints.
 
-use std::{borrow::Cow, collections::HashMap, path::Path};
+use std::{collections::HashMap, iter, path::Path};
 
 use learngene_files::write_whole;
-use safetensors::{View, serialize};
+use safetensors::{
+    SafeTensorError,
+    tensor::{Metadata, TensorInfo},
+};
 use serde_json::{Map, json};
 
 use super::{CheckpointError, Dialect, Dtype, names::Names};
@@ -31,7 +34,7 @@ pub fn write(
 ) -> Result<(), CheckpointError> {
     config.check()?;
     parameters.check_against(&config.parameter_shapes())?;
-    let tensors = encode(config, parameters, dialect, dtype)?;
+    let parts = parts(config, parameters, dialect, dtype)?;
     // A second metadata key would make the order of bytes depend on a hash map's seed.
     let metadata = match dialect {
         Dialect::Timm => ("config".into(), to_json(config)),
@@ -45,46 +48,31 @@ pub fn write(
         if !path.exists() && std::fs::read(&place).is_ok_and(|found| found != json) {
             return Err(CheckpointError::OtherConfig { path: place });
         }
-        write_file(&place, &json)?;
+        write_file(&place, [&json])?;
     }
-    let bytes = serialize(tensors, Some(HashMap::from([metadata])))
+    let header = header(&parts, HashMap::from([metadata]))
         .map_err(|source| CheckpointError::Safetensors { path: path.into(), source })?;
-    write_file(path, &bytes)
+    // One tensor at a time is made into bytes: a copy of all would take as much memory again.
+    let tensors = parts.iter().map(|part| dtype.encode(part.values));
+    write_file(path, iter::once(header).chain(tensors))
 }
 
 /// A tensor as it will lie in the file.
-struct Encoded {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+struct Part<'a> {
+    name: String,
+    info: TensorInfo,
+    values: &'a [f32],
 }
 
-impl View for Encoded {
-    fn dtype(&self) -> safetensors::Dtype {
-        self.dtype.to_safetensors()
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-fn encode(
+/// The tensors of the file, in the order of their names.
+fn parts<'a>(
     config: &VitConfig,
-    parameters: &StateDict,
+    parameters: &'a StateDict,
     dialect: Dialect,
     dtype: Dtype,
-) -> Result<Vec<(String, Encoded)>, CheckpointError> {
+) -> Result<Vec<Part<'a>>, CheckpointError> {
     let names = Names::written(dialect, config);
-    let mut encoded = Vec::new();
+    let mut parts = Vec::new();
     for (name, tensor) in parameters.iter() {
         if let Some(index) = dtype.first_unfit(&tensor.values) {
             let (tensor, value) = (name.into(), tensor.values[index]);
@@ -94,11 +82,28 @@ fn encode(
         for part in names.parts(name, &tensor.shape, config) {
             let mut shape = tensor.shape.clone();
             shape[0] = part.rows.len();
-            let bytes = dtype.encode(&tensor.values[part.rows.start * row..part.rows.end * row]);
-            encoded.push((part.name, Encoded { dtype, shape, bytes }));
+            let info = TensorInfo { dtype: dtype.to_safetensors(), shape, data_offsets: (0, 0) };
+            let values = &tensor.values[part.rows.start * row..part.rows.end * row];
+            parts.push(Part { name: part.name, info, values });
         }
     }
-    Ok(encoded)
+    parts.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut end = 0;
+    for part in &mut parts {
+        let start = end;
+        end += part.values.len() * dtype.size();
+        part.info.data_offsets = (start, end);
+    }
+    Ok(parts)
+}
+
+/// What stands before the tensors in a safetensors file: the length of the JSON, and the JSON
+/// filled up with spaces to a multiple of eight bytes.
+fn header(parts: &[Part], metadata: HashMap<String, String>) -> Result<Vec<u8>, SafeTensorError> {
+    let tensors = parts.iter().map(|part| (part.name.clone(), part.info.clone())).collect();
+    let mut json = serde_json::to_vec(&Metadata::new(Some(metadata), tensors)?)?;
+    json.resize(json.len().next_multiple_of(8), b' ');
+    Ok([&(json.len() as u64).to_le_bytes()[..], &json].concat())
 }
 
 /// transformers' ViT has one number of heads, and they are together as wide as the embedding.
@@ -161,7 +166,9 @@ fn to_json(config: &VitConfig) -> String {
     serde_json::to_string(config).expect("a configuration of plain numbers is JSON")
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    write_whole(path, [bytes])
-        .map_err(|source| CheckpointError::Write { path: path.into(), source })
+fn write_file<Bytes: AsRef<[u8]>>(
+    path: &Path,
+    parts: impl IntoIterator<Item = Bytes>,
+) -> Result<(), CheckpointError> {
+    write_whole(path, parts).map_err(|source| CheckpointError::Write { path: path.into(), source })
 }

@@ -113,7 +113,7 @@ impl Vit {
             observe(layer, output.weights);
             tokens = output.tokens;
         }
-        self.class_features(tokens)
+        self.pool(tokens)
     }
 
     /// Logits and the attention of every layer.
@@ -145,7 +145,9 @@ impl Vit {
             layer_norm_eps: self.layer_norm_eps,
         }
     }
+}
 
+impl Classifier for Vit {
     /// `[batch, 3, image_size, image_size]` to `[batch, 1 + patches, embed_dim]`.
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let [batch, channels, _, _] = images.dims();
@@ -157,10 +159,18 @@ impl Vit {
         Tensor::cat(vec![cls, patches], 1) + self.pos_embed.val()
     }
 
-    /// `[batch, 1 + patches, embed_dim]` to the class token's `[batch, embed_dim]`.
+    fn num_layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        self.blocks[layer].forward(tokens)
+    }
+
+    /// The class token's features, `[batch, embed_dim]`.
     ///
     /// The norm works token by token, so the class token is all that need pass through it.
-    fn class_features(&self, tokens: Tensor<3>) -> Tensor<2> {
+    fn pool(&self, tokens: Tensor<3>) -> Tensor<2> {
         let cls = tokens.slice_dim(1, 0..1); // [batch, 1, embed_dim]
         layer_norm(&self.norm, cls, self.layer_norm_eps).squeeze_dim(1)
     }
@@ -170,18 +180,6 @@ impl Vit {
             Some(head) => apply(head, features),
             None => features,
         }
-    }
-}
-
-impl Classifier for Vit {
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.classify(self.features(images))
-    }
-
-    fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let tokens = self.embed(images); // [batch, 1 + patches, embed_dim]
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens));
-        self.class_features(tokens)
     }
 
     fn num_classes(&self) -> usize {
