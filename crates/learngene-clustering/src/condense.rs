@@ -1,10 +1,11 @@
 //! From an ancestor's checkpoint, its densities and clusters to the learngene.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use learngene_format as format;
 use learngene_format::{Learngene, Manifest, Tensor};
 use learngene_models::checkpoint::Checkpoint;
+use rayon::prelude::*;
 
 use crate::{
     ancestor::{Ancestor, Content, centroids},
@@ -42,29 +43,37 @@ pub fn condense(
     check_match(ancestor, distances, clusters)?;
     let manifest = describe(ancestor, distances, clusters, options)?;
     let ancestor = Ancestor::new(ancestor)?;
-    let mut tensors = BTreeMap::new();
-    for (name, shape) in manifest.expected_tensors()? {
-        let values = values(&name, &manifest, ancestor)?;
-        tensors.insert(name, Tensor::from_f32(manifest.dtype, shape, &values)?);
-    }
+    let tensors: Vec<Result<(String, Tensor), ClusteringError>> = manifest
+        .expected_tensors()?
+        .into_par_iter()
+        .map(|(name, shape)| {
+            let values = values(&name, &manifest, ancestor)?;
+            let tensor = Tensor::from_f32(manifest.dtype, shape, &values)?;
+            Ok((name, tensor))
+        })
+        .collect();
+    // Of several errors the first by name, so that threads do not decide which.
+    let tensors = tensors.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
     Ok(Learngene::new(manifest, tensors)?)
 }
 
 /// The values of the learngene's tensor of this name.
-fn values(
+fn values<'a>(
     name: &str,
     manifest: &Manifest,
-    ancestor: Ancestor<'_>,
-) -> Result<Vec<f32>, ClusteringError> {
+    ancestor: Ancestor<'a>,
+) -> Result<Cow<'a, [f32]>, ClusteringError> {
     match Content::of(name, manifest) {
         Content::Whole(source) => match ancestor.whole(&source) {
-            Some(tensor) => Ok(tensor.values.clone()),
+            Some(tensor) => Ok(Cow::Borrowed(&tensor.values)),
             None => Err(ClusteringError::MissingTensor { name: source }),
         },
         Content::Heads { layer, part } => {
             let policy = manifest.clustering.representative;
             let groups = centroids(&manifest.layers[layer], policy);
-            Ok(groups.iter().flat_map(|heads| ancestor.average(part, layer, heads)).collect())
+            let heads: Vec<_> =
+                groups.iter().map(|heads| ancestor.average(part, layer, heads)).collect();
+            Ok(Cow::Owned(heads.concat()))
         }
     }
 }

@@ -4,12 +4,18 @@ use std::{
     fs::File,
     io::{self, Write},
     path::Path,
+    sync::mpsc,
+    thread,
 };
+
+/// Bytes after which those written so far are brought to the disk.
+const BLOCK: usize = 32 << 20;
 
 /// Writes the parts, one after another, as the file of this name; one that is there is replaced.
 ///
 /// They are written under another name in the same folder, brought to the disk, then renamed. The
-/// file has the permissions of any new file.
+/// file has the permissions of any new file. Of a large file the disk gets the beginning while the
+/// rest is still being made and written.
 ///
 /// # Errors
 /// Those of the system, to which the caller adds the path; a file that cannot be made names its
@@ -26,13 +32,39 @@ pub fn write_whole<Part: AsRef<[u8]>>(
     let mut file = tempfile::Builder::new()
         .make_in(folder, |path| File::create_new(path))
         .map_err(|error| in_folder(folder, &error))?;
-    for part in parts {
-        // Past tempfile's wrapper, whose errors tell the other name.
-        file.as_file_mut().write_all(part.as_ref())?;
-    }
+    // Past tempfile's wrapper, whose errors tell the other name.
+    write_parts(file.as_file_mut(), parts)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync(folder)
+}
+
+/// Writes the parts while another thread brings to the disk what is written.
+fn write_parts<Part: AsRef<[u8]>>(
+    file: &mut File,
+    parts: impl IntoIterator<Item = Part>,
+) -> io::Result<()> {
+    let same_file = file.try_clone()?;
+    // One block waits while another is on its way; of more there is no need to tell.
+    let (block, blocks) = mpsc::sync_channel(1);
+    thread::scope(|scope| {
+        // The system tells an error of the disk to one caller alone, so this one's must be heard.
+        let disk = scope.spawn(move || blocks.iter().try_for_each(|()| same_file.sync_data()));
+        let mut length = 0;
+        for part in parts {
+            for bytes in part.as_ref().chunks(BLOCK) {
+                file.write_all(bytes)?;
+                length += bytes.len();
+                if length >= BLOCK {
+                    length = 0;
+                    // Where it fails, the disk has failed: `join` says how.
+                    let _told = block.try_send(());
+                }
+            }
+        }
+        drop(block);
+        disk.join().expect("nothing in it panics")
+    })
 }
 
 fn in_folder(folder: &Path, error: &io::Error) -> io::Error {

@@ -84,16 +84,16 @@ impl Tensor {
             return Err(Error::TensorLength { shape, found, wanted, unit: "values" });
         }
         let bytes = match dtype {
-            Dtype::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Dtype::F32 => flat(values.iter().map(|value| value.to_le_bytes())),
             Dtype::F16 => {
                 let mut halves = vec![f16::ZERO; values.len()];
                 halves.convert_from_f32_slice(values);
-                halves.iter().flat_map(|value| value.to_le_bytes()).collect()
+                flat(halves.iter().map(|value| value.to_le_bytes()))
             }
             Dtype::BF16 => {
                 let mut halves = vec![bf16::ZERO; values.len()];
                 halves.convert_from_f32_slice(values);
-                halves.iter().flat_map(|value| value.to_le_bytes()).collect()
+                flat(halves.iter().map(|value| value.to_le_bytes()))
             }
         };
         Ok(Self { dtype, shape, bytes })
@@ -168,6 +168,11 @@ pub(crate) fn value_count(shape: &[usize]) -> Option<usize> {
 fn words<const SIZE: usize>(bytes: &[u8]) -> impl ExactSizeIterator<Item = [u8; SIZE]> {
     let (words, _) = bytes.as_chunks::<SIZE>();
     words.iter().copied()
+}
+
+/// The bytes of words.
+fn flat<const SIZE: usize>(words: impl Iterator<Item = [u8; SIZE]>) -> Vec<u8> {
+    words.collect::<Vec<_>>().into_flattened()
 }
 
 /// A value is infinite or not a number exactly when all bits of its exponent are set.

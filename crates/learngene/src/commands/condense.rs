@@ -1,10 +1,10 @@
 //! `learngene condense`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use learngene_clustering::{CondenseOptions, HeadClusters, MeanAttentionDistances, condense};
-use learngene_models::checkpoint::sha256;
+use learngene_models::checkpoint::{Checkpoint, sha256};
 use serde::Serialize;
 
 use crate::{
@@ -68,15 +68,29 @@ struct Condensed {
     ancestor_parameters: u64,
 }
 
-/// Refuses distances of another checkpoint, before that is read for the image size they name.
-fn check_ancestor(distances: &MeanAttentionDistances, path: &Path) -> anyhow::Result<()> {
-    let Some(measured) = &distances.ancestor_sha256 else { return Ok(()) };
-    let found = sha256(path).with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(
-        found == *measured,
-        "ancestor hash of the distances is {measured}, but that of the checkpoint is {found}"
-    );
-    Ok(())
+/// Reads the checkpoint that distances were measured on, for the images that were probed then.
+///
+/// Its hash comes with it, so the file is gone over once; where it cannot be read so, perhaps it is
+/// another one, and that is what the user should hear.
+fn read_ancestor(
+    args: &CheckpointArgs,
+    distances: &MeanAttentionDistances,
+) -> anyhow::Result<Checkpoint> {
+    // Positions for the images that were probed, as if they were probed here.
+    let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
+    let read = args.read(probed_size, None);
+    if let Some(measured) = &distances.ancestor_sha256 {
+        let path = &args.checkpoint;
+        let found = match &read {
+            Ok(checkpoint) => checkpoint.sha256.clone(),
+            Err(_) => sha256(path).with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        ensure!(
+            found == *measured,
+            "ancestor hash of the distances is {measured}, but that of the checkpoint is {found}"
+        );
+    }
+    read
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -90,10 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Either::Left(Measured { distances, clusters }) => {
             let distances = MeanAttentionDistances::read(distances)?;
             let clusters = clusters.as_ref().map(HeadClusters::read).transpose()?;
-            check_ancestor(&distances, &args.checkpoint.checkpoint)?;
-            // Positions for the images that were probed, as if they were probed here.
-            let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-            (args.checkpoint.read(probed_size, None)?, distances, clusters)
+            (read_ancestor(&args.checkpoint, &distances)?, distances, clusters)
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
@@ -108,6 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let options =
         CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };
     let learngene = condense(&ancestor, &distances, &clusters, options)?;
+    drop(ancestor); // Its memory serves what is written.
     learngene.write(&args.out.out)?;
 
     let manifest = learngene.manifest();

@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, path::PathBuf};
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use learngene_expansion::{
-    ClassifierPolicy, DescendantConfig, HeadPolicy, LayerPolicy, Order, ProjectionPolicy, Ratio,
-    SlotSource, ancestor_config, expand, from_scratch, pretraining_finetuning,
+    ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, Order,
+    ProjectionPolicy, Ratio, SlotSource, ancestor_config, expand, from_scratch,
+    pretraining_finetuning,
 };
 use learngene_format::Learngene;
-use learngene_models::{StateDict, VitConfig, checkpoint, count_macs, count_parameters};
+use learngene_models::{VitConfig, checkpoint, count_macs, count_parameters};
 use serde::Serialize;
 
 use crate::{
@@ -111,10 +112,25 @@ struct Expansion {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let description = args.description()?;
-    let learngene = Learngene::read(&args.learngene)?;
     let wanted = args.wanted();
-    let (parameters, expansion) = args.initialise(&learngene, wanted)?;
-    args.write.write(&args.out, &expansion.config, &parameters)?;
+    // A hash is of one byte after another, so it is taken beside the rest.
+    let (descendant, learngene_sha256) =
+        rayon::join(|| args.initialise(&wanted), || checkpoint::sha256(&args.learngene));
+    let Descendant { config, parameters, inherited_parameters, layers, slots } = descendant?;
+    let place = || format!("cannot read {}", args.learngene.display());
+    args.write.write(&args.out, &config, &parameters)?;
+    let expansion = Expansion {
+        producer: crate::PRODUCER,
+        method: args.method,
+        learngene_sha256: learngene_sha256.with_context(place)?,
+        wanted,
+        parameters: count_parameters(&config),
+        macs: count_macs(&config),
+        inherited_parameters,
+        layers,
+        slots,
+        config,
+    };
     write_whole(&description, serde_json::to_string_pretty(&expansion)?.as_bytes())?;
     super::print(args.json, &expansion, |expansion| {
         let Expansion { config, parameters, inherited_parameters, macs, layers, .. } = expansion;
@@ -200,43 +216,23 @@ impl Args {
         }
     }
 
-    fn initialise(
-        &self,
-        learngene: &Learngene,
-        wanted: DescendantConfig,
-    ) -> anyhow::Result<(StateDict, Expansion)> {
-        let descendant = match self.method {
-            Method::ClusterLearngene => Some(expand(learngene, &wanted)?),
+    /// Reads the learngene and makes the descendant.
+    fn initialise(&self, wanted: &DescendantConfig) -> anyhow::Result<Descendant> {
+        let learngene = Learngene::read(&self.learngene)?;
+        match self.method {
+            Method::ClusterLearngene => Ok(expand(&learngene, wanted)?),
             Method::PretrainingFinetuning => {
                 let ancestor =
                     self.ancestor.left().context("pretraining-finetuning needs --checkpoint")?;
                 let ancestor = ancestor.read(None, None)?;
-                Some(pretraining_finetuning(&ancestor.parameters, &ancestor.config, &wanted)?)
+                Ok(pretraining_finetuning(&ancestor.parameters, &ancestor.config, wanted)?)
             }
-            Method::FromScratch => None,
-        };
-        let (config, parameters, inherited_parameters, layers, slots) = match descendant {
-            Some(made) => {
-                (made.config, made.parameters, made.inherited_parameters, made.layers, made.slots)
-            }
-            None => {
-                let config = wanted.shape(&ancestor_config(learngene))?;
+            Method::FromScratch => {
+                let config = wanted.shape(&ancestor_config(&learngene))?;
                 let parameters = from_scratch(&config, self.seed)?;
-                (config, parameters, 0, Vec::new(), Vec::new())
+                let (layers, slots) = (Vec::new(), Vec::new());
+                Ok(Descendant { config, parameters, inherited_parameters: 0, layers, slots })
             }
-        };
-        let expansion = Expansion {
-            producer: crate::PRODUCER,
-            method: self.method,
-            learngene_sha256: checkpoint::sha256(&self.learngene)?,
-            wanted,
-            parameters: count_parameters(&config),
-            macs: count_macs(&config),
-            inherited_parameters,
-            layers,
-            slots,
-            config,
-        };
-        Ok((parameters, expansion))
+        }
     }
 }
