@@ -15,8 +15,14 @@ pub(crate) struct Learngene {
 impl Learngene {
     /// Builds the program, optimised.
     pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
+        Self::build_for(workspace, &[])
+    }
+
+    /// Builds the program, optimised, with the backends of these devices.
+    pub(crate) fn build_for(workspace: &Workspace, devices: &[String]) -> Result<Self> {
         Program::cargo(&workspace.root)
             .args(["build", "--release", "--package", "learngene"])
+            .args(features(devices))
             .run()?;
         let name = format!("learngene{}", std::env::consts::EXE_SUFFIX);
         Ok(Self {
@@ -35,6 +41,15 @@ impl Learngene {
         let text = self.run(command)?;
         serde_json::from_str(&text).with_context(|| format!("`{command}` printed no JSON"))
     }
+}
+
+/// What tells cargo which backends devices need beside the default one.
+fn features(devices: &[String]) -> Vec<String> {
+    let backends = devices.iter().filter_map(|device| device.split(':').next());
+    let mut backends: Vec<&str> = backends.filter(|name| !name.starts_with("flex")).collect();
+    backends.sort_unstable();
+    backends.dedup();
+    if backends.is_empty() { Vec::new() } else { vec!["--features".into(), backends.join(",")] }
 }
 
 /// The arguments of one command, and how a person would type it.
@@ -65,5 +80,19 @@ impl Line {
 impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "learngene {}", self.args.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_features_but_for_the_default_one() {
+        let of = |devices: &[&str]| {
+            features(&devices.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert!(of(&["flex", "flex-plain"]).is_empty());
+        assert_eq!(of(&["vulkan:0", "flex", "cuda:1", "cuda:0"]), ["--features", "cuda,vulkan"]);
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, panic, str::FromStr};
 
 use burn::tensor::{DType, Device};
 use learngene_kernels::set_fused;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sysinfo::System;
 use thiserror::Error;
 
@@ -324,6 +324,12 @@ impl fmt::Display for DeviceChoice {
             true => write!(f, "{}", self.backend),
             false => write!(f, "{}:{}", self.backend, self.index),
         }
+    }
+}
+
+impl Serialize for DeviceChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -41,8 +41,8 @@ pub fn heads(heads: &[usize]) -> String {
 }
 
 /// `4, 4, 6, 8`.
-pub fn list(numbers: &[usize]) -> String {
-    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+pub fn list<T: ToString>(things: &[T]) -> String {
+    things.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

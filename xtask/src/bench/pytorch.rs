@@ -1,45 +1,26 @@
-//! `cargo xtask bench`: how long training steps, forward passes and probes take, alone or in turns
-//! with PyTorch.
+//! The same work in this program and in PyTorch, in turns.
 
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, Result};
-use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    learngene::{Learngene, Line},
-    program::Program,
-    workspace::Workspace,
+use super::{
+    Options,
+    plot::{self, Bar},
+    results::{Kept, table},
+    times,
 };
+use crate::{learngene::Learngene, program::Program, workspace::Workspace};
 
 /// What a user would run instead.
 const BASELINE: &str = "benches/pytorch_baseline.py";
 /// Turns of each program: A B A B, so that a machine that slows down slows both.
 const ROUNDS: usize = 2;
 
-#[derive(Args)]
-pub(crate) struct Options {
-    /// Compares with PyTorch, run by this Python, which has torch and timm.
-    #[arg(long, value_name = "PYTHON")]
-    against_pytorch: Option<PathBuf>,
-    /// Of train_step, forward and probe.
-    #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["train_step", "forward", "probe"])]
-    workloads: Vec<String>,
-    /// Of nano, micro and deit_small.
-    #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["nano", "micro", "deit_small"])]
-    shapes: Vec<String>,
-    /// Times that each is repeated in a turn.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    iterations: usize,
-    /// Prints one line of JSON for each workload and shape.
-    #[arg(long)]
-    json: bool,
-}
-
 /// A line of either program, as far as it matters here.
-#[derive(Debug, Deserialize, PartialEq)]
-struct Timing {
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Timed {
     workload: String,
     ms: f64,
 }
@@ -55,50 +36,55 @@ struct Comparison {
     ratio: f64,
 }
 
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let learngene = Learngene::build(workspace)?;
-    let Some(python) = &options.against_pytorch else {
-        let bench = options.line(&options.shapes.join(","));
-        let bench = if options.json { bench.arg("--json") } else { bench };
-        print!("{}", learngene.run(&bench)?);
-        return Ok(());
-    };
+/// # Errors
+/// When a program fails, has not measured what was asked for, or a result cannot be kept.
+pub(super) fn run(
+    workspace: &Workspace,
+    learngene: &Learngene,
+    options: &Options,
+    python: &Path,
+    kept: Option<&Kept>,
+) -> Result<()> {
     let python = resolve(python)?;
+    let mut comparisons = Vec::new();
     for shape in &options.shapes {
         let (mut ours, mut pytorch) = (Vec::new(), Vec::new());
         for round in 1..=ROUNDS {
             eprintln!("{shape}, turn {round} of {ROUNDS}");
-            ours.extend(parse(&learngene.run(&options.line(shape).arg("--json"))?)?);
-            pytorch.extend(options.baseline(&python, shape, &workspace.root)?);
+            for device in &options.devices {
+                let lines = times::parse(&learngene.run(&options.bench(device, shape))?)?;
+                ours.extend(lines.into_iter().map(|t| Timed { workload: t.workload, ms: t.ms }));
+            }
+            pytorch.extend(baseline(options, &python, shape, &workspace.root)?);
         }
         for workload in &options.workloads {
             let comparison = compare(workload, shape, &ours, &pytorch)?;
-            let text = if options.json {
-                serde_json::to_string(&comparison).context("a comparison is plain data")?
-            } else {
-                comparison.text()
-            };
-            println!("{text}");
+            let json = serde_json::to_string(&comparison).context("a comparison is plain data")?;
+            println!("{}", if options.json { json } else { comparison.text() });
+            comparisons.push(comparison);
         }
+    }
+    if let Some(kept) = kept {
+        kept.lines("pytorch", &comparisons)?;
+        kept.write("pytorch.md", &as_table(&comparisons))?;
+        kept.write("pytorch.svg", &draw(&comparisons)?)?;
     }
     Ok(())
 }
 
-impl Options {
-    fn line(&self, shapes: &str) -> Line {
-        Line::new("bench")
-            .flag("workloads", self.workloads.join(","))
-            .flag("shapes", shapes)
-            .flag("iterations", self.iterations)
-    }
+fn baseline(options: &Options, python: &Path, shape: &str, root: &Path) -> Result<Vec<Timed>> {
+    let workloads: Vec<&str> = options.workloads.iter().map(|name| in_pytorch(name)).collect();
+    let program = Program::new(&python.to_string_lossy(), root)
+        .args([BASELINE, "--shape", shape, "--workloads", &workloads.join(",")])
+        .args(["--iters", &options.iterations.to_string()]);
+    parse(&program.stdout()?)
+}
 
-    fn baseline(&self, python: &Path, shape: &str, root: &Path) -> Result<Vec<Timing>> {
-        let workloads: Vec<&str> = self.workloads.iter().map(|name| in_pytorch(name)).collect();
-        let program = Program::new(&python.to_string_lossy(), root)
-            .args([BASELINE, "--shape", shape, "--workloads", &workloads.join(",")])
-            .args(["--iters", &self.iterations.to_string()]);
-        parse(&program.stdout()?)
-    }
+fn parse(lines: &str) -> Result<Vec<Timed>> {
+    let timed = |line| {
+        serde_json::from_str(line).with_context(|| format!("`{line}` is not a line of a benchmark"))
+    };
+    lines.lines().map(timed).collect()
 }
 
 /// The baseline has two probes; ours is measured against the published way.
@@ -114,16 +100,9 @@ fn resolve(python: &Path) -> Result<PathBuf> {
     absolute(python).with_context(|| format!("cannot resolve {}", python.display()))
 }
 
-fn parse(lines: &str) -> Result<Vec<Timing>> {
-    let timing = |line| {
-        serde_json::from_str(line).with_context(|| format!("`{line}` is not a line of a benchmark"))
-    };
-    lines.lines().map(timing).collect()
-}
-
 /// Means over the turns.
-fn compare(workload: &str, shape: &str, ours: &[Timing], pytorch: &[Timing]) -> Result<Comparison> {
-    let mean = |timings: &[Timing], name: &str| {
+fn compare(workload: &str, shape: &str, ours: &[Timed], pytorch: &[Timed]) -> Result<Comparison> {
+    let mean = |timings: &[Timed], name: &str| {
         let turns: Vec<f64> =
             timings.iter().filter(|timing| timing.workload == name).map(|t| t.ms).collect();
         let mean = turns.iter().sum::<f64>() / turns.len() as f64;
@@ -143,12 +122,36 @@ impl Comparison {
     }
 }
 
+fn as_table(comparisons: &[Comparison]) -> String {
+    let rows = comparisons.iter().map(|comparison| {
+        let Comparison { workload, shape, ours_ms, pytorch_ms, ratio } = comparison;
+        vec![
+            workload.clone(),
+            shape.clone(),
+            format!("{ours_ms:.1}"),
+            format!("{pytorch_ms:.1}"),
+            format!("{ratio:.2}"),
+        ]
+    });
+    table(&["workload", "shape", "ours, ms", "PyTorch, ms", "ratio"], rows)
+}
+
+fn draw(comparisons: &[Comparison]) -> Result<String> {
+    let bars = comparisons.iter().map(|comparison| Bar {
+        group: format!("{} {}", comparison.workload, comparison.shape),
+        series: "PyTorch's time / ours".to_owned(),
+        value: comparison.ratio,
+    });
+    let title = "Speed against PyTorch; above 1 ours is faster";
+    plot::bars(title, "ratio", &bars.collect::<Vec<_>>(), Some(1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn timings(lines: &[(&str, f64)]) -> Vec<Timing> {
-        let line = |&(workload, ms): &(&str, f64)| Timing { workload: workload.into(), ms };
+    fn timings(lines: &[(&str, f64)]) -> Vec<Timed> {
+        let line = |&(workload, ms): &(&str, f64)| Timed { workload: workload.into(), ms };
         lines.iter().map(line).collect()
     }
 
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_both_programs_are_read() {
+    fn lines_of_the_baseline_are_read() {
         let line =
             r#"{"framework": "pytorch 2", "workload": "forward", "shape": "micro", "ms": 1.5}"#;
         assert_eq!(parse(line).expect("a line"), timings(&[("forward", 1.5)]));

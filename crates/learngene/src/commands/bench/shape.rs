@@ -1,0 +1,67 @@
+//! The models that are timed.
+
+use clap::ValueEnum;
+use learngene_models::VitConfig;
+use serde::Serialize;
+
+/// A model of a size that people know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[value(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// 12 layers of embed_dim 96 on 32 px.
+    Nano,
+    /// 12 layers of embed_dim 192 on 32 px.
+    Micro,
+    /// DeiT-Ti/16.
+    DeitTiny,
+    /// DeiT-S/16.
+    DeitSmall,
+    /// DeiT-B/16.
+    DeitBase,
+}
+
+impl Shape {
+    pub fn config(self) -> VitConfig {
+        match self {
+            Self::Nano => small(96, 6),
+            Self::Micro => small(192, 3),
+            Self::DeitTiny => VitConfig::deit_tiny(),
+            Self::DeitSmall => VitConfig::deit_small(),
+            Self::DeitBase => VitConfig::deit_base(),
+        }
+    }
+
+    /// Images of a batch.
+    pub fn batch(self) -> usize {
+        match self {
+            Self::Nano | Self::Micro => 64,
+            Self::DeitTiny | Self::DeitSmall | Self::DeitBase => 4,
+        }
+    }
+}
+
+/// 12 layers for images of 32 px in patches of 4 px.
+pub fn small(embed_dim: usize, num_heads: usize) -> VitConfig {
+    let config = VitConfig::uniform(embed_dim, 12, num_heads);
+    config.with_image_size(32).with_patch_size(4).with_num_classes(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shapes of benches/pytorch_baseline.py.
+    #[test]
+    fn shapes_are_those_of_the_baseline() {
+        let sizes = |shape: Shape| {
+            let config = shape.config();
+            let VitConfig { image_size, patch_size, embed_dim, num_classes, .. } = config;
+            let heads = config.num_heads[0];
+            (image_size, patch_size, embed_dim, config.depth(), heads, shape.batch(), num_classes)
+        };
+        assert_eq!(sizes(Shape::Nano), (32, 4, 96, 12, 6, 64, 10));
+        assert_eq!(sizes(Shape::Micro), (32, 4, 192, 12, 3, 64, 10));
+        assert_eq!(sizes(Shape::DeitSmall), (224, 16, 384, 12, 6, 4, 1000));
+    }
+}

@@ -1,0 +1,231 @@
+//! Plots as SVG.
+
+use anyhow::{Context, Result, anyhow};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
+
+use super::scaling::Scaling;
+
+/// Colours that people who see colours differently tell apart: Okabe and Ito, 2008.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(213, 94, 0),
+    RGBColor(86, 180, 233),
+];
+const GREY: RGBColor = RGBColor(110, 110, 110);
+const FONT: &str = "sans-serif";
+
+/// A value of a group, of one of several series.
+pub(super) struct Bar {
+    pub(super) group: String,
+    pub(super) series: String,
+    pub(super) value: f64,
+}
+
+/// Horizontal bars, group by group. With a reference they begin at zero and a line marks it; without
+/// one the scale is logarithmic.
+///
+/// # Errors
+/// When there is no bar, or a value is not positive.
+pub(super) fn bars(
+    title: &str,
+    axis: &str,
+    bars: &[Bar],
+    reference: Option<f64>,
+) -> Result<String> {
+    const WIDTH: i32 = 720;
+    const LEFT: i32 = 210;
+    const RIGHT: i32 = 70;
+    const TOP: i32 = 70;
+    const ROW: i32 = 18;
+    const GAP: i32 = 8;
+
+    let values = || bars.iter().map(|bar| bar.value);
+    let largest = values().fold(f64::NAN, f64::max);
+    let smallest = values().fold(f64::NAN, f64::min);
+    if !(smallest > 0.0 && largest.is_finite()) {
+        return Err(anyhow!("a plot wants positive numbers, got {smallest} to {largest}"));
+    }
+    let share = |value: f64| match reference {
+        Some(reference) => value / largest.max(reference),
+        // From a little below the smallest, so that its bar is seen too.
+        None => (value / smallest * 1.5).ln() / (largest / smallest * 1.5).ln(),
+    };
+    let place = |value: f64| LEFT + (share(value) * f64::from(WIDTH - LEFT - RIGHT)).round() as i32;
+
+    let series = distinct(bars.iter().map(|bar| bar.series.as_str()));
+    let groups = distinct(bars.iter().map(|bar| bar.group.as_str()));
+    let height = TOP + bars.len() as i32 * ROW + groups.len() as i32 * GAP + 30;
+    draw((WIDTH as u32, height as u32), |root| {
+        write(root, title, (WIDTH / 2, 10), 17, HPos::Center)?;
+        write(root, axis, (LEFT, height - 22), 12, HPos::Left)?;
+        for (index, name) in series.iter().enumerate() {
+            let x = LEFT + 170 * index as i32;
+            rectangle(root, [(x, 42), (x + 12, 54)], COLOURS[index % COLOURS.len()])?;
+            write(root, name, (x + 18, 41), 13, HPos::Left)?;
+        }
+        let mut y = TOP;
+        for group in groups {
+            write(root, group, (LEFT - 10, y + 1), 13, HPos::Right)?;
+            for bar in bars.iter().filter(|bar| bar.group == group) {
+                let colour = series.iter().position(|name| *name == bar.series).unwrap_or(0);
+                let end = place(bar.value);
+                rectangle(root, [(LEFT, y), (end, y + ROW - 4)], COLOURS[colour % COLOURS.len()])?;
+                write(root, &number(bar.value), (end + 6, y + 1), 12, HPos::Left)?;
+                y += ROW;
+            }
+            y += GAP;
+        }
+        if let Some(reference) = reference {
+            let x = place(reference);
+            let line = PathElement::new(vec![(x, TOP - 6), (x, y)], BLACK.stroke_width(1));
+            root.draw(&line).map_err(told)?;
+        }
+        Ok(())
+    })
+}
+
+/// Measured times and the laws fitted to them, on logarithmic axes, two studies in a row.
+///
+/// # Errors
+/// When a study has no point, or a number is not positive.
+pub(super) fn power_laws(studies: &[Scaling]) -> Result<String> {
+    const PANEL: (u32, u32) = (420, 320);
+    let rows = studies.len().div_ceil(2).max(1);
+    draw((2 * PANEL.0, rows as u32 * PANEL.1), |root| {
+        for (panel, study) in root.split_evenly((rows, 2)).iter().zip(studies) {
+            power_law(panel, study)?;
+        }
+        Ok(())
+    })
+}
+
+fn power_law(panel: &DrawingArea<SVGBackend, Shift>, study: &Scaling) -> Result<()> {
+    let ends = |value: &dyn Fn(&super::scaling::Point) -> f64| {
+        let low = study.points.iter().map(value).fold(f64::INFINITY, f64::min);
+        let high = study.points.iter().map(value).fold(0.0, f64::max);
+        (low > 0.0 && high.is_finite() && high > 0.0)
+            .then_some((low * 0.8, high * 1.25))
+            .with_context(|| format!("{} has no positive numbers", study.study))
+    };
+    let (x, y) = (ends(&|point| point.x)?, ends(&|point| point.ms)?);
+    let title = format!("{}: x^{:.2}", study.study, study.fit.exponent);
+    let mut chart = ChartBuilder::on(panel)
+        .caption(title, (FONT, 15))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d((x.0..x.1).log_scale(), (y.0..y.1).log_scale())
+        .map_err(told)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(&study.x)
+        .y_desc("milliseconds")
+        .x_label_formatter(&|value| number(*value))
+        .y_label_formatter(&|value| number(*value))
+        .draw()
+        .map_err(told)?;
+    let law = |x: f64| (x, study.fit.factor * x.powf(study.fit.exponent));
+    let steps = (0..=40).map(|step| x.0 * (x.1 / x.0).powf(f64::from(step) / 40.0));
+    chart.draw_series(LineSeries::new(steps.map(law), &GREY)).map_err(told)?;
+    let points = study.points.iter().map(|p| Circle::new((p.x, p.ms), 4, COLOURS[0].filled()));
+    chart.draw_series(points).map_err(told)?;
+    Ok(())
+}
+
+fn draw(
+    size: (u32, u32),
+    content: impl FnOnce(&DrawingArea<SVGBackend, Shift>) -> Result<()>,
+) -> Result<String> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        root.fill(&WHITE).map_err(told)?;
+        content(&root)?;
+        root.present().map_err(told)?;
+    }
+    Ok(svg)
+}
+
+fn write(
+    root: &DrawingArea<SVGBackend, Shift>,
+    text: &str,
+    place: (i32, i32),
+    size: u32,
+    align: HPos,
+) -> Result<()> {
+    let style = (FONT, size).into_font().color(&BLACK).pos(Pos::new(align, VPos::Top));
+    root.draw(&Text::new(text.to_owned(), place, style)).map_err(told)
+}
+
+fn rectangle(
+    root: &DrawingArea<SVGBackend, Shift>,
+    corners: [(i32, i32); 2],
+    colour: RGBColor,
+) -> Result<()> {
+    root.draw(&Rectangle::new(corners, colour.filled())).map_err(told)
+}
+
+/// plotters' errors borrow what is drawn on.
+fn told(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("a plot cannot be drawn: {error}")
+}
+
+/// In the order of their first appearance.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for name in names {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// Three significant digits: `0.94`, `12.3`, `1270`, `1.3e9`.
+fn number(value: f64) -> String {
+    match value {
+        1e6.. => format!("{value:.1e}"),
+        100.0..1e6 => format!("{value:.0}"),
+        10.0..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(value: f64) -> Bar {
+        Bar { group: "forward <nano>".into(), series: "flex".into(), value }
+    }
+
+    #[test]
+    fn bars_carry_their_numbers_and_names() {
+        let svg = bars("title", "ratio", &[bar(2.0), bar(0.5)], Some(1.0)).expect("positive");
+        for text in ["title", "ratio", "2.00", "0.50", "flex", "forward &lt;nano&gt;"] {
+            assert!(svg.contains(text), "{text} is not in {svg}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_what_is_not_positive_is_refused() {
+        for values in [&[][..], &[0.0], &[1.0, f64::INFINITY]] {
+            let drawn: Vec<Bar> = values.iter().copied().map(bar).collect();
+            assert!(bars("title", "ms", &drawn, None).is_err(), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let texts = [0.944, 12.34, 1270.4, 1.26e9].map(number);
+        assert_eq!(texts, ["0.94", "12.3", "1270", "1.3e9"]);
+    }
+}

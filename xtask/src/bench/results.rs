@@ -1,0 +1,117 @@
+//! Results that are kept: lines for programs, a table and a plot for people, and what they are of.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::{program::Program, workspace::Workspace};
+
+/// A folder of `benches/results`.
+pub(super) struct Kept {
+    folder: PathBuf,
+}
+
+/// The file `about.json`: what the results beside it are of.
+#[derive(Serialize)]
+struct About {
+    command: String,
+    /// Of the tree that was measured; `-dirty` where that was changed since.
+    commit: String,
+    processor: String,
+    cores: usize,
+    memory_bytes: Option<u64>,
+    system: &'static str,
+}
+
+impl Kept {
+    /// Makes the folder and writes what its results are of.
+    pub(super) fn open(workspace: &Workspace, name: &str) -> Result<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        ensure!(
+            !name.is_empty() && !name.starts_with('.') && name.chars().all(plain),
+            "--keep wants letters, digits, -, _ and . for a folder's name, got `{name}`"
+        );
+        let kept = Self { folder: workspace.root.join("benches/results").join(name) };
+        fs::create_dir_all(&kept.folder)
+            .with_context(|| format!("cannot make {}", kept.folder.display()))?;
+        let commit = Program::new("git", &workspace.root)
+            .args(["describe", "--always", "--abbrev=12", "--dirty", "--exclude", "*"])
+            .output()?;
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let about = About {
+            command: format!("cargo xtask {}", arguments.join(" ")),
+            commit: commit.trim().to_owned(),
+            processor: processor().unwrap_or_else(|| "unknown".to_owned()),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: memory_bytes(),
+            system: std::env::consts::OS,
+        };
+        let json = serde_json::to_string_pretty(&about).context("facts are plain data")?;
+        kept.write("about.json", &(json + "\n"))?;
+        Ok(kept)
+    }
+
+    /// Writes one line of JSON for each result.
+    pub(super) fn lines<T: Serialize>(&self, name: &str, results: &[T]) -> Result<()> {
+        let lines: Vec<String> =
+            results.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        self.write(&format!("{name}.jsonl"), &(lines.join("\n") + "\n"))
+    }
+
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("{}", path.display());
+        Ok(())
+    }
+}
+
+/// The model that Linux names.
+fn processor() -> Option<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let field = |name: &str| {
+        let line = info.lines().find(|line| line.split(':').next().map(str::trim) == Some(name))?;
+        line.split_once(':').map(|(_, value)| value.trim().to_owned())
+    };
+    // Virtual machines often hide the name; family and model still tell the generation.
+    let numbers = field("cpu family").zip(field("model"));
+    let numbers = numbers.map(|(family, model)| format!(", family {family}, model {model}"));
+    Some(field("model name")? + &numbers.unwrap_or_default())
+}
+
+fn memory_bytes() -> Option<u64> {
+    let info = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// A table in Markdown.
+pub(super) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let rule = vec!["---".to_owned(); head.len()];
+    let rows: String = rows.map(|cells| line(&cells)).collect();
+    line(&head) + &line(&rule) + &rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_head_a_rule_and_rows() {
+        let rows = [vec!["a".to_owned(), "1".to_owned()]];
+        assert_eq!(table(&["x", "y"], rows.into_iter()), "| x | y |\n| --- | --- |\n| a | 1 |\n");
+    }
+
+    #[test]
+    fn a_name_that_leaves_the_folder_is_refused() {
+        let workspace = Workspace::read().expect("the workspace has readable manifests");
+        for name in ["", "..", "a/b", ".hidden"] {
+            let error = Kept::open(&workspace, name).err().expect("no folder's name").to_string();
+            assert!(error.contains(&format!("got `{name}`")), "{error}");
+        }
+    }
+}
