@@ -3,6 +3,7 @@
 //! A task starts programs and reads files; it never links the crates it is about, so it builds in
 //! seconds and can say what is wrong with a workspace that does not compile.
 
+mod backends;
 mod bench;
 mod check;
 mod downstream;
@@ -40,7 +41,9 @@ enum Task {
     Reproduce(reproduce::Options),
     /// Choose the learning rate of each method on held-out training images.
     Tune,
-    /// Time training steps, forward passes and probes, alone or against PyTorch.
+    /// Check that every backend compiles, and that a device, if only in software, computes as the CPU.
+    Backends,
+    /// Time the program alone, against PyTorch, over devices or over sizes.
     Bench(bench::Options),
     /// Run the tests of the k-means crate that needs a nightly compiler.
     Nightly,
@@ -64,6 +67,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&workspace),
         Task::Reproduce(options) => reproduce::run(&workspace, options),
         Task::Tune => reproduce::tune::run(&workspace),
+        Task::Backends => backends::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Nightly => nightly::run(&workspace),
     }

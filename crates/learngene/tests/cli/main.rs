@@ -8,6 +8,7 @@ mod bad_numbers;
 #[cfg(target_os = "linux")]
 mod bad_output;
 mod bad_training;
+mod bench;
 mod forward;
 mod frozen;
 mod json;

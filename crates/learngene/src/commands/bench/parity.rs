@@ -366,6 +366,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_further_apart_than_its_tolerance_does_not_agree() {
+        let quantity = |value| Quantity {
+            name: "logits".into(),
+            kind: Kind::Logits,
+            values: vec![value, 1.0],
+        };
+        let choice = DeviceChoice::default();
+        let compare = |found| Comparison::of(&choice, "pytorch", &quantity(found), &quantity(2.0));
+        assert!(compare(2.000_05).agrees);
+        let apart = compare(2.001);
+        assert!(!apart.agrees && apart.text().starts_with("APART"), "{}", apart.text());
+        assert!(!compare(f32::NAN).agrees);
+    }
+
+    #[test]
     fn a_matrix_is_turned() {
         assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 3), [1., 4., 2., 5., 3., 6.]);
     }

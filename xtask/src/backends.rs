@@ -1,0 +1,69 @@
+//! Backends beside the CPU's: whether they compile, and whether one of them computes what the CPU
+//! does, on a graphics card or on a driver in software.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{program::Program, workspace::Workspace};
+
+/// Compiled together, as one program may have them.
+const CHECKED: &[&str] =
+    if cfg!(target_os = "macos") { &["metal", "wgpu"] } else { &["cuda", "vulkan", "wgpu"] };
+
+/// Runs on the most drivers, and on those in software too.
+const RUN: &str = "wgpu";
+
+/// The build script of the feature `cuda` downloads LLVM, which a check does without where it
+/// believes to make documentation.
+const WITHOUT_DOWNLOAD: (&str, &str) = ("DOCS_RS", "1");
+
+/// # Errors
+/// When a backend does not compile, or a device computes something else than the CPU.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let (name, value) = WITHOUT_DOWNLOAD;
+    Program::cargo(&workspace.root)
+        .args(["check", "--package", "learngene", "--features", &CHECKED.join(",")])
+        .env(name, value)
+        .run()?;
+
+    // Not optimised but for dependencies, as tests are: these are small models.
+    Program::cargo(&workspace.root)
+        .args(["build", "--package", "learngene", "--features", RUN])
+        .run()?;
+    let binary =
+        workspace.target.join("debug").join(format!("learngene{}", std::env::consts::EXE_SUFFIX));
+    let learngene = || Program::new(&binary.to_string_lossy(), &workspace.root);
+    let listing = learngene().args(["devices", "--json"]).output()?;
+    let Some(device) = first_device(&listing)? else {
+        eprintln!(
+            "skipped: parity of flex and {RUN}, and training on {RUN}: it has no device here \
+             (Debian's mesa-vulkan-drivers has one in software)"
+        );
+        return Ok(());
+    };
+    learngene().args(["bench", "parity", "--devices", &format!("flex,{device}")]).run()
+}
+
+/// The first device of the backend that is run, as `learngene devices --json` lists it.
+fn first_device(listing: &str) -> Result<Option<String>> {
+    let listing: Value =
+        serde_json::from_str(listing).context("cannot read the answer of `learngene devices`")?;
+    let devices = listing["devices"].as_array().context("`learngene devices` lists no devices")?;
+    let names = devices.iter().filter_map(|device| device["device"].as_str());
+    let is_of_it = |name: &&str| name.split(':').next() == Some(RUN);
+    Ok(names.into_iter().find(is_of_it).map(ToOwned::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_device_of_the_backend_is_found() {
+        let listing = r#"{"devices": [{"device": "flex"}, {"device": "wgpu:0"}], "missing": []}"#;
+        assert_eq!(first_device(listing).expect("a listing"), Some("wgpu:0".to_owned()));
+        let listing = r#"{"devices": [{"device": "flex"}], "missing": []}"#;
+        assert_eq!(first_device(listing).expect("a listing"), None);
+        assert!(first_device("{}").is_err());
+    }
+}
