@@ -27,7 +27,8 @@ pub fn count_parameters(config: &VitConfig) -> u64 {
 /// Multiply-accumulates of one image's forward pass: every matrix product, those of attention
 /// (`Q K^T` and `A V`) among them; additions of biases, norms and activations are not counted.
 ///
-/// The class token alone reaches the classifier.
+/// Counted as the papers do: the class token alone reaches the classifier, but all tokens pass the
+/// whole last layer. ([`Vit`](crate::Vit) leaves out what nobody reads of that.)
 pub fn count_macs(config: &VitConfig) -> u64 {
     let embed = config.embed_dim;
     let seq = 1 + config.num_patches();

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::buffer::{TASK, dense, own};
+use super::buffer::{TASK, dense, overwrite};
 use crate::AdamWStep;
 
 /// The parameter and both moments after a step; all are written over where nobody else holds them.
@@ -14,18 +14,19 @@ pub(crate) fn step(
     step: &AdamWStep,
 ) -> [FlexTensor; 3] {
     let gradient = dense(gradient);
-    let mut tensors = [parameter, moment_1, moment_2].map(own);
+    let [mut moment_1, mut moment_2] = [moment_1, moment_2].map(dense);
     let coefficients = Coefficients::of(step);
-    let [parameter, moment_1, moment_2] = tensors.each_mut().map(FlexTensor::storage_mut::<f32>);
-    parameter
+    // These are the optimiser's own; where they are not, Flex copies them first.
+    let moments = moment_1
+        .storage_mut::<f32>()
         .par_chunks_mut(TASK)
-        .zip(moment_1.par_chunks_mut(TASK))
-        .zip(moment_2.par_chunks_mut(TASK))
-        .zip(gradient.storage::<f32>().par_chunks(TASK))
-        .for_each(|(((parameter, moment_1), moment_2), gradient)| {
+        .zip(moment_2.storage_mut::<f32>().par_chunks_mut(TASK));
+    let beside = moments.zip(gradient.storage::<f32>().par_chunks(TASK));
+    let parameter =
+        overwrite(parameter, TASK, beside, |parameter, ((moment_1, moment_2), gradient)| {
             apply([parameter, moment_1, moment_2], gradient, coefficients);
         });
-    tensors
+    [parameter, moment_1, moment_2]
 }
 
 /// What is the same for all elements.

@@ -115,9 +115,12 @@ fn attend(qkv: &FlexTensor, num_heads: usize) -> FlexTensor {
     let heads = Heads::of(qkv, num_heads);
     let (seq, width) = (heads.seq, heads.width());
     let values = qkv.storage::<f32>();
-    // Where there are few images, several threads share one's queries.
-    let parts = 8_usize.div_ceil(values.len() / (3 * seq * width));
-    let queries = seq.div_ceil(parts);
+    // Where there are few images, several threads share one's queries; not so few that gemm would
+    // sum up otherwise, as it does below 64 rows.
+    const LEAST_QUERIES: usize = 96;
+    let images = values.len() / (3 * seq * width);
+    let parts = (2 * rayon::current_num_threads()).div_ceil(images);
+    let queries = seq.div_ceil(parts).max(LEAST_QUERIES);
     let images = values.par_chunks(3 * seq * width);
     let [tokens] = build([(values.len() / 3, seq * width)], images, |[tokens], qkv| {
         let tokens = cleared(tokens);

@@ -35,15 +35,6 @@ pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
-/// [`dense`], with a buffer that nobody shares.
-pub(crate) fn own(tensor: FlexTensor) -> FlexTensor {
-    let mut tensor = dense(tensor);
-    if tensor.try_storage_mut::<f32>().is_some() {
-        return tensor;
-    }
-    new(tensor.storage::<f32>().to_vec(), tensor.layout().shape().clone())
-}
-
 /// Writes over the tensor, `task` elements at a time in parallel, beside what each task is given.
 ///
 /// Its own buffer is used where nobody else holds it. Otherwise every task copies its part into
@@ -60,13 +51,12 @@ pub(crate) fn overwrite<T: Send>(
         return tensor;
     }
     let old = tensor.storage::<f32>();
-    let mut values = vec![0.0; old.len()];
-    values.par_chunks_mut(task).zip(old.par_chunks(task)).zip(beside).for_each(
-        |((values, old), beside)| {
-            values.copy_from_slice(old);
-            write(values, beside);
-        },
-    );
+    let beside = old.par_chunks(task).zip(beside);
+    let [values] = build([(old.len(), task)], beside, |[values], (old, beside)| {
+        let values = values.write_copy_of_slice(old);
+        write(values, beside);
+        [values]
+    });
     new(values, tensor.layout().shape().clone())
 }
 

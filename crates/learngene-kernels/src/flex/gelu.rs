@@ -100,14 +100,24 @@ pub(crate) fn apply(values: &mut [f32]) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-pub(crate) fn apply_and_slope(values: &mut [f32], slopes: &mut [f32]) {
+fn apply_and_slope(values: &mut [f32], slopes: &mut [f32]) {
     for (value, slope) in values.iter_mut().zip(slopes) {
         (*value, *slope) = value_and_slope(*value);
     }
 }
 
+/// `x` becomes `gelu(x)`, and its gradient is multiplied by `gelu'(x)`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-pub(crate) fn multiply(product: &mut [f32], factor: &[f32]) {
+pub(crate) fn apply_backward(x: &mut [f32], gradients: &mut [f32]) {
+    for (x, gradient) in x.iter_mut().zip(gradients) {
+        let (value, slope) = value_and_slope(*x);
+        *x = value;
+        *gradient *= slope;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+fn multiply(product: &mut [f32], factor: &[f32]) {
     for (product, factor) in product.iter_mut().zip(factor) {
         *product *= factor;
     }

@@ -104,12 +104,10 @@ impl<'a> Layers<'a> {
         let hidden = hidden.par_chunks(self.task * self.d_hidden);
         let dy = dy.par_chunks(self.task * self.d_output);
         build([self.hidden(), self.hidden()], hidden.zip(dy), |[active, gradient], (hidden, dy)| {
-            let active = active.write_copy_of_slice(hidden);
-            let mut slope = vec![0.0; active.len()];
-            gelu::apply_and_slope(active, &mut slope);
             let dy = View::new(dy, self.d_output);
             let gradient = write(gradient, dy, self.w2.transposed(), Threads::Caller);
-            gelu::multiply(gradient, &slope);
+            let active = active.write_copy_of_slice(hidden);
+            gelu::apply_backward(active, gradient);
             [active, gradient]
         })
     }

@@ -47,8 +47,22 @@ impl Attention {
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: `[batch, seq, embed_dim]`
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.project(self.attend(tokens))
+    }
+
+    /// What every head makes of the tokens, before the output projection.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[batch, seq, num_heads * head_dim]`
+    pub(super) fn attend(&self, tokens: Tensor<3>) -> Tensor<3> {
         let qkv = apply(&self.qkv, tokens); // [batch, seq, 3 * num_heads * head_dim]
-        apply(&self.proj, learngene_kernels::attention(qkv, self.num_heads))
+        learngene_kernels::attention(qkv, self.num_heads)
+    }
+
+    /// `[batch, seq, num_heads * head_dim]` to `[batch, seq, embed_dim]`.
+    pub(super) fn project(&self, heads: Tensor<3>) -> Tensor<3> {
+        apply(&self.proj, heads)
     }
 
     /// [`Attention::forward`], and who attended to whom.
@@ -56,8 +70,13 @@ impl Attention {
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
     pub fn forward_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
+        let (heads, weights) = self.attend_with_weights(tokens);
+        AttentionOutput { tokens: self.project(heads), weights }
+    }
+
+    /// [`Attention::attend`], and the weights `[batch, num_heads, queries, keys]`.
+    pub(super) fn attend_with_weights(&self, tokens: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let qkv = apply(&self.qkv, tokens); // [batch, seq, 3 * num_heads * head_dim]
-        let (mixed, weights) = learngene_kernels::attention_with_weights(qkv, self.num_heads);
-        AttentionOutput { tokens: apply(&self.proj, mixed), weights }
+        learngene_kernels::attention_with_weights(qkv, self.num_heads)
     }
 }

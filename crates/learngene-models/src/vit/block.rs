@@ -52,6 +52,32 @@ impl Block {
         AttentionOutput { tokens: self.feed_forward(tokens + attended.tokens), ..attended }
     }
 
+    /// The class token after [`Block::forward`], which is all that a classifier reads of the last
+    /// layer: every token is attended to, but one alone passes the projection and the MLP.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`, the class token first
+    /// - output: `[batch, 1, embed_dim]`
+    pub fn forward_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
+        self.class_token(tokens, self.attn.attend(normed))
+    }
+
+    /// [`Block::forward_class_token`], and who attended to whom.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`, the class token first
+    pub fn forward_class_token_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
+        let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
+        let (heads, weights) = self.attn.attend_with_weights(normed);
+        AttentionOutput { tokens: self.class_token(tokens, heads), weights }
+    }
+
+    fn class_token(&self, tokens: Tensor<3>, heads: Tensor<3>) -> Tensor<3> {
+        let heads = heads.slice_dim(1, 0..1); // [batch, 1, num_heads * head_dim]
+        self.feed_forward(tokens.slice_dim(1, 0..1) + self.attn.project(heads)) // [batch, 1, embed_dim]
+    }
+
     fn feed_forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let normed = layer_norm(&self.norm2, tokens.clone(), self.layer_norm_eps);
         tokens + self.mlp.forward(normed)

@@ -109,7 +109,11 @@ impl Vit {
     ) -> Tensor<2> {
         let mut tokens = self.embed(images); // [batch, 1 + patches, embed_dim]
         for (layer, block) in self.blocks.iter().enumerate() {
-            let output = block.forward_with_weights(tokens);
+            let output = if self.is_last(layer) {
+                block.forward_class_token_with_weights(tokens) // [batch, 1, embed_dim]
+            } else {
+                block.forward_with_weights(tokens)
+            };
             observe(layer, output.weights);
             tokens = output.tokens;
         }
@@ -127,6 +131,11 @@ impl Vit {
         let mut attention = Vec::with_capacity(self.blocks.len());
         let features = self.forward_observed(images, |_, weights| attention.push(weights));
         VitOutput { logits: self.classify(features), attention }
+    }
+
+    /// Whether nobody but the classifier, which reads the class token, comes after that layer.
+    fn is_last(&self, layer: usize) -> bool {
+        layer + 1 == self.blocks.len()
     }
 
     /// The shape of this model.
@@ -163,8 +172,10 @@ impl Classifier for Vit {
         self.blocks.len()
     }
 
+    /// Of the last layer the class token alone, `[batch, 1, embed_dim]`.
     fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.blocks[layer].forward(tokens)
+        let block = &self.blocks[layer];
+        if self.is_last(layer) { block.forward_class_token(tokens) } else { block.forward(tokens) }
     }
 
     /// The class token's features, `[batch, embed_dim]`.
@@ -237,6 +248,19 @@ mod tests {
         assert_eq!(output.logits.dims(), [2, 5]);
         let shapes: Vec<_> = output.attention.iter().map(|weights| weights.dims()).collect();
         assert_eq!(shapes, [[2, 3, 17, 17], [2, 1, 17, 17], [2, 2, 17, 17]]);
+    }
+
+    #[test]
+    fn the_class_token_alone_is_what_it_is_among_all() {
+        let device = Device::flex();
+        let vit = tiny().init(&device);
+        let tokens = vit.embed(Tensor::ones([2, 3, 16, 16], &device));
+        let block = &vit.blocks[2];
+        let alone = block.forward_class_token(tokens.clone());
+        assert_eq!(alone.dims(), [2, 1, 24]);
+        let among_all = block.forward(tokens).slice_dim(1, 0..1);
+        let worst: f32 = (alone - among_all).abs().max().into_scalar();
+        assert!(worst < 1e-6, "{worst}");
     }
 
     #[test]
