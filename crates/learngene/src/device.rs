@@ -1,12 +1,15 @@
 //! The only place that names backends.
 
+mod found;
+
 use std::{fmt, panic, str::FromStr};
 
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 use learngene_kernels::set_fused;
 use serde::{Serialize, Serializer};
-use sysinfo::System;
 use thiserror::Error;
+
+pub use found::{FoundDevice, MissingBackend, found, missing};
 
 #[cfg(not(any(feature = "flex", feature = "gpu")))]
 compile_error!("turn on at least one backend: flex, cuda, metal, rocm, vulkan or wgpu");
@@ -111,30 +114,6 @@ pub enum DeviceError {
     },
 }
 
-/// What is known of a device of this machine.
-#[derive(Serialize)]
-pub struct FoundDevice {
-    /// As the command line names it.
-    pub device: String,
-    /// What it is, in words.
-    pub description: String,
-    /// Bytes that it may hold, where its driver tells.
-    pub memory: Option<u64>,
-    /// Number formats that it computes with.
-    pub dtypes: Vec<&'static str>,
-}
-
-/// A backend that is not in this program, or has no device on this machine.
-#[derive(Serialize)]
-pub struct MissingBackend {
-    /// Its feature.
-    pub backend: &'static str,
-    /// Whether this program was built with it.
-    pub built: bool,
-    /// What it asks of a machine.
-    pub needs: &'static str,
-}
-
 impl Backend {
     const ALL: &[Self] = &[
         #[cfg(feature = "flex")]
@@ -225,7 +204,9 @@ impl DeviceChoice {
             needs: self.backend.needs(),
         })?;
         // Drivers of GPUs are first asked here, and burn panics where they refuse.
-        quietly(|| drop(device.sync()))
+        let asked = quietly(|| device.sync().map_err(|error| error.to_string()));
+        asked
+            .flatten()
             .map_err(|reason| DeviceError::Refused { device: self.to_string(), reason })?;
         #[cfg(feature = "flex")]
         set_fused(self.backend != Backend::FlexPlain);
@@ -233,68 +214,6 @@ impl DeviceChoice {
         set_fused(false);
         Ok(device)
     }
-}
-
-/// Every device that this program can use on this machine.
-pub fn found() -> Vec<FoundDevice> {
-    let mut found = Vec::new();
-    for &backend in Backend::ALL {
-        for (index, device) in backend.devices().into_iter().enumerate() {
-            let choice = DeviceChoice { backend, index };
-            // A device that cannot be opened cannot be used.
-            if let Ok(described) = quietly(|| describe(choice, &device)) {
-                found.push(described);
-            }
-        }
-    }
-    found
-}
-
-/// Backends that are not in this program, or that [`found`] lists no device of.
-pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
-    let is_found =
-        |name: &str| found.iter().any(|found| found.device.split(':').next() == Some(name));
-    BACKENDS
-        .iter()
-        .filter(|(name, ..)| !is_found(name))
-        .map(|&(backend, built, needs)| MissingBackend { backend, built, needs })
-        .collect()
-}
-
-/// Asks a device who it is; opens it.
-fn describe(choice: DeviceChoice, device: &Device) -> FoundDevice {
-    let (description, memory) = describe_gpu(device).unwrap_or_else(|| {
-        let operations = if choice.to_string() == "flex" { "with" } else { "without" };
-        let description = format!("CPU, all cores (burn flex, {operations} fused operations)");
-        (description, Some(System::new_all().total_memory()))
-    });
-    let dtypes = [(DType::F32, "f32"), (DType::F16, "f16"), (DType::BF16, "bf16")];
-    let dtypes = dtypes.into_iter().filter(|(dtype, _)| device.supports_dtype(*dtype));
-    FoundDevice {
-        device: choice.to_string(),
-        description,
-        memory,
-        dtypes: dtypes.map(|(_, name)| name).collect(),
-    }
-}
-
-/// Name and memory as the driver tells them; `None` for the CPU.
-#[cfg(feature = "gpu")]
-fn describe_gpu(device: &Device) -> Option<(String, Option<u64>)> {
-    use burn::backend::DispatchDevice;
-
-    let identity = device.identity()?;
-    let memory = match device.as_dispatch() {
-        DispatchDevice::Cube(device) => device.client().properties().memory.max_memory(),
-        #[allow(unreachable_patterns)] // Where the program has no other backend.
-        _ => None,
-    };
-    Some((identity.name, memory))
-}
-
-#[cfg(not(feature = "gpu"))]
-fn describe_gpu(_: &Device) -> Option<(String, Option<u64>)> {
-    None
 }
 
 /// Does what may panic inside a driver's library, without its message on standard error; gives
@@ -394,15 +313,5 @@ mod tests {
     fn what_a_driver_says_before_it_panics_is_the_reason() {
         assert_eq!(quietly(|| 3), Ok(3));
         assert_eq!(quietly(|| panic!("no {}", "luck")), Err::<(), _>("no luck".to_owned()));
-    }
-
-    #[test]
-    fn backends_without_a_device_are_told() {
-        let missing = missing(&found());
-        assert!(missing.iter().all(|missing| missing.backend != "flex"));
-        assert_eq!(
-            missing.iter().any(|m| m.backend == "cuda" && !m.built),
-            !cfg!(feature = "cuda")
-        );
     }
 }

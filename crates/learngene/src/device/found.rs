@@ -1,0 +1,108 @@
+//! Which devices this machine has, and what the backends without one need.
+
+use burn::tensor::{DType, Device};
+use serde::Serialize;
+use sysinfo::System;
+
+use super::{BACKENDS, Backend, DeviceChoice, quietly};
+
+/// What is known of a device of this machine.
+#[derive(Serialize)]
+pub struct FoundDevice {
+    /// As the command line names it.
+    pub device: String,
+    /// What it is, in words.
+    pub description: String,
+    /// Bytes that it may hold, where its driver tells.
+    pub memory: Option<u64>,
+    /// Number formats that it computes with.
+    pub dtypes: Vec<&'static str>,
+}
+
+/// A backend that is not in this program, or has no device on this machine.
+#[derive(Serialize)]
+pub struct MissingBackend {
+    /// Its feature.
+    pub backend: &'static str,
+    /// Whether this program was built with it.
+    pub built: bool,
+    /// What it asks of a machine.
+    pub needs: &'static str,
+}
+
+/// Every device that this program can use on this machine.
+pub fn found() -> Vec<FoundDevice> {
+    let mut found = Vec::new();
+    for &backend in Backend::ALL {
+        for (index, device) in backend.devices().into_iter().enumerate() {
+            let choice = DeviceChoice { backend, index };
+            // A device that cannot be opened cannot be used.
+            if let Ok(described) = quietly(|| describe(choice, &device)) {
+                found.push(described);
+            }
+        }
+    }
+    found
+}
+
+/// Backends that are not in this program, or that [`found`] lists no device of.
+pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
+    let is_found =
+        |name: &str| found.iter().any(|found| found.device.split(':').next() == Some(name));
+    BACKENDS
+        .iter()
+        .filter(|(name, ..)| !is_found(name))
+        .map(|&(backend, built, needs)| MissingBackend { backend, built, needs })
+        .collect()
+}
+
+/// Asks a device who it is; opens it.
+fn describe(choice: DeviceChoice, device: &Device) -> FoundDevice {
+    let (description, memory) = describe_gpu(device).unwrap_or_else(|| {
+        let operations = if choice.to_string() == "flex" { "with" } else { "without" };
+        let description = format!("CPU, all cores (burn flex, {operations} fused operations)");
+        (description, Some(System::new_all().total_memory()))
+    });
+    let dtypes = [(DType::F32, "f32"), (DType::F16, "f16"), (DType::BF16, "bf16")];
+    let dtypes = dtypes.into_iter().filter(|(dtype, _)| device.supports_dtype(*dtype));
+    FoundDevice {
+        device: choice.to_string(),
+        description,
+        memory,
+        dtypes: dtypes.map(|(_, name)| name).collect(),
+    }
+}
+
+/// Name and memory as the driver tells them; `None` for the CPU.
+#[cfg(feature = "gpu")]
+fn describe_gpu(device: &Device) -> Option<(String, Option<u64>)> {
+    use burn::backend::DispatchDevice;
+
+    let identity = device.identity()?;
+    let memory = match device.as_dispatch() {
+        DispatchDevice::Cube(device) => device.client().properties().memory.max_memory(),
+        #[allow(unreachable_patterns)] // Where the program has no other backend.
+        _ => None,
+    };
+    Some((identity.name, memory))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn describe_gpu(_: &Device) -> Option<(String, Option<u64>)> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_without_a_device_are_told() {
+        let missing = missing(&found());
+        assert!(missing.iter().all(|missing| missing.backend != "flex"));
+        assert_eq!(
+            missing.iter().any(|m| m.backend == "cuda" && !m.built),
+            !cfg!(feature = "cuda")
+        );
+    }
+}
