@@ -21,7 +21,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options, device: &str) -> Res
     step("times", || {
         // Under a name of its own where none is given, so that what was measured is not lost.
         let name = options.keep.clone().unwrap_or_else(|| device.replace(':', "-"));
-        let kept = Kept::open(workspace, &name)?;
+        let kept = Kept::open(workspace, &name, "times")?;
         let devices = vec![device.to_owned()];
         times::run(&learngene, options, &devices, Some(&kept))
     })?;

@@ -58,17 +58,20 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(device) = &options.device {
         return device::run(workspace, options, device);
     }
-    let kept = options.keep.as_deref().map(|name| Kept::open(workspace, name)).transpose()?;
-    let kept = kept.as_ref();
+    let keep = |kind| {
+        let name = options.keep.as_deref();
+        name.map(|name| Kept::open(workspace, name, kind)).transpose()
+    };
     if let Some(python) = &options.against_pytorch {
         let learngene = Learngene::build(workspace)?;
-        return pytorch::run(workspace, &learngene, options, python, kept);
+        return pytorch::run(workspace, &learngene, options, python, keep("pytorch")?.as_ref());
     }
     if options.scaling {
-        return scaling::run(&Learngene::build(workspace)?, options, kept);
+        let learngene = Learngene::build(workspace)?;
+        return scaling::run(&learngene, options, keep("scaling")?.as_ref());
     }
     let learngene = Learngene::build_for(workspace, &options.devices)?;
-    times::run(&learngene, options, &options.devices, kept)
+    times::run(&learngene, options, &options.devices, keep("times")?.as_ref())
 }
 
 impl Options {

@@ -65,9 +65,9 @@ pub(super) fn run(
         }
     }
     if let Some(kept) = kept {
-        kept.lines("pytorch", &comparisons)?;
-        kept.write("pytorch.md", &as_table(&comparisons))?;
-        kept.write("pytorch.svg", &draw(&comparisons)?)?;
+        kept.lines(&comparisons)?;
+        kept.write("md", &as_table(&comparisons))?;
+        kept.write("svg", &draw(&comparisons)?)?;
     }
     Ok(())
 }

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::{program::Program, workspace::Workspace};
 
-/// A folder of `benches/results`.
+/// Results of one kind in a folder of `benches/results`.
 pub(super) struct Kept {
     folder: PathBuf,
+    kind: &'static str,
 }
 
-/// The file `about.json`: what the results beside it are of.
+/// The file `KIND.about.json`: what the results of that kind beside it are of.
 #[derive(Serialize)]
 struct About {
     command: String,
@@ -26,21 +27,20 @@ struct About {
 
 impl Kept {
     /// Makes the folder and writes what its results are of.
-    pub(super) fn open(workspace: &Workspace, name: &str) -> Result<Self> {
+    pub(super) fn open(workspace: &Workspace, name: &str, kind: &'static str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         ensure!(
             !name.is_empty() && !name.starts_with('.') && name.chars().all(plain),
             "--keep wants letters, digits, -, _ and . for a folder's name, got `{name}`"
         );
-        let kept = Self { folder: workspace.root.join("benches/results").join(name) };
+        let kept = Self { folder: workspace.root.join("benches/results").join(name), kind };
         fs::create_dir_all(&kept.folder)
             .with_context(|| format!("cannot make {}", kept.folder.display()))?;
         let commit = Program::new("git", &workspace.root)
             .args(["describe", "--always", "--abbrev=12", "--dirty", "--exclude", "*"])
             .output()?;
-        let arguments: Vec<String> = std::env::args().skip(1).collect();
         let about = About {
-            command: format!("cargo xtask {}", arguments.join(" ")),
+            command: command(std::env::args().skip(1)),
             commit: commit.trim().to_owned(),
             processor: processor().unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -53,18 +53,29 @@ impl Kept {
     }
 
     /// Writes one line of JSON for each result.
-    pub(super) fn lines<T: Serialize>(&self, name: &str, results: &[T]) -> Result<()> {
+    pub(super) fn lines<T: Serialize>(&self, results: &[T]) -> Result<()> {
         let lines: Vec<String> =
             results.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        self.write(&format!("{name}.jsonl"), &(lines.join("\n") + "\n"))
+        self.write("jsonl", &(lines.join("\n") + "\n"))
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.folder.join(name);
+    /// Writes the file `KIND.EXTENSION`.
+    pub(super) fn write(&self, extension: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(format!("{}.{extension}", self.kind));
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         eprintln!("{}", path.display());
         Ok(())
     }
+}
+
+/// What was typed, but for paths of this machine.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let shown = |argument: String| match argument.contains(std::path::MAIN_SEPARATOR) {
+        true => "PATH".to_owned(),
+        false => argument,
+    };
+    let arguments: Vec<String> = arguments.map(shown).collect();
+    format!("cargo xtask {}", arguments.join(" "))
 }
 
 /// The model that Linux names.
@@ -107,10 +118,18 @@ mod tests {
     }
 
     #[test]
+    fn paths_of_this_machine_are_not_told() {
+        let typed = ["bench", "--against-pytorch", "/home/me/venv/bin/python", "--json"];
+        let told = command(typed.map(String::from).into_iter());
+        assert_eq!(told, "cargo xtask bench --against-pytorch PATH --json");
+    }
+
+    #[test]
     fn a_name_that_leaves_the_folder_is_refused() {
         let workspace = Workspace::read().expect("the workspace has readable manifests");
         for name in ["", "..", "a/b", ".hidden"] {
-            let error = Kept::open(&workspace, name).err().expect("no folder's name").to_string();
+            let error =
+                Kept::open(&workspace, name, "times").err().expect("no folder's name").to_string();
             assert!(error.contains(&format!("got `{name}`")), "{error}");
         }
     }

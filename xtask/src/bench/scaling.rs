@@ -44,9 +44,9 @@ pub(super) fn run(learngene: &Learngene, options: &Options, kept: Option<&Kept>)
         println!("{}", if options.json { json } else { study.text() });
     }
     if let Some(kept) = kept {
-        kept.lines("scaling", &studies)?;
-        kept.write("scaling.md", &as_table(&studies))?;
-        kept.write("scaling.svg", &plot::power_laws(&studies)?)?;
+        kept.lines(&studies)?;
+        kept.write("md", &as_table(&studies))?;
+        kept.write("svg", &plot::power_laws(&studies)?)?;
     }
     Ok(())
 }

@@ -47,9 +47,9 @@ pub(super) fn run(
         }
     }
     if let Some(kept) = kept {
-        kept.lines("times", &timings)?;
-        kept.write("times.md", &as_table(&timings))?;
-        kept.write("times.svg", &draw(&timings)?)?;
+        kept.lines(&timings)?;
+        kept.write("md", &as_table(&timings))?;
+        kept.write("svg", &draw(&timings)?)?;
     }
     Ok(())
 }
