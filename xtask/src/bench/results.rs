@@ -70,10 +70,8 @@ impl Kept {
 
 /// What was typed, but for paths of this machine.
 fn command(arguments: impl Iterator<Item = String>) -> String {
-    let shown = |argument: String| match argument.contains(std::path::MAIN_SEPARATOR) {
-        true => "PATH".to_owned(),
-        false => argument,
-    };
+    let is_path = |argument: &str| argument.contains(std::path::MAIN_SEPARATOR);
+    let shown = |argument: String| if is_path(&argument) { "PATH".into() } else { argument };
     let arguments: Vec<String> = arguments.map(shown).collect();
     format!("cargo xtask {}", arguments.join(" "))
 }
