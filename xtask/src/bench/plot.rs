@@ -91,50 +91,50 @@ pub(super) fn bars(
     })
 }
 
-/// Measured times and the laws fitted to them, on logarithmic axes, two studies in a row.
+/// Measured times and what is fitted to them, two studies in a row.
 ///
 /// # Errors
 /// When a study has no point, or a number is not positive.
-pub(super) fn power_laws(studies: &[Scaling]) -> Result<String> {
+pub(super) fn studies(studies: &[Scaling]) -> Result<String> {
     const PANEL: (u32, u32) = (420, 320);
     let rows = studies.len().div_ceil(2).max(1);
     draw((2 * PANEL.0, rows as u32 * PANEL.1), |root| {
         for (panel, study) in root.split_evenly((rows, 2)).iter().zip(studies) {
-            power_law(panel, study)?;
+            study_panel(panel, study)?;
         }
         Ok(())
     })
 }
 
-fn power_law(panel: &DrawingArea<SVGBackend, Shift>, study: &Scaling) -> Result<()> {
-    let ends = |value: &dyn Fn(&super::scaling::Point) -> f64| {
-        let low = study.points.iter().map(value).fold(f64::INFINITY, f64::min);
-        let high = study.points.iter().map(value).fold(0.0, f64::max);
-        (low > 0.0 && high.is_finite() && high > 0.0)
-            .then_some((low * 0.8, high * 1.25))
+fn study_panel(panel: &DrawingArea<SVGBackend, Shift>, study: &Scaling) -> Result<()> {
+    let greatest = |value: &dyn Fn(&super::scaling::Point) -> f64| {
+        let greatest = study.points.iter().map(value).fold(0.0, f64::max);
+        (greatest > 0.0 && greatest.is_finite())
+            .then_some(1.08 * greatest)
             .with_context(|| format!("{} has no positive numbers", study.study))
     };
-    let (x, y) = (ends(&|point| point.x)?, ends(&|point| point.ms)?);
-    let title = format!("{}: x^{:.2}", study.study, study.fit.exponent);
+    let (x, y) = (greatest(&|point| point.x)?, greatest(&|point| point.ms)?);
     let mut chart = ChartBuilder::on(panel)
-        .caption(title, (FONT, 15))
+        .caption(&study.study, (FONT, 15))
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(56)
-        .build_cartesian_2d((x.0..x.1).log_scale(), (y.0..y.1).log_scale())
+        .build_cartesian_2d(0.0..x, 0.0..y)
         .map_err(told)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
+        .x_labels(5)
+        .y_labels(6)
         .x_desc(&study.x)
         .y_desc("milliseconds")
         .x_label_formatter(&|value| number(*value))
         .y_label_formatter(&|value| number(*value))
         .draw()
         .map_err(told)?;
-    let law = |x: f64| (x, study.fit.factor * x.powf(study.fit.exponent));
-    let steps = (0..=40).map(|step| x.0 * (x.1 / x.0).powf(f64::from(step) / 40.0));
-    chart.draw_series(LineSeries::new(steps.map(law), &GREY)).map_err(told)?;
+    let steps = (0..=40).map(|step| x * f64::from(step) / 40.0);
+    let fit = steps.map(|x| (x, study.fit.at(x)));
+    chart.draw_series(LineSeries::new(fit, &GREY)).map_err(told)?;
     let points = study.points.iter().map(|p| Circle::new((p.x, p.ms), 4, COLOURS[0].filled()));
     chart.draw_series(points).map_err(told)?;
     Ok(())
@@ -192,6 +192,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 /// Three significant digits: `0.94`, `12.3`, `1270`, `1.3e9`.
 fn number(value: f64) -> String {
     match value {
+        0.0 => "0".to_owned(),
         1e6.. => format!("{value:.1e}"),
         100.0..1e6 => format!("{value:.0}"),
         10.0..100.0 => format!("{value:.1}"),

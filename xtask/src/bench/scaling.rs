@@ -16,7 +16,7 @@ pub(super) struct Scaling {
     device: String,
     pub(super) x: String,
     pub(super) points: Vec<Point>,
-    pub(super) fit: PowerLaw,
+    pub(super) fit: Polynomial,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
@@ -25,12 +25,28 @@ pub(super) struct Point {
     pub(super) ms: f64,
 }
 
-/// `ms = factor * x^exponent`
+/// `ms = coefficients[0] + coefficients[1] * x + ..`
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct PowerLaw {
-    pub(super) factor: f64,
-    pub(super) exponent: f64,
-    r_squared: f64,
+pub(super) struct Polynomial {
+    coefficients: Vec<f64>,
+    /// The greatest share by which a time differs from the fit.
+    worst_error: f64,
+}
+
+impl Polynomial {
+    pub(super) fn at(&self, x: f64) -> f64 {
+        self.coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
+    }
+
+    /// `2.90 + 2.67 x`
+    fn text(&self) -> String {
+        let terms = self.coefficients.iter().enumerate().map(|(power, coefficient)| match power {
+            0 => format!("{coefficient:.3e}"),
+            1 => format!("{coefficient:.3e} x"),
+            _ => format!("{coefficient:.3e} x^{power}"),
+        });
+        terms.collect::<Vec<_>>().join(" + ")
+    }
 }
 
 /// # Errors
@@ -46,7 +62,7 @@ pub(super) fn run(learngene: &Learngene, options: &Options, kept: Option<&Kept>)
     if let Some(kept) = kept {
         kept.lines(&studies)?;
         kept.write("md", &as_table(&studies))?;
-        kept.write("svg", &plot::power_laws(&studies)?)?;
+        kept.write("svg", &plot::studies(&studies)?)?;
     }
     Ok(())
 }
@@ -60,9 +76,9 @@ fn parse(lines: &str) -> Result<Vec<Scaling>> {
 
 impl Scaling {
     fn text(&self) -> String {
-        let PowerLaw { factor, exponent, r_squared } = self.fit;
-        let Self { study, device, x, .. } = self;
-        format!("{study:24} {device:8} {factor:.3e} ms * ({x})^{exponent:.2}, R^2 {r_squared:.4}")
+        let Self { study, device, x, fit, .. } = self;
+        let off = 100.0 * fit.worst_error;
+        format!("{study:24} {device:8} ms = {}, x {x}, at most {off:.1} % off", fit.text())
     }
 }
 
@@ -73,30 +89,32 @@ fn as_table(studies: &[Scaling]) -> String {
             study.study.clone(),
             study.x.clone(),
             points.collect::<Vec<_>>().join(", "),
-            format!("{:.2}", study.fit.exponent),
-            format!("{:.4}", study.fit.r_squared),
+            study.fit.text(),
+            format!("{:.1}", 100.0 * study.fit.worst_error),
         ]
     });
-    table(&["study", "x", "x: ms", "exponent", "R^2"], rows)
+    table(&["study", "x", "x: ms", "fitted ms", "at most % off"], rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"study":"probe_over_images","device":"flex","x":"images","points":[{"x":16.0,"ms":40.0},{"x":32.0,"ms":80.0}],"fit":{"factor":2.5,"exponent":1.0,"r_squared":1.0}}"#;
+    const LINE: &str = r#"{"study":"probe_over_images","device":"flex","x":"images","points":[{"x":16.0,"ms":40.0},{"x":32.0,"ms":80.0}],"fit":{"coefficients":[1.0,2.5],"worst_error":0.012}}"#;
 
     #[test]
     fn a_study_becomes_a_row_and_a_drawing() {
         let studies = parse(LINE).expect("a line");
         let table = as_table(&studies);
-        assert!(
-            table
-                .ends_with("| probe_over_images | images | 16: 40.0, 32: 80.0 | 1.00 | 1.0000 |\n"),
-            "{table}"
-        );
-        let svg = plot::power_laws(&studies).expect("two points can be drawn");
+        assert!(table.ends_with("| 16: 40.0, 32: 80.0 | 1.000e0 + 2.500e0 x | 1.2 |\n"), "{table}");
+        let svg = plot::studies(&studies).expect("two points can be drawn");
         assert!(svg.contains("probe_over_images") && svg.contains("images"), "{svg}");
+    }
+
+    #[test]
+    fn a_polynomial_is_worked_out() {
+        let fit = Polynomial { coefficients: vec![1.0, 2.0, 3.0], worst_error: 0.0 };
+        assert_eq!(fit.at(2.0), 17.0);
     }
 
     #[test]

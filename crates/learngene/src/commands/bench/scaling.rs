@@ -15,8 +15,9 @@ use crate::{args::DeviceArgs, device::DeviceChoice, progress};
 
 /// Times probes over images and model sizes, and training steps over batches and tokens.
 ///
-/// Each study is fitted by a power law, time = a * x^b, by least squares of the logarithms. One
-/// line of JSON for each study; `cargo xtask bench --scaling` draws them.
+/// Each study is fitted by a line, time = a + b x, that over tokens, of which attention compares
+/// every two, by a + b x + c x^2: by least squares of relative errors. One line of JSON for each
+/// study; `cargo xtask bench --scaling` draws them.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  learngene bench scaling --studies train_step_over_tokens")]
 pub struct Args {
@@ -55,7 +56,7 @@ struct Scaling {
     /// What is varied, in words.
     x: &'static str,
     points: Vec<Point>,
-    fit: PowerLaw,
+    fit: Polynomial,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -65,13 +66,12 @@ struct Point {
     ms: f64,
 }
 
-/// `ms = factor * x^exponent`
+/// `ms = coefficients[0] + coefficients[1] * x + ..`
 #[derive(Debug, Serialize)]
-struct PowerLaw {
-    factor: f64,
-    exponent: f64,
-    /// Share of the variance of the logarithms that the law explains.
-    r_squared: f64,
+struct Polynomial {
+    coefficients: Vec<f64>,
+    /// The greatest share by which a time differs from the fit.
+    worst_error: f64,
 }
 
 /// One measurement: where it lies, and what is timed.
@@ -91,6 +91,13 @@ impl Study {
             Self::ProbeOverModelSize => "multiply-accumulates of an image",
             Self::TrainStepOverBatch => "images of a batch",
             Self::TrainStepOverTokens => "tokens of an image",
+        }
+    }
+
+    fn degree(self) -> usize {
+        match self {
+            Self::TrainStepOverTokens => 2,
+            _ => 1,
         }
     }
 
@@ -137,7 +144,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             points.push(Point { x, ms: times(args.iterations, all)?.median });
             bar.inc(1);
         }
-        let fit = PowerLaw::of(&points);
+        let fit = Polynomial::of(&points, study.degree());
         let scaling = Scaling { study, device: choice, x: study.x(), points, fit };
         let line = if args.json { serde_json::to_string(&scaling)? } else { scaling.text() };
         bar.suspend(|| super::super::say(line))?;
@@ -148,48 +155,99 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 impl Scaling {
     fn text(&self) -> String {
-        let PowerLaw { factor, exponent, r_squared } = self.fit;
+        let Polynomial { coefficients, worst_error } = &self.fit;
+        let terms = coefficients.iter().enumerate().map(|(power, coefficient)| match power {
+            0 => format!("{coefficient:.3e}"),
+            1 => format!("{coefficient:.3e} x"),
+            _ => format!("{coefficient:.3e} x^{power}"),
+        });
+        let terms = terms.collect::<Vec<_>>().join(" + ");
         let points = self.points.iter().map(|Point { x, ms }| format!("{x:>12} {ms:9.1} ms\n"));
         format!(
-            "{} on {}: {factor:.3e} ms * ({})^{exponent:.2}, R^2 {r_squared:.4}\n{}",
+            "{} on {}: ms = {terms}, x {}, at most {:.1} % off\n{}",
             super::name(self.study),
             self.device,
             self.x,
+            100.0 * worst_error,
             points.collect::<String>()
         )
     }
 }
 
-impl PowerLaw {
-    /// Least squares of `log ms` over `log x`.
-    fn of(points: &[Point]) -> Self {
-        let logarithms: Vec<(f64, f64)> = points.iter().map(|p| (p.x.ln(), p.ms.ln())).collect();
-        let mean = |values: &dyn Fn(&(f64, f64)) -> f64| {
-            logarithms.iter().map(values).sum::<f64>() / logarithms.len() as f64
-        };
-        let (mean_x, mean_y) = (mean(&|p| p.0), mean(&|p| p.1));
-        let covariance = mean(&|p| (p.0 - mean_x) * (p.1 - mean_y));
-        let (variance_x, variance_y) =
-            (mean(&|p| (p.0 - mean_x).powi(2)), mean(&|p| (p.1 - mean_y).powi(2)));
-        let exponent = covariance / variance_x;
-        Self {
-            factor: (mean_y - exponent * mean_x).exp(),
-            exponent,
-            r_squared: covariance * covariance / (variance_x * variance_y),
+impl Polynomial {
+    /// Least squares of the errors in relation to the times, so that short times count as long ones.
+    fn of(points: &[Point], degree: usize) -> Self {
+        // Powers of numbers up to 1 stay comparable.
+        let largest = points.iter().map(|point| point.x).fold(f64::MIN_POSITIVE, f64::max);
+        let powers = |x: f64| (0..=degree).map(move |power| (x / largest).powi(power as i32));
+        let mut equations = vec![vec![0.0; degree + 2]; degree + 1];
+        for Point { x, ms } in points {
+            let row: Vec<f64> = powers(*x).map(|power| power / ms).collect();
+            for (equation, factor) in equations.iter_mut().zip(&row) {
+                for (sum, term) in equation.iter_mut().zip(row.iter().chain(&[1.0])) {
+                    *sum += factor * term;
+                }
+            }
+        }
+        let scaled = solve(equations);
+        let fitted = |x: f64| powers(x).zip(&scaled).map(|(power, c)| power * c).sum::<f64>();
+        let errors = points.iter().map(|Point { x, ms }| (fitted(*x) / ms - 1.0).abs());
+        let worst_error = errors.fold(0.0, f64::max);
+        let unscaled = scaled.iter().enumerate();
+        let coefficients = unscaled.map(|(power, c)| c / largest.powi(power as i32)).collect();
+        Self { coefficients, worst_error }
+    }
+}
+
+/// Solves linear equations, each `[factors.., right side]`, by elimination; the normal equations of
+/// least squares are positive definite and need no pivots.
+fn solve(mut equations: Vec<Vec<f64>>) -> Vec<f64> {
+    let count = equations.len();
+    for pivot in 0..count {
+        let row = equations[pivot].clone();
+        for equation in equations.iter_mut().skip(pivot + 1) {
+            let factor = equation[pivot] / row[pivot];
+            equation.iter_mut().zip(&row).for_each(|(value, above)| *value -= factor * above);
         }
     }
+    let mut solution = vec![0.0; count];
+    for (i, equation) in equations.iter().enumerate().rev() {
+        let known: f64 = (i + 1..count).map(|j| equation[j] * solution[j]).sum();
+        solution[i] = (equation[count] - known) / equation[i];
+    }
+    solution
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(coefficients: &[f64]) {
+        let ms = |x: f64| {
+            coefficients.iter().enumerate().map(|(power, c)| c * x.powi(power as i32)).sum()
+        };
+        let points = [1e3, 2e3, 4e3, 1e4].map(|x: f64| Point { x, ms: ms(x) });
+        let fit = Polynomial::of(&points, coefficients.len() - 1);
+        for (found, wanted) in fit.coefficients.iter().zip(coefficients) {
+            assert!((found / wanted - 1.0).abs() < 1e-6, "{fit:?}, wanted {coefficients:?}");
+        }
+        assert!(fit.worst_error < 1e-9, "{fit:?}");
+    }
+
     #[test]
-    fn a_power_law_is_found() {
-        let points = [1.0, 2.0, 4.0, 10.0].map(|x: f64| Point { x, ms: 3.0 * x.powf(1.5) });
-        let fit = PowerLaw::of(&points);
-        assert!((fit.factor - 3.0).abs() < 1e-9, "{fit:?}");
-        assert!((fit.exponent - 1.5).abs() < 1e-9, "{fit:?}");
-        assert!((fit.r_squared - 1.0).abs() < 1e-9, "{fit:?}");
+    fn a_line_is_found() {
+        check(&[20.0, 3e-3]);
+    }
+
+    #[test]
+    fn a_parabola_is_found() {
+        check(&[20.0, 3e-3, 5e-6]);
+    }
+
+    #[test]
+    fn the_worst_error_is_a_share() {
+        let points = [(1.0, 1.0), (2.0, 1.0), (3.0, 1.1)].map(|(x, ms)| Point { x, ms });
+        let fit = Polynomial::of(&points, 0);
+        assert!((0.03..0.1).contains(&fit.worst_error), "{fit:?}");
     }
 }
