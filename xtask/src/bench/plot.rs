@@ -128,8 +128,8 @@ fn study_panel(panel: &DrawingArea<SVGBackend, Shift>, study: &Scaling) -> Resul
         .y_labels(6)
         .x_desc(&study.x)
         .y_desc("milliseconds")
-        .x_label_formatter(&|value| number(*value))
-        .y_label_formatter(&|value| number(*value))
+        .x_label_formatter(&|value| tick(*value))
+        .y_label_formatter(&|value| tick(*value))
         .draw()
         .map_err(told)?;
     let steps = (0..=40).map(|step| x * f64::from(step) / 40.0);
@@ -192,12 +192,16 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 /// Three significant digits: `0.94`, `12.3`, `1270`, `1.3e9`.
 fn number(value: f64) -> String {
     match value {
-        0.0 => "0".to_owned(),
         1e6.. => format!("{value:.1e}"),
         100.0..1e6 => format!("{value:.0}"),
         10.0..100.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
+}
+
+/// A round number without a rest of the arithmetic: `0.3`, `50`, `1.0e9`.
+fn tick(value: f64) -> String {
+    if value >= 1e6 { format!("{value:.1e}") } else { format!("{}", (value * 1e3).round() / 1e3) }
 }
 
 #[cfg(test)]
@@ -228,5 +232,6 @@ mod tests {
     fn numbers_have_three_digits() {
         let texts = [0.944, 12.34, 1270.4, 1.26e9].map(number);
         assert_eq!(texts, ["0.94", "12.3", "1270", "1.3e9"]);
+        assert_eq!([0.0, 0.1 + 0.2, 50.0, 1e9].map(tick), ["0", "0.3", "50", "1.0e9"]);
     }
 }
