@@ -14,7 +14,7 @@ use burn::tensor::Shape;
 use rayon::prelude::*;
 
 use super::buffer::{self, build, cleared, dense};
-use super::gemm::{View, write_at};
+use super::gemm::{View, rows_per_task, write_at};
 use super::linear::with_row_length;
 use super::softmax;
 
@@ -115,12 +115,9 @@ fn attend(qkv: &FlexTensor, num_heads: usize) -> FlexTensor {
     let heads = Heads::of(qkv, num_heads);
     let (seq, width) = (heads.seq, heads.width());
     let values = qkv.storage::<f32>();
-    // Where there are few images, several threads share one's queries; not so few that gemm would
-    // sum up otherwise, as it does below 64 rows.
-    const LEAST_QUERIES: usize = 96;
+    // Where there are few images, several threads share one's queries.
     let images = values.len() / (3 * seq * width);
-    let parts = (2 * rayon::current_num_threads()).div_ceil(images);
-    let queries = seq.div_ceil(parts).max(LEAST_QUERIES);
+    let queries = rows_per_task(seq, (2 * rayon::current_num_threads()).div_ceil(images));
     let images = values.par_chunks(3 * seq * width);
     let [tokens] = build([(values.len() / 3, seq * width)], images, |[tokens], qkv| {
         let tokens = cleared(tokens);

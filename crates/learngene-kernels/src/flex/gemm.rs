@@ -131,19 +131,27 @@ pub(crate) fn multiply(left: View, right: View) -> Vec<f32> {
     product
 }
 
-/// Rows that one task multiplies: enough of them that packing the other factor costs little, few
-/// enough that they stay in the cache for what follows, and as many tasks for one thread as for
-/// another.
-///
-/// Each row is summed up in the same order whoever computes it, so this may depend on the number
-/// of threads, and results still do not. (gemm sums up products of 64 rows and less otherwise.)
+/// Rows that one task multiplies: few enough that they stay in the cache for what follows, and as
+/// many tasks for one thread as for another.
 pub(crate) fn rows_per_product(rows: usize) -> usize {
-    const LEAST: usize = 96;
     const MOST: usize = 512;
     let threads = rayon::current_num_threads();
-    let tasks = threads * rows.div_ceil(threads).div_ceil(MOST);
-    rows.div_ceil(tasks).max(LEAST)
+    rows_per_task(rows, threads * rows.div_ceil(threads).div_ceil(MOST))
 }
+
+/// Rows of a product for each of about so many tasks.
+///
+/// Each row is summed up in the same order whoever computes it, so this may depend on the number of
+/// threads, and results still do not. But gemm sums up products of 64 rows and less otherwise, so no
+/// task gets so few of many: each of at most [`MOST_TASKS`] gets as many of [`LEAST_ROWS`] or more,
+/// but for the last, which lacks less than one row for each of the others. So many rows are also
+/// worth the packing of the other factor.
+pub(crate) fn rows_per_task(rows: usize, tasks: usize) -> usize {
+    rows.div_ceil(tasks.min(rows / LEAST_ROWS).clamp(1, MOST_TASKS)).max(1)
+}
+
+const LEAST_ROWS: usize = 128;
+const MOST_TASKS: usize = LEAST_ROWS - 64;
 
 /// `x * weight + bias` over all of `y`, by the calling thread.
 pub(crate) fn affine<'y>(
@@ -241,11 +249,21 @@ mod tests {
     fn every_thread_gets_as_many_tasks() {
         let tasks = |rows: usize, threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            let rows_per_task =
-                pool.expect("threads can be started").install(|| rows_per_product(rows));
-            rows.div_ceil(rows_per_task)
+            let pool = pool.expect("threads can be started");
+            rows.div_ceil(pool.install(|| rows_per_product(rows)))
         };
         assert_eq!([1, 95, 788, 4160].map(|rows| tasks(rows, 2)), [1, 1, 2, 10]);
-        assert_eq!([1, 95, 788, 4160].map(|rows| tasks(rows, 8)), [1, 1, 8, 16]);
+        assert_eq!([1, 95, 788, 4160].map(|rows| tasks(rows, 8)), [1, 1, 6, 16]);
+    }
+
+    #[test]
+    fn no_task_gets_as_few_rows_of_many_as_gemm_sums_up_otherwise() {
+        for rows in (1..2000).chain([8191, 8192, 8193, 100_003]) {
+            for tasks in [1, 2, 3, 7, 16, 64, 1000] {
+                let task = rows_per_task(rows, tasks);
+                let last = rows - (rows.div_ceil(task) - 1) * task;
+                assert!(task >= rows || last > 64, "{rows} rows, {tasks} tasks: {task}, {last}");
+            }
+        }
     }
 }
