@@ -21,14 +21,15 @@ const WITHOUT_DOWNLOAD: (&str, &str) = ("DOCS_RS", "1");
 /// When a backend does not compile, or a device computes something else than the CPU.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let (name, value) = WITHOUT_DOWNLOAD;
+    // The whole workspace, for a package alone would have other dependencies built anew.
     Program::cargo(&workspace.root)
-        .args(["check", "--package", "learngene", "--features", &CHECKED.join(",")])
+        .args(["check", "--workspace", "--features", &features(CHECKED)])
         .env(name, value)
         .run()?;
 
     // Not optimised but for dependencies, as tests are: these are small models.
     Program::cargo(&workspace.root)
-        .args(["build", "--package", "learngene", "--features", RUN])
+        .args(["build", "--workspace", "--bin", "learngene", "--features", &features(&[RUN])])
         .run()?;
     let binary =
         workspace.target.join("debug").join(format!("learngene{}", std::env::consts::EXE_SUFFIX));
@@ -44,6 +45,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     learngene().args(["bench", "parity", "--devices", &format!("flex,{device}")]).run()
 }
 
+/// Backends as cargo names features of a member of a workspace.
+fn features(backends: &[&str]) -> String {
+    backends.iter().map(|name| format!("learngene/{name}")).collect::<Vec<_>>().join(",")
+}
+
 /// The first device of the backend that is run, as `learngene devices --json` lists it.
 fn first_device(listing: &str) -> Result<Option<String>> {
     let listing: Value =
@@ -57,6 +63,11 @@ fn first_device(listing: &str) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_are_those_of_the_program() {
+        assert_eq!(features(&["cuda", "wgpu"]), "learngene/cuda,learngene/wgpu");
+    }
 
     #[test]
     fn the_first_device_of_the_backend_is_found() {

@@ -19,7 +19,9 @@ const BLOCK: usize = 32 << 20;
 ///
 /// # Errors
 /// Those of the system, to which the caller adds the path; a file that cannot be made names its
-/// folder. The other name is in none of them, and nothing is left under it.
+/// folder. The other name is in none of them, and nothing is left under it. Until the file has its
+/// name, one that was there is as it was; of all errors only that of bringing the folder to the disk
+/// comes after.
 pub fn write_whole<Part: AsRef<[u8]>>(
     path: &Path,
     parts: impl IntoIterator<Item = Part>,

@@ -6,8 +6,9 @@
 //! path needs AVX2 and FMA.
 //! [`set_fused`] turns the fused path off at run time, to compare the two.
 //!
-//! The fused path splits its work in a fixed way, so its results do not depend on the number of
-//! threads, and it rounds the same with AVX2 and with AVX-512.
+//! The fused path sums up in an order that the number of threads does not change, so its results do
+//! not depend on it. Its own loops round the same with AVX2 and with AVX-512; matrix products, which
+//! the crate gemm computes, sum up in blocks that depend on the processor.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -162,9 +163,9 @@ pub struct AdamWStep {
     /// Size of a step.
     pub learning_rate: f64,
     /// Decay of the first and the second moment.
-    pub betas: (f32, f32),
+    pub betas: (f64, f64),
     /// Keeps the division away from zero.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// Share of a parameter that a learning rate of 1 would take away.
     pub weight_decay: f64,
     /// Steps taken, with this one: 1 at the first.
@@ -173,7 +174,7 @@ pub struct AdamWStep {
 
 impl AdamWStep {
     /// `1 - beta^t` of both moments, by which their start at zero is made up for.
-    fn corrections(&self) -> [f32; 2] {
+    fn corrections(&self) -> [f64; 2] {
         let time = i32::try_from(self.time).unwrap_or(i32::MAX);
         [1.0 - self.betas.0.powi(time), 1.0 - self.betas.1.powi(time)]
     }

@@ -12,9 +12,7 @@ use crate::Recipe;
 /// AdamW as PyTorch and DeiT set it (epsilon 1e-8, where burn's default is 1e-5), without weight
 /// decay on vectors (biases, norms), positions and the class token.
 pub(crate) fn adamw<M: Module>(recipe: &Recipe, model: &M) -> ModuleOptimizer {
-    let (beta_1, beta_2) = recipe.betas;
-    let betas = (beta_1 as f32, beta_2 as f32);
-    let with_decay = |weight_decay| AdamW { betas, weight_decay };
+    let with_decay = |weight_decay| AdamW { betas: recipe.betas, weight_decay };
     let exempt = ParamGroup::from_paths(without_decay(model));
     ModuleOptimizer::from(with_decay(recipe.weight_decay)).with_group(exempt, with_decay(0.0), None)
 }
@@ -22,7 +20,7 @@ pub(crate) fn adamw<M: Module>(recipe: &Recipe, model: &M) -> ModuleOptimizer {
 /// AdamW in one pass over each parameter.
 #[derive(Clone)]
 struct AdamW {
-    betas: (f32, f32),
+    betas: (f64, f64),
     weight_decay: f64,
 }
 

@@ -34,7 +34,7 @@ pub struct Recipe {
     /// Zero pixels added on every side before a random crop to the image size.
     pub crop_padding: u32,
     /// Whether a step keeps what goes into each layer alone and computes the rest again: a fraction
-    /// of the memory for activations, about a third more time, the same result.
+    /// of the memory for activations, up to a third more time, the same result.
     pub gradient_checkpointing: bool,
     /// Evaluations in an epoch, evenly spaced, the last at its end.
     pub evaluations_per_epoch: usize,

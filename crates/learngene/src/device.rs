@@ -84,7 +84,7 @@ pub enum DeviceError {
         /// The backends of this program.
         known: String,
     },
-    /// A number after the name that is none, or too many.
+    /// What follows the name is no number.
     #[error("device `{name}` wants a number after the colon, as in `{backend}:0`")]
     Index {
         /// What was asked for.
@@ -92,8 +92,16 @@ pub enum DeviceError {
         /// The backend.
         backend: String,
     },
+    /// A number after the name of what there is one of.
+    #[error("device `{name}` takes no number: it is `{backend}`")]
+    Single {
+        /// What was asked for.
+        name: String,
+        /// The backend.
+        backend: String,
+    },
     /// The machine has no such device.
-    #[error("no device {device} on this machine, which has {found} of {backend}; it needs {needs}")]
+    #[error("no device {device}: this machine has {found} of {backend}, which needs {needs}")]
     Absent {
         /// What was asked for.
         device: String,
@@ -263,7 +271,8 @@ impl FromStr for DeviceChoice {
         };
         let known = || Backend::ALL.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
         let Some(&found) = Backend::ALL.iter().find(|found| found.name() == backend) else {
-            return Err(match BACKENDS.iter().find(|(other, ..)| *other == backend) {
+            let feature = backend.strip_suffix("-plain").unwrap_or(backend);
+            return Err(match BACKENDS.iter().find(|(other, ..)| *other == feature) {
                 Some(&(feature, ..)) => {
                     DeviceError::NotBuilt { name: name.to_owned(), feature, known: known() }
                 }
@@ -276,7 +285,10 @@ impl FromStr for DeviceChoice {
                 name: name.to_owned(),
                 backend: backend.to_owned(),
             })?,
-            Some(_) => return Err(DeviceError::Unknown { name: name.to_owned(), known: known() }),
+            Some(_) => {
+                let (name, backend) = (name.to_owned(), backend.to_owned());
+                return Err(DeviceError::Single { name, backend });
+            }
         };
         Ok(Self { backend: found, index })
     }
@@ -296,10 +308,17 @@ mod tests {
 
     #[test]
     fn an_unknown_device_is_refused_with_the_known_ones() {
-        for name in ["tpu", "tpu:7", "flex:1"] {
+        for name in ["tpu", "tpu:7", "flexible"] {
             let error = name.parse::<DeviceChoice>().expect_err("no such device").to_string();
             assert!(error.contains(name) && error.contains("flex"), "{error}");
         }
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_cpu_is_one() {
+        let error = "flex:0".parse::<DeviceChoice>().expect_err("there is one").to_string();
+        assert_eq!(error, "device `flex:0` takes no number: it is `flex`");
     }
 
     #[cfg(not(feature = "rocm"))]

@@ -51,10 +51,8 @@ pub(super) fn run(
         let (mut ours, mut pytorch) = (Vec::new(), Vec::new());
         for round in 1..=ROUNDS {
             eprintln!("{shape}, turn {round} of {ROUNDS}");
-            for device in &options.devices {
-                let lines = times::parse(&learngene.run(&options.bench(device, shape))?)?;
-                ours.extend(lines.into_iter().map(|t| Timed { workload: t.workload, ms: t.ms }));
-            }
+            let lines = times::parse(&learngene.run(&options.bench("flex", shape))?)?;
+            ours.extend(lines.into_iter().map(|t| Timed { workload: t.workload, ms: t.ms }));
             pytorch.extend(baseline(options, &python, shape, &workspace.root)?);
         }
         for workload in &options.workloads {
@@ -65,9 +63,7 @@ pub(super) fn run(
         }
     }
     if let Some(kept) = kept {
-        kept.lines(&comparisons)?;
-        kept.write("md", &as_table(&comparisons))?;
-        kept.write("svg", &draw(&comparisons)?)?;
+        kept.write(&comparisons, &as_table(&comparisons), &draw(&comparisons)?)?;
     }
     Ok(())
 }

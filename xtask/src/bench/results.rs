@@ -11,13 +11,14 @@ use crate::{program::Program, workspace::Workspace};
 pub(super) struct Kept {
     folder: PathBuf,
     kind: &'static str,
+    about: About,
 }
 
 /// The file `KIND.about.json`: what the results of that kind beside it are of.
 #[derive(Serialize)]
 struct About {
     command: String,
-    /// Of the tree that was measured; `-dirty` where that was changed since.
+    /// Of the tree that was measured.
     commit: String,
     processor: String,
     cores: usize,
@@ -26,46 +27,53 @@ struct About {
 }
 
 impl Kept {
-    /// Makes the folder and writes what its results are of.
+    /// Makes the folder, and notes what its results will be of: before anything is measured, for the
+    /// tree may change meanwhile.
     pub(super) fn open(workspace: &Workspace, name: &str, kind: &'static str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         ensure!(
             !name.is_empty() && !name.starts_with('.') && name.chars().all(plain),
             "--keep wants letters, digits, -, _ and . for a folder's name, got `{name}`"
         );
-        let kept = Self { folder: workspace.root.join("benches/results").join(name), kind };
-        fs::create_dir_all(&kept.folder)
-            .with_context(|| format!("cannot make {}", kept.folder.display()))?;
-        let commit = Program::new("git", &workspace.root)
-            .args(["describe", "--always", "--abbrev=12", "--dirty", "--exclude", "*"])
-            .output()?;
+        let folder = workspace.root.join("benches/results").join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let about = About {
             command: command(std::env::args().skip(1)),
-            commit: commit.trim().to_owned(),
+            commit: commit(workspace)?,
             processor: processor().unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: memory_bytes(),
             system: std::env::consts::OS,
         };
-        let json = serde_json::to_string_pretty(&about).context("facts are plain data")?;
-        kept.write("about.json", &(json + "\n"))?;
-        Ok(kept)
+        Ok(Self { folder, kind, about })
     }
 
-    /// Writes one line of JSON for each result.
-    pub(super) fn lines<T: Serialize>(&self, results: &[T]) -> Result<()> {
+    /// Writes the results: a line of JSON for each, a table and a plot, and what they are of.
+    pub(super) fn write<T: Serialize>(&self, results: &[T], table: &str, plot: &str) -> Result<()> {
         let lines: Vec<String> =
             results.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        self.write("jsonl", &(lines.join("\n") + "\n"))
-    }
-
-    /// Writes the file `KIND.EXTENSION`.
-    pub(super) fn write(&self, extension: &str, text: &str) -> Result<()> {
-        let path = self.folder.join(format!("{}.{extension}", self.kind));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("{}", path.display());
+        let about = serde_json::to_string_pretty(&self.about).context("facts are plain data")?;
+        for (extension, text) in [
+            ("about.json", about + "\n"),
+            ("jsonl", lines.join("\n") + "\n"),
+            ("md", table.to_owned()),
+            ("svg", plot.to_owned()),
+        ] {
+            let path = self.folder.join(format!("{}.{extension}", self.kind));
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            eprintln!("{}", path.display());
+        }
         Ok(())
     }
+}
+
+/// The commit that is checked out; `-dirty` where something but kept results was changed since.
+fn commit(workspace: &Workspace) -> Result<String> {
+    let git = || Program::new("git", &workspace.root);
+    let commit = git().args(["rev-parse", "--short=12", "HEAD"]).output()?;
+    let status = ["status", "--porcelain", "--", ".", ":!benches/results"];
+    let dirty = if git().args(status).output()?.is_empty() { "" } else { "-dirty" };
+    Ok(format!("{}{dirty}", commit.trim()))
 }
 
 /// What was typed, but for paths of this machine.

@@ -12,8 +12,10 @@ use crate::learngene::{Learngene, Line};
 /// A line of `learngene bench scaling --json`.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Scaling {
-    pub(super) study: String,
+    framework: String,
     device: String,
+    threads: usize,
+    pub(super) study: String,
     pub(super) x: String,
     pub(super) points: Vec<Point>,
     pub(super) fit: Polynomial,
@@ -29,6 +31,7 @@ pub(super) struct Point {
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Polynomial {
     coefficients: Vec<f64>,
+    formula: String,
     /// The greatest share by which a time differs from the fit.
     worst_error: f64,
 }
@@ -36,16 +39,6 @@ pub(super) struct Polynomial {
 impl Polynomial {
     pub(super) fn at(&self, x: f64) -> f64 {
         self.coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
-    }
-
-    /// `2.90 + 2.67 x`
-    fn text(&self) -> String {
-        let terms = self.coefficients.iter().enumerate().map(|(power, coefficient)| match power {
-            0 => format!("{coefficient:.3e}"),
-            1 => format!("{coefficient:.3e} x"),
-            _ => format!("{coefficient:.3e} x^{power}"),
-        });
-        terms.collect::<Vec<_>>().join(" + ")
     }
 }
 
@@ -60,9 +53,7 @@ pub(super) fn run(learngene: &Learngene, options: &Options, kept: Option<&Kept>)
         println!("{}", if options.json { json } else { study.text() });
     }
     if let Some(kept) = kept {
-        kept.lines(&studies)?;
-        kept.write("md", &as_table(&studies))?;
-        kept.write("svg", &plot::studies(&studies)?)?;
+        kept.write(&studies, &as_table(&studies), &plot::studies(&studies)?)?;
     }
     Ok(())
 }
@@ -78,7 +69,7 @@ impl Scaling {
     fn text(&self) -> String {
         let Self { study, device, x, fit, .. } = self;
         let off = 100.0 * fit.worst_error;
-        format!("{study:24} {device:8} ms = {}, x {x}, at most {off:.1} % off", fit.text())
+        format!("{study:24} {device:8} {} ms, x {x}, at most {off:.1} % off", fit.formula)
     }
 }
 
@@ -89,7 +80,7 @@ fn as_table(studies: &[Scaling]) -> String {
             study.study.clone(),
             study.x.clone(),
             points.collect::<Vec<_>>().join(", "),
-            study.fit.text(),
+            study.fit.formula.clone(),
             format!("{:.1}", 100.0 * study.fit.worst_error),
         ]
     });
@@ -100,20 +91,24 @@ fn as_table(studies: &[Scaling]) -> String {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"study":"probe_over_images","device":"flex","x":"images","points":[{"x":16.0,"ms":40.0},{"x":32.0,"ms":80.0}],"fit":{"coefficients":[1.0,2.5],"worst_error":0.012}}"#;
+    const LINE: &str = r#"{"framework":"learngene 0.1.0","device":"flex","threads":2,"study":"probe_over_images","x":"images","points":[{"x":16.0,"ms":40.0},{"x":32.0,"ms":80.0}],"fit":{"coefficients":[1.0,2.5],"formula":"1.00 + 2.50 x","worst_error":0.012}}"#;
 
     #[test]
     fn a_study_becomes_a_row_and_a_drawing() {
         let studies = parse(LINE).expect("a line");
         let table = as_table(&studies);
-        assert!(table.ends_with("| 16: 40.0, 32: 80.0 | 1.000e0 + 2.500e0 x | 1.2 |\n"), "{table}");
+        assert!(table.ends_with("| 16: 40.0, 32: 80.0 | 1.00 + 2.50 x | 1.2 |\n"), "{table}");
         let svg = plot::studies(&studies).expect("two points can be drawn");
         assert!(svg.contains("probe_over_images") && svg.contains("images"), "{svg}");
     }
 
     #[test]
     fn a_polynomial_is_worked_out() {
-        let fit = Polynomial { coefficients: vec![1.0, 2.0, 3.0], worst_error: 0.0 };
+        let fit = Polynomial {
+            coefficients: vec![1.0, 2.0, 3.0],
+            formula: String::new(),
+            worst_error: 0.0,
+        };
         assert_eq!(fit.at(2.0), 17.0);
     }
 

@@ -41,15 +41,21 @@ pub(super) fn run(
     for device in devices {
         let lines = learngene.run(&options.bench(device, &options.shapes.join(",")))?;
         for timing in parse(&lines)? {
+            // What no device takes part in is measured once.
+            let is_same = |other: &Timing| {
+                (&other.device, &other.workload, &other.shape)
+                    == (&timing.device, &timing.workload, &timing.shape)
+            };
+            if timings.iter().any(is_same) {
+                continue;
+            }
             let json = serde_json::to_string(&timing).context("a timing is plain data")?;
             println!("{}", if options.json { json } else { timing.text() });
             timings.push(timing);
         }
     }
     if let Some(kept) = kept {
-        kept.lines(&timings)?;
-        kept.write("md", &as_table(&timings))?;
-        kept.write("svg", &draw(&timings)?)?;
+        kept.write(&timings, &as_table(&timings), &draw(&timings)?)?;
     }
     Ok(())
 }
@@ -82,7 +88,10 @@ impl Timing {
             format!("{:>6}", number(self.flops_per_second, 1e9, 0)),
             format!("{:>4}", number(share.map(|(found, peak)| 100.0 * found / peak), 1.0, 0)),
             format!("{:>5}", number(self.bytes_per_second, 1e9, 2)),
-            format!("{:>6}", number(self.peak_memory_bytes.map(|bytes| bytes as f64), 1e6, 0)),
+            format!(
+                "{:>6}",
+                number(self.peak_memory_bytes.map(|bytes| bytes as f64), 1_048_576.0, 0)
+            ),
         ]
     }
 }
@@ -98,7 +107,7 @@ fn as_table(timings: &[Timing]) -> String {
         "GFLOP/s",
         "% of peak",
         "GB/s",
-        "peak MB",
+        "peak MiB",
     ];
     table(&head, timings.iter().map(Timing::cells))
 }
@@ -134,7 +143,7 @@ mod tests {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         assert_eq!(
             cells[1..11],
-            ["forward", "nano", "flex", "62.0", "70.0", "1032.3", "200", "50", "-", "98"]
+            ["forward", "nano", "flex", "62.0", "70.0", "1032.3", "200", "50", "-", "93"]
         );
     }
 

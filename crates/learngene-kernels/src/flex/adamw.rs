@@ -48,12 +48,12 @@ impl Coefficients {
         let (beta_1, beta_2) = step.betas;
         let [correction_1, correction_2] = step.corrections();
         Self {
-            moment_1: [beta_1, 1.0 - beta_1],
-            moment_2: [beta_2, 1.0 - beta_2],
-            correction: [1.0 / correction_1, 1.0 / correction_2],
+            moment_1: [beta_1 as f32, (1.0 - beta_1) as f32],
+            moment_2: [beta_2 as f32, (1.0 - beta_2) as f32],
+            correction: [(1.0 / correction_1) as f32, (1.0 / correction_2) as f32],
             decay: (1.0 - step.learning_rate * step.weight_decay) as f32,
             learning_rate: step.learning_rate as f32,
-            epsilon: step.epsilon,
+            epsilon: step.epsilon as f32,
         }
     }
 }

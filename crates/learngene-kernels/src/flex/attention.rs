@@ -117,7 +117,8 @@ fn attend(qkv: &FlexTensor, num_heads: usize) -> FlexTensor {
     let values = qkv.storage::<f32>();
     // Where there are few images, several threads share one's queries.
     let images = values.len() / (3 * seq * width);
-    let queries = rows_per_task(seq, (2 * rayon::current_num_threads()).div_ceil(images));
+    let parts = (2 * rayon::current_num_threads()).div_ceil(images);
+    let queries = rows_per_task(seq, seq.min(heads.head_dim), parts);
     let images = values.par_chunks(3 * seq * width);
     let [tokens] = build([(values.len() / 3, seq * width)], images, |[tokens], qkv| {
         let tokens = cleared(tokens);

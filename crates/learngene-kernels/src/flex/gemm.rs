@@ -20,6 +20,7 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Rows of `columns` elements, one after another.
     pub(crate) fn new(values: &'a [f32], columns: usize) -> Self {
+        assert!(!values.is_empty(), "a matrix of nothing is left to burn");
         assert!(values.len().is_multiple_of(columns), "rows are whole");
         let rows = values.len() / columns;
         Self { values, rows, columns, row_stride: columns, column_stride: 1 }
@@ -32,6 +33,7 @@ impl<'a> View<'a> {
         columns: usize,
         row_stride: usize,
     ) -> Self {
+        assert!(rows > 0 && columns > 0, "a matrix of nothing is left to burn");
         let values = &values[..(rows - 1) * row_stride + columns];
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
@@ -93,7 +95,9 @@ unsafe fn gemm(product: *mut f32, row_stride: usize, left: View, right: View, th
         Threads::All => gemm::Parallelism::Rayon(0),
     };
     // SAFETY: a view's strides lead to every element of its slice and no further, the factors fit
-    // each other, and the caller has seen to the product.
+    // each other, and the caller has seen to the product. That the memory of the product may hold
+    // anything rests on gemm, which says of `read_dst = false` that it is not read; a test fills it
+    // with NaN.
     unsafe {
         gemm::gemm(
             left.rows,
@@ -122,7 +126,7 @@ unsafe fn gemm(product: *mut f32, row_stride: usize, left: View, right: View, th
 /// `left * right`, row by row; the rows of `left` lie one after another.
 pub(crate) fn multiply(left: View, right: View) -> Vec<f32> {
     assert_eq!((left.row_stride, left.column_stride), (left.columns, 1), "rows of the left factor");
-    let task = rows_per_product(left.rows);
+    let task = rows_per_product(left.rows, right.columns);
     let [product] = buffer::build(
         [(left.rows * right.columns, task * right.columns)],
         left.values.par_chunks(task * left.columns),
@@ -131,27 +135,32 @@ pub(crate) fn multiply(left: View, right: View) -> Vec<f32> {
     product
 }
 
-/// Rows that one task multiplies: few enough that they stay in the cache for what follows, and as
-/// many tasks for one thread as for another.
-pub(crate) fn rows_per_product(rows: usize) -> usize {
+/// Rows that one task multiplies by a matrix of so many columns: few enough that they stay in the
+/// cache for what follows, and as many tasks for one thread as for another.
+pub(crate) fn rows_per_product(rows: usize, columns: usize) -> usize {
     const MOST: usize = 512;
     let threads = rayon::current_num_threads();
-    rows_per_task(rows, threads * rows.div_ceil(threads).div_ceil(MOST))
+    rows_per_task(rows, columns, threads * rows.div_ceil(threads).div_ceil(MOST))
 }
 
 /// Rows of a product for each of about so many tasks.
 ///
 /// Each row is summed up in the same order whoever computes it, so this may depend on the number of
-/// threads, and results still do not. But gemm sums up products of 64 rows and less otherwise, so no
-/// task gets so few of many: each of at most [`MOST_TASKS`] gets as many of [`LEAST_ROWS`] or more,
-/// but for the last, which lacks less than one row for each of the others. So many rows are also
-/// worth the packing of the other factor.
-pub(crate) fn rows_per_task(rows: usize, tasks: usize) -> usize {
+/// threads, and results still do not. But gemm sums up small products otherwise: those of 64 rows or
+/// less, and those of 256 elements or less. So no task gets so few of many rows: each of at most
+/// [`MOST_TASKS`] gets as many of [`LEAST_ROWS`] or more, but for the last, which lacks less than one
+/// row for each of the others. So many rows are also worth the packing of the other factor.
+pub(crate) fn rows_per_task(rows: usize, columns: usize, tasks: usize) -> usize {
+    if columns < LEAST_COLUMNS {
+        return rows.max(1);
+    }
     rows.div_ceil(tasks.min(rows / LEAST_ROWS).clamp(1, MOST_TASKS)).max(1)
 }
 
 const LEAST_ROWS: usize = 128;
 const MOST_TASKS: usize = LEAST_ROWS - 64;
+/// Of 65 rows, more than 256 elements.
+const LEAST_COLUMNS: usize = 4;
 
 /// `x * weight + bias` over all of `y`, by the calling thread.
 pub(crate) fn affine<'y>(
@@ -245,12 +254,33 @@ mod tests {
         }
     }
 
+    /// gemm has ways of its own for one row, one column and short sums.
+    #[test]
+    fn what_the_memory_of_a_product_held_does_not_matter() {
+        for rows in [1, 2, 7, 65] {
+            for depth in [1, 2, 3, 600] {
+                for columns in [1, 2, 17] {
+                    let (left, right) = (values(rows * depth, 1), values(depth * columns, 2));
+                    let (left, right) = (View::new(&left, depth), View::new(&right, columns));
+                    let wanted = by_hand(left, right);
+                    let mut product = vec![f32::NAN; rows * columns];
+                    write_at(&mut product, 0, columns, left, right);
+                    assert_eq!(product, wanted, "{rows} x {depth} x {columns}");
+                    let turned = values(rows * depth, 1);
+                    let turned = View::new(&turned, rows).transposed();
+                    write_at(&mut product, 0, columns, turned, right);
+                    assert_eq!(product, by_hand(turned, right), "{rows} x {depth} x {columns}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_thread_gets_as_many_tasks() {
         let tasks = |rows: usize, threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.expect("threads can be started");
-            rows.div_ceil(pool.install(|| rows_per_product(rows)))
+            rows.div_ceil(pool.install(|| rows_per_product(rows, 96)))
         };
         assert_eq!([1, 95, 788, 4160].map(|rows| tasks(rows, 2)), [1, 1, 2, 10]);
         assert_eq!([1, 95, 788, 4160].map(|rows| tasks(rows, 8)), [1, 1, 6, 16]);
@@ -260,10 +290,11 @@ mod tests {
     fn no_task_gets_as_few_rows_of_many_as_gemm_sums_up_otherwise() {
         for rows in (1..2000).chain([8191, 8192, 8193, 100_003]) {
             for tasks in [1, 2, 3, 7, 16, 64, 1000] {
-                let task = rows_per_task(rows, tasks);
+                let task = rows_per_task(rows, 4, tasks);
                 let last = rows - (rows.div_ceil(task) - 1) * task;
                 assert!(task >= rows || last > 64, "{rows} rows, {tasks} tasks: {task}, {last}");
             }
         }
+        assert_eq!(rows_per_task(5000, 3, 8), 5000);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> Fl
 fn apply(x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
     let (d_input, d_output) = (row_length(x), row_length(bias));
     let rows = x.layout().num_elements() / d_input;
-    let task = rows_per_product(rows);
+    let task = rows_per_product(rows, d_output);
     let weight = View::new(weight.storage(), d_output);
     let [y] = build(
         [(rows * d_output, task * d_output)],

@@ -84,7 +84,7 @@ impl<'a> Layers<'a> {
             d_hidden: b1.len(),
             d_output: b2.len(),
             rows,
-            task: rows_per_product(rows),
+            task: rows_per_product(rows, b1.len().min(b2.len())),
         }
     }
 

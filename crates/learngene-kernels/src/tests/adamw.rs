@@ -57,7 +57,7 @@ fn adamw_is_burns() {
             learning_rate: 1e-2,
             betas: (0.9, 0.999),
             epsilon: 1e-8,
-            weight_decay: f64::from(0.05_f32),
+            weight_decay: 0.05,
             time,
         };
         tensors = crate::adamw(tensors, gradient, step);

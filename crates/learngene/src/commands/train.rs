@@ -86,7 +86,7 @@ struct RecipeArgs {
     #[arg(long, value_name = "N")]
     warmup_epochs: Option<f64>,
     /// Keeps what goes into each layer alone and computes the rest again: less memory for
-    /// activations, a third more time, the same result.
+    /// activations, up to a third more time, the same result.
     #[arg(long)]
     gradient_checkpointing: bool,
     /// Seed of initial weights, order and augmentation [default: 0].
@@ -107,7 +107,7 @@ const RECIPE_KEYS: [(&str, &str); 14] = [
     ("label_smoothing", "share of the target spread over all classes"),
     ("horizontal_flip", "whether images are mirrored at random"),
     ("crop_padding", "zero pixels on every side before a random crop"),
-    ("gradient_checkpointing", "less memory, a third more time"),
+    ("gradient_checkpointing", "less memory, up to a third more time"),
     ("evaluations_per_epoch", "evenly spaced, the last at the epoch's end"),
     ("seed", "of the order of images, their augmentation and initial weights"),
 ];

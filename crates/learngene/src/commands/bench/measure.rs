@@ -1,6 +1,6 @@
 //! How work is timed, and against what its speed is held.
 
-use std::{num::NonZeroUsize, thread, time::Instant};
+use std::{num::NonZeroUsize, time::Instant};
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::{device::DeviceChoice, memory, text};
 pub struct Timing {
     /// This program and its version.
     pub framework: String,
+    /// `host` for work that no device takes part in.
     pub device: String,
     pub threads: usize,
     pub workload: String,
@@ -58,8 +59,8 @@ impl Timing {
         let device_memory_bytes = device.memory_pool_usage().map(|usage| usage.bytes_reserved);
         Ok(Self {
             framework: crate::PRODUCER.to_owned(),
-            device: choice.to_string(),
-            threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            device: if workload.is_on_host() { "host".into() } else { choice.to_string() },
+            threads: rayon::current_num_threads(),
             workload: name(workload),
             shape: name(shape),
             batch: images,
@@ -156,7 +157,7 @@ mod tests {
         let times = times(iterations, || {
             calls += 1;
             if calls == 1 {
-                thread::sleep(std::time::Duration::from_millis(200));
+                std::thread::sleep(std::time::Duration::from_millis(200));
             }
             Ok(())
         });

@@ -75,6 +75,7 @@ fn time(args: &TimedArgs) -> anyhow::Result<()> {
         let timing = Timing::of(*workload, *shape, args.iterations, args.device.device)?;
         return print(&timing, args.json);
     }
+    args.device.device.open()?; // One error is enough where there is no such device.
     let total = args.shapes.len() * args.workloads.len();
     let bar = progress::bar(total as u64, "workloads").with_message("timing");
     let mut failed = Vec::new();

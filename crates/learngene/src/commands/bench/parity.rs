@@ -32,7 +32,7 @@ pub struct Args {
     /// Devices to compare; the first is what the others are compared with.
     #[arg(
         long,
-        value_name = "DEVICE,DEVICE[,..]",
+        value_name = "DEVICE[,DEVICE..]",
         value_delimiter = ',',
         required = true,
         num_args = 1
@@ -110,6 +110,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         quantities.extend(train(&device).with_context(|| choice.to_string())?);
 
         let pytorch: Vec<&Quantity> = goldens.iter().flat_map(|golden| &golden.expected).collect();
+        for known in &pytorch {
+            let is_computed = quantities.iter().any(|quantity| quantity.name == known.name);
+            ensure!(is_computed, "{choice} did not compute {}", known.name);
+        }
         for quantity in &quantities {
             let known = pytorch.iter().find(|known| known.name == quantity.name);
             let known = known.map(|known| ("pytorch", *known));
@@ -125,11 +129,31 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let apart = comparisons.iter().filter(|comparison| !comparison.agrees).count();
     let total = comparisons.len();
-    super::super::print(args.json, &comparisons, |comparisons| {
-        comparisons.iter().map(Comparison::text).collect::<Vec<_>>().join("\n")
-    })?;
+    super::super::print(args.json, &comparisons, |comparisons| summary(comparisons))?;
     ensure!(apart == 0, "{apart} of {total} results are further apart than their tolerance");
     Ok(())
+}
+
+/// Of each kind, for each device and what it is compared with, the results that differ most.
+fn summary(comparisons: &[Comparison]) -> String {
+    let mut lines = vec!["device     against    greatest difference, allowed".to_owned()];
+    let group = |one: &Comparison| (one.device.clone(), one.reference.clone(), one.kind);
+    let mut seen = Vec::new();
+    for first in comparisons {
+        if seen.contains(&group(first)) {
+            continue;
+        }
+        seen.push(group(first));
+        let all: Vec<&Comparison> =
+            comparisons.iter().filter(|other| group(other) == group(first)).collect();
+        // What is not finite is worse than any number.
+        let size = |one: &&&Comparison| one.difference.unwrap_or(f64::INFINITY);
+        let worst = all.iter().max_by(|a, b| size(a).total_cmp(&size(b))).copied();
+        lines.extend(worst.map(|worst| format!("{}; {} compared", worst.text(), all.len())));
+    }
+    let agreeing = comparisons.iter().filter(|comparison| comparison.agrees).count();
+    lines.push(format!("{agreeing} of {} results agree", comparisons.len()));
+    lines.join("\n")
 }
 
 impl Comparison {
@@ -148,12 +172,13 @@ impl Comparison {
     }
 
     fn text(&self) -> String {
-        let Self { device, reference, quantity, tolerance, .. } = self;
+        let Self { device, reference, quantity, kind, tolerance, .. } = self;
         let difference =
             self.difference.map_or("not finite".into(), |found| format!("{found:.1e}"));
-        let verdict = if self.agrees { "ok" } else { "APART" };
+        let relative = if kind.is_relative() { " of the greatest" } else { "" };
+        let verdict = if self.agrees { "" } else { "APART: " };
         format!(
-            "{verdict:5} {device:10} {reference:10} {difference:>10} of {tolerance:.0e}  {quantity}"
+            "{device:10} {reference:10} {verdict}{difference}, {tolerance:.0e}{relative}: {quantity}"
         )
     }
 }
@@ -376,7 +401,10 @@ mod tests {
         let compare = |found| Comparison::of(&choice, "pytorch", &quantity(found), &quantity(2.0));
         assert!(compare(2.000_05).agrees);
         let apart = compare(2.001);
-        assert!(!apart.agrees && apart.text().starts_with("APART"), "{}", apart.text());
+        assert!(!apart.agrees && apart.text().contains("APART"), "{}", apart.text());
+        let summary = summary(&[compare(2.000_05), apart]);
+        assert!(summary.contains("APART: 1.0e-3, 1e-4: logits; 2 compared"), "{summary}");
+        assert!(summary.ends_with("1 of 2 results agree"), "{summary}");
         assert!(!compare(f32::NAN).agrees);
     }
 

@@ -51,8 +51,10 @@ enum Study {
 /// A study as it is drawn.
 #[derive(Serialize)]
 struct Scaling {
-    study: Study,
+    framework: &'static str,
     device: DeviceChoice,
+    threads: usize,
+    study: Study,
     /// What is varied, in words.
     x: &'static str,
     points: Vec<Point>,
@@ -70,6 +72,8 @@ struct Point {
 #[derive(Debug, Serialize)]
 struct Polynomial {
     coefficients: Vec<f64>,
+    /// The same as people write it: `25.1 + 14.7 x`.
+    formula: String,
     /// The greatest share by which a time differs from the fit.
     worst_error: f64,
 }
@@ -145,7 +149,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             bar.inc(1);
         }
         let fit = Polynomial::of(&points, study.degree());
-        let scaling = Scaling { study, device: choice, x: study.x(), points, fit };
+        let scaling = Scaling {
+            framework: crate::PRODUCER,
+            device: choice,
+            threads: rayon::current_num_threads(),
+            study,
+            x: study.x(),
+            points,
+            fit,
+        };
         let line = if args.json { serde_json::to_string(&scaling)? } else { scaling.text() };
         bar.suspend(|| super::super::say(line))?;
     }
@@ -155,23 +167,41 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 impl Scaling {
     fn text(&self) -> String {
-        let Polynomial { coefficients, worst_error } = &self.fit;
-        let terms = coefficients.iter().enumerate().map(|(power, coefficient)| match power {
-            0 => format!("{coefficient:.3e}"),
-            1 => format!("{coefficient:.3e} x"),
-            _ => format!("{coefficient:.3e} x^{power}"),
-        });
-        let terms = terms.collect::<Vec<_>>().join(" + ");
-        let points = self.points.iter().map(|Point { x, ms }| format!("{x:>12} {ms:9.1} ms\n"));
+        let Polynomial { formula, worst_error, .. } = &self.fit;
+        let points = self.points.iter().map(|Point { x, ms }| format!("{x:>12} {ms:9.1} ms"));
         format!(
-            "{} on {}: ms = {terms}, x {}, at most {:.1} % off\n{}",
+            "{} on {}: {formula} ms, x {}, at most {:.1} % off\n{}",
             super::name(self.study),
             self.device,
             self.x,
             100.0 * worst_error,
-            points.collect::<String>()
+            points.collect::<Vec<_>>().join("\n")
         )
     }
+}
+
+/// `25.1 + 14.7 x - 9.22e-4 x^2`
+fn formula(coefficients: &[f64]) -> String {
+    let mut text = String::new();
+    for (power, coefficient) in coefficients.iter().enumerate() {
+        let size = match coefficient.abs() {
+            size @ 0.01..1e5 => format!("{size:.*}", if size < 10.0 { 2 } else { 1 }),
+            size => format!("{size:.2e}"),
+        };
+        let sign = match (power, coefficient.is_sign_negative()) {
+            (0, false) => "",
+            (0, true) => "-",
+            (_, false) => " + ",
+            (_, true) => " - ",
+        };
+        let x = match power {
+            0 => String::new(),
+            1 => " x".to_owned(),
+            _ => format!(" x^{power}"),
+        };
+        text += &format!("{sign}{size}{x}");
+    }
+    text
 }
 
 impl Polynomial {
@@ -194,8 +224,9 @@ impl Polynomial {
         let errors = points.iter().map(|Point { x, ms }| (fitted(*x) / ms - 1.0).abs());
         let worst_error = errors.fold(0.0, f64::max);
         let unscaled = scaled.iter().enumerate();
-        let coefficients = unscaled.map(|(power, c)| c / largest.powi(power as i32)).collect();
-        Self { coefficients, worst_error }
+        let coefficients: Vec<f64> =
+            unscaled.map(|(power, c)| c / largest.powi(power as i32)).collect();
+        Self { formula: formula(&coefficients), coefficients, worst_error }
     }
 }
 
@@ -232,6 +263,12 @@ mod tests {
             assert!((found / wanted - 1.0).abs() < 1e-6, "{fit:?}, wanted {coefficients:?}");
         }
         assert!(fit.worst_error < 1e-9, "{fit:?}");
+    }
+
+    #[test]
+    fn a_formula_reads_like_one() {
+        assert_eq!(formula(&[25.11, 14.67]), "25.1 + 14.7 x");
+        assert_eq!(formula(&[-0.739, 2.729, -9.216e-4]), "-0.74 + 2.73 x - 9.22e-4 x^2");
     }
 
     #[test]

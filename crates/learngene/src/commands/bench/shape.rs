@@ -9,15 +9,15 @@ use serde::Serialize;
 #[value(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// 12 layers of embed_dim 96 on 32 px.
+    /// 12 layers of embed_dim 96 on 32 px, 64 images.
     Nano,
-    /// 12 layers of embed_dim 192 on 32 px.
+    /// 12 layers of embed_dim 192 on 32 px, 64 images.
     Micro,
-    /// DeiT-Ti/16.
+    /// DeiT-Ti/16, 4 images.
     DeitTiny,
-    /// DeiT-S/16.
+    /// DeiT-S/16, 4 images.
     DeitSmall,
-    /// DeiT-B/16.
+    /// DeiT-B/16, 4 images.
     DeitBase,
 }
 

@@ -50,7 +50,7 @@ pub enum Workload {
     LearngeneRead,
     /// A learngene's file.
     LearngeneWrite,
-    /// Images decoded, resized, augmented and normalised on the host.
+    /// Images of the sample in memory to a batch: resized, augmented and normalised, not decoded.
     LoadImages,
 }
 
@@ -66,6 +66,11 @@ pub struct Task<'a> {
 }
 
 impl Workload {
+    /// Whether it leaves the device alone.
+    pub fn is_on_host(self) -> bool {
+        !matches!(self, Self::TrainStep | Self::TrainStepCheckpointed | Self::Forward | Self::Probe)
+    }
+
     /// Makes ready what the work begins with. Models have random weights, images are those of the
     /// embedded sample.
     pub fn prepare(
