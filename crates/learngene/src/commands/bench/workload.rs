@@ -82,8 +82,8 @@ impl Workload {
         match self {
             Self::TrainStep => train_step(config, batch, device, false),
             Self::TrainStepCheckpointed => train_step(config, batch, device, true),
-            Self::Forward => forward(config, batch, device),
-            Self::Probe => probe_batch(config, batch, device),
+            Self::Forward => on_images(config, batch, device, forward),
+            Self::Probe => on_images(config, batch, device, probe_batch),
             Self::LoadImages => load_images(config, batch),
             Self::Condense | Self::Expand => Files::new(config)?.between(self),
             Self::LearngeneOpen | Self::LearngeneRead | Self::LearngeneWrite => {
@@ -124,33 +124,31 @@ fn train_step(
     })
 }
 
-fn forward(config: &VitConfig, batch: usize, device: &Device) -> anyhow::Result<Task<'static>> {
+/// Work of a forward pass on a batch.
+fn on_images(
+    config: &VitConfig,
+    batch: usize,
+    device: &Device,
+    work: impl Fn(&Vit, Tensor<4>, &Device) -> anyhow::Result<()> + 'static,
+) -> anyhow::Result<Task<'static>> {
     let (model, images) = (model(config, device)?, on_device(images(config, batch)?, device));
     let device = device.clone();
     Ok(Task {
         images: batch,
         flops: Some(forward_flops(config, batch)),
         bytes: None,
-        work: Box::new(move || {
-            let _logits = model.forward(images.clone());
-            Ok(device.sync()?)
-        }),
+        work: Box::new(move || work(&model, images.clone(), &device)),
     })
 }
 
-fn probe_batch(config: &VitConfig, batch: usize, device: &Device) -> anyhow::Result<Task<'static>> {
-    let (model, images) = (model(config, device)?, on_device(images(config, batch)?, device));
-    let device = device.clone();
-    Ok(Task {
-        images: batch,
-        flops: Some(forward_flops(config, batch)),
-        bytes: None,
-        work: Box::new(move || {
-            let batches = [Ok::<_, Infallible>(images.clone())];
-            probe(&model, batches, Convention::Renormalized, &device)?;
-            Ok(())
-        }),
-    })
+fn forward(model: &Vit, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
+    let _logits = model.forward(images);
+    Ok(device.sync()?)
+}
+
+fn probe_batch(model: &Vit, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
+    probe(model, [Ok::<_, Infallible>(images)], Convention::Renormalized, device)?;
+    Ok(())
 }
 
 fn load_images(config: &VitConfig, batch: usize) -> anyhow::Result<Task<'static>> {
