@@ -240,3 +240,8 @@ fn check_projection(qkv: &Tensor<3>, num_heads: usize) {
         "attention: the last dimension of qkv is {width}, wanted a multiple of 3 * {num_heads} heads"
     );
 }
+
+/// SHIM
+pub fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> { todo!() }
+/// SHIM
+pub fn biased_attention_with_weights(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> (Tensor<3>, Tensor<4>) { todo!() }

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{StateDict, checkpoint::CheckpointError};
+use crate::{StateDict, StateDictError, checkpoint::CheckpointError};
 
 /// An image classifier that can be trained, evaluated and written to a checkpoint.
 ///
@@ -33,7 +33,18 @@ pub trait Classifier: Module + ModuleDisplay {
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: the same, or what the next layer reads
-    fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3>;
+    fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        self.forward_layer_scaled(layer, tokens, None)
+    }
+
+    /// [`Classifier::forward_layer`] with its residual branches scaled, as stochastic depth does
+    /// while a model trains.
+    fn forward_layer_scaled(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        scales: Option<&BranchScales>,
+    ) -> Tensor<3>;
 
     /// Features of the tokens that the last layer leaves.
     ///
@@ -85,6 +96,13 @@ pub trait Classifier: Module + ModuleDisplay {
     /// The parameters in timm's names and layouts, as an ordinary checkpoint holds them.
     fn state_dict(&self) -> StateDict;
 
+    /// The same model with other parameters, named and laid out as [`Classifier::state_dict`] has
+    /// them.
+    ///
+    /// # Errors
+    /// Lists every parameter that is missing, unused or of another shape.
+    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError>;
+
     /// Writes an ordinary checkpoint: timm's names, f32, whole or not at all.
     ///
     /// # Errors
@@ -94,5 +112,26 @@ pub trait Classifier: Module + ModuleDisplay {
     /// Where the parameters live.
     fn device(&self) -> Device {
         self.devices().into_iter().next().expect("a classifier has at least one parameter")
+    }
+}
+
+/// Factors of the residual branches of one layer, one for each image: stochastic depth, where a
+/// branch is either left out (0) or made up for those left out (1 / share kept).
+///
+/// Source: Huang et al., "Deep Networks with Stochastic Depth", 2016,
+/// <https://arxiv.org/abs/1603.09382>; factors as in timm's `drop_path`.
+#[derive(Clone, Debug)]
+pub struct BranchScales {
+    /// Of the attention: `[batch, 1, 1]`.
+    pub attention: Tensor<3>,
+    /// Of the feed-forward network: `[batch, 1, 1]`.
+    pub mlp: Tensor<3>,
+}
+
+/// A branch times its factors, where it has some.
+pub(crate) fn scaled(branch: Tensor<3>, scale: Option<&Tensor<3>>) -> Tensor<3> {
+    match scale {
+        Some(scale) => branch * scale.clone(),
+        None => branch,
     }
 }

@@ -1,48 +1,50 @@
 //! Exact counts of parameters and multiply-accumulates.
 
-use crate::VitConfig;
+use crate::{LayerShape, ModelConfig};
 
 /// Parameters of a model of this shape.
 ///
 /// Counted from the shapes alone; equal to the sum over its checkpoint's tensors.
-pub fn count_parameters(config: &VitConfig) -> u64 {
-    let embed = config.embed_dim;
-    let patch = config.in_channels * config.patch_size.pow(2);
-    let linear = |d_input: usize, d_output: usize| d_input * d_output + d_output;
-    let norm = 2 * embed;
-
-    let stem = linear(patch, embed) + embed + (1 + config.num_patches()) * embed;
-    let layers: usize = (0..config.depth())
-        .map(|layer| {
-            let heads = config.head_layout(layer).attention_dim();
-            let attention = linear(embed, 3 * heads) + linear(heads, embed);
-            let mlp = linear(embed, config.mlp_hidden_dim) + linear(config.mlp_hidden_dim, embed);
-            2 * norm + attention + mlp
-        })
-        .sum();
-    let head = if config.num_classes > 0 { linear(embed, config.num_classes) } else { 0 };
-    (stem + layers + norm + head) as u64
+pub fn count_parameters(config: &ModelConfig) -> u64 {
+    config.parameter_shapes().values().map(|shape| shape.iter().product::<usize>() as u64).sum()
 }
 
 /// Multiply-accumulates of one image's forward pass: every matrix product, those of attention
 /// (`Q K^T` and `A V`) among them; additions of biases, norms and activations are not counted.
 ///
-/// Counted as the papers do: the class token alone reaches the classifier, but all tokens pass the
-/// whole last layer. ([`Vit`](crate::Vit) leaves out what nobody reads of that.)
-pub fn count_macs(config: &VitConfig) -> u64 {
-    let embed = config.embed_dim;
-    let seq = 1 + config.num_patches();
-    let stem = config.num_patches() * config.in_channels * config.patch_size.pow(2) * embed;
+/// Counted as the papers do: the class token alone reaches a ViT's classifier, but all tokens pass
+/// the whole last layer. ([`Vit`](crate::Vit) leaves out what nobody reads of that.)
+pub fn count_macs(config: &ModelConfig) -> u64 {
+    let patches = (config.image_size() / config.patch_size()).pow(2);
+    let stem = patches * config.in_channels() * config.patch_size().pow(2) * config.embed_dim();
     let layers: usize = (0..config.depth())
         .map(|layer| {
-            let heads = config.head_layout(layer).attention_dim();
-            let projections = seq * embed * 4 * heads;
-            let attention = 2 * seq * seq * heads;
-            let mlp = 2 * seq * embed * config.mlp_hidden_dim;
+            let (seq, keys) = seen(config, layer);
+            let LayerShape { embed_dim, heads, mlp_hidden_dim, .. } = config.layer(layer);
+            let projections = seq * embed_dim * 4 * heads.attention_dim();
+            let attention = 2 * seq * keys * heads.attention_dim();
+            let mlp = 2 * seq * embed_dim * mlp_hidden_dim;
             projections + attention + mlp
         })
         .sum();
-    (stem + layers + embed * config.num_classes) as u64
+    let merging: usize = match config {
+        ModelConfig::Vit(_) => 0,
+        ModelConfig::Swin(swin) => (1..swin.num_stages())
+            .map(|stage| swin.resolution(stage).pow(2) * 2 * swin.stage_dim(stage).pow(2))
+            .sum(),
+    };
+    (stem + layers + merging + config.num_features() * config.num_classes()) as u64
+}
+
+/// Tokens of a layer, and how many of them each attends to.
+fn seen(config: &ModelConfig, layer: usize) -> (usize, usize) {
+    match config {
+        ModelConfig::Vit(vit) => (1 + vit.num_patches(), 1 + vit.num_patches()),
+        ModelConfig::Swin(swin) => {
+            let (stage, _) = swin.stage_and_block(layer);
+            (swin.resolution(stage).pow(2), swin.window(stage).pow(2))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -50,15 +52,18 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::Classifier;
+    use crate::{Classifier, SwinConfig, VitConfig};
 
     /// Parameters as timm counts them for its models of these names.
     #[test]
     fn presets_have_the_published_sizes() {
         let cases = [
-            (VitConfig::deit_tiny(), 5_717_416),
-            (VitConfig::deit_small(), 22_050_664),
-            (VitConfig::deit_base(), 86_567_656),
+            (VitConfig::deit_tiny().into(), 5_717_416),
+            (VitConfig::deit_small().into(), 22_050_664),
+            (VitConfig::deit_base().into(), 86_567_656),
+            (SwinConfig::swin_tiny().into(), 28_288_354),
+            (SwinConfig::swin_small().into(), 49_606_258),
+            (SwinConfig::swin_base().into(), 87_768_224),
         ];
         for (config, parameters) in cases {
             assert_eq!(count_parameters(&config), parameters);
@@ -69,10 +74,8 @@ mod tests {
     #[test]
     fn multiply_accumulates_include_attention_products() {
         let with = |heads: Vec<usize>| {
-            VitConfig::new(24, heads, 8, 40)
-                .with_image_size(16)
-                .with_patch_size(4)
-                .with_num_classes(5)
+            let config = VitConfig::new(24, heads, 8, 40).with_image_size(16).with_patch_size(4);
+            config.with_num_classes(5).into()
         };
         let one_layer = count_macs(&with(vec![2, 2])) - count_macs(&with(vec![2]));
         let by_hand = 17 * 24 * 48 + 17 * 16 * 24 // qkv and proj
@@ -88,6 +91,6 @@ mod tests {
             .with_patch_size(4)
             .with_num_classes(5);
         let state = config.init(&Device::flex()).state_dict();
-        assert_eq!(count_parameters(&config), state.num_parameters() as u64);
+        assert_eq!(count_parameters(&config.into()), state.num_parameters() as u64);
     }
 }

@@ -6,7 +6,7 @@ use burn_store::pytorch_reader::PytorchError;
 use safetensors::SafeTensorError;
 use thiserror::Error;
 
-use crate::{StateDictError, VitConfig, VitConfigError};
+use crate::{StateDictError, VitConfig, ShapeError};
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, Error)]
@@ -197,7 +197,7 @@ pub enum CheckpointError {
     },
     /// A shape that no model can have.
     #[error(transparent)]
-    Shape(#[from] VitConfigError),
+    Shape(#[from] ShapeError),
     /// Parameters that do not fit the configuration they are written or loaded with.
     #[error(transparent)]
     Parameters(#[from] StateDictError),

@@ -63,7 +63,7 @@ pub use read::read;
 pub use resample::resample_pos_embed;
 pub use write::write;
 
-use crate::{StateDict, Vit, VitConfig};
+use crate::{Model, ModelConfig, StateDict};
 
 /// Whose names the tensors of a file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +95,7 @@ pub struct ReadOptions {
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// Shape of the model.
-    pub config: VitConfig,
+    pub config: ModelConfig,
     /// The parameters in timm's names and layouts.
     pub parameters: StateDict,
     /// Number format in the file; f32 where tensors differ in theirs.
@@ -113,7 +113,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Lists parameters that do not fit the configuration, where a caller changed either.
-    pub fn load(&self, device: &Device) -> Result<Vit, CheckpointError> {
+    pub fn load(&self, device: &Device) -> Result<Model, CheckpointError> {
         self.config.check()?;
         Ok(self.config.load(&self.parameters, device)?)
     }

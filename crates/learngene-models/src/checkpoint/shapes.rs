@@ -27,15 +27,7 @@ impl VitConfig {
             vec![embed, self.in_channels, self.patch_size, self.patch_size],
         );
         for layer in 0..self.depth() {
-            let attention_dim = self.head_layout(layer).attention_dim();
-            for (name, weight) in [
-                ("norm1", vec![embed]),
-                ("attn.qkv", vec![3 * attention_dim, embed]),
-                ("attn.proj", vec![embed, attention_dim]),
-                ("norm2", vec![embed]),
-                ("mlp.fc1", vec![self.mlp_hidden_dim, embed]),
-                ("mlp.fc2", vec![embed, self.mlp_hidden_dim]),
-            ] {
+            for (name, weight) in self.layer(layer).affine_shapes() {
                 affine(format!("blocks.{layer}.{name}"), weight);
             }
         }

@@ -10,7 +10,7 @@ use safetensors::{
 use serde_json::{Map, json};
 
 use super::{CheckpointError, Dialect, Dtype, names::Names};
-use crate::{StateDict, VitConfig};
+use crate::{ModelConfig, StateDict, VitConfig};
 
 /// Writes a safetensors checkpoint, whole or not at all.
 ///
@@ -27,11 +27,12 @@ use crate::{StateDict, VitConfig};
 /// checkpoint it lies beside is the one to be replaced.
 pub fn write(
     path: &Path,
-    config: &VitConfig,
+    config: &ModelConfig,
     parameters: &StateDict,
     dialect: Dialect,
     dtype: Dtype,
 ) -> Result<(), CheckpointError> {
+    let ModelConfig::Vit(config) = config else { todo!() };
     config.check()?;
     parameters.check_against(&config.parameter_shapes())?;
     let parts = parts(config, parameters, dialect, dtype)?;

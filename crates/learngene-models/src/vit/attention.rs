@@ -6,8 +6,10 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::{apply, linear};
-use crate::HeadLayout;
+use crate::{
+    HeadLayout,
+    parts::{apply, linear},
+};
 
 /// Multi-head self-attention, `softmax(Q K^T / sqrt(head_dim)) V`, with one fused projection.
 #[derive(Module, Debug)]

@@ -6,7 +6,8 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::{Attention, AttentionOutput, Mlp, VitConfig, layer_norm};
+use super::{Attention, AttentionOutput, VitConfig};
+use crate::{BranchScales, Mlp, classifier::scaled, parts::layer_norm};
 
 /// A pre-norm transformer layer: `x + attn(norm1(x))`, then `x + mlp(norm2(x))`.
 #[derive(Module, Debug)]
@@ -37,9 +38,10 @@ impl Block {
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: `[batch, seq, embed_dim]`
-    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+    pub fn forward(&self, tokens: Tensor<3>, scales: Option<&BranchScales>) -> Tensor<3> {
         let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
-        self.feed_forward(tokens + self.attn.forward(normed))
+        let attended = scaled(self.attn.forward(normed), scales.map(|scales| &scales.attention));
+        self.feed_forward(tokens + attended, scales)
     }
 
     /// [`Block::forward`], and who attended to whom.
@@ -49,7 +51,7 @@ impl Block {
     pub fn forward_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
         let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
         let attended = self.attn.forward_with_weights(normed);
-        AttentionOutput { tokens: self.feed_forward(tokens + attended.tokens), ..attended }
+        AttentionOutput { tokens: self.feed_forward(tokens + attended.tokens, None), ..attended }
     }
 
     /// The class token after [`Block::forward`], which is all that a classifier reads of the last
@@ -58,9 +60,13 @@ impl Block {
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`, the class token first
     /// - output: `[batch, 1, embed_dim]`
-    pub fn forward_class_token(&self, tokens: Tensor<3>) -> Tensor<3> {
+    pub fn forward_class_token(
+        &self,
+        tokens: Tensor<3>,
+        scales: Option<&BranchScales>,
+    ) -> Tensor<3> {
         let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
-        self.class_token(tokens, self.attn.attend(normed))
+        self.class_token(tokens, self.attn.attend(normed), scales)
     }
 
     /// [`Block::forward_class_token`], and who attended to whom.
@@ -70,16 +76,23 @@ impl Block {
     pub fn forward_class_token_with_weights(&self, tokens: Tensor<3>) -> AttentionOutput {
         let normed = layer_norm(&self.norm1, tokens.clone(), self.layer_norm_eps);
         let (heads, weights) = self.attn.attend_with_weights(normed);
-        AttentionOutput { tokens: self.class_token(tokens, heads), weights }
+        AttentionOutput { tokens: self.class_token(tokens, heads, None), weights }
     }
 
-    fn class_token(&self, tokens: Tensor<3>, heads: Tensor<3>) -> Tensor<3> {
+    fn class_token(
+        &self,
+        tokens: Tensor<3>,
+        heads: Tensor<3>,
+        scales: Option<&BranchScales>,
+    ) -> Tensor<3> {
         let heads = heads.slice_dim(1, 0..1); // [batch, 1, num_heads * head_dim]
-        self.feed_forward(tokens.slice_dim(1, 0..1) + self.attn.project(heads)) // [batch, 1, embed_dim]
+        let attended = self.attn.project(heads); // [batch, 1, embed_dim]
+        let attended = scaled(attended, scales.map(|scales| &scales.attention));
+        self.feed_forward(tokens.slice_dim(1, 0..1) + attended, scales)
     }
 
-    fn feed_forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+    fn feed_forward(&self, tokens: Tensor<3>, scales: Option<&BranchScales>) -> Tensor<3> {
         let normed = layer_norm(&self.norm2, tokens.clone(), self.layer_norm_eps);
-        tokens + self.mlp.forward(normed)
+        tokens + scaled(self.mlp.forward(normed), scales.map(|scales| &scales.mlp))
     }
 }

@@ -1,9 +1,8 @@
 //! Shapes of a vision transformer, and the presets of its papers.
 
 use burn::config::Config;
-use thiserror::Error;
 
-use crate::HeadLayout;
+use crate::{HeadLayout, LayerShape, ShapeError};
 
 /// Shape of a vision transformer (ViT, DeiT): everything that its parameters' shapes follow from.
 ///
@@ -34,39 +33,6 @@ pub struct VitConfig {
     /// Epsilon of all layer norms; timm's ViT and DeiT use 1e-6.
     #[config(default = 1e-6)]
     pub layer_norm_eps: f64,
-}
-
-/// A shape that no vision transformer can have.
-#[derive(Debug, Error, PartialEq)]
-pub enum VitConfigError {
-    /// A size that must be at least one is zero.
-    #[error("{field} of a vision transformer must be at least 1, got 0")]
-    Zero {
-        /// The field at fault.
-        field: &'static str,
-    },
-    /// A layer without heads.
-    #[error("layer {layer} of a vision transformer must have at least 1 head, got 0")]
-    NoHeads {
-        /// The layer at fault.
-        layer: usize,
-    },
-    /// The image cannot be cut into whole patches.
-    #[error("image size {image_size} is not a multiple of the patch size {patch_size}")]
-    PartialPatches {
-        /// Side of the image, in pixels.
-        image_size: usize,
-        /// Side of a patch, in pixels.
-        patch_size: usize,
-    },
-    /// The embedding cannot be split evenly over the heads.
-    #[error("{num_heads} heads do not divide an embed_dim of {embed_dim}")]
-    HeadsDoNotDivide {
-        /// Heads asked for.
-        num_heads: usize,
-        /// Width of a token.
-        embed_dim: usize,
-    },
 }
 
 impl VitConfig {
@@ -138,12 +104,22 @@ impl VitConfig {
         HeadLayout { num_heads: self.num_heads[layer], head_dim: self.head_dim }
     }
 
+    /// Shape of one layer.
+    pub fn layer(&self, layer: usize) -> LayerShape {
+        LayerShape {
+            embed_dim: self.embed_dim,
+            heads: self.head_layout(layer),
+            mlp_hidden_dim: self.mlp_hidden_dim,
+            relative_positions: None,
+        }
+    }
+
     /// Checks that a model of this shape can exist.
     ///
     /// # Errors
     /// Names the first size that is zero, the layer without heads, or the image that cannot be
     /// cut into whole patches.
-    pub fn check(&self) -> Result<(), VitConfigError> {
+    pub fn check(&self) -> Result<(), ShapeError> {
         let sizes = [
             ("embed_dim", self.embed_dim),
             ("depth", self.depth()),
@@ -154,14 +130,14 @@ impl VitConfig {
             ("in_channels", self.in_channels),
         ];
         if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(VitConfigError::Zero { field });
+            return Err(ShapeError::Zero { field });
         }
         if let Some(layer) = self.num_heads.iter().position(|heads| *heads == 0) {
-            return Err(VitConfigError::NoHeads { layer });
+            return Err(ShapeError::NoHeads { layer });
         }
         if !self.image_size.is_multiple_of(self.patch_size) {
             let Self { image_size, patch_size, .. } = *self;
-            return Err(VitConfigError::PartialPatches { image_size, patch_size });
+            return Err(ShapeError::PartialPatches { image_size, patch_size });
         }
         Ok(())
     }
@@ -171,11 +147,11 @@ impl VitConfig {
     ///
     /// # Errors
     /// As [`VitConfig::check`], or the head count that does not divide the embedding.
-    pub fn check_uniform(&self) -> Result<(), VitConfigError> {
+    pub fn check_uniform(&self) -> Result<(), ShapeError> {
         let uneven = self.num_heads.iter().find(|heads| **heads * self.head_dim != self.embed_dim);
         match uneven {
             Some(&num_heads) if num_heads > 0 => {
-                Err(VitConfigError::HeadsDoNotDivide { num_heads, embed_dim: self.embed_dim })
+                Err(ShapeError::HeadsDoNotDivide { num_heads, embed_dim: self.embed_dim })
             }
             _ => self.check(),
         }

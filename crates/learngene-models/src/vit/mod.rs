@@ -3,8 +3,6 @@
 mod attention;
 mod block;
 mod config;
-mod mlp;
-mod patch_embed;
 
 use std::path::Path;
 
@@ -16,17 +14,13 @@ use burn::{
 
 pub use attention::{Attention, AttentionOutput};
 pub use block::Block;
-pub use config::{VitConfig, VitConfigError};
-pub use mlp::Mlp;
-pub use patch_embed::PatchEmbed;
+pub use config::VitConfig;
 
 use crate::{
-    Classifier, StateDict, StateDictError,
+    BranchScales, Classifier, LayerLinears, ModelOutput, PatchEmbed, StateDict, StateDictError,
     checkpoint::{self, CheckpointError, Dialect, Dtype},
+    parts::{INIT_STD, apply, layer_norm, linear},
 };
-
-/// Standard deviation of freshly initialised weights, as in timm.
-const INIT_STD: f64 = 0.02;
 
 /// A vision transformer whose parameter paths are timm's.
 #[derive(Module, Debug)]
@@ -47,14 +41,6 @@ pub struct Vit {
     layer_norm_eps: f64,
 }
 
-/// What a forward pass can tell beside the logits.
-pub struct VitOutput {
-    /// `[batch, num_classes]`, or the features where the model has no classifier.
-    pub logits: Tensor<2>,
-    /// Attention of each layer after softmax: `[batch, num_heads, queries, keys]`.
-    pub attention: Vec<Tensor<4>>,
-}
-
 impl VitConfig {
     /// A model with freshly drawn weights (normal, standard deviation .02) and zero biases.
     ///
@@ -70,7 +56,13 @@ impl VitConfig {
         Vit {
             cls_token: normal.init([1, 1, self.embed_dim], device),
             pos_embed: normal.init([1, seq, self.embed_dim], device),
-            patch_embed: PatchEmbed::new(self, device),
+            patch_embed: PatchEmbed::new(
+                self.in_channels,
+                self.embed_dim,
+                self.patch_size,
+                None,
+                device,
+            ),
             blocks: (0..self.depth()).map(|layer| Block::new(self, layer, device)).collect(),
             norm: nn::LayerNormConfig::new(self.embed_dim).init(device),
             head: (self.num_classes > 0).then(|| linear(self.embed_dim, self.num_classes, device)),
@@ -127,10 +119,21 @@ impl Vit {
     ///
     /// # Panics
     /// As [`Vit::forward_observed`].
-    pub fn forward_attention(&self, images: Tensor<4>) -> VitOutput {
+    pub fn forward_attention(&self, images: Tensor<4>) -> ModelOutput {
         let mut attention = Vec::with_capacity(self.blocks.len());
         let features = self.forward_observed(images, |_, weights| attention.push(weights));
-        VitOutput { logits: self.classify(features), attention }
+        ModelOutput { logits: self.classify(features), attention }
+    }
+
+    /// As [`Model::linears_mut`](crate::Model::linears_mut).
+    pub fn linears_mut(&mut self, layer: usize) -> LayerLinears<'_> {
+        let Block { attn, mlp, .. } = &mut self.blocks[layer];
+        LayerLinears {
+            qkv: &mut attn.qkv,
+            proj: &mut attn.proj,
+            fc1: &mut mlp.fc1,
+            fc2: &mut mlp.fc2,
+        }
     }
 
     /// Whether nobody but the classifier, which reads the class token, comes after that layer.
@@ -173,9 +176,18 @@ impl Classifier for Vit {
     }
 
     /// Of the last layer the class token alone, `[batch, 1, embed_dim]`.
-    fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+    fn forward_layer_scaled(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        scales: Option<&BranchScales>,
+    ) -> Tensor<3> {
         let block = &self.blocks[layer];
-        if self.is_last(layer) { block.forward_class_token(tokens) } else { block.forward(tokens) }
+        if self.is_last(layer) {
+            block.forward_class_token(tokens, scales)
+        } else {
+            block.forward(tokens, scales)
+        }
     }
 
     /// The class token's features, `[batch, embed_dim]`.
@@ -205,29 +217,14 @@ impl Classifier for Vit {
         StateDict::from_module(self)
     }
 
-    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        checkpoint::write(path, &self.config(), &self.state_dict(), Dialect::Timm, Dtype::F32)
+    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError> {
+        parameters.load_into(self)
     }
-}
 
-fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
-    let weight = Initializer::Normal { mean: 0.0, std: INIT_STD }.init([d_input, d_output], device);
-    let bias = Initializer::Zeros.init([d_output], device);
-    nn::Linear { weight, bias: Some(bias) }
-}
-
-/// `x * weight + bias`
-fn apply<const D: usize>(layer: &nn::Linear, x: Tensor<D>) -> Tensor<D> {
-    learngene_kernels::linear(x, layer.weight.val(), bias(layer))
-}
-
-fn bias(layer: &nn::Linear) -> Tensor<1> {
-    layer.bias.as_ref().expect("every linear layer of a ViT has a bias").val()
-}
-
-fn layer_norm(norm: &nn::LayerNorm, tokens: Tensor<3>, eps: f64) -> Tensor<3> {
-    let bias = norm.beta.as_ref().expect("every norm of a ViT has a bias").val();
-    learngene_kernels::layer_norm(tokens, norm.gamma.val(), bias, eps)
+    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let config = self.config().into();
+        checkpoint::write(path, &config, &self.state_dict(), Dialect::Timm, Dtype::F32)
+    }
 }
 
 #[cfg(test)]
@@ -256,9 +253,9 @@ mod tests {
         let vit = tiny().init(&device);
         let tokens = vit.embed(Tensor::ones([2, 3, 16, 16], &device));
         let block = &vit.blocks[2];
-        let alone = block.forward_class_token(tokens.clone());
+        let alone = block.forward_class_token(tokens.clone(), None);
         assert_eq!(alone.dims(), [2, 1, 24]);
-        let among_all = block.forward(tokens).slice_dim(1, 0..1);
+        let among_all = block.forward(tokens, None).slice_dim(1, 0..1);
         let worst: f32 = (alone - among_all).abs().max().into_scalar();
         assert!(worst < 1e-6, "{worst}");
     }

@@ -6,25 +6,32 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::VitConfig;
-
 /// Cuts an image into patches and projects each to a token.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
     /// `[embed_dim, in_channels, patch_size, patch_size]`, stride equal to its size.
     pub proj: nn::conv::Conv2d,
+    /// Norm of the tokens, in families that have one here.
+    pub norm: Option<nn::LayerNorm>,
 }
 
 impl PatchEmbed {
-    pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
-        let patch = [config.patch_size, config.patch_size];
-        Self {
-            proj: nn::conv::Conv2dConfig::new([config.in_channels, config.embed_dim], patch)
-                .with_stride(patch)
-                .init(device),
-        }
+    pub(crate) fn new(
+        in_channels: usize,
+        embed_dim: usize,
+        patch_size: usize,
+        norm: Option<nn::LayerNorm>,
+        device: &Device,
+    ) -> Self {
+        let patch = [patch_size, patch_size];
+        let proj = nn::conv::Conv2dConfig::new([in_channels, embed_dim], patch)
+            .with_stride(patch)
+            .init(device);
+        Self { proj, norm }
     }
 
+    /// Projects patches, without the norm.
+    ///
     /// Patches do not overlap, so the convolution is one matrix product over flattened patches.
     ///
     /// # Shapes

@@ -6,7 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::{bias, linear};
+use crate::parts::{bias, linear};
 
 /// Two-layer feed-forward network applied to every token: `fc2(gelu(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -18,7 +18,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    pub(super) fn new(embed_dim: usize, hidden_dim: usize, device: &Device) -> Self {
+    pub(crate) fn new(embed_dim: usize, hidden_dim: usize, device: &Device) -> Self {
         Self {
             fc1: linear(embed_dim, hidden_dim, device),
             fc2: linear(hidden_dim, embed_dim, device),

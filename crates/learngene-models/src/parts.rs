@@ -1,0 +1,30 @@
+//! What the layers of all families are made of.
+
+use burn::{
+    module::Initializer,
+    nn,
+    tensor::{Device, Tensor},
+};
+
+/// Standard deviation of freshly initialised weights, as in timm.
+pub(crate) const INIT_STD: f64 = 0.02;
+
+pub(crate) fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
+    let weight = Initializer::Normal { mean: 0.0, std: INIT_STD }.init([d_input, d_output], device);
+    let bias = Initializer::Zeros.init([d_output], device);
+    nn::Linear { weight, bias: Some(bias) }
+}
+
+/// `x * weight + bias`
+pub(crate) fn apply<const D: usize>(layer: &nn::Linear, x: Tensor<D>) -> Tensor<D> {
+    learngene_kernels::linear(x, layer.weight.val(), bias(layer))
+}
+
+pub(crate) fn bias(layer: &nn::Linear) -> Tensor<1> {
+    layer.bias.as_ref().expect("every linear layer but a reduction has a bias").val()
+}
+
+pub(crate) fn layer_norm(norm: &nn::LayerNorm, tokens: Tensor<3>, eps: f64) -> Tensor<3> {
+    let bias = norm.beta.as_ref().expect("every norm has a bias").val();
+    learngene_kernels::layer_norm(tokens, norm.gamma.val(), bias, eps)
+}
