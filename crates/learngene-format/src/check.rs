@@ -1,13 +1,13 @@
+mod architecture;
+mod ffn;
+mod refit;
+
 use std::cmp::Reverse;
 
 use crate::{
-    Architecture, ClusterAlgorithm, Clustering, Error, LayerClusters, Manifest, NoisePolicy,
-    Preprocessing, Probe, VERSION, VitArchitecture,
+    ClusterAlgorithm, Clustering, Error, LayerClusters, Manifest, NoisePolicy, Preprocessing,
+    Probe, VERSION,
 };
-
-/// Largest size accepted, far above any model there is: the product of two, as lengths of tensors
-/// have it, cannot overflow.
-const MAX_SIZE: usize = 1 << 24;
 
 impl Manifest {
     /// Whether the fields are in range and agree with each other, apart from
@@ -19,18 +19,19 @@ impl Manifest {
         if self.version != VERSION {
             return Err(Error::UnsupportedVersion { found: self.version.into() });
         }
-        let Architecture::Vit(vit) = &self.architecture;
-        check_vit(vit)?;
-        if self.classifier && vit.num_classes == 0 {
+        architecture::check(&self.architecture)?;
+        let num_heads = self.architecture.num_heads();
+        if self.classifier && self.architecture.num_classes() == 0 {
             return Err(inconsistent("classifier", true, "false where num_classes is 0"));
         }
-        check_probe(&self.probe, vit)?;
-        check_clustering(&self.clustering, vit.depth)?;
-        check_length("layers", self.layers.len(), vit.depth)?;
-        for (index, (layer, &heads)) in self.layers.iter().zip(&vit.num_heads).enumerate() {
+        check_probe(&self.probe, num_heads)?;
+        check_clustering(&self.clustering, num_heads.len())?;
+        check_length("layers", self.layers.len(), num_heads.len())?;
+        for (index, (layer, &heads)) in self.layers.iter().zip(num_heads).enumerate() {
             check_layer(index, layer, heads, &self.clustering.algorithm)?;
         }
-        check_ffn_groups(&self.ffn_groups, vit.depth)
+        ffn::check(&self.ffn, &self.architecture)?;
+        self.refit.as_ref().map_or(Ok(()), |refit| refit::check(refit, self))
     }
 }
 
@@ -49,48 +50,42 @@ fn check_length(field: &str, found: usize, wanted: usize) -> Result<(), Error> {
     Err(inconsistent(field, format!("{found} entries"), format!("{wanted}")))
 }
 
-fn check_size(field: String, size: usize) -> Result<(), Error> {
-    if (1..=MAX_SIZE).contains(&size) {
-        return Ok(());
-    }
-    Err(inconsistent(field, size, format!("1 to {MAX_SIZE}")))
+/// Whether a radius of nothing is one.
+#[derive(PartialEq)]
+enum Least {
+    Zero,
+    Positive,
 }
 
-fn check_vit(vit: &VitArchitecture) -> Result<(), Error> {
-    for (name, size) in [
-        ("image_size", vit.image_size),
-        ("patch_size", vit.patch_size),
-        ("in_channels", vit.in_channels),
-        ("embed_dim", vit.embed_dim),
-        ("depth", vit.depth),
-        ("head_dim", vit.head_dim),
-        ("mlp_hidden_dim", vit.mlp_hidden_dim),
-    ] {
-        check_size(format!("architecture.{name}"), size)?;
+/// One radius in pixels for each layer.
+fn check_radii(field: &str, radii: &[f64], depth: usize, least: Least) -> Result<(), Error> {
+    check_length(field, radii.len(), depth)?;
+    let is_radius =
+        |eps: f64| eps.is_finite() && (eps > 0.0 || (eps == 0.0 && least == Least::Zero));
+    match radii.iter().position(|eps| !is_radius(*eps)) {
+        None => Ok(()),
+        Some(layer) => {
+            let wanted = match least {
+                Least::Zero => "a finite distance of 0 or more, in pixels",
+                Least::Positive => "a positive, finite distance in pixels",
+            };
+            Err(inconsistent(format!("{field}[{layer}]"), radii[layer], wanted))
+        }
     }
-    if !vit.image_size.is_multiple_of(vit.patch_size) {
-        let wanted = format!("a multiple of patch_size {}", vit.patch_size);
-        return Err(inconsistent("architecture.image_size", vit.image_size, wanted));
-    }
-    check_length("architecture.num_heads", vit.num_heads.len(), vit.depth)?;
-    for (layer, &heads) in vit.num_heads.iter().enumerate() {
-        check_size(format!("architecture.num_heads[{layer}]"), heads)?;
-    }
-    if !(vit.layer_norm_eps.is_finite() && vit.layer_norm_eps > 0.0) {
-        let field = "architecture.layer_norm_eps";
-        return Err(inconsistent(field, vit.layer_norm_eps, "a positive, finite number"));
-    }
-    Ok(())
 }
 
-fn check_probe(probe: &Probe, vit: &VitArchitecture) -> Result<(), Error> {
+fn check_probe(probe: &Probe, num_heads: &[usize]) -> Result<(), Error> {
     if probe.images == 0 {
         return Err(inconsistent("probe.images", 0, "at least 1"));
     }
     check_preprocessing(&probe.preprocessing)?;
-    check_length("probe.mean_attention_distance", probe.mean_attention_distance.len(), vit.depth)?;
-    check_length("probe.std", probe.std.len(), vit.depth)?;
-    for (layer, &heads) in vit.num_heads.iter().enumerate() {
+    check_length(
+        "probe.mean_attention_distance",
+        probe.mean_attention_distance.len(),
+        num_heads.len(),
+    )?;
+    check_length("probe.std", probe.std.len(), num_heads.len())?;
+    for (layer, &heads) in num_heads.iter().enumerate() {
         let distances = &probe.mean_attention_distance[layer];
         let field = format!("probe.mean_attention_distance[{layer}]");
         check_length(&field, distances.len(), heads)?;
@@ -145,13 +140,12 @@ fn check_preprocessing(preprocessing: &Preprocessing) -> Result<(), Error> {
 
 fn check_clustering(clustering: &Clustering, depth: usize) -> Result<(), Error> {
     match &clustering.algorithm {
-        ClusterAlgorithm::Dbscan { eps, .. } if !(eps.is_finite() && *eps > 0.0) => Err(
-            inconsistent("clustering.algorithm.eps", eps, "a positive, finite distance in pixels"),
-        ),
         ClusterAlgorithm::Dbscan { min_points: 0, .. } => {
             Err(inconsistent("clustering.algorithm.min_points", 0, "at least 1"))
         }
-        ClusterAlgorithm::Dbscan { .. } => Ok(()),
+        ClusterAlgorithm::Dbscan { eps, .. } => {
+            check_radii("clustering.algorithm.eps", eps, depth, Least::Positive)
+        }
         ClusterAlgorithm::Kmeans { k, .. } => {
             check_length("clustering.algorithm.k", k.len(), depth)
         }
@@ -234,29 +228,4 @@ fn count_members(
         return Err(inconsistent(field, "no cluster", "at least one"));
     }
     Ok(members)
-}
-
-fn check_ffn_groups(groups: &[Vec<usize>], depth: usize) -> Result<(), Error> {
-    let mut next = 0;
-    for (index, group) in groups.iter().enumerate() {
-        let field = format!("ffn_groups[{index}]");
-        if group.is_empty() {
-            return Err(inconsistent(field, "no layer", "at least one"));
-        }
-        for &layer in group {
-            if layer != next || layer >= depth {
-                let wanted = if next < depth {
-                    format!("layer {next}, since groups are runs of neighbouring layers")
-                } else {
-                    format!("its end, since all {depth} layers have a group")
-                };
-                return Err(inconsistent(field, format!("layer {layer}"), wanted));
-            }
-            next += 1;
-        }
-    }
-    if next < depth {
-        return Err(inconsistent("ffn_groups", format!("{next} layers"), format!("all {depth}")));
-    }
-    Ok(())
 }

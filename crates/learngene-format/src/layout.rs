@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::{Architecture, Error, Manifest, VitArchitecture};
+use crate::{Architecture, Error, LayerArchitecture, Manifest};
 
 impl Manifest {
     /// Name and shape of every tensor that a learngene of this manifest holds, no more and no less.
@@ -12,62 +12,91 @@ impl Manifest {
     /// Those of [`Manifest::check`].
     pub fn expected_tensors(&self) -> Result<BTreeMap<String, Vec<usize>>, Error> {
         self.check()?;
-        let Architecture::Vit(vit) = &self.architecture;
         let mut tensors = BTreeMap::new();
-        vit_stem(vit, self.classifier, &mut tensors);
-        for (layer, clusters) in self.layers.iter().enumerate() {
-            let mut put = |name: &str, shape: &[usize]| {
-                tensors.insert(format!("layers.{layer}.{name}"), shape.to_vec());
-            };
-            vit_layer(vit, clusters.sizes.len(), &mut put);
-            if self.keep_projection {
-                let attn_dim = vit.num_heads[layer] * vit.head_dim;
-                put("attn.proj.origin", &[vit.embed_dim, attn_dim]);
-            }
+        let mut put = |name: String, shape: &[usize]| {
+            tensors.insert(name, shape.to_vec());
+        };
+        put_stem(&self.architecture, &mut put);
+        if self.classifier {
+            let classes = self.architecture.num_classes();
+            put("head.weight".into(), &[classes, self.architecture.num_features()]);
+            put("head.bias".into(), &[classes]);
         }
-        for group in 0..self.ffn_groups.len() {
-            let mut put = |name: &str, shape: &[usize]| {
-                tensors.insert(format!("ffn.{group}.{name}"), shape.to_vec());
-            };
-            put("fc1.weight", &[vit.mlp_hidden_dim, vit.embed_dim]);
-            put("fc1.bias", &[vit.mlp_hidden_dim]);
-            put("fc2.weight", &[vit.embed_dim, vit.mlp_hidden_dim]);
-            put("fc2.bias", &[vit.embed_dim]);
+        for layer in 0..self.architecture.depth() {
+            self.put_layer(layer, &mut put);
+        }
+        for (group, of) in self.ffn.groups.iter().enumerate() {
+            let LayerArchitecture { embed_dim, mlp_hidden_dim, .. } =
+                self.architecture.layer(of.representative);
+            put(format!("ffn.{group}.fc1.weight"), &[mlp_hidden_dim, embed_dim]);
+            put(format!("ffn.{group}.fc1.bias"), &[mlp_hidden_dim]);
+            put(format!("ffn.{group}.fc2.weight"), &[embed_dim, mlp_hidden_dim]);
+            put(format!("ffn.{group}.fc2.bias"), &[embed_dim]);
         }
         Ok(tensors)
     }
+
+    /// The centroid heads and the norms of one layer.
+    fn put_layer(&self, layer: usize, put: &mut impl FnMut(String, &[usize])) {
+        let LayerArchitecture { embed_dim, num_heads, head_dim, relative_positions, .. } =
+            self.architecture.layer(layer);
+        let centroids = self.layers[layer].sizes.len();
+        let mut put = |name: &str, shape: &[usize]| put(format!("layers.{layer}.{name}"), shape);
+        for role in ["q", "k", "v"] {
+            put(&format!("attn.{role}.weight"), &[centroids, head_dim, embed_dim]);
+            put(&format!("attn.{role}.bias"), &[centroids, head_dim]);
+        }
+        if let Some(positions) = relative_positions {
+            put("attn.relative_position", &[centroids, positions]);
+        }
+        put("attn.proj.weight", &[centroids, embed_dim, head_dim]);
+        put("attn.proj.bias", &[embed_dim]);
+        for fit in self.refit.iter().flat_map(|refit| &refit.attention[layer][1..]) {
+            let heads = fit.heads;
+            put(&format!("attn.proj.first.{heads}.weight"), &[heads, embed_dim, head_dim]);
+            put(&format!("attn.proj.first.{heads}.bias"), &[embed_dim]);
+        }
+        if self.keep_projection {
+            put("attn.proj.origin", &[embed_dim, num_heads * head_dim]);
+        }
+        for norm in ["norm1", "norm2"] {
+            put(&format!("{norm}.weight"), &[embed_dim]);
+            put(&format!("{norm}.bias"), &[embed_dim]);
+        }
+    }
 }
 
-/// What every descendant needs once: patch embedding, class token, positions, final norm, classifier.
-fn vit_stem(vit: &VitArchitecture, classifier: bool, tensors: &mut BTreeMap<String, Vec<usize>>) {
-    let mut put = |name: &str, shape: &[usize]| {
-        tensors.insert(name.to_owned(), shape.to_vec());
+/// What every descendant needs once, the classifier aside.
+fn put_stem(architecture: &Architecture, put: &mut impl FnMut(String, &[usize])) {
+    let mut norm = |name: &str, dim: usize| {
+        put(format!("{name}.weight"), &[dim]);
+        put(format!("{name}.bias"), &[dim]);
     };
-    let VitArchitecture { patch_size, in_channels, embed_dim, num_classes, .. } = *vit;
-    let grid = vit.image_size / patch_size;
-    put("patch_embed.proj.weight", &[embed_dim, in_channels, patch_size, patch_size]);
-    put("patch_embed.proj.bias", &[embed_dim]);
-    put("cls_token", &[1, 1, embed_dim]);
-    put("pos_embed", &[1, 1 + grid * grid, embed_dim]);
-    put("norm.weight", &[embed_dim]);
-    put("norm.bias", &[embed_dim]);
-    if classifier {
-        put("head.weight", &[num_classes, embed_dim]);
-        put("head.bias", &[num_classes]);
-    }
-}
-
-/// The centroid heads and the norms of one layer.
-fn vit_layer(vit: &VitArchitecture, centroids: usize, put: &mut impl FnMut(&str, &[usize])) {
-    let VitArchitecture { embed_dim, head_dim, .. } = *vit;
-    for role in ["q", "k", "v"] {
-        put(&format!("attn.{role}.weight"), &[centroids, head_dim, embed_dim]);
-        put(&format!("attn.{role}.bias"), &[centroids, head_dim]);
-    }
-    put("attn.proj.weight", &[centroids, embed_dim, head_dim]);
-    put("attn.proj.bias", &[embed_dim]);
-    for norm in ["norm1", "norm2"] {
-        put(&format!("{norm}.weight"), &[embed_dim]);
-        put(&format!("{norm}.bias"), &[embed_dim]);
+    norm("norm", architecture.num_features());
+    match architecture {
+        Architecture::Vit(vit) => {
+            let (patch, embed_dim) = (vit.patch_size, vit.embed_dim);
+            let patches = (vit.image_size / patch).pow(2);
+            put("patch_embed.proj.weight".into(), &[embed_dim, vit.in_channels, patch, patch]);
+            put("patch_embed.proj.bias".into(), &[embed_dim]);
+            put("cls_token".into(), &[1, 1, embed_dim]);
+            put("pos_embed".into(), &[1, 1 + patches, embed_dim]);
+        }
+        Architecture::Swin(swin) => {
+            let patch = swin.patch_size;
+            norm("patch_embed.norm", swin.embed_dim);
+            for stage in 1..swin.depths.len() {
+                norm(&format!("downsample.{stage}.norm"), 2 * swin.stage_dim(stage));
+            }
+            put(
+                "patch_embed.proj.weight".into(),
+                &[swin.embed_dim, swin.in_channels, patch, patch],
+            );
+            put("patch_embed.proj.bias".into(), &[swin.embed_dim]);
+            for stage in 1..swin.depths.len() {
+                let dim = swin.stage_dim(stage);
+                put(format!("downsample.{stage}.reduction.weight"), &[dim, 2 * dim]);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Dtype, Sha256};
+use crate::{Architecture, Dtype, Ffn, Refit, Sha256};
 
 /// What a learngene is, where it came from and how it was made.
 ///
@@ -25,8 +25,11 @@ pub struct Manifest {
     pub clustering: Clustering,
     /// Clusters of heads, one entry per layer of the ancestor.
     pub layers: Vec<LayerClusters>,
-    /// Layers that share one feed-forward network: runs of neighbours that together are all layers.
-    pub ffn_groups: Vec<Vec<usize>>,
+    /// Which layers share one feed-forward network.
+    pub ffn: Ffn,
+    /// How output projections and second matrices were fitted to the ancestor's outputs, where they
+    /// were.
+    pub refit: Option<Refit>,
     /// Number type of all tensors.
     pub dtype: Dtype,
     /// Whether each layer's whole output projection is kept (`layers.{l}.attn.proj.origin`).
@@ -37,40 +40,6 @@ pub struct Manifest {
     pub parameters: Parameters,
     /// Every tensor of the file by its name.
     pub tensors: BTreeMap<String, TensorEntry>,
-}
-
-/// Shape of the ancestry model, by family.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "family", rename_all = "lowercase")]
-pub enum Architecture {
-    /// Vision Transformer (<https://arxiv.org/abs/2010.11929>) and DeiT (<https://arxiv.org/abs/2012.12877>).
-    Vit(VitArchitecture),
-}
-
-/// Shape of a ViT or DeiT.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VitArchitecture {
-    /// Side of the square input image, in pixels; a multiple of `patch_size`.
-    pub image_size: usize,
-    /// Side of a patch, in pixels.
-    pub patch_size: usize,
-    /// Colour channels of the input.
-    pub in_channels: usize,
-    /// Width of a token.
-    pub embed_dim: usize,
-    /// Number of layers.
-    pub depth: usize,
-    /// Heads of each layer, dropped ones included.
-    pub num_heads: Vec<usize>,
-    /// Width of a head's query, key and value.
-    pub head_dim: usize,
-    /// Hidden width of the feed-forward network.
-    pub mlp_hidden_dim: usize,
-    /// Classes of the ancestor's classifier, 0 where it had none.
-    pub num_classes: usize,
-    /// Epsilon of every layer norm.
-    pub layer_norm_eps: f64,
 }
 
 /// The checkpoint that a learngene was condensed from.
@@ -142,8 +111,8 @@ pub struct Clustering {
 pub enum ClusterAlgorithm {
     /// Density clustering (Ester et al., KDD 1996).
     Dbscan {
-        /// Radius of a neighbourhood, in input pixels.
-        eps: f64,
+        /// Radius of a neighbourhood, in input pixels, per layer.
+        eps: Vec<f64>,
         /// Least number of heads in the neighbourhood of a core head, itself counted.
         min_points: usize,
         /// What becomes of heads in no cluster.
@@ -170,11 +139,11 @@ pub enum NoisePolicy {
     Drop,
 }
 
-/// What stands for a cluster of heads.
+/// What stands for a cluster of heads, or for a group of feed-forward networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RepresentativePolicy {
-    /// The member nearest the cluster's mean density.
+    /// The member nearest the mean density of all.
     Nearest,
     /// The average of the members' parameters.
     Mean,

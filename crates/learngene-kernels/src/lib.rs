@@ -242,6 +242,14 @@ fn check_projection(qkv: &Tensor<3>, num_heads: usize) {
 }
 
 /// SHIM
-pub fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> { todo!() }
+pub fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> {
+    todo!()
+}
 /// SHIM
-pub fn biased_attention_with_weights(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> (Tensor<3>, Tensor<4>) { todo!() }
+pub fn biased_attention_with_weights(
+    qkv: Tensor<3>,
+    bias: Tensor<4>,
+    num_heads: usize,
+) -> (Tensor<3>, Tensor<4>) {
+    todo!()
+}
