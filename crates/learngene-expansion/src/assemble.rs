@@ -1,21 +1,18 @@
 //! What all ways of inheriting have in common.
 
-use learngene_models::{HostTensor, StateDict, checkpoint::resample_pos_embed};
+use std::collections::BTreeSet;
+
+use learngene_models::{HostTensor, ModelConfig, StateDict, checkpoint::resample_pos_embed};
 
 use crate::{
-    ClassifierPolicy, Descendant, ExpansionError, SlotSource, attention::FusedAttention,
-    config::CheckedDescendantConfig, init::fresh_classifier, ledger::Ledger,
+    ClassifierPolicy, Descendant, ExpansionError, NewLayers, SlotSource, attention::FusedAttention,
+    config::CheckedDescendantConfig, init::fresh_classifier, ledger::Ledger, width::Widths,
 };
 
-/// Parameters that a model has once, in timm's names; positions and classifier aside.
-const STEM: [&str; 5] =
-    ["patch_embed.proj.weight", "patch_embed.proj.bias", "cls_token", "norm.weight", "norm.bias"];
-
-/// Parameters of a layer, in timm's names, that no head owns.
-const PLAIN: [&str; 9] = [
+/// Parameters of a layer, in timm's names, that neither a head nor the output projection owns.
+const PLAIN: [&str; 8] = [
     "norm1.weight",
     "norm1.bias",
-    "attn.proj.bias",
     "norm2.weight",
     "norm2.bias",
     "mlp.fc1.weight",
@@ -24,15 +21,29 @@ const PLAIN: [&str; 9] = [
     "mlp.fc2.bias",
 ];
 
+/// Where the two branches of a layer end: with zeros here, the layer is the identity.
+const BRANCH_ENDS: [&str; 4] =
+    ["attn.proj.weight", "attn.proj.bias", "mlp.fc2.weight", "mlp.fc2.bias"];
+
 /// What a descendant inherits from.
 pub(crate) trait Source {
+    /// Shape of the ancestor.
+    fn ancestor(&self) -> &ModelConfig;
+
+    /// Where the source keeps a parameter that the model has once, by timm's name.
+    fn locate(&self, name: &str) -> String;
+
     /// Where the source keeps a parameter of a layer that no head owns.
-    fn locate(&self, layer: usize, name: &str) -> String;
+    fn locate_in_layer(&self, layer: usize, name: &str) -> String;
+
+    /// Which feed-forward network a layer has.
+    fn ffn(&self, layer: usize) -> usize;
 
     /// A tensor by the source's own name.
     fn tensor(&self, name: &str) -> HostTensor;
 
-    /// Fills the heads of a layer from the source's `layer`; says what filled each.
+    /// Fills the heads of a layer, and the bias of their projection, from the source's `layer`;
+    /// says what filled each.
     fn fill_heads(
         &self,
         layer: usize,
@@ -41,58 +52,70 @@ pub(crate) trait Source {
     ) -> Result<Vec<SlotSource>, ExpansionError>;
 }
 
-/// Makes a descendant from a source whose images are cut into `grid_size` patches a side.
+/// Makes a descendant from a source.
 pub(crate) fn assemble(
     source: &impl Source,
-    grid_size: usize,
     wanted: CheckedDescendantConfig,
 ) -> Result<Descendant, ExpansionError> {
-    let mut assembly = Assembly { source, to: StateDict::default(), ledger: Ledger::default() };
-    for name in STEM {
-        assembly.copy(name, name);
-    }
-    assembly.copy_positions(grid_size, wanted.shape.grid_size());
-    assembly.put_classifier(&wanted);
+    let widths = Widths::new(&wanted.inherited, &wanted.shape);
+    let mut assembly =
+        Assembly { source, widths: &widths, to: StateDict::default(), ledger: Ledger::default() };
+    assembly.copy_stem(&wanted);
     let mut slots = Vec::with_capacity(wanted.sources.len());
+    let mut used = BTreeSet::new();
     for layer in 0..wanted.sources.len() {
         slots.push(assembly.copy_layer(layer, &wanted)?);
+        let is_new = !used.insert(wanted.sources[layer]);
+        if is_new && wanted.new_layers == NewLayers::Identity {
+            assembly.silence(&wanted.inherited.block(layer));
+        }
+    }
+    let Assembly { to, ledger, .. } = assembly;
+    let mut parameters = widths.resize(to);
+    if wanted.classifier == ClassifierPolicy::Fresh {
+        for (name, tensor) in fresh_classifier(&wanted.shape, wanted.seed) {
+            parameters.insert(name, tensor);
+        }
     }
     Ok(Descendant {
         config: wanted.shape,
-        parameters: assembly.to,
-        inherited_parameters: assembly.ledger.total(),
+        parameters,
+        inherited_parameters: ledger.total(),
+        ffn: wanted.sources.iter().map(|layer| source.ffn(*layer)).collect(),
         layers: wanted.sources,
         slots,
     })
 }
 
-/// A descendant in the making.
+/// A descendant in the making, with the ancestor's widths.
 struct Assembly<'a, S> {
     source: &'a S,
+    widths: &'a Widths,
     to: StateDict,
     ledger: Ledger,
 }
 
 impl<S: Source> Assembly<'_, S> {
-    fn copy_positions(&mut self, old_grid: usize, new_grid: usize) {
-        let mut positions = self.take("pos_embed");
-        if old_grid != new_grid {
-            positions = resample_pos_embed(&positions, old_grid, new_grid);
-        }
-        self.to.insert("pos_embed", positions);
-    }
-
-    fn put_classifier(&mut self, wanted: &CheckedDescendantConfig) {
-        match wanted.classifier {
-            ClassifierPolicy::Inherit => {
-                self.copy("head.weight", "head.weight");
-                self.copy("head.bias", "head.bias");
+    /// Copies what the model has once.
+    fn copy_stem(&mut self, wanted: &CheckedDescendantConfig) {
+        let shape = &wanted.inherited;
+        let blocks: Vec<String> =
+            (0..shape.depth()).map(|layer| shape.block(layer) + ".").collect();
+        for name in shape.parameter_shapes().into_keys() {
+            let is_of_layer = blocks.iter().any(|block| name.starts_with(block));
+            let is_classifier =
+                name.rsplit_once('.').is_some_and(|(module, _)| module == shape.head());
+            if is_of_layer || (is_classifier && wanted.classifier == ClassifierPolicy::Fresh) {
+                continue;
             }
-            ClassifierPolicy::Fresh => {
-                for (name, tensor) in fresh_classifier(&wanted.shape, wanted.seed) {
-                    self.to.insert(name, tensor);
-                }
+            let mut tensor = self.take(&self.source.locate(&name), &name);
+            if let (ModelConfig::Vit(from), ModelConfig::Vit(to)) = (self.source.ancestor(), shape)
+                && name == "pos_embed"
+                && from.grid_size() != to.grid_size()
+            {
+                tensor = resample_pos_embed(&tensor, from.grid_size(), to.grid_size());
             }
+            self.to.insert(name, tensor);
         }
     }
 
@@ -102,27 +125,37 @@ impl<S: Source> Assembly<'_, S> {
         wanted: &CheckedDescendantConfig,
     ) -> Result<Vec<SlotSource>, ExpansionError> {
         let source = wanted.sources[layer];
+        let block = wanted.inherited.block(layer);
         for name in PLAIN {
-            self.copy(&self.source.locate(source, name), &format!("blocks.{layer}.{name}"));
+            let to = format!("{block}.{name}");
+            let tensor = self.take(&self.source.locate_in_layer(source, name), &to);
+            self.to.insert(to, tensor);
         }
-        let (layout, embed_dim) = (wanted.shape.head_layout(layer), wanted.shape.embed_dim);
-        let mut attention = FusedAttention::new(layout, embed_dim);
+        let mut attention = FusedAttention::new(wanted.inherited.layer(layer));
         let slots = self.source.fill_heads(source, &mut attention, wanted)?;
+        let narrowest = wanted.shape.layer(layer);
+        let embed_dim = attention.shape().embed_dim.min(narrowest.embed_dim);
+        self.ledger.take(format!("layers.{source}.attn.proj.bias"), embed_dim);
         for slot in &slots {
-            self.ledger.take_head(slot, layout.head_dim, embed_dim);
+            self.ledger.take_head(slot, attention.shape(), embed_dim);
         }
-        attention.put_into(&mut self.to, layer);
+        attention.put_into(&mut self.to, &block);
         Ok(slots)
     }
 
-    fn copy(&mut self, from: &str, to: &str) {
-        let tensor = self.take(from);
-        self.to.insert(to, tensor);
+    /// Makes a layer the identity.
+    fn silence(&mut self, block: &str) {
+        for name in BRANCH_ENDS.map(|name| format!("{block}.{name}")) {
+            let HostTensor { shape, values } =
+                self.to.remove(&name).expect("the layer was copied just before");
+            self.to.insert(name, HostTensor::new(shape, vec![0.0; values.len()]));
+        }
     }
 
-    fn take(&mut self, name: &str) -> HostTensor {
-        let tensor = self.source.tensor(name);
-        self.ledger.take(name, tensor.values.len());
+    /// A tensor of the source, noted as used for a parameter.
+    fn take(&mut self, from: &str, to: &str) -> HostTensor {
+        let tensor = self.source.tensor(from);
+        self.ledger.take(from, self.widths.scalars_used(to, &tensor.shape));
         tensor
     }
 }

@@ -1,4 +1,4 @@
-use learngene_models::{StateDict, VitConfig};
+use learngene_models::{ModelConfig, StateDict};
 use serde::Serialize;
 
 /// An initialised model and where its parts came from.
@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Debug)]
 pub struct Descendant {
     /// Shape of the model.
-    pub config: VitConfig,
+    pub config: ModelConfig,
     /// Its parameters, in timm's names and layouts.
     pub parameters: StateDict,
     /// Scalars of the source that were used (I-Params), each counted once however many copies the
@@ -19,6 +19,9 @@ pub struct Descendant {
     pub layers: Vec<usize>,
     /// `slots[l][s]`: what fills head `s` of layer `l`.
     pub slots: Vec<Vec<SlotSource>>,
+    /// `ffn[l]`: which feed-forward network of the source layer `l` has; layers of the same number
+    /// start with the same one.
+    pub ffn: Vec<usize>,
 }
 
 /// What fills one head of a descendant.

@@ -1,7 +1,7 @@
-use learngene_models::{StateDictError, VitConfigError};
+use learngene_models::{ShapeError, StateDictError};
 use thiserror::Error;
 
-use crate::Ratio;
+use crate::{ProjectionPolicy, Ratio};
 
 /// Why a descendant cannot be made.
 ///
@@ -28,6 +28,50 @@ pub enum ExpansionError {
     /// A descendant without layers.
     #[error("depth of a descendant must be at least 1, got 0")]
     NoLayers,
+    /// A stage without layers.
+    #[error("stage {stage} of a descendant must have at least 1 layer, got 0")]
+    NoLayersInStage {
+        /// The stage.
+        stage: usize,
+    },
+    /// A depth that does not tell of every stage.
+    #[error("depth must have one number for each of {want} stages, got {got}")]
+    StageCount {
+        /// Numbers given.
+        got: usize,
+        /// Stages of the ancestor.
+        want: usize,
+    },
+    /// A depth ratio that leaves a part of a layer.
+    #[error(
+        "layers {first} to {last} of the ancestor at depth ratio {ratio} give {got} layers, wanted \
+         a whole number of at least 1"
+    )]
+    FractionalDepth {
+        /// First layer of the ancestor's stage.
+        first: usize,
+        /// Last layer of the ancestor's stage.
+        last: usize,
+        /// The ratio asked for.
+        ratio: Ratio,
+        /// What came out, in lowest terms.
+        got: String,
+    },
+    /// The list of inherited layers leads back to a stage, or leaves one out.
+    #[error(
+        "layer {layer} of the descendant is to inherit layer {got} of the ancestor's stage \
+         {got_stage}, wanted one of stage {want_stage}"
+    )]
+    ForeignStage {
+        /// Layer of the descendant.
+        layer: usize,
+        /// Layer of the ancestor that was asked for.
+        got: usize,
+        /// Its stage.
+        got_stage: usize,
+        /// The stage that the descendant's layer belongs to.
+        want_stage: usize,
+    },
     /// A number beyond any model there is, refused before memory is asked for it.
     #[error("{what} of a descendant must be at most {limit}, got {got}")]
     TooLarge {
@@ -89,6 +133,21 @@ pub enum ExpansionError {
         /// What came out, in lowest terms.
         got: String,
     },
+    /// Images of another side whose windows have another side than the ancestor's.
+    #[error(
+        "images of {image_size} px make the windows of stage {stage} {got} tokens wide, but the \
+         ancestor's biases of relative positions are for windows of {want}"
+    )]
+    Windows {
+        /// Side of the images asked for, in pixels.
+        image_size: usize,
+        /// The stage at fault.
+        stage: usize,
+        /// Side of its windows, in tokens.
+        got: usize,
+        /// Side of the ancestor's windows.
+        want: usize,
+    },
     /// The projection policy `origin` without the ancestor's projections.
     #[error(
         "layer {layer}: projection `origin` needs `layers.{layer}.attn.proj.origin`, which the \
@@ -97,6 +156,33 @@ pub enum ExpansionError {
     ProjectionAbsent {
         /// Layer of the ancestor.
         layer: usize,
+    },
+    /// The projection policy `refit` without refitted projections.
+    #[error("projection `refit` needs a learngene condensed with --refit; choose another")]
+    RefitAbsent,
+    /// Another projection policy than `refit` for refitted projections.
+    #[error(
+        "projection `{got}` needs the ancestor's own columns, but this learngene's were refitted; \
+         choose refit, or condense without --refit"
+    )]
+    Refitted {
+        /// The policy asked for.
+        got: ProjectionPolicy,
+    },
+    /// A ratio of hidden width to token width that leaves a part of a channel.
+    #[error(
+        "layer {layer} of the descendant: a token width of {embed_dim} at MLP ratio {ratio} gives \
+         a hidden width of {got}, wanted a whole number of at least 1"
+    )]
+    FractionalHidden {
+        /// Layer of the descendant.
+        layer: usize,
+        /// Width of its tokens.
+        embed_dim: usize,
+        /// The ratio.
+        ratio: Ratio,
+        /// What came out, in lowest terms.
+        got: String,
     },
     /// The classifier is to be inherited, but was not kept.
     #[error(
@@ -119,7 +205,7 @@ pub enum ExpansionError {
     },
     /// A shape that no vision transformer can have.
     #[error(transparent)]
-    Shape(#[from] VitConfigError),
+    Shape(#[from] ShapeError),
     /// The ancestor's parameters are not those of its shape.
     #[error("ancestor: {0}")]
     Ancestor(#[from] StateDictError),

@@ -1,28 +1,46 @@
 use learngene_format::{Architecture, Learngene};
-use learngene_models::{Head, HeadLayout, HostTensor, Projection, VitConfig};
+use learngene_models::{HostTensor, ModelConfig, SwinConfig, VitConfig};
 
 use crate::{
     ClassifierPolicy, Descendant, DescendantConfig, ExpansionError, ProjectionPolicy, SlotSource,
     assemble::{Source, assemble},
-    assign_slots,
-    attention::{FusedAttention, columns_of},
+    attention::FusedAttention,
+    centroids::fill_heads,
     config::CheckedDescendantConfig,
-    slots::copies,
 };
 
 /// Shape of the ancestry model that a learngene was condensed from.
-pub fn ancestor_config(learngene: &Learngene) -> VitConfig {
-    let Architecture::Vit(vit) = &learngene.manifest().architecture;
-    VitConfig {
-        embed_dim: vit.embed_dim,
-        num_heads: vit.num_heads.clone(),
-        head_dim: vit.head_dim,
-        mlp_hidden_dim: vit.mlp_hidden_dim,
-        image_size: vit.image_size,
-        patch_size: vit.patch_size,
-        in_channels: vit.in_channels,
-        num_classes: vit.num_classes,
-        layer_norm_eps: vit.layer_norm_eps,
+pub fn ancestor_config(learngene: &Learngene) -> ModelConfig {
+    match &learngene.manifest().architecture {
+        Architecture::Vit(vit) => VitConfig {
+            embed_dim: vit.embed_dim,
+            num_heads: vit.num_heads.clone(),
+            head_dim: vit.head_dim,
+            mlp_hidden_dim: vit.mlp_hidden_dim,
+            image_size: vit.image_size,
+            patch_size: vit.patch_size,
+            in_channels: vit.in_channels,
+            num_classes: vit.num_classes,
+            layer_norm_eps: vit.layer_norm_eps,
+        }
+        .into(),
+        Architecture::Swin(swin) => {
+            let mut heads = swin.num_heads.iter().copied();
+            let of_stage = |depth: &usize| heads.by_ref().take(*depth).collect();
+            SwinConfig {
+                embed_dim: swin.embed_dim,
+                num_heads: swin.depths.iter().map(of_stage).collect(),
+                head_dim: swin.head_dim.clone(),
+                mlp_hidden_dim: swin.mlp_hidden_dim.clone(),
+                window_size: swin.window_size,
+                image_size: swin.image_size,
+                patch_size: swin.patch_size,
+                in_channels: swin.in_channels,
+                num_classes: swin.num_classes,
+                layer_norm_eps: swin.layer_norm_eps,
+            }
+            .into()
+        }
     }
 }
 
@@ -30,8 +48,9 @@ pub fn ancestor_config(learngene: &Learngene) -> VitConfig {
 ///
 /// Each layer takes norms, projection bias and feed-forward network from the ancestor's layer that
 /// [`LayerPolicy`](crate::LayerPolicy) names, and its heads from the centroids of that layer,
-/// dealt out by [`assign_slots`] in the wanted [`Order`](crate::Order). A head is inherited whole:
-/// its rows and biases of query, key and value, and its columns of the output projection as
+/// dealt out by [`assign_slots`](crate::assign_slots) in the wanted [`Order`](crate::Order). A head
+/// is inherited whole: its rows and biases of query, key and value, its biases of relative
+/// positions where the family has them, and its columns of the output projection as
 /// [`ProjectionPolicy`] says.
 ///
 /// # Errors
@@ -45,27 +64,60 @@ pub fn expand(
     if checked.classifier == ClassifierPolicy::Inherit && !learngene.manifest().classifier {
         return Err(ExpansionError::ClassifierAbsent { place: "learngene" });
     }
-    assemble(&Condensed { learngene, ancestor: &ancestor }, ancestor.grid_size(), checked)
+    let projection = projection(learngene, checked.projection)?;
+    assemble(&Condensed { learngene, ancestor, projection }, checked)
+}
+
+/// The policy to follow: the one asked for, where the learngene can, or its default.
+fn projection(
+    learngene: &Learngene,
+    asked: Option<ProjectionPolicy>,
+) -> Result<ProjectionPolicy, ExpansionError> {
+    let is_refitted = learngene.manifest().refit.is_some();
+    match asked {
+        None if is_refitted => Ok(ProjectionPolicy::Refit),
+        None => Ok(ProjectionPolicy::default()),
+        Some(ProjectionPolicy::Refit) if is_refitted => Ok(ProjectionPolicy::Refit),
+        Some(ProjectionPolicy::Refit) => Err(ExpansionError::RefitAbsent),
+        Some(got) if is_refitted => Err(ExpansionError::Refitted { got }),
+        Some(ProjectionPolicy::Origin) if !learngene.manifest().keep_projection => {
+            Err(ExpansionError::ProjectionAbsent { layer: 0 })
+        }
+        Some(policy) => Ok(policy),
+    }
 }
 
 /// A learngene as what a descendant inherits from.
-struct Condensed<'a> {
-    learngene: &'a Learngene,
-    ancestor: &'a VitConfig,
+pub(crate) struct Condensed<'a> {
+    pub(crate) learngene: &'a Learngene,
+    pub(crate) ancestor: ModelConfig,
+    pub(crate) projection: ProjectionPolicy,
 }
 
 impl Source for Condensed<'_> {
-    fn locate(&self, layer: usize, name: &str) -> String {
+    fn ancestor(&self) -> &ModelConfig {
+        &self.ancestor
+    }
+
+    /// Beside the layers only a Swin's merging of patches and its classifier have names of their
+    /// own in a learngene.
+    fn locate(&self, name: &str) -> String {
+        match *name.splitn(4, '.').collect::<Vec<_>>() {
+            ["layers", stage, "downsample", name] => format!("downsample.{stage}.{name}"),
+            ["head", "fc", name] => format!("head.{name}"),
+            _ => name.to_owned(),
+        }
+    }
+
+    fn locate_in_layer(&self, layer: usize, name: &str) -> String {
         match name.strip_prefix("mlp.") {
             None => format!("layers.{layer}.{name}"),
-            Some(name) => {
-                let mut groups = self.learngene.manifest().ffn_groups.iter();
-                let group = groups
-                    .position(|layers| layers.contains(&layer))
-                    .expect("the groups of a learngene together are all layers");
-                format!("ffn.{group}.{name}")
-            }
+            Some(name) => format!("ffn.{}.{name}", self.ffn(layer)),
         }
+    }
+
+    fn ffn(&self, layer: usize) -> usize {
+        self.learngene.manifest().ffn.group_of(layer)
     }
 
     fn tensor(&self, name: &str) -> HostTensor {
@@ -82,85 +134,6 @@ impl Source for Condensed<'_> {
         attention: &mut FusedAttention,
         wanted: &CheckedDescendantConfig,
     ) -> Result<Vec<SlotSource>, ExpansionError> {
-        let manifest = self.learngene.manifest();
-        let clusters = &manifest.layers[layer];
-        let distances = &manifest.probe.mean_attention_distance[layer];
-        let order = wanted.order.centroids(clusters, distances);
-        let places = assign_slots(order.len(), attention.layout().num_heads);
-        let slots: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
-        let copies = copies(&slots, order.len());
-
-        let centroids = Centroids::read(self, layer, wanted.projection)?;
-        let fill = |(slot, &centroid): (usize, &usize)| {
-            let head = clusters.representatives[centroid];
-            let projection_head = match wanted.projection {
-                ProjectionPolicy::Origin => slot % centroids.ancestor.num_heads,
-                ProjectionPolicy::Centroid | ProjectionPolicy::Rescaled => head,
-            };
-            let size = clusters.sizes[centroid];
-            let projection_scale = wanted.projection.scale(size, copies[centroid]);
-            centroids.copy_rows(centroid, Head(slot), attention);
-            let columns = centroids.columns(centroid, Head(projection_head));
-            attention.set_columns(Head(slot), &columns, projection_scale);
-            SlotSource { layer, head, projection_head, projection_scale }
-        };
-        Ok(slots.iter().enumerate().map(fill).collect())
+        Ok(fill_heads(self, layer, attention, wanted.order))
     }
-}
-
-/// The heads that a learngene keeps of one layer, in order of priority.
-struct Centroids {
-    /// Where heads lay in the ancestor.
-    ancestor: HeadLayout,
-    /// Query, key and value: `[centroids, head_dim, embed_dim]` and `[centroids, head_dim]`.
-    rows: [(HostTensor, HostTensor); 3],
-    /// `[centroids, embed_dim, head_dim]`
-    columns: HostTensor,
-    /// `[embed_dim, num_heads * head_dim]`, only where columns stay where they were.
-    origin: Option<HostTensor>,
-}
-
-impl Centroids {
-    fn read(
-        from: &Condensed<'_>,
-        layer: usize,
-        projection: ProjectionPolicy,
-    ) -> Result<Self, ExpansionError> {
-        let read = |name: &str| from.tensor(&format!("layers.{layer}.attn.{name}"));
-        let origin = match projection {
-            ProjectionPolicy::Origin if !from.learngene.manifest().keep_projection => {
-                return Err(ExpansionError::ProjectionAbsent { layer });
-            }
-            ProjectionPolicy::Origin => Some(read("proj.origin")),
-            ProjectionPolicy::Centroid | ProjectionPolicy::Rescaled => None,
-        };
-        let rows = Projection::ALL.map(|projection| {
-            let role = projection.letter();
-            (read(&format!("{role}.weight")), read(&format!("{role}.bias")))
-        });
-        let ancestor = from.ancestor.head_layout(layer);
-        Ok(Self { ancestor, rows, columns: read("proj.weight"), origin })
-    }
-
-    /// Copies a centroid's query, key and value into a slot.
-    fn copy_rows(&self, centroid: usize, slot: Head, attention: &mut FusedAttention) {
-        for (projection, (weight, bias)) in Projection::ALL.into_iter().zip(&self.rows) {
-            attention.set_rows(projection, slot, part(weight, centroid), part(bias, centroid));
-        }
-    }
-
-    /// The centroid's columns, or those of an ancestor head where columns stay where they were:
-    /// `[embed_dim, head_dim]`.
-    fn columns(&self, centroid: usize, head: Head) -> Vec<f32> {
-        match &self.origin {
-            Some(origin) => columns_of(&origin.values, self.ancestor, head),
-            None => part(&self.columns, centroid).to_vec(),
-        }
-    }
-}
-
-/// One entry along the first axis.
-fn part(tensor: &HostTensor, index: usize) -> &[f32] {
-    let length = tensor.values.len() / tensor.shape[0];
-    &tensor.values[index * length..(index + 1) * length]
 }

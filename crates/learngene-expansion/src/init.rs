@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use learngene_models::{HostTensor, StateDict, VitConfig};
+use learngene_models::{HostTensor, ModelConfig, StateDict};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,7 +17,7 @@ const BOUND: f64 = 2.0;
 
 /// Freshly initialised parameters of a model of that shape: training from scratch starts here.
 ///
-/// As timm's ViT and DeiT: linear weights and positions from a normal distribution of standard
+/// As timm's ViT, DeiT and Swin: linear weights and positions from a normal distribution of standard
 /// deviation .02 truncated at -2 and 2, biases zero, norms one and zero. The class token is drawn
 /// likewise (so does DeiT; timm's standard deviation is 1e-6), and so is the patch embedding,
 /// which timm leaves at PyTorch's default for convolutions, uniform within 1 / sqrt(fan in).
@@ -32,12 +32,13 @@ const BOUND: f64 = 2.0;
 /// use learngene_expansion::from_scratch;
 /// use learngene_models::{VitConfig, count_parameters};
 ///
-/// let config = VitConfig::uniform(48, 2, 3).with_image_size(32).with_num_classes(10);
+/// let vit = VitConfig::uniform(48, 2, 3).with_image_size(32).with_num_classes(10);
+/// let config = vit.into();
 /// let parameters = from_scratch(&config, 0)?;
 /// assert_eq!(parameters.num_parameters() as u64, count_parameters(&config));
 /// # Ok::<(), learngene_expansion::ExpansionError>(())
 /// ```
-pub fn from_scratch(config: &VitConfig, seed: u64) -> Result<StateDict, ExpansionError> {
+pub fn from_scratch(config: &ModelConfig, seed: u64) -> Result<StateDict, ExpansionError> {
     config.check()?;
     let shapes = config.parameter_shapes().into_iter();
     Ok(shapes.map(|(name, shape)| (name.clone(), fresh(&name, &name, shape, seed))).collect())
@@ -47,7 +48,7 @@ pub fn from_scratch(config: &VitConfig, seed: u64) -> Result<StateDict, Expansio
 ///
 /// Its stream is not that of [`from_scratch`]: an ancestor trained from scratch with the same seed
 /// began with those values, and its features have grown to fit them.
-pub(crate) fn fresh_classifier(config: &VitConfig, seed: u64) -> Vec<(String, HostTensor)> {
+pub(crate) fn fresh_classifier(config: &ModelConfig, seed: u64) -> Vec<(String, HostTensor)> {
     let shapes = config.parameter_shapes().into_iter();
     shapes
         .filter(|(name, _)| name.starts_with("head."))
@@ -100,10 +101,16 @@ fn fnv1a(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use learngene_models::{SwinConfig, VitConfig};
+
     use super::*;
 
-    fn config() -> VitConfig {
+    fn vit() -> VitConfig {
         VitConfig::uniform(48, 2, 3).with_image_size(32).with_patch_size(8).with_num_classes(10)
+    }
+
+    fn config() -> ModelConfig {
+        vit().into()
     }
 
     fn values<'a>(parameters: &'a StateDict, name: &str) -> &'a [f32] {
@@ -113,7 +120,7 @@ mod tests {
     /// 110,592 values: the standard error of their mean is 6e-5, of their deviation 4.3e-5.
     #[test]
     fn weights_are_normal() {
-        let config = VitConfig::deit_tiny().with_num_classes(0);
+        let config = VitConfig::deit_tiny().with_num_classes(0).into();
         let parameters = from_scratch(&config, 3).expect("a preset");
         let drawn = values(&parameters, "blocks.5.attn.qkv.weight");
         let count = drawn.len() as f64;
@@ -143,8 +150,10 @@ mod tests {
 
     #[test]
     fn parameters_are_those_of_the_model() {
-        let parameters = from_scratch(&config(), 0).expect("a possible shape");
-        assert_eq!(parameters.check_against(&config().parameter_shapes()), Ok(()));
+        for config in [config(), SwinConfig::uniform(24, &[1, 1], &[3, 3]).into()] {
+            let parameters = from_scratch(&config, 0).expect("a possible shape");
+            assert_eq!(parameters.check_against(&config.parameter_shapes()), Ok(()));
+        }
     }
 
     #[test]
@@ -164,8 +173,8 @@ mod tests {
     #[test]
     fn a_parameter_does_not_depend_on_the_others() {
         let shallow = from_scratch(&config(), 1).expect("a possible shape");
-        let wider = VitConfig { num_heads: vec![3, 5, 2], num_classes: 7, ..config() };
-        let deep = from_scratch(&wider, 1).expect("a possible shape");
+        let wider = VitConfig { num_heads: vec![3, 5, 2], num_classes: 7, ..vit() };
+        let deep = from_scratch(&wider.into(), 1).expect("a possible shape");
         for name in ["pos_embed", "blocks.0.attn.qkv.weight", "blocks.1.mlp.fc1.weight"] {
             assert_eq!(shallow.get(name), deep.get(name), "{name}");
         }

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ use crate::{
 /// | `front`, min(i, D - 1) | 0 1 2 3 4 5 | 0 1 2 2 2 |
 /// | `even`, floor(i D / L) | 0 2 4 6 8 10 | 0 0 1 1 2 |
 /// | `last`, max(i + D - L, 0) | 6 7 8 9 10 11 | 0 0 0 1 2 |
+///
+/// Where the ancestor has stages, that holds in each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LayerPolicy {
@@ -31,29 +33,76 @@ pub enum LayerPolicy {
 }
 
 impl LayerPolicy {
-    /// The ancestor's layer for each of `depth` layers, each less than `ancestor_depth`.
+    /// The ancestor's layer for each layer of a descendant with so many layers in each stage: a
+    /// layer inherits from its own stage.
     pub(crate) fn sources(
         &self,
-        depth: usize,
-        ancestor_depth: usize,
+        depths: &[usize],
+        stages: &[Range<usize>],
     ) -> Result<Vec<usize>, ExpansionError> {
-        let source = |layer: usize| match self {
-            Self::Front => layer.min(ancestor_depth - 1),
-            Self::Even => layer * ancestor_depth / depth,
-            Self::Last => (layer + ancestor_depth).saturating_sub(depth),
-            Self::List(layers) => layers[layer],
-        };
         if let Self::List(layers) = self {
-            if layers.len() != depth {
-                return Err(ExpansionError::LayerListLength { got: layers.len(), depth });
-            }
-            if let Some(layer) = layers.iter().position(|source| *source >= ancestor_depth) {
-                let got = layers[layer];
-                return Err(ExpansionError::UnknownLayer { layer, got, depth: ancestor_depth });
-            }
+            check_list(layers, depths, stages)?;
+            return Ok(layers.clone());
         }
-        Ok((0..depth).map(source).collect())
+        let sources = depths.iter().zip(stages).flat_map(|(&depth, stage)| {
+            let ancestor_depth = stage.len();
+            (0..depth).map(move |layer| {
+                stage.start
+                    + match self {
+                        Self::Even => layer * ancestor_depth / depth,
+                        Self::Last => (layer + ancestor_depth).saturating_sub(depth),
+                        Self::Front | Self::List(_) => layer.min(ancestor_depth - 1),
+                    }
+            })
+        });
+        Ok(sources.collect())
     }
+
+    /// Layers of each stage, by a list of the ancestor's layers; none where there is no list.
+    pub(crate) fn depths(
+        &self,
+        stages: &[Range<usize>],
+    ) -> Result<Option<Vec<usize>>, ExpansionError> {
+        let Self::List(layers) = self else { return Ok(None) };
+        check_known(layers, stages)?;
+        let of_stage =
+            |stage: &Range<usize>| layers.iter().filter(|layer| stage.contains(layer)).count();
+        let depths: Vec<usize> = stages.iter().map(of_stage).collect();
+        match depths.iter().position(|depth| *depth == 0) {
+            Some(_) if layers.is_empty() => Err(ExpansionError::NoLayers),
+            Some(stage) => Err(ExpansionError::NoLayersInStage { stage }),
+            None => Ok(Some(depths)),
+        }
+    }
+}
+
+fn check_known(layers: &[usize], stages: &[Range<usize>]) -> Result<(), ExpansionError> {
+    let depth = stages.last().map_or(0, |stage| stage.end);
+    match layers.iter().position(|source| *source >= depth) {
+        Some(layer) => Err(ExpansionError::UnknownLayer { layer, got: layers[layer], depth }),
+        None => Ok(()),
+    }
+}
+
+fn check_list(
+    layers: &[usize],
+    depths: &[usize],
+    stages: &[Range<usize>],
+) -> Result<(), ExpansionError> {
+    let depth = depths.iter().sum();
+    if layers.len() != depth {
+        return Err(ExpansionError::LayerListLength { got: layers.len(), depth });
+    }
+    check_known(layers, stages)?;
+    let wanted = depths.iter().enumerate().flat_map(|(stage, depth)| vec![stage; *depth]);
+    for (layer, (&got, want_stage)) in layers.iter().zip(wanted).enumerate() {
+        let got_stage = stages.iter().position(|stage| stage.contains(&got));
+        let got_stage = got_stage.expect("layers were checked to exist just before");
+        if got_stage != want_stage {
+            return Err(ExpansionError::ForeignStage { layer, got, got_stage, want_stage });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for LayerPolicy {
@@ -107,7 +156,8 @@ mod tests {
 
     fn check(text: &str, depth: usize, ancestor_depth: usize, wanted: &[usize]) {
         let policy: LayerPolicy = text.parse().expect(text);
-        assert_eq!(policy.sources(depth, ancestor_depth).as_deref(), Ok(wanted));
+        let sources = policy.sources(&[depth], &[0..ancestor_depth]);
+        assert_eq!(sources.as_deref(), Ok(wanted));
         assert_eq!(policy.to_string(), text);
     }
 
@@ -140,14 +190,35 @@ mod tests {
     }
 
     #[test]
+    fn layers_inherit_from_their_own_stage() {
+        let stages = [0..2, 2..8];
+        let sources = |policy: LayerPolicy| policy.sources(&[3, 3], &stages);
+        assert_eq!(sources(LayerPolicy::Front), Ok(vec![0, 1, 1, 2, 3, 4]));
+        assert_eq!(sources(LayerPolicy::Even), Ok(vec![0, 0, 1, 2, 4, 6]));
+        assert_eq!(sources(LayerPolicy::Last), Ok(vec![0, 0, 1, 5, 6, 7]));
+        let error = sources(LayerPolicy::List(vec![0, 1, 2, 3, 4, 5])).expect_err("2 is not in 0");
+        let message = "layer 2 of the descendant is to inherit layer 2 of the ancestor's stage 1, \
+                       wanted one of stage 0";
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn a_list_tells_the_depth_of_every_stage() {
+        let depths = |list: &[usize]| LayerPolicy::List(list.to_vec()).depths(&[0..2, 2..8]);
+        assert_eq!(depths(&[1, 3, 5, 7]), Ok(Some(vec![1, 3])));
+        assert_eq!(depths(&[0, 1]), Err(ExpansionError::NoLayersInStage { stage: 1 }));
+        assert_eq!(depths(&[]), Err(ExpansionError::NoLayers));
+    }
+
+    #[test]
     fn a_list_of_another_length_than_the_depth_is_refused() {
-        let error = LayerPolicy::List(vec![0, 1]).sources(3, 12).expect_err("two for three");
+        let error = LayerPolicy::List(vec![0, 1]).sources(&[3], &[0..12]).expect_err("two");
         assert_eq!(error, ExpansionError::LayerListLength { got: 2, depth: 3 });
     }
 
     #[test]
     fn a_layer_that_the_ancestor_lacks_is_refused() {
-        let error = LayerPolicy::List(vec![0, 12]).sources(2, 12).expect_err("layers end at 11");
+        let error = LayerPolicy::List(vec![0, 12]).sources(&[2], &[0..12]).expect_err("12");
         let message = "layer 1 of the descendant is to inherit layer 12, but the ancestor's layers \
                        are 0 to 11";
         assert_eq!(error.to_string(), message);
@@ -166,7 +237,7 @@ mod tests {
         #[test]
         fn layers_keep_their_order(depth in 1usize..40, ancestor_depth in 1usize..40) {
             for policy in [LayerPolicy::Front, LayerPolicy::Even, LayerPolicy::Last] {
-                let sources = policy.sources(depth, ancestor_depth).expect("no list");
+                let sources = policy.sources(&[depth], &[0..ancestor_depth]).expect("no list");
                 prop_assert!(sources.is_sorted());
                 let mut distinct = sources.clone();
                 distinct.dedup();

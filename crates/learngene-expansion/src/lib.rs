@@ -5,7 +5,9 @@
 
 mod assemble;
 mod attention;
+mod centroids;
 mod config;
+mod depth;
 mod descendant;
 mod error;
 mod expand;
@@ -19,11 +21,13 @@ mod projection;
 mod ratio;
 mod slots;
 mod text;
+mod width;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{ClassifierPolicy, DescendantConfig};
+pub use config::{ClassifierPolicy, DescendantConfig, NewLayers};
+pub use depth::DepthPolicy;
 pub use descendant::{Descendant, SlotSource};
 pub use error::ExpansionError;
 pub use expand::{ancestor_config, expand};

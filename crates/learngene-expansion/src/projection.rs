@@ -18,16 +18,21 @@ pub enum ProjectionPolicy {
     /// (README.md, results).
     #[default]
     Rescaled,
+    /// Columns fitted to the ancestor's outputs when the learngene was condensed, divided by the
+    /// copies of their head, which leaves the function unchanged. Needs a refitted learngene, for
+    /// which it is the default.
+    Refit,
 }
 
 impl ProjectionPolicy {
-    const ALL: [Self; 3] = [Self::Origin, Self::Centroid, Self::Rescaled];
+    const ALL: [Self; 4] = [Self::Origin, Self::Centroid, Self::Rescaled, Self::Refit];
 
     /// Factor of a head's columns.
     pub(crate) fn scale(self, cluster_size: usize, copies: usize) -> f32 {
         match self {
             Self::Origin | Self::Centroid => 1.0,
             Self::Rescaled => ((cluster_size as f64).sqrt() / copies as f64) as f32,
+            Self::Refit => (1.0 / copies as f64) as f32,
         }
     }
 }
@@ -38,6 +43,7 @@ impl fmt::Display for ProjectionPolicy {
             Self::Origin => "origin",
             Self::Centroid => "centroid",
             Self::Rescaled => "rescaled",
+            Self::Refit => "refit",
         })
     }
 }
@@ -46,7 +52,7 @@ impl FromStr for ProjectionPolicy {
     type Err = ExpansionError;
 
     fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("projection", "origin, centroid or rescaled", text, Self::ALL)
+        parse_name("projection", "origin, centroid, rescaled or refit", text, Self::ALL)
     }
 }
 
@@ -55,21 +61,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_rescaled_changes_columns() {
+    fn columns_are_weighed_by_cluster_and_copies() {
         assert_eq!(ProjectionPolicy::Origin.scale(4, 8), 1.0);
         assert_eq!(ProjectionPolicy::Centroid.scale(4, 8), 1.0);
         assert_eq!(ProjectionPolicy::Rescaled.scale(4, 8), 0.25);
+        assert_eq!(ProjectionPolicy::Refit.scale(4, 8), 0.125);
     }
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        let names = ["origin", "centroid", "rescaled"];
+        let names = ["origin", "centroid", "rescaled", "refit"];
         assert_eq!(ProjectionPolicy::ALL.map(|policy| policy.to_string()), names);
         for policy in ProjectionPolicy::ALL {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
-        let error = "refit".parse::<ProjectionPolicy>().expect_err("no such policy");
-        let message = "projection must be origin, centroid or rescaled, got `refit`";
+        let error = "mean".parse::<ProjectionPolicy>().expect_err("no such policy");
+        let message = "projection must be origin, centroid, rescaled or refit, got `mean`";
         assert_eq!(error.to_string(), message);
     }
 }

@@ -38,16 +38,13 @@ impl Ratio {
     /// Heads of a descendant layer, `heads / w`; as a fraction in words where that is not a whole
     /// number of at least 1.
     pub(crate) fn divide(self, heads: usize) -> Result<usize, String> {
-        // Both factors fit 64 bits, so the product fits 128.
-        let dividend = heads as u128 * u128::from(self.denominator);
-        let divisor = u128::from(self.numerator);
-        match usize::try_from(dividend / divisor) {
-            Ok(count) if count > 0 && dividend.is_multiple_of(divisor) => Ok(count),
-            _ => {
-                let common = greatest_common_divisor(dividend, divisor);
-                Err(fraction(dividend / common, divisor / common))
-            }
-        }
+        whole(heads, self.denominator, self.numerator)
+    }
+
+    /// So many times the ratio; as a fraction in words where that is not a whole number of at
+    /// least 1.
+    pub(crate) fn multiply(self, count: usize) -> Result<usize, String> {
+        whole(count, self.numerator, self.denominator)
     }
 }
 
@@ -96,6 +93,20 @@ fn parts(text: &str) -> Option<(u64, u64)> {
 /// Unlike `parse` alone, refuses a sign.
 fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// `count * factor / divisor`, or that fraction in words where it is no whole number of at least 1.
+fn whole(count: usize, factor: u64, divisor: u64) -> Result<usize, String> {
+    // Both factors fit 64 bits, so the product fits 128.
+    let dividend = count as u128 * u128::from(factor);
+    let divisor = u128::from(divisor);
+    match usize::try_from(dividend / divisor) {
+        Ok(count) if count > 0 && dividend.is_multiple_of(divisor) => Ok(count),
+        _ => {
+            let common = greatest_common_divisor(dividend, divisor);
+            Err(fraction(dividend / common, divisor / common))
+        }
+    }
 }
 
 fn fraction(numerator: u128, denominator: u128) -> String {

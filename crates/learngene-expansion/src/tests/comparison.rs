@@ -33,7 +33,7 @@ fn of_the_ancestors_shape_pretraining_is_the_ancestor() {
 fn front_layers_and_front_heads_are_taken_whole() {
     let (config, parameters) = (tiny(), random_parameters(&tiny()));
     let heads = HeadPolicy::List(vec![2, 6]);
-    let wanted = DescendantConfig { depth: Some(2), heads, ..Default::default() };
+    let wanted = DescendantConfig { depth: 2.into(), heads, ..Default::default() };
     let got = pretraining_finetuning(&parameters, &config, &wanted).expect("two of three layers");
 
     assert_eq!(got.layers, [0, 1]);
@@ -58,7 +58,7 @@ fn front_layers_and_front_heads_are_taken_whole() {
 fn a_larger_image_and_other_classes_are_possible() {
     let (config, parameters) = (tiny(), random_parameters(&tiny()));
     let wanted = DescendantConfig {
-        depth: Some(7),
+        depth: 7.into(),
         layers: LayerPolicy::Even,
         image_size: Some(32),
         num_classes: Some(3),

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The tiny ancestor with nothing joined.
-fn whole() -> (VitConfig, StateDict, Learngene) {
+fn whole() -> (ModelConfig, StateDict, Learngene) {
     let config = tiny();
     let parameters = random_parameters(&config);
     let learngene = Condensing::nothing_joined(&config).condense(&config, &parameters);
@@ -27,7 +27,7 @@ fn clustered() -> Condensing {
     }
 }
 
-fn joined() -> (VitConfig, StateDict, Learngene) {
+fn joined() -> (ModelConfig, StateDict, Learngene) {
     let config = tiny();
     let parameters = random_parameters(&config);
     let learngene = clustered().condense(&config, &parameters);
@@ -47,7 +47,7 @@ fn heads_of(descendant: &Descendant, layer: usize) -> Vec<usize> {
 fn check_heads(descendant: &Descendant, ancestor: &Heads<'_>) {
     let got = Heads { config: &descendant.config, parameters: &descendant.parameters };
     for (layer, slots) in descendant.slots.iter().enumerate() {
-        assert_eq!(slots.len(), descendant.config.num_heads[layer]);
+        assert_eq!(slots.len(), descendant.config.num_heads()[layer]);
         for (slot, from) in slots.iter().enumerate() {
             for of in Projection::ALL {
                 let wanted = ancestor.rows(from.layer, of, from.head);
@@ -77,7 +77,11 @@ fn with_nothing_joined_the_descendant_is_the_ancestor() {
 fn in_its_own_order_the_descendant_has_the_bytes_of_the_ancestor() {
     let (_, parameters, learngene) = whole();
     for projection in [ProjectionPolicy::Centroid, ProjectionPolicy::Origin] {
-        let wanted = DescendantConfig { projection, order: Order::Origin, ..inherit_all() };
+        let wanted = DescendantConfig {
+            projection: Some(projection),
+            order: Order::Origin,
+            ..inherit_all()
+        };
         let descendant = expand(&learngene, &wanted).expect("as large as the ancestor");
         assert_eq!(descendant.parameters, parameters);
     }
@@ -116,7 +120,7 @@ fn origin_leaves_columns_where_they_were() {
     let (config, parameters, learngene) = joined();
     let wanted = DescendantConfig {
         heads: HeadPolicy::Count(5),
-        projection: ProjectionPolicy::Origin,
+        projection: Some(ProjectionPolicy::Origin),
         ..Default::default()
     };
     let descendant = expand(&learngene, &wanted).expect("the projections are kept");
@@ -134,7 +138,8 @@ fn origin_without_the_projection_says_how_to_keep_it() {
     let config = tiny();
     let condensing = Condensing { keep_projection: false, ..clustered() };
     let learngene = condensing.condense(&config, &random_parameters(&config));
-    let wanted = DescendantConfig { projection: ProjectionPolicy::Origin, ..Default::default() };
+    let wanted =
+        DescendantConfig { projection: Some(ProjectionPolicy::Origin), ..Default::default() };
     let error = expand(&learngene, &wanted).expect_err("the projection is not kept");
     assert_eq!(error, ExpansionError::ProjectionAbsent { layer: 0 });
     assert!(error.to_string().contains("--keep-projection"), "{error}");
@@ -145,7 +150,7 @@ fn rescaled_weighs_columns_by_cluster_and_copies() {
     let (config, parameters, learngene) = joined();
     let wanted = DescendantConfig {
         heads: HeadPolicy::Count(5),
-        projection: ProjectionPolicy::Rescaled,
+        projection: Some(ProjectionPolicy::Rescaled),
         ..Default::default()
     };
     let descendant = expand(&learngene, &wanted).expect("any number of heads");
@@ -167,7 +172,7 @@ fn layers_bring_their_norms_and_feed_forward_networks() {
     let descendant = expand(&learngene, &wanted).expect("layers 0 to 2 exist");
 
     assert_eq!(descendant.layers, [2, 1, 1, 0]);
-    assert_eq!(descendant.config.num_heads, [2, 4, 4, 3]);
+    assert_eq!(descendant.config.num_heads(), [2, 4, 4, 3]);
     let same = |to: String, from: String| {
         assert_eq!(descendant.parameters.get(&to), parameters.get(&from), "{to}");
     };
@@ -231,7 +236,7 @@ fn whatever_is_inherited_counts_once() {
     assert_eq!(inherited(inherit_all()), all);
     // Twice as deep, four times as many heads, but made of the same parts.
     let doubled = DescendantConfig {
-        depth: Some(6),
+        depth: 6.into(),
         layers: LayerPolicy::Even,
         heads: "w=1/4".parse().expect("a ratio"),
         ..inherit_all()
@@ -241,7 +246,7 @@ fn whatever_is_inherited_counts_once() {
     assert_eq!(inherited(DescendantConfig::default()), all - (24 * 5 + 5));
     let shallow = VitConfig { num_heads: vec![2, 2], num_classes: 0, ..config };
     let wanted = DescendantConfig {
-        depth: Some(2),
+        depth: 2.into(),
         heads: HeadPolicy::Count(2),
         num_classes: Some(0),
         ..Default::default()

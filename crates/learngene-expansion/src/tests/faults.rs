@@ -23,7 +23,7 @@ fn distance(descendant: &Descendant, ancestor: &[f32]) -> f32 {
 
 /// An ancestor of four heads a layer, of which only heads 1 and 3 have a say: the output
 /// projection multiplies the others by zero.
-fn two_heads_of_four() -> (VitConfig, StateDict) {
+fn two_heads_of_four() -> (ModelConfig, StateDict) {
     let config = VitConfig { num_heads: vec![4, 4], ..tiny() };
     let mut parameters = random_parameters(&config);
     for layer in 0..2 {
@@ -107,7 +107,7 @@ fn fault_7_training_a_descendant_leaves_the_learngene_as_it_was() {
     let learngene = Condensing::nothing_joined(&config).condense(&config, &parameters);
     let before = learngene.to_bytes();
     let wanted =
-        || DescendantConfig { depth: Some(6), layers: LayerPolicy::Even, ..Default::default() };
+        || DescendantConfig { depth: 6.into(), layers: LayerPolicy::Even, ..Default::default() };
     let first = expanded(&learngene, wanted());
     let second = expanded(&learngene, wanted());
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use learngene_format::{
-    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, LayerClusters,
-    Learngene, Manifest, NoisePolicy, Parameters, Preprocessing, Probe, RepresentativePolicy,
-    Sha256, VERSION, VitArchitecture,
+    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, Ffn, FfnAlgorithm,
+    FfnGroup, FfnNorm, LayerClusters, Learngene, Manifest, NoisePolicy, Parameters, Preprocessing,
+    Probe, RepresentativePolicy, Sha256, SwinArchitecture, VERSION, VitArchitecture,
 };
 use learngene_models::{
-    Classifier, Head, HeadLayout, HostTensor, Projection, StateDict, VitConfig,
+    Classifier, Head, HeadLayout, HostTensor, ModelConfig, Projection, StateDict, SwinConfig,
+    VitConfig,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,15 +18,29 @@ use rand_chacha::ChaCha8Rng;
 use crate::attention::columns_of;
 
 /// Three layers of 3, 4 and 2 heads, so that no head count fits two layers by chance.
-pub(super) fn tiny() -> VitConfig {
+pub(super) fn tiny_vit() -> VitConfig {
     VitConfig::new(24, vec![3, 4, 2], 8, 40)
         .with_image_size(16)
         .with_patch_size(4)
         .with_num_classes(5)
 }
 
+pub(super) fn tiny() -> ModelConfig {
+    tiny_vit().into()
+}
+
+/// The same heads in two stages, of which the second is one window.
+pub(super) fn tiny_swin() -> ModelConfig {
+    SwinConfig::new(12, vec![vec![3, 4], vec![2]], vec![8, 8], vec![20, 40])
+        .with_window_size(2)
+        .with_image_size(16)
+        .with_patch_size(4)
+        .with_num_classes(5)
+        .into()
+}
+
 /// Parameters of which none is zero, biases among them: what is left out shows in the logits.
-pub(super) fn random_parameters(config: &VitConfig) -> StateDict {
+pub(super) fn random_parameters(config: &ModelConfig) -> StateDict {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let shapes = config.parameter_shapes().into_iter();
     let random = |(name, shape): (String, Vec<usize>)| {
@@ -52,9 +67,13 @@ pub(super) struct Condensing {
 
 impl Condensing {
     /// Every head its own cluster, every layer its own feed-forward network, all else kept.
-    pub(super) fn nothing_joined(config: &VitConfig) -> Self {
+    pub(super) fn nothing_joined(config: &ModelConfig) -> Self {
         Self {
-            labels: config.num_heads.iter().map(|heads| (0..*heads).map(Some).collect()).collect(),
+            labels: config
+                .num_heads()
+                .iter()
+                .map(|heads| (0..*heads).map(Some).collect())
+                .collect(),
             ffn_groups: (0..config.depth()).map(|layer| vec![layer]).collect(),
             keep_projection: true,
             classifier: true,
@@ -62,13 +81,13 @@ impl Condensing {
         }
     }
 
-    pub(super) fn condense(self, config: &VitConfig, parameters: &StateDict) -> Learngene {
+    pub(super) fn condense(self, config: &ModelConfig, parameters: &StateDict) -> Learngene {
         let layers: Vec<LayerClusters> =
             self.labels.iter().map(|labels| clusters(labels)).collect();
         let heads = Heads { config, parameters };
         let mut found: BTreeMap<String, HostTensor> = BTreeMap::new();
         for (name, tensor) in parameters.iter() {
-            found.insert(name.replace("blocks.", "layers."), tensor.clone());
+            found.insert(learngene_name(config, name), tensor.clone());
         }
         for (group, layers) in self.ffn_groups.iter().enumerate() {
             for name in ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"] {
@@ -93,54 +112,100 @@ impl Condensing {
         Learngene::new(manifest.clone(), tensors.collect()).expect("a whole learngene")
     }
 
-    fn manifest(self, config: &VitConfig, layers: Vec<LayerClusters>) -> Manifest {
+    fn ffn(&self) -> Ffn {
+        let is_joined = self.ffn_groups.iter().any(|layers| layers.len() > 1);
+        let group =
+            |layers: &Vec<usize>| FfnGroup { representative: layers[0], layers: layers.clone() };
+        Ffn {
+            algorithm: if is_joined { FfnAlgorithm::Given } else { FfnAlgorithm::None },
+            representative: RepresentativePolicy::Nearest,
+            norm: FfnNorm::Own,
+            groups: self.ffn_groups.iter().map(group).collect(),
+        }
+    }
+
+    fn manifest(&self, config: &ModelConfig, layers: Vec<LayerClusters>) -> Manifest {
         let distance = |head: usize| ((head * 7 + 3) % 5) as f64 * 4.0;
-        let distances = config.num_heads.iter().map(|heads| (0..*heads).map(distance).collect());
+        let num_heads = config.num_heads();
+        let distances = num_heads.iter().map(|heads| (0..*heads).map(distance).collect());
         Manifest {
             version: VERSION,
             producer: "test".into(),
-            architecture: Architecture::Vit(VitArchitecture {
-                image_size: config.image_size,
-                patch_size: config.patch_size,
-                in_channels: config.in_channels,
-                embed_dim: config.embed_dim,
-                depth: config.depth(),
-                num_heads: config.num_heads.clone(),
-                head_dim: config.head_dim,
-                mlp_hidden_dim: config.mlp_hidden_dim,
-                num_classes: config.num_classes,
-                layer_norm_eps: config.layer_norm_eps,
-            }),
+            architecture: architecture(config),
             ancestor: Ancestor { sha256: Sha256::of(b"ancestor"), parameters: 1 },
             probe: Probe {
                 images: 1,
                 images_sha256: Sha256::of(b"images"),
                 preprocessing: Preprocessing {
-                    image_size: config.image_size,
+                    image_size: config.image_size(),
                     crop_pct: 1.0,
                     mean: [0.5; 3],
                     std: [0.5; 3],
                 },
                 convention: Convention::Renormalized,
                 mean_attention_distance: distances.collect(),
-                std: config.num_heads.iter().map(|heads| vec![None; *heads]).collect(),
+                std: num_heads.iter().map(|heads| vec![None; *heads]).collect(),
             },
             clustering: Clustering {
                 algorithm: ClusterAlgorithm::Dbscan {
-                    eps: 1.0,
+                    eps: vec![1.0; num_heads.len()],
                     min_points: 1,
                     noise: NoisePolicy::Drop,
                 },
                 representative: RepresentativePolicy::Nearest,
             },
             layers,
-            ffn_groups: self.ffn_groups,
+            ffn: self.ffn(),
+            refit: None,
             dtype: self.dtype,
             keep_projection: self.keep_projection,
             classifier: self.classifier,
             parameters: Parameters::default(),
             tensors: BTreeMap::new(),
         }
+    }
+}
+
+fn architecture(config: &ModelConfig) -> Architecture {
+    match config {
+        ModelConfig::Vit(vit) => Architecture::Vit(VitArchitecture {
+            image_size: vit.image_size,
+            patch_size: vit.patch_size,
+            in_channels: vit.in_channels,
+            embed_dim: vit.embed_dim,
+            depth: vit.depth(),
+            num_heads: vit.num_heads.clone(),
+            head_dim: vit.head_dim,
+            mlp_hidden_dim: vit.mlp_hidden_dim,
+            num_classes: vit.num_classes,
+            layer_norm_eps: vit.layer_norm_eps,
+        }),
+        ModelConfig::Swin(swin) => Architecture::Swin(SwinArchitecture {
+            image_size: swin.image_size,
+            patch_size: swin.patch_size,
+            window_size: swin.window_size,
+            in_channels: swin.in_channels,
+            embed_dim: swin.embed_dim,
+            depths: swin.depths(),
+            num_heads: swin.num_heads.concat(),
+            head_dim: swin.head_dim.clone(),
+            mlp_hidden_dim: swin.mlp_hidden_dim.clone(),
+            num_classes: swin.num_classes,
+            layer_norm_eps: swin.layer_norm_eps,
+        }),
+    }
+}
+
+/// Where a learngene keeps a parameter of timm's name, heads aside.
+fn learngene_name(config: &ModelConfig, timm: &str) -> String {
+    for layer in 0..config.depth() {
+        if let Some(rest) = timm.strip_prefix(&format!("{}.", config.block(layer))) {
+            return format!("layers.{layer}.{rest}");
+        }
+    }
+    match timm.strip_prefix("layers.1.downsample.") {
+        Some(rest) => format!("downsample.1.{rest}"),
+        None => timm.replace("head.fc.", "head."),
     }
 }
 
@@ -161,24 +226,24 @@ fn clusters(labels: &[Option<usize>]) -> LayerClusters {
 
 /// The ancestor, head by head.
 pub(super) struct Heads<'a> {
-    pub config: &'a VitConfig,
+    pub config: &'a ModelConfig,
     pub parameters: &'a StateDict,
 }
 
 impl Heads<'_> {
     fn read(&self, layer: usize, name: &str) -> &[f32] {
-        let name = format!("blocks.{layer}.attn.{name}");
+        let name = format!("{}.attn.{name}", self.config.block(layer));
         &self.parameters.get(&name).expect("a parameter of the shape").values
     }
 
     fn layout(&self, layer: usize) -> HeadLayout {
-        self.config.head_layout(layer)
+        self.config.layer(layer).heads
     }
 
     /// Weight `[head_dim, embed_dim]` and bias `[head_dim]` of a head.
     pub(super) fn rows(&self, layer: usize, of: Projection, head: usize) -> (&[f32], &[f32]) {
         let rows = self.layout(layer).rows(of, Head(head));
-        let embed_dim = self.config.embed_dim;
+        let embed_dim = self.config.layer(layer).embed_dim;
         let weight = &self.read(layer, "qkv.weight")[rows.start * embed_dim..rows.end * embed_dim];
         (weight, &self.read(layer, "qkv.bias")[rows])
     }
@@ -188,10 +253,16 @@ impl Heads<'_> {
         columns_of(self.read(layer, "proj.weight"), self.layout(layer), Head(head))
     }
 
+    /// Column of the table of relative positions, `[relative_positions]`.
+    pub(super) fn relative_positions(&self, layer: usize, head: usize) -> Vec<f32> {
+        let table = self.read(layer, "relative_position_bias_table").iter();
+        table.skip(head).step_by(self.layout(layer).num_heads).copied().collect()
+    }
+
     /// The learngene's tensors of these heads.
     fn centroids(&self, layer: usize, heads: &[usize]) -> Vec<(String, HostTensor)> {
-        let (count, head_dim) = (heads.len(), self.config.head_dim);
-        let embed_dim = self.config.embed_dim;
+        let shape = self.config.layer(layer);
+        let (count, head_dim, embed_dim) = (heads.len(), shape.heads.head_dim, shape.embed_dim);
         let mut tensors = Vec::new();
         for of in Projection::ALL {
             let rows: Vec<_> = heads.iter().map(|head| self.rows(layer, of, *head)).collect();
@@ -205,19 +276,24 @@ impl Heads<'_> {
         let columns: Vec<f32> = heads.iter().flat_map(|head| self.columns(layer, *head)).collect();
         let columns = HostTensor::new([count, embed_dim, head_dim], columns);
         tensors.push(("proj.weight".into(), columns));
+        if let Some(positions) = shape.relative_positions {
+            let columns = heads.iter().flat_map(|head| self.relative_positions(layer, *head));
+            let columns = HostTensor::new([count, positions], columns.collect());
+            tensors.push(("relative_position".into(), columns));
+        }
         tensors
     }
 }
 
 /// Two images that are the same in every test.
-pub(super) fn images(config: &VitConfig, device: &Device) -> Tensor<4> {
-    let side = config.image_size;
+pub(super) fn images(config: &ModelConfig, device: &Device) -> Tensor<4> {
+    let side = config.image_size();
     let values = random_values(&mut ChaCha8Rng::seed_from_u64(9), 2 * 3 * side * side);
     Tensor::from_data(TensorData::new(values, [2, 3, side, side]), device)
 }
 
 /// What a model says of the two images.
-pub(super) fn logits(config: &VitConfig, parameters: &StateDict) -> Vec<f32> {
+pub(super) fn logits(config: &ModelConfig, parameters: &StateDict) -> Vec<f32> {
     let device = Device::flex();
     let vit = config.load(parameters, &device).expect("the parameters fit the shape");
     let logits = vit.forward(images(config, &device)).into_data();
