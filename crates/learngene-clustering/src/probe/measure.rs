@@ -1,7 +1,7 @@
 use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use learngene_models::Vit;
+use learngene_models::{Model, ModelConfig};
 
 use super::{DistanceAccumulator, HeadStatistics, patch_distances};
 use crate::{distances::Convention, error::ClusteringError};
@@ -19,6 +19,8 @@ pub struct ProbeStatistics {
     pub heads: HeadStatistics,
     /// Attention rows left out, because almost all their mass lay on the class token.
     pub skipped_rows: u64,
+    /// `[layer]`: side of the square that one query attends to, in pixels of the input.
+    pub attended_side: Vec<usize>,
 }
 
 /// Measures every head's mean attention distance over a stream of image batches.
@@ -33,18 +35,19 @@ pub struct ProbeStatistics {
 /// The stream's own error; no image; images that are nearly blank, as those of the published
 /// probe were (normalised by statistics on another scale); attention that is not finite.
 pub fn probe<E: StdError + Send + Sync + 'static>(
-    model: &Vit,
+    model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
     convention: Convention,
     device: &Device,
 ) -> Result<ProbeStatistics, ClusteringError> {
     let config = model.config();
-    let grid = config.grid_size();
-    let pixels = patch_distances((grid, grid), config.patch_size);
-    let patches = config.num_patches();
+    let ModelConfig::Vit(vit) = &config else { todo!("windows follow in the next commit") };
+    let grid = vit.grid_size();
+    let pixels = patch_distances((grid, grid), vit.patch_size);
+    let patches = vit.num_patches();
     let pixels: Tensor<2> = Tensor::from_data(TensorData::new(pixels, [patches, patches]), device);
 
-    let mut accumulator = DistanceAccumulator::new(config.num_heads);
+    let mut accumulator = DistanceAccumulator::new(config.num_heads());
     let (mut skipped_rows, mut variance) = (0, 0.0);
     for batch in batches {
         let images = batch.map_err(|source| ClusteringError::Images { source: source.into() })?;
@@ -67,7 +70,8 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     if spread < LEAST_SPREAD {
         return Err(ClusteringError::BlankImages { images, got: spread, want: LEAST_SPREAD });
     }
-    Ok(ProbeStatistics { heads, skipped_rows })
+    let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
+    Ok(ProbeStatistics { heads, skipped_rows, attended_side })
 }
 
 /// `d = mean over queries i of sum over keys j of A[i, j] * D[i, j]`, patches only.
@@ -117,6 +121,11 @@ mod tests {
     use learngene_models::VitConfig;
 
     use super::*;
+
+    fn tiny(device: &Device) -> Model {
+        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8);
+        ModelConfig::Vit(vit).init(device)
+    }
 
     /// Two patches 8 px apart on a diagonal grid of 2 x 2, one head, weights by hand.
     fn by_hand(convention: Convention) -> f32 {
@@ -171,7 +180,7 @@ mod tests {
     #[test]
     fn batches_without_images_are_passed_over() {
         let device = Device::flex();
-        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8).init(&device);
+        let vit = tiny(&device);
         let run = |batches: &[usize]| {
             let batches = batches.iter().map(|batch| {
                 let values = (0..batch * 3 * 256).map(|i| (i % 7) as f32).collect::<Vec<_>>();
@@ -188,7 +197,7 @@ mod tests {
     #[test]
     fn the_published_probes_inputs_are_refused_as_blank() {
         let device = Device::flex();
-        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8).init(&device);
+        let vit = tiny(&device);
         let noise = Tensor::<4>::random(
             [4, 3, 16, 16],
             burn::tensor::Distribution::Uniform(0.0, 1.0),
