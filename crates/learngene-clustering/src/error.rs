@@ -18,18 +18,23 @@ pub enum ClusteringError {
     /// `min_points` is 0.
     #[error("min_points must be at least 1, because a head counts itself, got 0")]
     MinPoints,
-    /// The list of cluster counts for k-means is empty.
-    #[error("k-means needs one k for all layers or one per layer, got an empty list")]
-    NoClusterCounts,
+    /// A parameter's list is empty.
+    #[error("{parameter} needs one entry for all layers or one per layer, got an empty list")]
+    EmptyList {
+        /// The parameter.
+        parameter: &'static str,
+    },
     /// k-means is asked for no cluster at all.
     #[error("k-means needs a k of at least 1, got 0 at position {position} of the list")]
     ZeroClusters {
         /// Position in the list of cluster counts.
         position: usize,
     },
-    /// The list of cluster counts does not fit the number of layers.
-    #[error("the distances have {want} layers, but the list of k has {got} entries")]
-    ClusterCountsLength {
+    /// A parameter's list does not fit the number of layers.
+    #[error("the distances have {want} layers, but the list of {parameter} has {got} entries")]
+    ListLength {
+        /// The parameter.
+        parameter: &'static str,
         /// Entries in the list.
         got: usize,
         /// Layers in the distances.
@@ -122,6 +127,18 @@ pub enum ClusteringError {
         got: Vec<usize>,
         /// Heads per layer in `mean_attention_distance`.
         want: Vec<usize>,
+    },
+
+    /// The attended sides are not one for each layer, or nothing.
+    #[error(
+        "attended_side must have one side of at least 1 pixel for each of {want} layers, got \
+         {got:?}"
+    )]
+    AttendedSide {
+        /// The sides found, in pixels.
+        got: Vec<usize>,
+        /// Layers of the distances.
+        want: usize,
     },
 
     /// A list of a clusters file contradicts its labels.

@@ -258,7 +258,7 @@ mod tests {
         assert!(value["layers"][0]["labels"][2].is_null());
         assert_eq!(value["layers"][0]["sizes"][0], 2);
         assert_eq!(value["layers"][0]["representatives"][0], 3);
-        assert_eq!(value["parameters"]["algorithm"]["dbscan"]["eps"], 10.0);
+        assert_eq!(value["parameters"]["algorithm"]["dbscan"]["eps"][0], 10.0);
     }
 
     #[test]
