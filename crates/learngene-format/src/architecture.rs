@@ -143,6 +143,14 @@ impl Architecture {
         }
     }
 
+    /// Side of the square input image, in pixels.
+    pub fn image_size(&self) -> usize {
+        match self {
+            Self::Vit(vit) => vit.image_size,
+            Self::Swin(swin) => swin.image_size,
+        }
+    }
+
     /// Classes of the ancestor's classifier, 0 where it had none.
     pub fn num_classes(&self) -> usize {
         match self {

@@ -7,12 +7,12 @@ use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use learngene_clustering::{
     Algorithm, ClusterParams, Convention, HeadClusters, KMeansLibrary, MeanAttentionDistances,
-    NoisePolicy, Preprocess, Representative, cluster, default_eps, probe,
+    NoisePolicy, Preprocess, Representative, cluster, probe,
 };
 use learngene_datasets::{
     BadImages, Dataset, DatasetError, Split, Subset, images_sha256, load_batch, open,
 };
-use learngene_models::checkpoint::Checkpoint;
+use learngene_models::{ModelConfig, checkpoint::Checkpoint};
 
 use crate::{
     args::{DeviceArgs, PreprocessArgs, choice, dataset},
@@ -57,7 +57,7 @@ impl ProbeArgs {
         ancestor: &Checkpoint,
         path: &Path,
     ) -> anyhow::Result<MeanAttentionDistances> {
-        let preprocess = self.preprocess.check(ancestor.config.image_size, Some(path))?;
+        let preprocess = self.preprocess.check(ancestor.config.image_size(), Some(path))?;
         let images = self.open_images()?;
         let device = self.device.device.open()?;
         let model = ancestor.load(&device)?;
@@ -81,7 +81,8 @@ impl ProbeArgs {
             std: Some(measured.heads.std),
             images: Some(measured.heads.images),
             convention: Some(self.convention),
-            patch_size: Some(ancestor.config.patch_size),
+            patch_size: Some(ancestor.config.patch_size()),
+            attended_side: Some(attended_sides(&ancestor.config)),
             preprocess: Some(Preprocess {
                 image_size: settings.image_size as usize,
                 crop_pct: settings.crop_pct,
@@ -113,12 +114,17 @@ impl ProbeArgs {
     }
 }
 
+/// Side of what one query attends to in each layer, in pixels.
+fn attended_sides(config: &ModelConfig) -> Vec<usize> {
+    (0..config.depth()).map(|layer| config.attended_side(layer)).collect()
+}
+
 /// How heads are joined by their densities.
 #[derive(Args)]
 #[command(next_help_heading = "Clustering")]
 pub struct ClusterArgs {
-    /// Radius of a neighbourhood in pixels; 10 px for an image of 224 px by default, in proportion
-    /// for others.
+    /// Radius of a neighbourhood in pixels; by default 10 px where heads attend to images (ViT) or
+    /// windows (Swin) of 224 px, in proportion for others.
     #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     pub eps: Option<f64>,
     /// Least number of heads in the neighbourhood of a core head, itself counted.
@@ -144,9 +150,7 @@ pub struct ClusterArgs {
 impl ClusterArgs {
     /// Clusters the heads of each layer.
     pub fn cluster(&self, distances: &MeanAttentionDistances) -> anyhow::Result<HeadClusters> {
-        // The radius follows the images that were probed, whatever size the checkpoint has.
-        let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-        let clusters = cluster(distances, &self.params(probed_size)?.check()?)?;
+        let clusters = cluster(distances, &self.params(distances)?.check()?)?;
         let joined = clusters.layers.iter().filter(|l| l.labels.len() > 1 && l.sizes.len() == 1);
         let (joined, all) = (joined.count(), clusters.layers.len());
         if joined > 0 && self.kmeans.is_none() {
@@ -157,8 +161,8 @@ impl ClusterArgs {
         Ok(clusters)
     }
 
-    /// The parameters, for distances measured on images of that size.
-    fn params(&self, image_size: Option<usize>) -> anyhow::Result<ClusterParams> {
+    /// The parameters for these distances.
+    fn params(&self, distances: &MeanAttentionDistances) -> anyhow::Result<ClusterParams> {
         ensure!(
             self.noise.is_none() || self.min_points != 1,
             "--noise has no effect, as every head is in a cluster with --min-points 1: leave it \
@@ -171,7 +175,7 @@ impl ClusterArgs {
                 library: KMeansLibrary::default(),
             },
             (None, eps) => Algorithm::Dbscan {
-                eps: eps.or(image_size.map(default_eps)).context(
+                eps: eps.map(|eps| vec![eps]).or_else(|| distances.default_eps()).context(
                     "the distances do not say their image size, so eps has no default: give --eps",
                 )?,
                 min_points: self.min_points,

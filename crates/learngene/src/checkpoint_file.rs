@@ -7,7 +7,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use learngene_models::{
-    StateDict, VitConfig,
+    ModelConfig, StateDict,
     checkpoint::{self, Dialect, Dtype},
 };
 
@@ -31,7 +31,7 @@ impl WriteArgs {
     pub fn write(
         &self,
         path: &Path,
-        config: &VitConfig,
+        config: &ModelConfig,
         parameters: &StateDict,
     ) -> anyhow::Result<()> {
         Ok(checkpoint::write(path, config, parameters, self.names, self.dtype)?)

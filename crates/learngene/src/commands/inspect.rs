@@ -25,21 +25,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn describe(manifest: &Manifest) -> String {
-    let Architecture::Vit(vit) = &manifest.architecture;
     let mut text = String::new();
     let mut line = |what: &str, is: String| {
         let _infallible = writeln!(text, "{what:12} {is}");
     };
-    let heads: usize = vit.num_heads.iter().sum();
+    let heads: usize = manifest.architecture.num_heads().iter().sum();
     let kept: usize = manifest.layers.iter().map(|layer| layer.sizes.len()).sum();
     line(
         "ancestor",
         format!(
-            "ViT, {} layers, embed_dim {}, patch {} on {} px, {} parameters",
-            vit.depth,
-            vit.embed_dim,
-            vit.patch_size,
-            vit.image_size,
+            "{}, {} parameters",
+            describe_architecture(&manifest.architecture),
             thousands(manifest.ancestor.parameters)
         ),
     );
@@ -66,7 +62,7 @@ fn describe(manifest: &Manifest) -> String {
     );
     let algorithm = match &manifest.clustering.algorithm {
         ClusterAlgorithm::Dbscan { eps, min_points, .. } => {
-            format!("dbscan, eps {eps:.3} px, min_points {min_points}")
+            format!("dbscan, eps {}, min_points {min_points}", describe_radii(eps))
         }
         ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
     };
@@ -82,6 +78,27 @@ fn describe(manifest: &Manifest) -> String {
         "below it the heads of one cluster together, [h] is kept, their range in brackets".into(),
     );
     text.trim_end().to_owned()
+}
+
+/// `ViT, 12 layers, embed_dim 384, patch 14 on 224 px`.
+fn describe_architecture(architecture: &Architecture) -> String {
+    match architecture {
+        Architecture::Vit(vit) => format!(
+            "ViT, {} layers, embed_dim {}, patch {} on {} px",
+            vit.depth, vit.embed_dim, vit.patch_size, vit.image_size
+        ),
+        Architecture::Swin(swin) => format!(
+            "Swin, layers {:?}, embed_dim {}, window {}, patch {} on {} px",
+            swin.depths, swin.embed_dim, swin.window_size, swin.patch_size, swin.image_size
+        ),
+    }
+}
+
+/// `3.750 px`, or `1.250, 2.500 px` where layers differ.
+fn describe_radii(radii: &[f64]) -> String {
+    let mut radii: Vec<String> = radii.iter().map(|eps| format!("{eps:.3}")).collect();
+    radii.dedup();
+    radii.join(", ") + " px"
 }
 
 /// `14.2 ±0.4  31.0 ±1.2 px`.
