@@ -128,7 +128,12 @@ impl Study {
             Self::TrainStepOverTokens => [16, 24, 32, 48, 64]
                 .map(|image_size| {
                     let config = micro.clone().with_image_size(image_size);
-                    case((1 + (image_size / config.patch_size()).pow(2)) as f64, Workload::TrainStep, config, 8)
+                    case(
+                        (1 + (image_size / config.patch_size()).pow(2)) as f64,
+                        Workload::TrainStep,
+                        config,
+                        8,
+                    )
                 })
                 .into(),
         }

@@ -203,8 +203,8 @@ impl Files {
         // Of each layer's heads, every second looks as far as the one before.
         let heads = config
             .num_heads()
-            .iter()
-            .map(|heads| (0..*heads).map(|head| 20.0 * (head / 2 + 1) as f64).collect::<Vec<_>>());
+            .into_iter()
+            .map(|heads| (0..heads).map(|head| 20.0 * (head / 2 + 1) as f64).collect::<Vec<_>>());
         let heads: Vec<Vec<f64>> = heads.collect();
         let distances = MeanAttentionDistances {
             std: Some(heads.iter().map(|heads| vec![None; heads.len()]).collect()),
