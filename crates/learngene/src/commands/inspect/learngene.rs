@@ -1,30 +1,15 @@
-//! `learngene inspect`
+//! A learngene in words.
 
-use std::{fmt::Write, path::PathBuf};
+use std::fmt::Write;
 
-use learngene_format::{Architecture, ClusterAlgorithm, LayerClusters, Learngene, Manifest};
+use learngene_format::{
+    Architecture, ClusterAlgorithm, FfnAlgorithm, LayerClusters, Manifest, Refit, RefitInputs,
+    RepresentativePolicy,
+};
 
 use crate::text::thousands;
 
-/// Shows what a learngene holds and how it was made.
-///
-/// Reads the manifest alone; `learngene verify` checks the tensors.
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  learngene inspect deit_base.learngene")]
-pub struct Args {
-    /// The learngene.
-    learngene: PathBuf,
-    /// Prints the manifest as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let manifest = Learngene::read_manifest(&args.learngene)?;
-    super::print(args.json, &manifest, describe)
-}
-
-fn describe(manifest: &Manifest) -> String {
+pub(super) fn describe(manifest: &Manifest) -> String {
     let mut text = String::new();
     let mut line = |what: &str, is: String| {
         let _infallible = writeln!(text, "{what:12} {is}");
@@ -67,10 +52,17 @@ fn describe(manifest: &Manifest) -> String {
         ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
     };
     line("clustering", algorithm);
+    line("networks", describe_ffn(manifest));
+    if let Some(refit) = &manifest.refit {
+        line("refit", describe_refit(refit));
+    }
     for (layer, clusters) in manifest.layers.iter().enumerate() {
         let distances = &manifest.probe.mean_attention_distance[layer];
         line(&format!("layer {layer}"), describe_heads(distances, &manifest.probe.std[layer]));
         line("", describe_clusters(clusters, distances));
+        if let Some(refit) = &manifest.refit {
+            line("", describe_fits(refit, layer));
+        }
     }
     line("", "distance of each head ± standard deviation over the images".into());
     line(
@@ -78,6 +70,66 @@ fn describe(manifest: &Manifest) -> String {
         "below it the heads of one cluster together, [h] is kept, their range in brackets".into(),
     );
     text.trim_end().to_owned()
+}
+
+/// `9 of 12 kept, eps 1.875 px, nearest; shared by layers 6 7 | 9 10 11`.
+fn describe_ffn(manifest: &Manifest) -> String {
+    let ffn = &manifest.ffn;
+    let how = match &ffn.algorithm {
+        FfnAlgorithm::None => return "each layer keeps its own".into(),
+        FfnAlgorithm::Given => "as given".to_owned(),
+        FfnAlgorithm::Contiguous { eps } => format!("eps {}", describe_radii(eps)),
+    };
+    let stands = match ffn.representative {
+        RepresentativePolicy::Nearest => "nearest",
+        RepresentativePolicy::Mean => "mean",
+    };
+    let shared = ffn.groups.iter().filter(|group| group.layers.len() > 1);
+    let shared: Vec<String> = shared
+        .map(|group| {
+            let name = |layer: &usize| match *layer == group.representative {
+                true => format!("[{layer}]"),
+                false => layer.to_string(),
+            };
+            group.layers.iter().map(name).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let (kept, all) = (ffn.groups.len(), manifest.layers.len());
+    let shared = if shared.is_empty() { "no layers".into() } else { shared.join(" | ") };
+    format!("{kept} of {all} kept, {how}, {stands}; shared by {shared}")
+}
+
+/// `ancestor's inputs, 128 images, ridge 0.01`.
+fn describe_refit(refit: &Refit) -> String {
+    let inputs = match refit.inputs {
+        RefitInputs::Ancestor => "the ancestor's inputs",
+        RefitInputs::Own => "its own inputs",
+    };
+    let fits = refit.ffn.iter().enumerate().filter_map(|(group, fit)| Some((group, fit.as_ref()?)));
+    let fits: String = fits
+        .map(|(group, fit)| {
+            format!(
+                "; network {group}: error {:.4} to {:.4}",
+                fit.before.relative, fit.after.relative
+            )
+        })
+        .collect();
+    format!("fed {inputs}, {} images, ridge {}{fits}", refit.images, refit.ridge)
+}
+
+/// `3 heads: error 0.2100 to 0.0400 (median channel 0.1800 to 0.0700)`.
+fn describe_fits(refit: &Refit, layer: usize) -> String {
+    let fits = refit.attention[layer].iter().map(|projection| {
+        let (heads, fit) = (projection.heads, &projection.fit);
+        format!(
+            "{heads} heads: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
+            fit.before.relative,
+            fit.after.relative,
+            fit.before.median_channel,
+            fit.after.median_channel
+        )
+    });
+    fits.collect::<Vec<_>>().join("; ")
 }
 
 /// `ViT, 12 layers, embed_dim 384, patch 14 on 224 px`.
