@@ -250,7 +250,10 @@ mod tests {
                 }
             }
             let head = vec![config.num_classes(), config.num_features()];
-            assert_eq!(shapes.get(&format!("{}.weight", config.head())), (head[0] > 0).then_some(&head));
+            assert_eq!(
+                shapes.get(&format!("{}.weight", config.head())),
+                (head[0] > 0).then_some(&head)
+            );
         }
     }
 }

@@ -294,24 +294,17 @@ mod tests {
     #[test]
     fn layers_are_counted_through_all_stages() {
         let config = SwinConfig::swin_tiny();
-        assert_eq!([0, 1, 2, 4, 9, 10].map(|layer| config.stage_and_block(layer)), [
-            (0, 0),
-            (0, 1),
-            (1, 0),
-            (2, 0),
-            (2, 5),
-            (3, 0)
-        ]);
+        assert_eq!(
+            [0, 1, 2, 4, 9, 10].map(|layer| config.stage_and_block(layer)),
+            [(0, 0), (0, 1), (1, 0), (2, 0), (2, 5), (3, 0)]
+        );
     }
 
     #[test]
     fn impossible_shapes_are_named() {
         let tiny = SwinConfig::swin_tiny;
         let cases = [
-            (
-                tiny().with_image_size(226),
-                "image size 226 is not a multiple of the patch size 4",
-            ),
+            (tiny().with_image_size(226), "image size 226 is not a multiple of the patch size 4"),
             (
                 tiny().with_image_size(112).with_patch_size(8),
                 "stage 2 of a Swin halves the side of 14 patches 2 times, which leaves a part",

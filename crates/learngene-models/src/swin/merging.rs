@@ -24,8 +24,7 @@ impl PatchMerging {
     pub(super) fn new(config: &SwinConfig, stage: usize, device: &Device) -> Self {
         let width = config.stage_dim(stage);
         let normal = Initializer::Normal { mean: 0.0, std: INIT_STD };
-        let reduction =
-            nn::Linear { weight: normal.init([2 * width, width], device), bias: None };
+        let reduction = nn::Linear { weight: normal.init([2 * width, width], device), bias: None };
         let norm = nn::LayerNormConfig::new(2 * width).init(device);
         Self { norm, reduction, layer_norm_eps: config.layer_norm_eps }
     }

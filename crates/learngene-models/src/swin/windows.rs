@@ -91,9 +91,9 @@ impl Windows {
         for index in 0..self.count() {
             for query in 0..tokens {
                 let of_query = zones(index, query);
-                mask.extend((0..tokens).map(|key| {
-                    if zones(index, key) == of_query { 0.0 } else { MASKED }
-                }));
+                mask.extend(
+                    (0..tokens).map(|key| if zones(index, key) == of_query { 0.0 } else { MASKED }),
+                );
             }
         }
         Some(Tensor::from_data(TensorData::new(mask, [self.count(), tokens, tokens]), device))
