@@ -126,6 +126,7 @@ impl FfnClusters {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a model of one stage")]
 mod tests {
     use super::*;
 
