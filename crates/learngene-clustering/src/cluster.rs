@@ -1,12 +1,18 @@
-//! Clusters of the heads of each layer, by their mean attention distance.
+//! Clusters of the heads of each layer and of feed-forward networks, by mean attention distance.
 
 mod dbscan;
+mod ffn_clusters;
+mod ffn_params;
 mod head_clusters;
 mod kmeans;
 #[cfg(feature = "kmeans")]
 mod kmeans_crate;
 mod params;
 
+pub use ffn_clusters::{FfnClusters, FfnGroup, cluster_ffns};
+pub use ffn_params::{
+    CheckedFfnParams, FfnAlgorithm, FfnGroupError, FfnNorm, FfnParams, default_ffn_eps,
+};
 pub use head_clusters::{HeadClusters, LayerClusters};
 pub(crate) use params::for_each_layer;
 pub use params::{
@@ -65,6 +71,7 @@ pub fn cluster(
     Ok(HeadClusters {
         layers,
         parameters: params.clone(),
+        ffn: None,
         convention: distances.convention,
         images: distances.images,
         images_sha256: distances.images_sha256.clone(),

@@ -30,7 +30,9 @@ pub struct CondenseOptions {
 ///
 /// A head is its query, key and value rows and biases and the columns of the output projection
 /// that read it. Under [`Representative::Mean`](crate::Representative::Mean) each of these is
-/// averaged over the cluster. Numbers are stored in the checkpoint's own format.
+/// averaged over the cluster. Layers that share a feed-forward network have that of one of them, or
+/// the average of all, and its `norm2` where that travels with it
+/// ([`FfnNorm`](crate::FfnNorm)). Numbers are stored in the checkpoint's own format.
 ///
 /// # Errors
 /// When distances or clusters were made of another checkpoint or do not say how, when parameters
@@ -95,7 +97,7 @@ fn describe(
         probe: manifest::probe(distances)?,
         clustering: manifest::clustering(&clusters.parameters, depth),
         layers: clusters.layers.iter().map(manifest::layer_clusters).collect(),
-        ffn: manifest::ffn(depth),
+        ffn: manifest::ffn(clusters.ffn.as_ref(), depth),
         refit: None,
         dtype: manifest::dtype(ancestor.dtype),
         keep_projection: options.keep_projection,

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct MeanAttentionDistances {
     /// for ViT, the window's for Swin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attended_side: Option<Vec<usize>>,
+    /// Layers of each stage; a ViT is one stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depths: Option<Vec<usize>>,
     /// How the images were prepared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Preprocess>,
@@ -96,8 +100,19 @@ impl MeanAttentionDistances {
         Some(eps)
     }
 
+    /// The layers of each stage, none where the distances do not say them.
+    pub fn stages(&self) -> Option<Vec<Range<usize>>> {
+        let mut start = 0;
+        let ranges = self.depths.as_ref()?.iter().map(|depth| {
+            start += depth;
+            start - depth..start
+        });
+        Some(ranges.collect())
+    }
+
     /// Refuses an empty layer, a distance that is negative or not finite, a `std` of another shape,
-    /// and attended sides that are none or not one for each layer.
+    /// attended sides that are none or not one for each layer, and stages that are empty or not all
+    /// of the layers.
     pub fn check(&self) -> Result<(), ClusteringError> {
         if self.mean_attention_distance.is_empty() {
             return Err(ClusteringError::NoLayers);
@@ -110,6 +125,14 @@ impl MeanAttentionDistances {
             let (got, want) = (sides.len(), self.mean_attention_distance.len());
             if got != want || sides.contains(&0) {
                 return Err(ClusteringError::AttendedSide { got: sides.clone(), want });
+            }
+        }
+
+        if let Some(depths) = &self.depths {
+            let want = self.mean_attention_distance.len();
+            let sum = depths.iter().try_fold(0_usize, |sum, depth| sum.checked_add(*depth));
+            if sum != Some(want) || depths.contains(&0) {
+                return Err(ClusteringError::Depths { got: depths.clone(), want });
             }
         }
 
@@ -167,6 +190,7 @@ mod tests {
             convention: Some(Convention::Published),
             patch_size: Some(16),
             attended_side: Some(vec![224, 112]),
+            depths: Some(vec![1, 1]),
             preprocess: Some(Preprocess {
                 image_size: 224,
                 crop_pct: 0.875,
@@ -273,6 +297,16 @@ mod tests {
         );
         let message = refusal(r#"{"mean_attention_distance":[[1],[2]],"attended_side":[56,0]}"#);
         assert!(message.ends_with("got [56, 0]"), "{message}");
+    }
+
+    #[test]
+    fn stages_are_all_layers() {
+        assert_eq!(full().stages(), Some(vec![0..1, 1..2]));
+        for depths in ["[1]", "[2,0]", "[3]", "[18446744073709551615,3]"] {
+            let text = format!(r#"{{"mean_attention_distance":[[1],[2]],"depths":{depths}}}"#);
+            let message = refusal(&text);
+            assert!(message.starts_with("depths must add up to 2 layers"), "{message}");
+        }
     }
 
     #[test]

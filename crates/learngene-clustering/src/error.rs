@@ -1,7 +1,10 @@
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::cluster::FfnGroupError;
 
 /// What can go wrong between the distances of an ancestor and its clusters.
 ///
@@ -95,6 +98,38 @@ pub enum ClusteringError {
         min_points: usize,
     },
 
+    /// A difference for feed-forward networks is negative, infinite or not a number.
+    #[error("ffn_eps must be a finite distance of 0 or more, in pixels, got {got}")]
+    FfnEps {
+        /// The refused difference.
+        got: f64,
+    },
+    /// Layers that cannot share one feed-forward network.
+    #[error(transparent)]
+    FfnGroup(#[from] FfnGroupError),
+    /// Stages that are not runs of layers, or together not all of them.
+    #[error("the distances have {want} layers, but the stages are {got:?}")]
+    Stages {
+        /// The layers of each stage.
+        got: Vec<Range<usize>>,
+        /// Layers in the distances.
+        want: usize,
+    },
+    /// Groups of a clusters file that contradict each other.
+    #[error(
+        "groups of feed-forward networks must be runs that together are layers 0 to {}, each with \
+         one of its layers as representative, got {groups:?} with {representatives:?}",
+        depth - 1
+    )]
+    FfnGroups {
+        /// Layers of each group.
+        groups: Vec<Vec<usize>>,
+        /// Representative of each group.
+        representatives: Vec<usize>,
+        /// Layers of the ancestor, at least 1.
+        depth: usize,
+    },
+
     /// The distances hold no layer.
     #[error("the mean attention distances must hold at least one layer, got none")]
     NoLayers,
@@ -129,6 +164,14 @@ pub enum ClusteringError {
         want: Vec<usize>,
     },
 
+    /// The stages' depths do not add up to the layers, or a stage has none.
+    #[error("depths must add up to {want} layers, of at least 1 for each stage, got {got:?}")]
+    Depths {
+        /// Layers of each stage.
+        got: Vec<usize>,
+        /// Layers of the distances.
+        want: usize,
+    },
     /// The attended sides are not one for each layer, or nothing.
     #[error(
         "attended_side must have one side of at least 1 pixel for each of {want} layers, got \

@@ -14,8 +14,9 @@ mod test_ancestor;
 mod verify;
 
 pub use cluster::{
-    Algorithm, CheckedClusterParams, ClusterParams, HeadClusters, KMeansLibrary, LayerClusters,
-    NoisePolicy, Representative, cluster, default_eps,
+    Algorithm, CheckedClusterParams, CheckedFfnParams, ClusterParams, FfnAlgorithm, FfnClusters,
+    FfnGroup, FfnGroupError, FfnNorm, FfnParams, HeadClusters, KMeansLibrary, LayerClusters,
+    NoisePolicy, Representative, cluster, cluster_ffns, default_eps, default_ffn_eps,
 };
 pub use condense::{CondenseOptions, condense};
 pub use content::HeadPart;

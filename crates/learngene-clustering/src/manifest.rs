@@ -5,7 +5,8 @@ use learngene_models::{ModelConfig, checkpoint::Dtype};
 
 use crate::{
     cluster::{
-        Algorithm, ClusterParams, LayerClusters, NoisePolicy, Representative, for_each_layer,
+        Algorithm, ClusterParams, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, FfnParams,
+        LayerClusters, NoisePolicy, Representative, for_each_layer,
     },
     distances::{Convention, MeanAttentionDistances},
     error::ClusteringError,
@@ -80,11 +81,7 @@ pub(crate) fn clustering(params: &ClusterParams, depth: usize) -> format::Cluste
             format::ClusterAlgorithm::Kmeans { k: for_each_layer(k, depth), seed: *seed }
         }
     };
-    let representative = match params.representative {
-        Representative::Nearest => format::RepresentativePolicy::Nearest,
-        Representative::Mean => format::RepresentativePolicy::Mean,
-    };
-    format::Clustering { algorithm, representative }
+    format::Clustering { algorithm, representative: representative(params.representative) }
 }
 
 pub(crate) fn layer_clusters(layer: &LayerClusters) -> format::LayerClusters {
@@ -96,13 +93,40 @@ pub(crate) fn layer_clusters(layer: &LayerClusters) -> format::LayerClusters {
     }
 }
 
-pub(crate) fn ffn(depth: usize) -> format::Ffn {
-    let alone = |layer| format::FfnGroup { layers: vec![layer], representative: layer };
+/// Groups of feed-forward networks, each layer on its own where there are no clusters.
+pub(crate) fn ffn(clusters: Option<&FfnClusters>, depth: usize) -> format::Ffn {
+    let alone = FfnParams::default();
+    let params = clusters.map_or(&alone, |clusters| &clusters.parameters);
+    let group = |group: &FfnGroup| format::FfnGroup {
+        layers: group.layers.clone(),
+        representative: group.representative,
+    };
     format::Ffn {
-        algorithm: format::FfnAlgorithm::None,
-        representative: format::RepresentativePolicy::Nearest,
-        norm: format::FfnNorm::Representative,
-        groups: (0..depth).map(alone).collect(),
+        algorithm: match &params.algorithm {
+            FfnAlgorithm::None => format::FfnAlgorithm::None,
+            FfnAlgorithm::Contiguous { eps } => {
+                format::FfnAlgorithm::Contiguous { eps: for_each_layer(eps, depth) }
+            }
+            FfnAlgorithm::Given { .. } => format::FfnAlgorithm::Given,
+        },
+        representative: representative(params.representative),
+        norm: match params.norm {
+            FfnNorm::Representative => format::FfnNorm::Representative,
+            FfnNorm::Own => format::FfnNorm::Own,
+        },
+        groups: match clusters {
+            Some(clusters) => clusters.groups.iter().map(group).collect(),
+            None => (0..depth)
+                .map(|layer| format::FfnGroup { layers: vec![layer], representative: layer })
+                .collect(),
+        },
+    }
+}
+
+fn representative(policy: Representative) -> format::RepresentativePolicy {
+    match policy {
+        Representative::Nearest => format::RepresentativePolicy::Nearest,
+        Representative::Mean => format::RepresentativePolicy::Mean,
     }
 }
 

@@ -7,8 +7,9 @@ use learngene_models::{
 };
 
 use crate::{
-    Algorithm, ClusterParams, CondenseOptions, Convention, HeadClusters, MeanAttentionDistances,
-    NoisePolicy, Preprocess, Representative, cluster, condense,
+    Algorithm, ClusterParams, CondenseOptions, Convention, FfnParams, HeadClusters,
+    MeanAttentionDistances, NoisePolicy, Preprocess, Representative, cluster, cluster_ffns,
+    condense,
 };
 
 pub(crate) const EMBED_DIM: usize = 6;
@@ -103,8 +104,19 @@ pub(crate) fn clusters(ancestor: &Checkpoint, params: ClusterParams) -> HeadClus
     cluster(&distances(ancestor), &params).expect("good distances")
 }
 
+/// Clusters of heads at 10 px, and these groups of feed-forward networks.
+pub(crate) fn clusters_with_ffns(ancestor: &Checkpoint, params: FfnParams) -> HeadClusters {
+    let params = params.check().expect("possible parameters");
+    let ffn = cluster_ffns(&distances(ancestor), &ancestor.config.stages(), &params);
+    let ffn = Some(ffn.expect("good groups"));
+    HeadClusters { ffn, ..clusters(ancestor, dbscan(10.0, Representative::Nearest)) }
+}
+
 pub(crate) fn condensed(ancestor: &Checkpoint, params: ClusterParams) -> Learngene {
-    let clusters = clusters(ancestor, params);
+    condensed_as(ancestor, &clusters(ancestor, params))
+}
+
+pub(crate) fn condensed_as(ancestor: &Checkpoint, clusters: &HeadClusters) -> Learngene {
     let options = CondenseOptions { keep_projection: true, classifier: true };
-    condense(ancestor, &distances(ancestor), &clusters, options).expect("a good ancestor")
+    condense(ancestor, &distances(ancestor), clusters, options).expect("a good ancestor")
 }

@@ -203,7 +203,7 @@ mod tests {
         // Half of the weight of each query goes to its neighbour below or above, half to the one
         // across. Of the four shifted windows the first is whole; the second is cut between left
         // and right, so that the diagonal is masked; the third between above and below, the last
-        // both ways, so that nothing is left of its rows.
+        // both ways, so that nothing is left of the rows of either.
         let row = |query: usize| {
             (0..4).map(move |key| if key == query ^ 2 || key == query ^ 3 { 0.5 } else { 0.0 })
         };

@@ -19,6 +19,8 @@ pub struct ProbeStatistics {
     pub skipped_rows: u64,
     /// `[layer]`: side of the square that one query attends to, in pixels of the input.
     pub attended_side: Vec<usize>,
+    /// Layers of each stage; a ViT is one stage.
+    pub depths: Vec<usize>,
 }
 
 /// Measures every head's mean attention distance over a stream of image batches.
@@ -64,7 +66,8 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
         return Err(ClusteringError::BlankImages { images, got: spread, want: LEAST_SPREAD });
     }
     let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
-    Ok(ProbeStatistics { heads, skipped_rows, attended_side })
+    let depths = config.stages().iter().map(|layers| layers.len()).collect();
+    Ok(ProbeStatistics { heads, skipped_rows, attended_side, depths })
 }
 
 /// Variance of the pixels inside a channel of an image, averaged over channels and images: offsets
@@ -128,6 +131,7 @@ mod tests {
         )
         .expect("images with spread");
         assert_eq!(measured.attended_side, [8, 8, 16, 16]);
+        assert_eq!(measured.depths, [2, 2]);
         assert_eq!(measured.skipped_rows, 0);
 
         let attention = model.forward_attention(images).attention;

@@ -4,8 +4,8 @@ use learngene_models::{ModelConfig, checkpoint::Dtype};
 
 use super::*;
 use crate::{
-    Representative,
-    test_ancestor::{ancestor, condensed, dbscan, swin_ancestor},
+    FfnNorm, FfnParams, Representative,
+    test_ancestor::{ancestor, clusters_with_ffns, condensed, condensed_as, dbscan, swin_ancestor},
 };
 
 /// The same learngene with other bytes in its tensors, and hashes that belong to them.
@@ -78,6 +78,25 @@ fn a_swin_is_verified_with_its_relative_positions() {
     let verification = verify(&forged, &ancestor).expect("of the same shape");
     assert_eq!(unverified(&verification), [(2, 0), (2, 1)]);
     assert_eq!(source(&verification, 2, 0, "relative_position"), "head 1 of layer 2");
+}
+
+#[test]
+fn feed_forward_networks_of_groups_are_verified_with_their_norms() {
+    let ancestor = swin_ancestor(3);
+    for representative in [Representative::Nearest, Representative::Mean] {
+        for norm in [FfnNorm::Representative, FfnNorm::Own] {
+            let given = FfnParams::given(vec![vec![0, 1], vec![2, 3]]);
+            let params = FfnParams { representative, norm, ..given };
+            let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
+            let verification = verify(&learngene, &ancestor).expect("of the same shape");
+            assert_eq!(verification.differing, [""; 0], "{representative:?}, {norm:?}");
+            let forged = rebuilt(&learngene, |tensors| {
+                tensors.get_mut("layers.3.norm2.weight").expect("a norm")[0] += 0.5;
+            });
+            let verification = verify(&forged, &ancestor).expect("of the same shape");
+            assert_eq!(verification.differing, ["layers.3.norm2.weight"]);
+        }
+    }
 }
 
 #[test]
