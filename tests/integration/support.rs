@@ -160,6 +160,7 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
         convention: Some(Convention::Renormalized),
         patch_size: Some(ancestor.config.patch_size()),
         attended_side: None,
+        depths: Some(ancestor.config.stages().iter().map(|stage| stage.len()).collect()),
         preprocess: Some(Preprocess {
             image_size: ancestor.config.image_size(),
             crop_pct: settings.crop_pct,

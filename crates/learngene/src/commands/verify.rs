@@ -4,7 +4,7 @@ use std::{fmt::Write, path::PathBuf};
 
 use anyhow::bail;
 use learngene_clustering::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
-use learngene_format::{Architecture, Learngene};
+use learngene_format::Learngene;
 use serde::Serialize;
 
 use crate::{
