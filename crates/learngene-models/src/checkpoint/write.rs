@@ -17,7 +17,9 @@ use crate::{ModelConfig, StateDict};
 ///
 /// In timm's names and the official ones the header carries the configuration as JSON under the
 /// metadata key `config`, so that reading it back needs nothing else. In Hugging Face's names a
-/// config.json is written beside it, as transformers wants it.
+/// config.json is written beside it, as transformers wants it. It is in the other names too where no
+/// published implementation can hold the model, with every field of [`ModelConfig`] and an
+/// `architecture` of `learngene_vit` or `learngene_swin`.
 ///
 /// The same parameters always give the same bytes.
 ///
