@@ -15,15 +15,24 @@ use learngene_models::{
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct WriteArgs {
-    /// Names of the checkpoint's tensors: timm's, or Hugging Face's with a config.json beside the
-    /// file, which transformers wants to be called model.safetensors.
-    #[arg(long, default_value = "timm", value_parser = PossibleValuesParser::new(["timm", "hf"])
-        .map(|name| if name == "hf" { Dialect::HuggingFace } else { Dialect::Timm }))]
+    /// Names of the checkpoint's tensors: timm's, those of Swin's own repository (and timm before
+    /// 0.9), or Hugging Face's with a config.json beside the file, which transformers wants to be
+    /// called model.safetensors.
+    #[arg(long, default_value = "timm",
+        value_parser = PossibleValuesParser::new(["timm", "official", "hf"]).map(dialect))]
     pub names: Dialect,
     /// Number format of the checkpoint.
     #[arg(long, default_value = "f32", value_parser = PossibleValuesParser::new(["f32", "f16"])
         .map(|name| if name == "f16" { Dtype::F16 } else { Dtype::F32 }))]
     pub dtype: Dtype,
+}
+
+fn dialect(name: String) -> Dialect {
+    match name.as_str() {
+        "hf" => Dialect::HuggingFace,
+        "official" => Dialect::Official,
+        _ => Dialect::Timm,
+    }
 }
 
 impl WriteArgs {
