@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use learngene_clustering::MeanAttentionDistances;
 use learngene_expansion::{DescendantConfig, Order, ProjectionPolicy};
 use learngene_models::checkpoint::{self, Checkpoint, ReadOptions};
-use learngene_tests::repository;
+use learngene_tests::{golden, repository};
 
 use crate::support::{
     GOLDEN_VITS, NOTHING_JOINED, condensed, descendant, images, largest_gap, logits, measure,
@@ -22,6 +22,14 @@ fn golden_vits_come_back() {
         let input = golden.input(&Device::flex());
         check(&ancestor, &measure(&ancestor, 8, 8), input);
     }
+}
+
+#[test]
+fn golden_swin_comes_back() {
+    let options = ReadOptions { image_size: Some(32), ..ReadOptions::default() };
+    let path = golden("swin_tiny_golden").join("timm.safetensors");
+    let ancestor = checkpoint::read(&path, &options).expect("the fixture is a checkpoint");
+    check(&ancestor, &measure(&ancestor, 8, 8), images(4, 32, &Device::flex()));
 }
 
 /// Heads may stand in any order, as their sum does not depend on it.
