@@ -6,7 +6,7 @@ use learngene_models::{HostTensor, ModelConfig, StateDict, checkpoint::resample_
 
 use crate::{
     ClassifierPolicy, Descendant, ExpansionError, NewLayers, SlotSource, attention::FusedAttention,
-    config::CheckedDescendantConfig, init::fresh_classifier, ledger::Ledger, width::Widths,
+    checked::CheckedDescendantConfig, init::fresh_classifier, ledger::Ledger, width::Widths,
 };
 
 /// Parameters of a layer, in timm's names, that neither a head nor the output projection owns.

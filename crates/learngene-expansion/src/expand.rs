@@ -6,7 +6,7 @@ use crate::{
     assemble::{Source, assemble},
     attention::FusedAttention,
     centroids::fill_heads,
-    config::CheckedDescendantConfig,
+    checked::CheckedDescendantConfig,
 };
 
 /// Shape of the ancestry model that a learngene was condensed from.

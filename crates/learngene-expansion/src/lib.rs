@@ -6,6 +6,7 @@
 mod assemble;
 mod attention;
 mod centroids;
+mod checked;
 mod config;
 mod depth;
 mod descendant;

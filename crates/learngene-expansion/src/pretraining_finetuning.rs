@@ -5,7 +5,7 @@ use crate::{
     assemble::{Source, assemble},
     assign_slots,
     attention::{FusedAttention, columns_of},
-    config::CheckedDescendantConfig,
+    checked::CheckedDescendantConfig,
 };
 
 /// Initialises a model of another shape from the whole ancestor: the paper's

@@ -2,11 +2,13 @@
 
 use std::{num::NonZeroUsize, path::Path};
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
+use indicatif::ProgressBar;
 use learngene_clustering::{Convention, MeanAttentionDistances, Preprocess, probe};
 use learngene_datasets::{
-    BadImages, Dataset, DatasetError, Split, Subset, images_sha256, load_batch, open,
+    BadImages, CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
+    open,
 };
 use learngene_models::{ModelConfig, checkpoint::Checkpoint};
 
@@ -47,31 +49,28 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Measures the mean attention distances, on images, of an ancestor read from that file.
+    /// Opens the images for an ancestor read from that file.
+    pub fn open(&self, ancestor: &Checkpoint, path: &Path) -> anyhow::Result<ProbeImages> {
+        let preprocess = self.preprocess.check(ancestor.config.image_size(), Some(path))?;
+        let images = self.open_images()?;
+        let sha256 = images_sha256(images.as_ref())?;
+        let device = self.device.device.open()?;
+        Ok(ProbeImages { images, preprocess, sha256, batch_size: self.batch_size.get(), device })
+    }
+
+    /// Measures the mean attention distances of an ancestor on images.
     pub fn measure(
         &self,
         ancestor: &Checkpoint,
-        path: &Path,
+        images: &ProbeImages,
     ) -> anyhow::Result<MeanAttentionDistances> {
-        let preprocess = self.preprocess.check(ancestor.config.image_size(), Some(path))?;
-        let images = self.open_images()?;
-        let device = self.device.device.open()?;
-        let model = ancestor.load(&device)?;
-
-        let bar = progress::bar(images.len() as u64, "images").with_message("probing");
-        let indices: Vec<usize> = (0..images.len()).collect();
-        let batches = indices.chunks(self.batch_size.get()).map(|indices| {
-            let batch = load_batch(images.as_ref(), indices, &preprocess, None)?;
-            bar.inc(indices.len() as u64);
-            Ok::<_, DatasetError>(Tensor::from_data(
-                TensorData::new(batch.pixels, batch.shape),
-                &device,
-            ))
-        });
-        let measured = probe(&model, batches, self.convention, &device)?;
+        let model = ancestor.load(&images.device)?;
+        let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
+        let measured = probe(&model, images.batches(&bar), self.convention, &images.device)?;
         bar.finish_and_clear();
 
-        let settings = preprocess.settings();
+        let settings = images.preprocess.settings();
+        let depths = ancestor.config.stages().iter().map(|stage| stage.len()).collect();
         Ok(MeanAttentionDistances {
             mean_attention_distance: measured.heads.mean,
             std: Some(measured.heads.std),
@@ -79,7 +78,7 @@ impl ProbeArgs {
             convention: Some(self.convention),
             patch_size: Some(ancestor.config.patch_size()),
             attended_side: Some(attended_sides(&ancestor.config)),
-            depths: Some(ancestor.config.stages().iter().map(|stage| stage.len()).collect()),
+            depths: Some(depths),
             preprocess: Some(Preprocess {
                 image_size: settings.image_size as usize,
                 crop_pct: settings.crop_pct,
@@ -87,7 +86,7 @@ impl ProbeArgs {
                 std: settings.std,
             }),
             skipped_rows: Some(measured.skipped_rows),
-            images_sha256: Some(images_sha256(images.as_ref())?),
+            images_sha256: Some(images.sha256.clone()),
             ancestor_sha256: Some(ancestor.sha256.clone()),
             producer: Some(crate::PRODUCER.into()),
         })
@@ -108,6 +107,37 @@ impl ProbeArgs {
         // Sets are often sorted by class, so the first ones would show only a few.
         let chosen = (0..limit).map(|index| index * all.len() / limit).collect();
         Ok(Box::new(Subset::new(all.into(), chosen)?))
+    }
+}
+
+/// The images of a probe, to be shown as often as they are needed.
+pub struct ProbeImages {
+    images: Box<dyn Dataset>,
+    preprocess: CheckedPreprocess,
+    pub sha256: String,
+    batch_size: usize,
+    pub device: Device,
+}
+
+impl ProbeImages {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Every image once, in batches, each told to the bar.
+    pub fn batches<'a>(
+        &'a self,
+        bar: &'a ProgressBar,
+    ) -> impl Iterator<Item = Result<Tensor<4>, DatasetError>> + 'a {
+        let starts = (0..self.images.len()).step_by(self.batch_size);
+        starts.map(move |start| {
+            let end = self.images.len().min(start + self.batch_size);
+            let indices: Vec<usize> = (start..end).collect();
+            let batch = load_batch(self.images.as_ref(), &indices, &self.preprocess, None)?;
+            bar.inc(indices.len() as u64);
+            Ok(Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &self.device))
+        })
     }
 }
 

@@ -37,16 +37,18 @@ pub struct ClusterArgs {
     #[arg(long, default_value = "nearest",
         value_parser = choice::<Representative>(["nearest", "mean"]))]
     pub representative: Representative,
-    #[command(flatten)]
-    pub ffn: FfnArgs,
 }
 
 impl ClusterArgs {
-    /// Clusters the heads of each layer.
-    pub fn cluster(&self, distances: &MeanAttentionDistances) -> anyhow::Result<HeadClusters> {
+    /// Clusters the heads of each layer, and feed-forward networks of neighbouring layers.
+    pub fn cluster(
+        &self,
+        ffn: &FfnArgs,
+        distances: &MeanAttentionDistances,
+    ) -> anyhow::Result<HeadClusters> {
         let params = self.params(distances)?.check()?;
         let mut clusters = cluster(distances, &params)?;
-        let ffn = self.ffn.params(distances, &params.get().algorithm)?.check()?;
+        let ffn = ffn.params(distances, &params.get().algorithm)?.check()?;
         // Distances that others wrote may not tell of stages.
         let stages = distances.stages().unwrap_or_else(|| vec![0..clusters.layers.len()]);
         clusters.ffn = Some(cluster_ffns(distances, &stages, &ffn)?);

@@ -12,6 +12,8 @@ mod memory;
 mod progress;
 mod report;
 mod text;
+mod transform_args;
+mod transformations_file;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     args::{OutArgs, Written},
-    cluster_args::ClusterArgs,
+    cluster_args::{ClusterArgs, FfnArgs},
 };
 
 /// Clusters the heads of each layer by their mean attention distance.
@@ -21,6 +21,8 @@ pub struct Args {
     distances: PathBuf,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[command(flatten)]
+    ffn: FfnArgs,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -37,7 +39,7 @@ struct Clustered {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(&[&args.distances])?;
     let distances = MeanAttentionDistances::read(&args.distances)?;
-    let clusters = args.cluster.cluster(&distances)?;
+    let clusters = args.cluster.cluster(&args.ffn, &distances)?;
     clusters.write(&args.out.out)?;
     let json = args.out.json;
     let clustered = Clustered {

@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use learngene_clustering::{CondenseOptions, HeadClusters, MeanAttentionDistances, condense};
+use learngene_clustering::{
+    CheckedRefitParams, CondenseOptions, HeadClusters, MeanAttentionDistances, RefitParams,
+    Refitted, condense, refit,
+};
+use learngene_format::{Learngene, RefitInputs};
 use learngene_models::checkpoint::{Checkpoint, sha256};
 use serde::Serialize;
 
 use crate::{
-    ancestry::ProbeArgs,
-    args::{CheckpointArgs, Either, OutArgs, Written},
-    cluster_args::ClusterArgs,
+    ancestry::{ProbeArgs, ProbeImages},
+    args::{CheckpointArgs, Either, OutArgs, Written, choice},
+    cluster_args::{ClusterArgs, FfnArgs},
+    progress,
     text::{count, thousands},
 };
 
@@ -32,6 +37,8 @@ pub struct Args {
     densities: Either<Measured, ProbeArgs>,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[command(flatten)]
+    ffn: FfnArgs,
     /// Keeps each layer's whole output projection, for the projection policy `origin`.
     #[arg(long, help_heading = "Output")]
     keep_projection: bool,
@@ -39,7 +46,55 @@ pub struct Args {
     #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
     #[command(flatten)]
+    refit: RefitArgs,
+    #[command(flatten)]
     out: OutArgs,
+}
+
+/// How output projections are fitted to the ancestor's outputs.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Refit")]
+struct RefitArgs {
+    /// Fits every output projection, so that the heads kept alone give what all heads gave on the
+    /// probe images: each layer fed the ancestor's inputs, or its own, which also makes up for the
+    /// layers before it.
+    #[arg(long, value_name = "ancestor|own", requires = "images",
+        value_parser = choice::<RefitInputs>(["ancestor", "own"]))]
+    refit: Option<RefitInputs>,
+    /// Ridge of the fit, as a multiple of the mean variance of what the heads give.
+    #[arg(long, value_name = "RIDGE", default_value_t = RefitParams::default().ridge,
+        allow_negative_numbers = true, requires = "refit")]
+    ridge: f64,
+    /// Fits the projections of so many heads too, the first of each layer, for descendants with
+    /// fewer heads than a layer has clusters.
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "refit")]
+    target_heads: Vec<usize>,
+}
+
+impl RefitArgs {
+    fn params(&self) -> anyhow::Result<Option<CheckedRefitParams>> {
+        let Some(inputs) = self.refit else { return Ok(None) };
+        let Self { ridge, ref target_heads, .. } = *self;
+        Ok(Some(RefitParams { inputs, ridge, target_heads: target_heads.clone() }.check()?))
+    }
+}
+
+/// The learngene with fitted projections.
+fn refitted(
+    learngene: Learngene,
+    ancestor: &Checkpoint,
+    images: &ProbeImages,
+    params: &CheckedRefitParams,
+) -> anyhow::Result<Learngene> {
+    let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
+    let batches = || {
+        bar.set_position(0);
+        images.batches(&bar)
+    };
+    let Refitted { learngene, .. } =
+        refit(&learngene, ancestor, batches, &images.sha256, params, &images.device)?;
+    bar.finish_and_clear();
+    Ok(learngene)
 }
 
 /// What earlier commands left.
@@ -101,6 +156,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.extend(clusters.as_deref());
     }
     args.out.prepare(&inputs)?;
+    let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
         Either::Left(Measured { distances, clusters }) => {
             let distances = MeanAttentionDistances::read(distances)?;
@@ -109,17 +165,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
-            let distances = probe.measure(&ancestor, &args.checkpoint.checkpoint)?;
+            let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+            let distances = probe.measure(&ancestor, &images)?;
+            probed = Some(images);
             (ancestor, distances, None)
         }
     };
     let clusters = match clusters {
         Some(clusters) => clusters,
-        None => args.cluster.cluster(&distances)?,
+        None => args.cluster.cluster(&args.ffn, &distances)?,
     };
     let options =
         CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };
     let learngene = condense(&ancestor, &distances, &clusters, options)?;
+    let learngene = match (args.refit.params()?, probed) {
+        (Some(params), Some(images)) => refitted(learngene, &ancestor, &images, &params)?,
+        _ => learngene,
+    };
     drop(ancestor); // Its memory serves what is written.
     learngene.write(&args.out.out)?;
 

@@ -1,23 +1,28 @@
 //! `learngene expand`
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
-    NewLayers, Order, ProjectionPolicy, Ratio, SlotSource, ancestor_config, expand, from_scratch,
-    pretraining_finetuning,
+    NewLayers, Order, ProjectionPolicy, Ratio, SlotSource, ancestor_config, attach, expand,
+    from_scratch, pretraining_finetuning,
 };
 use learngene_format::Learngene;
-use learngene_models::{ModelConfig, checkpoint, count_macs, count_parameters};
+use learngene_models::{Classifier, ModelConfig, checkpoint, count_macs, count_parameters};
 use serde::Serialize;
 
 use crate::{
     args::{CheckpointArgs, Either, Nothing, image_size},
     checkpoint_file::WriteArgs,
+    device::DeviceChoice,
     files::{prepare, write_whole},
     text::{count, heads, list, thousands},
+    transformations_file,
 };
 
 /// Initialises a descendant of any depth and head count from a learngene alone.
@@ -81,6 +86,10 @@ pub struct Args {
     /// Side of the descendant's images in pixels; the ancestor's by default.
     #[arg(long, value_name = "PIXELS", value_parser = image_size, help_heading = SHAPE)]
     image_size: Option<usize>,
+    /// Folds in the transformations that a descendant of the same flags learnt: the file
+    /// transformations.safetensors of its training's warm_up folder.
+    #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
+    fold: Option<PathBuf>,
     /// Seed of what is drawn.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = INHERITANCE)]
     seed: u64,
@@ -131,6 +140,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // A hash is of one byte after another, so it is taken beside the rest.
     let (descendant, learngene_sha256) =
         rayon::join(|| args.initialise(&wanted), || checkpoint::sha256(&args.learngene));
+    let descendant = match &args.fold {
+        Some(file) => folded(descendant?, file),
+        None => descendant,
+    };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant?;
     let place = || format!("cannot read {}", args.learngene.display());
     args.write.write(&args.out, &config, &parameters)?;
@@ -169,6 +182,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
+/// The descendant with transformations folded into its parameters.
+fn folded(descendant: Descendant, file: &Path) -> anyhow::Result<Descendant> {
+    let (transformations, config) = transformations_file::read(file)?;
+    let place = || format!("{} was not learnt by such a descendant", file.display());
+    let device = DeviceChoice::default().open()?;
+    let model = descendant.config.load(&descendant.parameters, &device)?;
+    let transforming = attach(model, &descendant.plan(), &config).with_context(place)?;
+    let transforming = transforming.with_transformations(&transformations).with_context(place)?;
+    Ok(Descendant { parameters: transforming.fold().state_dict(), ..descendant })
+}
+
 /// In how many layers heads begin, and so train, as copies of each other: equal weights get equal
 /// gradients.
 fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
@@ -179,7 +203,10 @@ fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
     let layers = slots.iter().filter(has_copies).count();
     (layers > 0).then(|| {
         let layers = count(layers, "layer", "layers");
-        format!("in {layers} several heads are copies of one, and stay equal while they train")
+        format!(
+            "in {layers} several heads are copies of one, and stay equal while they train: \
+             `train --transform-heads low-rank` parts them"
+        )
     })
 }
 
@@ -199,6 +226,7 @@ impl Args {
     /// this command.
     fn description(&self) -> anyhow::Result<PathBuf> {
         let mut inputs = vec![self.learngene.as_path()];
+        inputs.extend(self.fold.as_deref());
         inputs.extend(self.ancestor.left().map(|ancestor| ancestor.checkpoint.as_path()));
         let description = self.out.with_extension("json");
         let is_config = description.file_name().is_some_and(|name| name == "config.json");

@@ -37,7 +37,8 @@ struct Probed {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(&[&args.checkpoint.checkpoint])?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let distances = args.probe.measure(&ancestor, &args.checkpoint.checkpoint)?;
+    let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+    let distances = args.probe.measure(&ancestor, &images)?;
     distances.write(&args.out.out)?;
     let json = args.out.json;
     let probed = Probed {

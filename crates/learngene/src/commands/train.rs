@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
 };
-use learngene_expansion::from_scratch;
+use learngene_expansion::{attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
@@ -19,7 +19,9 @@ use crate::{
     args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
     files::{prepare_folder, read},
     progress::TrainingProgress,
-    text::{count, thousands},
+    text::{self, count, thousands},
+    transform_args::{TransformArgs, WarmUp},
+    transformations_file,
 };
 
 const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safetensors \
@@ -46,6 +48,8 @@ pub struct Args {
     preprocess: PreprocessArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
+    #[command(flatten)]
+    transform: TransformArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Folder for metrics and checkpoints; made where it is missing.
@@ -158,8 +162,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         recipe.peak_learning_rate()
     );
     let data = FitData { train, test, preprocess };
-    let fitted =
-        fit(model, &data, &recipe, &args.out, &device, Arc::new(TrainingProgress::default()))?;
+    let progress = || Arc::new(TrainingProgress::default());
+    let (model, last) = match args.transform.warm_up(checkpoint, &recipe)? {
+        None => (model, recipe.clone()),
+        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &device)?, warm_up.after),
+    };
+    let fitted = fit(model, &data, &last, &args.out, &device, progress())?;
     let summary = Summary { recipe, train_images, test_images, classes, metrics: fitted.metrics };
     super::print(args.json, &summary, |summary| match summary.metrics.last() {
         Some(Metrics { epoch, test, .. }) => {
@@ -180,6 +188,35 @@ fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow
 }
 
 impl Args {
+    /// Learns transformations while everything else is frozen, keeps them in a file, and folds them
+    /// into the model.
+    fn warm_up(
+        &self,
+        model: Model,
+        data: &FitData,
+        warm_up: &WarmUp,
+        device: &Device,
+    ) -> anyhow::Result<Model> {
+        let WarmUp { plan, config, recipe, .. } = warm_up;
+        let transforming = attach(model, plan, config)?;
+        let count = transforming.transformations().num_parameters();
+        tracing::info!(
+            "warm-up of {} of transformations, {} parameters",
+            text::count(recipe.epochs, "epoch", "epochs"),
+            thousands(count as u64)
+        );
+        let folder = self.out.join("warm_up");
+        let progress = Arc::new(TrainingProgress::default());
+        let fitted = fit(transforming, data, recipe, &folder, device, progress)?;
+        // A warm-up that ended before is read back folded, so its transformations are in the file.
+        let file = folder.join("transformations.safetensors");
+        if !file.exists() {
+            let learnt = fitted.model.transformations();
+            transformations_file::write(&file, &learnt, config)?;
+        }
+        Ok(fitted.model.fold())
+    }
+
     /// Images to learn from and to evaluate on.
     fn images(&self, seed: u64) -> anyhow::Result<(Arc<dyn Dataset>, Arc<dyn Dataset>)> {
         Ok(match self.hold_out {

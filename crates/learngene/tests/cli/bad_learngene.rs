@@ -51,8 +51,8 @@ fn a_file_of_another_kind() {
 #[test]
 fn a_newer_version() {
     check(
-        |bytes| replace(bytes, r#"{\"version\":1,"#, r#"{\"version\":2,"#),
-        &["found format version 2", "reads version 1 only"],
+        |bytes| replace(bytes, r#"{\"version\":2,"#, r#"{\"version\":3,"#),
+        &["found format version 3", "reads version 2 only"],
     );
 }
 

@@ -105,7 +105,7 @@ fn clusters() {
 fn inspect() {
     let bench = Workbench::with_learngene();
     let manifest = bench.succeed_json("inspect tiny.learngene --json");
-    assert_eq!(manifest["version"], 1);
+    assert_eq!(manifest["version"], 2);
     assert_eq!(manifest["architecture"]["family"], "vit");
     assert_eq!(manifest["architecture"]["num_heads"], serde_json::json!([3, 3, 3]));
     assert_eq!(manifest["ancestor"]["parameters"], 95_383);

@@ -209,12 +209,17 @@ fn all_gradients<M: Module>(
         found: Vec<anyhow::Result<(String, Vec<f32>)>>,
     }
     impl ModuleVisitor for Collect<'_> {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container_type: &str) {
+            // Which family it is stands in no name.
+            if !container_type.starts_with("Enum:") {
+                self.path.push(name.to_owned());
+            }
         }
 
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _name: &str, container_type: &str) {
+            if !container_type.starts_with("Enum:") {
+                self.path.pop();
+            }
         }
 
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {

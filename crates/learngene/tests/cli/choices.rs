@@ -1,0 +1,127 @@
+//! What else can be asked of the path: shared networks, fitted projections, transformations, width.
+
+use crate::workbench::{TINY, Workbench};
+
+#[test]
+fn networks_of_neighbouring_layers_are_joined() {
+    let bench = Workbench::new();
+    bench.photos("photos", 6);
+    let condense = format!("condense {TINY} --images photos --eps 0.2");
+    bench.succeed(&format!("{condense} --out own.learngene"));
+    bench.succeed(&format!("{condense} --ffn-groups 1-2 --out joined.learngene"));
+    let manifest = bench.succeed_json("inspect joined.learngene --json");
+    assert_eq!(manifest["ffn"]["groups"][1]["layers"], serde_json::json!([1, 2]));
+    let stored = |name: &str| {
+        let manifest = bench.succeed_json(&format!("inspect {name} --json"));
+        manifest["parameters"]["stored"].as_u64().expect("a number")
+    };
+    assert!(stored("joined.learngene") < stored("own.learngene"));
+    let said = bench.succeed("inspect joined.learngene");
+    assert!(said.contains("networks     2 of 3 kept, as given, nearest; shared by"), "{said}");
+    bench.succeed("expand joined.learngene --out d.safetensors");
+    let ffn = &bench.json("d.json")["ffn"];
+    assert_eq!(*ffn, serde_json::json!([0, 1, 1]));
+
+    let refused = |flags: &str, parts: &[&str]| {
+        bench.check(&format!("{condense} {flags} --out x.learngene"), 1, parts);
+    };
+    refused("--ffn-groups 1-3", &["the model has 3 layers"]);
+    refused("--ffn-eps -1", &["ffn_eps must be a finite distance of 0 or more"]);
+}
+
+#[test]
+fn fitted_projections_are_told_and_used() {
+    let bench = Workbench::new();
+    bench.photos("photos", 8);
+    let condense = format!("condense {TINY} --images photos --eps 5");
+    for inputs in ["ancestor", "own"] {
+        let flags = format!("--refit {inputs} --target-heads 1");
+        bench.succeed(&format!("{condense} {flags} --ffn-groups 0-1 --out r.learngene"));
+        let refit = &bench.succeed_json("inspect r.learngene --json")["refit"];
+        assert_eq!(refit["inputs"], inputs);
+        let fit = &refit["attention"][0][0]["fit"];
+        let error = |when: &str| fit[when]["relative"].as_f64().expect("a number");
+        assert!(error("after") <= error("before"), "{fit}");
+        let said = bench.succeed("inspect r.learngene");
+        assert!(said.contains("heads: error "), "{said}");
+        bench.succeed("expand r.learngene --heads 1 --out d.safetensors");
+        bench.check(
+            "expand r.learngene --projection centroid --out d.safetensors",
+            1,
+            &["projection `centroid` needs the ancestor's own columns", "refitted"],
+        );
+    }
+    bench.succeed(&format!("{condense} --out plain.learngene"));
+    bench.check(
+        "expand plain.learngene --projection refit --out d.safetensors",
+        1,
+        &["condensed with --refit"],
+    );
+    let wrong = "--refit ancestor --ridge -1 --out x.learngene";
+    bench.check(&format!("{condense} {wrong}"), 1, &["ridge", "-1"]);
+}
+
+#[test]
+fn transformations_are_learnt_and_folded() {
+    let bench = Workbench::with_learngene();
+    bench.labelled_photos("pets", 6);
+    let expand = "expand tiny.learngene --heads 6 --num-classes 2";
+    bench.succeed(&format!("{expand} --out d.safetensors"));
+    let train = "train --checkpoint d.safetensors --data pets --batch-size 4 --epochs 2 \
+                 --learning-rate 0.1";
+    let flags = "--transform-ffn low-rank:2 --transform-heads low-rank:2";
+    bench.succeed(&format!("{train} {flags} --out run"));
+    let learnt = "run/warm_up/transformations.safetensors";
+    let before = bench.read(learnt);
+    // A run that ended is not repeated, and keeps what was learnt.
+    bench.succeed(&format!("{train} {flags} --out run"));
+    assert!(before == bench.read(learnt));
+
+    // The warm-up's own checkpoint is what folding its transformations in gives, but for the
+    // classifier, which learnt too.
+    bench.succeed(&format!("{expand} --fold {learnt} --out folded.safetensors"));
+    assert!(bench.read("folded.safetensors") != bench.read("d.safetensors"));
+    let other = "expand tiny.learngene --heads 5 --num-classes 2";
+    bench.check(&format!("{other} --fold {learnt} --out x.safetensors"), 1, &["was not learnt by such"]);
+    bench.check(&format!("{expand} --fold pets --out x.safetensors"), 1, &["cannot read pets"]);
+    bench.check(
+        &format!("{train} {flags} --transform-epochs 2 --out other"),
+        1,
+        &["--transform-epochs must be at least 1 and leave an epoch of the 2", "got 2"],
+    );
+    std::fs::remove_file(bench.path("d.json")).expect("it was just written");
+    bench.check(
+        &format!("{train} {flags} --out other"),
+        1,
+        &["transformations need the description that `expand` leaves beside the checkpoint"],
+    );
+}
+
+#[test]
+fn other_widths_and_new_layers() {
+    let bench = Workbench::with_learngene();
+    let expand = |flags: &str| format!("expand tiny.learngene {flags} --out d.safetensors");
+    bench.succeed(&expand("--embed-dim 96 --depth 5 --new-layers identity"));
+    let description = bench.json("d.json");
+    assert_eq!(description["config"]["embed_dim"], 96);
+    assert_eq!(description["config"]["mlp_hidden_dim"], 384);
+    bench.succeed(&expand("--embed-dim 24 --mlp-ratio 8/3"));
+    assert_eq!(bench.json("d.json")["config"]["mlp_hidden_dim"], 64);
+    bench.check(&expand("--embed-dim 25 --mlp-ratio 8/3"), 1, &["hidden width of 200/3"]);
+    bench.check(&expand("--embed-dim 0"), 1, &["embed_dim", "at least 1, got 0"]);
+}
+
+#[test]
+fn inspect_draws_what_feeds_what() {
+    let bench = Workbench::with_learngene();
+    bench.succeed("inspect tiny.learngene --svg clusters.svg");
+    bench.succeed("expand tiny.learngene --depth 2 --heads 4 --out d.safetensors");
+    let said = bench.succeed("inspect d.json --svg origins.svg");
+    assert!(said.contains("layer  1 from the ancestor's  1: heads from "), "{said}");
+    for (file, circles) in [("clusters.svg", 9 + 3), ("origins.svg", 2 * 4 + 2)] {
+        let svg = String::from_utf8(bench.read(file)).expect("SVG is text");
+        assert!(svg.matches("<circle").count() >= circles, "{file}");
+    }
+    bench.write("other.json", r#"{"layers":[0]}"#);
+    bench.check("inspect other.json", 1, &["other.json is not what `expand` writes"]);
+}

@@ -1,0 +1,63 @@
+//! The whole path on a tiny Swin: 2 stages of 2 layers, 2 and 4 heads, windows of 4 tokens, 32 px.
+
+use crate::workbench::{Workbench, golden};
+
+const SWIN: &str = "--checkpoint swin.safetensors --image-size 32";
+
+fn bench() -> Workbench {
+    let bench = Workbench::new();
+    bench.lay("swin.safetensors", &golden("swin_tiny_golden/timm.safetensors"));
+    bench.photos("photos", 6);
+    bench
+}
+
+#[test]
+fn from_a_checkpoint_to_a_trained_descendant() {
+    let bench = bench();
+    bench.labelled_photos("pets", 4);
+    bench.succeed(&format!("probe {SWIN} --images photos --out distances.json"));
+    let distances = bench.json("distances.json");
+    // Windows of 4 tokens of 2 px, then of 4 px.
+    assert_eq!(distances["attended_side"], serde_json::json!([8, 8, 16, 16]));
+    let said = bench.succeed(&format!("condense {SWIN} --distances distances.json --out s.learngene"));
+    assert!(said.contains("of 12 heads"), "{said}");
+    let said = bench.succeed(&format!("verify s.learngene {SWIN}").replace(" --image-size 32", ""));
+    assert!(said.contains("verified") || said.contains("in order"), "{said}");
+
+    bench.succeed(
+        "expand s.learngene --depth 1,3 --heads 3 --num-classes 2 --out descendant.safetensors",
+    );
+    let expansion = bench.json("descendant.json");
+    assert_eq!(expansion["config"]["num_heads"], serde_json::json!([[3], [3, 3, 3]]));
+    let run = "--epochs 1 --batch-size 8 --out run";
+    bench.succeed(&format!("train --checkpoint descendant.safetensors --data pets {run}"));
+    let said = bench.succeed("eval --checkpoint run/best.safetensors --data pets");
+    assert!(said.starts_with("top-1 "), "{said}");
+}
+
+#[test]
+fn depths_and_windows_that_do_not_fit_are_refused() {
+    let bench = bench();
+    bench.succeed(&format!("condense {SWIN} --images photos --out s.learngene"));
+    let expand = |flags: &str| format!("expand s.learngene {flags} --out d.safetensors");
+    let message = "depth must have one number for each of 2 stages, got 1";
+    bench.check(&expand("--depth 3"), 1, &[message]);
+    bench.check(&expand("--depth x3/4"), 1, &["layers 0 to 1 of the ancestor", "give 3/2 layers"]);
+    bench.check(&expand("--head-ratio 4"), 1, &["layer 0 of the descendant", "give 1/2 heads"]);
+    bench.check(&expand("--image-size 8"), 1, &["windows"]);
+}
+
+#[test]
+fn every_spelling_is_read_and_written() {
+    let bench = bench();
+    let convert = |from: &str, names: &str, out: &str| {
+        format!("convert --checkpoint {from} --image-size 32 --names {names} --out {out}")
+    };
+    bench.succeed(&convert("swin.safetensors", "official", "o.safetensors"));
+    bench.succeed(&convert("swin.safetensors", "hf", "hf/model.safetensors"));
+    bench.succeed(&convert("swin.safetensors", "timm", "t.safetensors"));
+    bench.succeed(&convert("o.safetensors", "timm", "from_official.safetensors"));
+    bench.succeed(&convert("hf/model.safetensors", "timm", "from_hf.safetensors"));
+    assert!(bench.read("t.safetensors") == bench.read("from_official.safetensors"));
+    assert!(bench.read("t.safetensors") == bench.read("from_hf.safetensors"));
+}
