@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use burn::tensor::{Device, Tensor};
-use learngene_expansion::{DescendantConfig, HeadPolicy, LayerPolicy, Order, ProjectionPolicy};
+use learngene_expansion::{
+    DepthPolicy, DescendantConfig, HeadPolicy, LayerPolicy, Order, ProjectionPolicy,
+};
 use learngene_format::Learngene;
 use learngene_models::{Classifier, count_parameters};
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -58,11 +60,11 @@ fn wanted() -> impl Strategy<Value = DescendantConfig> {
         )
             .prop_map(move |(layers, heads, order, projection, image_size)| {
                 DescendantConfig {
-                    depth: Some(depth),
+                    depth: depth.into(),
                     layers,
                     heads,
                     order,
-                    projection,
+                    projection: Some(projection),
                     image_size,
                     ..Default::default()
                 }
@@ -76,11 +78,11 @@ proptest! {
     /// Every descendant that can be asked for is built, runs, and is as large as its shape says.
     #[test]
     fn every_scale_builds_and_runs(wanted in wanted(), joined in any::<bool>()) {
-        let depth = wanted.depth;
+        let depth = wanted.depth.clone();
         let ours = descendant(&LEARNGENES[usize::from(!joined)], wanted);
-        prop_assert_eq!(Some(ours.config.depth()), depth);
+        prop_assert_eq!(DepthPolicy::Count(ours.config.depth()), depth);
         let slots: Vec<usize> = ours.slots.iter().map(Vec::len).collect();
-        prop_assert_eq!(&slots, &ours.config.num_heads);
+        prop_assert_eq!(&slots, &ours.config.num_heads());
 
         let device = Device::flex();
         let vit = ours.config.load(&ours.parameters, &device)?;
@@ -88,7 +90,7 @@ proptest! {
         let held = vit.state_dict().num_parameters() as u64;
         prop_assert_eq!(count_parameters(&ours.config), held);
 
-        let input: Tensor<4> = images(2, ours.config.image_size, &device);
+        let input: Tensor<4> = images(2, ours.config.image_size(), &device);
         let logits = vit.forward(input);
         prop_assert_eq!(logits.dims(), [2, 10]);
         prop_assert!(values(logits).iter().all(|value| value.is_finite()));

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use learngene_clustering::MeanAttentionDistances;
 use learngene_expansion::{DescendantConfig, Order, ProjectionPolicy};
 use learngene_models::checkpoint::{self, Checkpoint, ReadOptions};
-use learngene_tests::repository;
+use learngene_tests::{golden, repository};
 
 use crate::support::{
     GOLDEN_VITS, NOTHING_JOINED, condensed, descendant, images, largest_gap, logits, measure,
@@ -22,6 +22,14 @@ fn golden_vits_come_back() {
         let input = golden.input(&Device::flex());
         check(&ancestor, &measure(&ancestor, 8, 8), input);
     }
+}
+
+#[test]
+fn golden_swin_comes_back() {
+    let options = ReadOptions { image_size: Some(32), ..ReadOptions::default() };
+    let path = golden("swin_tiny_golden").join("timm.safetensors");
+    let ancestor = checkpoint::read(&path, &options).expect("the fixture is a checkpoint");
+    check(&ancestor, &measure(&ancestor, 8, 8), images(4, 32, &Device::flex()));
 }
 
 /// Heads may stand in any order, as their sum does not depend on it.
@@ -43,7 +51,8 @@ fn golden_vits_come_back_in_every_order_and_projection() {
             (Order::Decreasing, Centroid),
         ];
         for (order, projection) in cases {
-            let config = DescendantConfig { order, projection, ..Default::default() };
+            let config =
+                DescendantConfig { order, projection: Some(projection), ..Default::default() };
             let whole = descendant(&learngene, config);
             let found = logits(&whole.config, &whole.parameters, golden.input(&device));
             let gap = largest_gap(&found, &wanted);
@@ -55,7 +64,7 @@ fn golden_vits_come_back_in_every_order_and_projection() {
 #[test]
 fn desk_ancestor_comes_back() {
     let ancestor = read(repository().join("datasets/desk_ancestor/desk_ancestor.safetensors"));
-    let input = images(8, ancestor.config.image_size, &Device::flex());
+    let input = images(8, ancestor.config.image_size(), &Device::flex());
     check(&ancestor, &measure(&ancestor, 32, 16), input);
 }
 
@@ -69,7 +78,7 @@ fn real_vits14_comes_back() {
         PathBuf::from,
     );
     let ancestor = read(path);
-    let input = images(2, ancestor.config.image_size, &Device::flex());
+    let input = images(2, ancestor.config.image_size(), &Device::flex());
     check(&ancestor, &measure(&ancestor, 2, 1), input);
 }
 
@@ -81,7 +90,7 @@ fn read(path: PathBuf) -> Checkpoint {
 fn check(ancestor: &Checkpoint, distances: &MeanAttentionDistances, input: Tensor<4>) {
     let learngene = condensed(ancestor, distances, NOTHING_JOINED);
     for (layer, clusters) in learngene.manifest().layers.iter().enumerate() {
-        assert_eq!(clusters.sizes, vec![1; ancestor.config.num_heads[layer]], "layer {layer}");
+        assert_eq!(clusters.sizes, vec![1; ancestor.config.num_heads()[layer]], "layer {layer}");
     }
     let whole = descendant(&learngene, DescendantConfig::default());
     assert_eq!(whole.config, ancestor.config);

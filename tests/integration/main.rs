@@ -6,4 +6,5 @@ mod faults;
 mod goldens;
 mod identity;
 mod path;
+mod scales;
 mod support;

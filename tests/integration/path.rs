@@ -61,7 +61,7 @@ fn walk(folder: &Path) {
     assert_eq!(learngene.manifest().ancestor.sha256.to_string(), ancestor.sha256);
 
     let wanted = DescendantConfig {
-        depth: Some(4),
+        depth: 4.into(),
         layers: LayerPolicy::Even,
         heads: HeadPolicy::List(vec![5, 6, 2, 7]),
         ..Default::default()
@@ -84,7 +84,7 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
     let data = FitData {
         train: sample(Split::Train, 64),
         test: sample(Split::Test, 50),
-        preprocess: preprocess(descendant.config.image_size),
+        preprocess: preprocess(descendant.config.image_size()),
     };
     let recipe = Recipe {
         epochs: 1,

@@ -14,7 +14,7 @@ use learngene_datasets::{
 use learngene_expansion::{ClassifierPolicy, Descendant, DescendantConfig, expand};
 use learngene_format::Learngene;
 use learngene_models::{
-    Classifier, HostTensor, StateDict, VitConfig,
+    Classifier, HostTensor, ModelConfig, StateDict, VitConfig,
     checkpoint::{self, Checkpoint, Dialect, Dtype, ReadOptions},
 };
 use learngene_tests::golden;
@@ -80,13 +80,14 @@ pub fn tensors_of(file: &[u8]) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
 }
 
 /// An ancestor for CIFAR-10 of three layers of six heads, small enough to be made in every test.
-pub fn tiny() -> VitConfig {
-    VitConfig::uniform(24, 3, 6).with_image_size(16).with_patch_size(4).with_num_classes(10)
+pub fn tiny() -> ModelConfig {
+    let vit = VitConfig::uniform(24, 3, 6).with_image_size(16).with_patch_size(4);
+    vit.with_num_classes(10).into()
 }
 
 /// Random parameters of which none is zero, biases among them, so that attention is far from uniform
 /// and whatever is left out or misplaced shows.
-pub fn random_parameters(config: &VitConfig, seed: u64) -> StateDict {
+pub fn random_parameters(config: &ModelConfig, seed: u64) -> StateDict {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // Uniform in [-1/2, 1/2), zero left out.
     let mut draw = || ((rng.next_u32() | 1) as f64 / 2f64.powi(32) - 0.5) as f32;
@@ -100,7 +101,7 @@ pub fn random_parameters(config: &VitConfig, seed: u64) -> StateDict {
 }
 
 /// Parameters as they come back from a checkpoint written in `folder`.
-pub fn checkpoint_in(folder: &Path, config: &VitConfig, parameters: &StateDict) -> Checkpoint {
+pub fn checkpoint_in(folder: &Path, config: &ModelConfig, parameters: &StateDict) -> Checkpoint {
     let path = folder.join("ancestor.safetensors");
     checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32)
         .expect("a temporary folder is writable");
@@ -140,7 +141,7 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
     let device = Device::flex();
     let model = ancestor.load(&device).expect("a checkpoint fits its configuration");
     let images = sample(Split::Train, count);
-    let preprocess = preprocess(ancestor.config.image_size);
+    let preprocess = preprocess(ancestor.config.image_size());
     let indices: Vec<usize> = (0..images.len()).collect();
     let batches = indices.chunks(batch_size).map(|indices| {
         let batch = load_batch(&*images, indices, &preprocess, None)?;
@@ -157,9 +158,11 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
         std: Some(measured.heads.std),
         images: Some(measured.heads.images),
         convention: Some(Convention::Renormalized),
-        patch_size: Some(ancestor.config.patch_size),
+        patch_size: Some(ancestor.config.patch_size()),
+        attended_side: None,
+        depths: Some(ancestor.config.stages().iter().map(|stage| stage.len()).collect()),
         preprocess: Some(Preprocess {
-            image_size: ancestor.config.image_size,
+            image_size: ancestor.config.image_size(),
             crop_pct: settings.crop_pct,
             mean: settings.mean,
             std: settings.std,
@@ -195,7 +198,7 @@ pub fn descendant(learngene: &Learngene, wanted: DescendantConfig) -> Descendant
 }
 
 /// Logits, or features where there is no classifier: `[batch, num_classes]`, flattened.
-pub fn logits(config: &VitConfig, parameters: &StateDict, images: Tensor<4>) -> Vec<f32> {
+pub fn logits(config: &ModelConfig, parameters: &StateDict, images: Tensor<4>) -> Vec<f32> {
     let vit = config.load(parameters, &images.device()).expect("the parameters fit the shape");
     values(vit.forward(images))
 }

@@ -68,6 +68,10 @@ impl Line {
         self
     }
 
+    pub(crate) fn args(self, values: &[&str]) -> Self {
+        values.iter().fold(self, |line, value| line.arg(value))
+    }
+
     pub(crate) fn flag(self, name: &str, value: impl ToString) -> Self {
         self.arg(format!("--{name}")).arg(value)
     }

@@ -1,13 +1,20 @@
-//! Clusters of the heads of each layer, by their mean attention distance.
+//! Clusters of the heads of each layer and of feed-forward networks, by mean attention distance.
 
 mod dbscan;
+mod ffn_clusters;
+mod ffn_params;
 mod head_clusters;
 mod kmeans;
 #[cfg(feature = "kmeans")]
 mod kmeans_crate;
 mod params;
 
+pub use ffn_clusters::{FfnClusters, FfnGroup, cluster_ffns};
+pub use ffn_params::{
+    CheckedFfnParams, FfnAlgorithm, FfnGroupError, FfnNorm, FfnParams, default_ffn_eps,
+};
 pub use head_clusters::{HeadClusters, LayerClusters};
+pub(crate) use params::for_each_layer;
 pub use params::{
     Algorithm, CheckedClusterParams, ClusterParams, KMeansLibrary, NoisePolicy, Representative,
     default_eps,
@@ -27,9 +34,9 @@ type Partition = Vec<Option<usize>>;
 /// clusters goes to the one with the nearest core head.
 ///
 /// # Errors
-/// Distances that are refused by [`MeanAttentionDistances::check`]; for k-means a list of k of the
-/// wrong length, or a k larger than the number of different distances in its layer; for DBSCAN a
-/// layer of which the noise policy keeps no head.
+/// Distances that are refused by [`MeanAttentionDistances::check`]; a list of k or of eps of the
+/// wrong length; for k-means a k larger than the number of different distances in its layer; for
+/// DBSCAN a layer of which the noise policy keeps no head.
 pub fn cluster(
     distances: &MeanAttentionDistances,
     params: &CheckedClusterParams,
@@ -40,18 +47,20 @@ pub fn cluster(
     let partitions = match &params.algorithm {
         Algorithm::Dbscan { eps, min_points, noise } => densities
             .iter()
+            .zip(checked_for_each_layer("eps", eps, densities.len())?)
             .enumerate()
-            .map(|(layer, densities)| {
-                let partition = dbscan::partition(densities, *eps, *min_points, *noise);
+            .map(|(layer, (densities, eps))| {
+                let partition = dbscan::partition(densities, eps, *min_points, *noise);
                 if partition.iter().all(Option::is_none) {
-                    let (heads, eps, min_points) = (densities.len(), *eps, *min_points);
+                    let (heads, min_points) = (densities.len(), *min_points);
                     return Err(ClusteringError::NoClusters { layer, heads, eps, min_points });
                 }
                 Ok(partition)
             })
             .collect::<Result<Vec<Partition>, _>>()?,
         Algorithm::KMeans { k, seed, library } => {
-            kmeans::partitions(densities, k, *seed, *library)?
+            let k = checked_for_each_layer("k", k, densities.len())?;
+            kmeans::partitions(densities, &k, *seed, *library)?
         }
     };
     let layers = densities
@@ -62,12 +71,26 @@ pub fn cluster(
     Ok(HeadClusters {
         layers,
         parameters: params.clone(),
+        ffn: None,
         convention: distances.convention,
         images: distances.images,
         images_sha256: distances.images_sha256.clone(),
         ancestor_sha256: distances.ancestor_sha256.clone(),
         producer: Some(PRODUCER.to_owned()),
     })
+}
+
+/// The entries of a parameter's list, of which one alone counts for every layer.
+fn checked_for_each_layer<T: Clone>(
+    parameter: &'static str,
+    list: &[T],
+    depth: usize,
+) -> Result<Vec<T>, ClusteringError> {
+    let entries = for_each_layer(list, depth);
+    match entries.len() {
+        got if got == depth => Ok(entries),
+        got => Err(ClusteringError::ListLength { parameter, got, want: depth }),
+    }
 }
 
 #[cfg(test)]

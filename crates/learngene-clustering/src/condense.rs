@@ -8,8 +8,9 @@ use learngene_models::checkpoint::Checkpoint;
 use rayon::prelude::*;
 
 use crate::{
-    ancestor::{Ancestor, Content, centroids},
+    ancestor::{Ancestor, centroids},
     cluster::HeadClusters,
+    content::Content,
     distances::MeanAttentionDistances,
     error::ClusteringError,
     manifest,
@@ -29,7 +30,9 @@ pub struct CondenseOptions {
 ///
 /// A head is its query, key and value rows and biases and the columns of the output projection
 /// that read it. Under [`Representative::Mean`](crate::Representative::Mean) each of these is
-/// averaged over the cluster. Numbers are stored in the checkpoint's own format.
+/// averaged over the cluster. Layers that share a feed-forward network have that of one of them, or
+/// the average of all, and its `norm2` where that travels with it
+/// ([`FfnNorm`](crate::FfnNorm)). Numbers are stored in the checkpoint's own format.
 ///
 /// # Errors
 /// When distances or clusters were made of another checkpoint or do not say how, when parameters
@@ -63,16 +66,13 @@ fn values<'a>(
     manifest: &Manifest,
     ancestor: Ancestor<'a>,
 ) -> Result<Cow<'a, [f32]>, ClusteringError> {
-    match Content::of(name, manifest) {
-        Content::Whole(source) => match ancestor.whole(&source) {
-            Some(tensor) => Ok(Cow::Borrowed(&tensor.values)),
-            None => Err(ClusteringError::MissingTensor { name: source }),
-        },
+    match Content::of(name, manifest, ancestor.config()) {
+        Content::Whole(sources) => ancestor.average(&sources),
         Content::Heads { layer, part } => {
             let policy = manifest.clustering.representative;
             let groups = centroids(&manifest.layers[layer], policy);
             let heads: Vec<_> =
-                groups.iter().map(|heads| ancestor.average(part, layer, heads)).collect();
+                groups.iter().map(|heads| ancestor.average_head(part, layer, heads)).collect();
             Ok(Cow::Owned(heads.concat()))
         }
     }
@@ -89,7 +89,7 @@ fn describe(
     Ok(Manifest {
         version: format::VERSION,
         producer: crate::PRODUCER.into(),
-        architecture: format::Architecture::Vit(manifest::architecture(&ancestor.config)),
+        architecture: manifest::architecture(&ancestor.config),
         ancestor: format::Ancestor {
             sha256: manifest::sha256(&ancestor.sha256, "the checkpoint's hash")?,
             parameters: ancestor.parameters.num_parameters() as u64,
@@ -97,10 +97,11 @@ fn describe(
         probe: manifest::probe(distances)?,
         clustering: manifest::clustering(&clusters.parameters, depth),
         layers: clusters.layers.iter().map(manifest::layer_clusters).collect(),
-        ffn_groups: (0..depth).map(|layer| vec![layer]).collect(),
+        ffn: manifest::ffn(clusters.ffn.as_ref(), depth),
+        refit: None,
         dtype: manifest::dtype(ancestor.dtype),
         keep_projection: options.keep_projection,
-        classifier: options.classifier && ancestor.config.num_classes > 0,
+        classifier: options.classifier && ancestor.config.num_classes() > 0,
         parameters: format::Parameters::default(),
         tensors: BTreeMap::new(),
     })
@@ -114,17 +115,18 @@ fn check_match(
 ) -> Result<(), ClusteringError> {
     distances.check()?;
     clusters.check()?;
+    let want = ancestor.config.num_heads();
     let labelled: Vec<usize> = clusters.layers.iter().map(|layer| layer.labels.len()).collect();
     for (source_file, num_heads, sha256) in [
         ("distances", distances.num_heads(), &distances.ancestor_sha256),
         ("clusters", labelled, &clusters.ancestor_sha256),
     ] {
-        if num_heads != ancestor.config.num_heads {
+        if num_heads != want {
             return Err(ClusteringError::Mismatch {
                 what: "number of heads per layer",
                 source_file,
                 got: format!("{num_heads:?}"),
-                want: format!("{:?}", ancestor.config.num_heads),
+                want: format!("{want:?}"),
             });
         }
         if let Some(sha256) = sha256

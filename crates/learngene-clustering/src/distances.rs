@@ -1,7 +1,9 @@
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::default_eps;
 use crate::error::ClusteringError;
 use crate::json::{self, JsonFile};
 
@@ -52,6 +54,13 @@ pub struct MeanAttentionDistances {
     /// Side of a patch, in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_size: Option<usize>,
+    /// `[layer]`: side of the square that one query attends to, in pixels of the input: the image's
+    /// for ViT, the window's for Swin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attended_side: Option<Vec<usize>>,
+    /// Layers of each stage; a ViT is one stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depths: Option<Vec<usize>>,
     /// How the images were prepared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Preprocess>,
@@ -80,8 +89,30 @@ impl MeanAttentionDistances {
         self.mean_attention_distance.iter().map(Vec::len).collect()
     }
 
-    /// Refuses an empty layer, a distance that is negative or not finite, and a `std` of another
-    /// shape.
+    /// The method's radius of each layer, in pixels, by [`default_eps`] of its attended side: a
+    /// single entry where all layers have one, none where the distances do not say the sides.
+    pub fn default_eps(&self) -> Option<Vec<f64>> {
+        let mut eps: Vec<f64> =
+            self.attended_side.as_ref()?.iter().map(|side| default_eps(*side)).collect();
+        if eps.iter().all(|other| *other == eps[0]) {
+            eps.truncate(1);
+        }
+        Some(eps)
+    }
+
+    /// The layers of each stage, none where the distances do not say them.
+    pub fn stages(&self) -> Option<Vec<Range<usize>>> {
+        let mut start = 0;
+        let ranges = self.depths.as_ref()?.iter().map(|depth| {
+            start += depth;
+            start - depth..start
+        });
+        Some(ranges.collect())
+    }
+
+    /// Refuses an empty layer, a distance that is negative or not finite, a `std` of another shape,
+    /// attended sides that are none or not one for each layer, and stages that are empty or not all
+    /// of the layers.
     pub fn check(&self) -> Result<(), ClusteringError> {
         if self.mean_attention_distance.is_empty() {
             return Err(ClusteringError::NoLayers);
@@ -90,6 +121,20 @@ impl MeanAttentionDistances {
             return Err(ClusteringError::NoHeads { layer });
         }
         check_finite("the mean attention distance", &self.mean_attention_distance)?;
+        if let Some(sides) = &self.attended_side {
+            let (got, want) = (sides.len(), self.mean_attention_distance.len());
+            if got != want || sides.contains(&0) {
+                return Err(ClusteringError::AttendedSide { got: sides.clone(), want });
+            }
+        }
+
+        if let Some(depths) = &self.depths {
+            let want = self.mean_attention_distance.len();
+            let sum = depths.iter().try_fold(0_usize, |sum, depth| sum.checked_add(*depth));
+            if sum != Some(want) || depths.contains(&0) {
+                return Err(ClusteringError::Depths { got: depths.clone(), want });
+            }
+        }
 
         let Some(std) = &self.std else { return Ok(()) };
         let got: Vec<usize> = std.iter().map(Vec::len).collect();
@@ -144,6 +189,8 @@ mod tests {
             images: Some(64),
             convention: Some(Convention::Published),
             patch_size: Some(16),
+            attended_side: Some(vec![224, 112]),
+            depths: Some(vec![1, 1]),
             preprocess: Some(Preprocess {
                 image_size: 224,
                 crop_pct: 0.875,
@@ -239,6 +286,35 @@ mod tests {
         assert!(message.contains("[2], got [1]"), "{message}");
         let message = refusal(r#"{"mean_attention_distance":[[1,2]],"std":[[1,-1]]}"#);
         assert!(message.starts_with("the standard deviation of layer 0, head 1"), "{message}");
+    }
+
+    #[test]
+    fn a_side_for_each_layer_or_none_at_all() {
+        let message = refusal(r#"{"mean_attention_distance":[[1],[2]],"attended_side":[56]}"#);
+        assert_eq!(
+            message,
+            "attended_side must have one side of at least 1 pixel for each of 2 layers, got [56]"
+        );
+        let message = refusal(r#"{"mean_attention_distance":[[1],[2]],"attended_side":[56,0]}"#);
+        assert!(message.ends_with("got [56, 0]"), "{message}");
+    }
+
+    #[test]
+    fn stages_are_all_layers() {
+        assert_eq!(full().stages(), Some(vec![0..1, 1..2]));
+        for depths in ["[1]", "[2,0]", "[3]", "[18446744073709551615,3]"] {
+            let text = format!(r#"{{"mean_attention_distance":[[1],[2]],"depths":{depths}}}"#);
+            let message = refusal(&text);
+            assert!(message.starts_with("depths must add up to 2 layers"), "{message}");
+        }
+    }
+
+    #[test]
+    fn default_eps_follows_the_side_of_each_layer() {
+        let with_sides = |attended_side| MeanAttentionDistances { attended_side, ..full() };
+        assert_eq!(with_sides(Some(vec![224, 112])).default_eps(), Some(vec![10.0, 5.0]));
+        assert_eq!(with_sides(Some(vec![448, 448])).default_eps(), Some(vec![20.0]));
+        assert_eq!(with_sides(None).default_eps(), None);
     }
 
     #[test]

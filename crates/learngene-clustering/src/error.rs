@@ -1,7 +1,10 @@
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::cluster::FfnGroupError;
 
 /// What can go wrong between the distances of an ancestor and its clusters.
 ///
@@ -18,18 +21,23 @@ pub enum ClusteringError {
     /// `min_points` is 0.
     #[error("min_points must be at least 1, because a head counts itself, got 0")]
     MinPoints,
-    /// The list of cluster counts for k-means is empty.
-    #[error("k-means needs one k for all layers or one per layer, got an empty list")]
-    NoClusterCounts,
+    /// A parameter's list is empty.
+    #[error("{parameter} needs one entry for all layers or one per layer, got an empty list")]
+    EmptyList {
+        /// The parameter.
+        parameter: &'static str,
+    },
     /// k-means is asked for no cluster at all.
     #[error("k-means needs a k of at least 1, got 0 at position {position} of the list")]
     ZeroClusters {
         /// Position in the list of cluster counts.
         position: usize,
     },
-    /// The list of cluster counts does not fit the number of layers.
-    #[error("the distances have {want} layers, but the list of k has {got} entries")]
-    ClusterCountsLength {
+    /// A parameter's list does not fit the number of layers.
+    #[error("the distances have {want} layers, but the list of {parameter} has {got} entries")]
+    ListLength {
+        /// The parameter.
+        parameter: &'static str,
         /// Entries in the list.
         got: usize,
         /// Layers in the distances.
@@ -90,6 +98,38 @@ pub enum ClusteringError {
         min_points: usize,
     },
 
+    /// A difference for feed-forward networks is negative, infinite or not a number.
+    #[error("ffn_eps must be a finite distance of 0 or more, in pixels, got {got}")]
+    FfnEps {
+        /// The refused difference.
+        got: f64,
+    },
+    /// Layers that cannot share one feed-forward network.
+    #[error(transparent)]
+    FfnGroup(#[from] FfnGroupError),
+    /// Stages that are not runs of layers, or together not all of them.
+    #[error("the distances have {want} layers, but the stages are {got:?}")]
+    Stages {
+        /// The layers of each stage.
+        got: Vec<Range<usize>>,
+        /// Layers in the distances.
+        want: usize,
+    },
+    /// Groups of a clusters file that contradict each other.
+    #[error(
+        "groups of feed-forward networks must be runs that together are layers 0 to {}, each with \
+         one of its layers as representative, got {groups:?} with {representatives:?}",
+        depth - 1
+    )]
+    FfnGroups {
+        /// Layers of each group.
+        groups: Vec<Vec<usize>>,
+        /// Representative of each group.
+        representatives: Vec<usize>,
+        /// Layers of the ancestor, at least 1.
+        depth: usize,
+    },
+
     /// The distances hold no layer.
     #[error("the mean attention distances must hold at least one layer, got none")]
     NoLayers,
@@ -122,6 +162,26 @@ pub enum ClusteringError {
         got: Vec<usize>,
         /// Heads per layer in `mean_attention_distance`.
         want: Vec<usize>,
+    },
+
+    /// The stages' depths do not add up to the layers, or a stage has none.
+    #[error("depths must add up to {want} layers, of at least 1 for each stage, got {got:?}")]
+    Depths {
+        /// Layers of each stage.
+        got: Vec<usize>,
+        /// Layers of the distances.
+        want: usize,
+    },
+    /// The attended sides are not one for each layer, or nothing.
+    #[error(
+        "attended_side must have one side of at least 1 pixel for each of {want} layers, got \
+         {got:?}"
+    )]
+    AttendedSide {
+        /// The sides found, in pixels.
+        got: Vec<usize>,
+        /// Layers of the distances.
+        want: usize,
     },
 
     /// A list of a clusters file contradicts its labels.

@@ -3,6 +3,7 @@
 mod ancestor;
 mod cluster;
 mod condense;
+mod content;
 mod distances;
 mod error;
 mod json;
@@ -12,12 +13,13 @@ mod probe;
 mod test_ancestor;
 mod verify;
 
-pub use ancestor::HeadPart;
 pub use cluster::{
-    Algorithm, CheckedClusterParams, ClusterParams, HeadClusters, KMeansLibrary, LayerClusters,
-    NoisePolicy, Representative, cluster, default_eps,
+    Algorithm, CheckedClusterParams, CheckedFfnParams, ClusterParams, FfnAlgorithm, FfnClusters,
+    FfnGroup, FfnGroupError, FfnNorm, FfnParams, HeadClusters, KMeansLibrary, LayerClusters,
+    NoisePolicy, Representative, cluster, cluster_ffns, default_eps, default_ffn_eps,
 };
 pub use condense::{CondenseOptions, condense};
+pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{DistanceAccumulator, HeadStatistics, ProbeStatistics, patch_distances, probe};

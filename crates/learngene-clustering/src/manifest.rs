@@ -1,26 +1,44 @@
 //! What a learngene says of how it was made, in the words of its format.
 
 use learngene_format as format;
-use learngene_models::{VitConfig, checkpoint::Dtype};
+use learngene_models::{ModelConfig, checkpoint::Dtype};
 
 use crate::{
-    cluster::{Algorithm, ClusterParams, LayerClusters, NoisePolicy, Representative},
+    cluster::{
+        Algorithm, ClusterParams, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, FfnParams,
+        LayerClusters, NoisePolicy, Representative, for_each_layer,
+    },
     distances::{Convention, MeanAttentionDistances},
     error::ClusteringError,
 };
 
-pub(crate) fn architecture(config: &VitConfig) -> format::VitArchitecture {
-    format::VitArchitecture {
-        image_size: config.image_size,
-        patch_size: config.patch_size,
-        in_channels: config.in_channels,
-        embed_dim: config.embed_dim,
-        depth: config.depth(),
-        num_heads: config.num_heads.clone(),
-        head_dim: config.head_dim,
-        mlp_hidden_dim: config.mlp_hidden_dim,
-        num_classes: config.num_classes,
-        layer_norm_eps: config.layer_norm_eps,
+pub(crate) fn architecture(config: &ModelConfig) -> format::Architecture {
+    match config {
+        ModelConfig::Vit(vit) => format::Architecture::Vit(format::VitArchitecture {
+            image_size: vit.image_size,
+            patch_size: vit.patch_size,
+            in_channels: vit.in_channels,
+            embed_dim: vit.embed_dim,
+            depth: vit.depth(),
+            num_heads: vit.num_heads.clone(),
+            head_dim: vit.head_dim,
+            mlp_hidden_dim: vit.mlp_hidden_dim,
+            num_classes: vit.num_classes,
+            layer_norm_eps: vit.layer_norm_eps,
+        }),
+        ModelConfig::Swin(swin) => format::Architecture::Swin(format::SwinArchitecture {
+            image_size: swin.image_size,
+            patch_size: swin.patch_size,
+            window_size: swin.window_size,
+            in_channels: swin.in_channels,
+            embed_dim: swin.embed_dim,
+            depths: swin.depths(),
+            num_heads: swin.num_heads.concat(),
+            head_dim: swin.head_dim.clone(),
+            mlp_hidden_dim: swin.mlp_hidden_dim.clone(),
+            num_classes: swin.num_classes,
+            layer_norm_eps: swin.layer_norm_eps,
+        }),
     }
 }
 
@@ -48,9 +66,10 @@ pub(crate) fn probe(distances: &MeanAttentionDistances) -> Result<format::Probe,
 }
 
 pub(crate) fn clustering(params: &ClusterParams, depth: usize) -> format::Clustering {
+    // One entry may stand for all layers here, but the format has one for each.
     let algorithm = match &params.algorithm {
         Algorithm::Dbscan { eps, min_points, noise } => format::ClusterAlgorithm::Dbscan {
-            eps: *eps,
+            eps: for_each_layer(eps, depth),
             min_points: *min_points,
             noise: match noise {
                 NoisePolicy::Singleton => format::NoisePolicy::Singleton,
@@ -58,17 +77,11 @@ pub(crate) fn clustering(params: &ClusterParams, depth: usize) -> format::Cluste
                 NoisePolicy::Drop => format::NoisePolicy::Drop,
             },
         },
-        // One k stands for all layers here, but the format has one for each.
-        Algorithm::KMeans { k, seed, .. } => format::ClusterAlgorithm::Kmeans {
-            k: if let [k] = k[..] { vec![k; depth] } else { k.clone() },
-            seed: *seed,
-        },
+        Algorithm::KMeans { k, seed, .. } => {
+            format::ClusterAlgorithm::Kmeans { k: for_each_layer(k, depth), seed: *seed }
+        }
     };
-    let representative = match params.representative {
-        Representative::Nearest => format::RepresentativePolicy::Nearest,
-        Representative::Mean => format::RepresentativePolicy::Mean,
-    };
-    format::Clustering { algorithm, representative }
+    format::Clustering { algorithm, representative: representative(params.representative) }
 }
 
 pub(crate) fn layer_clusters(layer: &LayerClusters) -> format::LayerClusters {
@@ -77,6 +90,43 @@ pub(crate) fn layer_clusters(layer: &LayerClusters) -> format::LayerClusters {
         sizes: layer.sizes.clone(),
         representatives: layer.representatives.clone(),
         clusters: layer.clusters.clone(),
+    }
+}
+
+/// Groups of feed-forward networks, each layer on its own where there are no clusters.
+pub(crate) fn ffn(clusters: Option<&FfnClusters>, depth: usize) -> format::Ffn {
+    let alone = FfnParams::default();
+    let params = clusters.map_or(&alone, |clusters| &clusters.parameters);
+    let group = |group: &FfnGroup| format::FfnGroup {
+        layers: group.layers.clone(),
+        representative: group.representative,
+    };
+    format::Ffn {
+        algorithm: match &params.algorithm {
+            FfnAlgorithm::None => format::FfnAlgorithm::None,
+            FfnAlgorithm::Contiguous { eps } => {
+                format::FfnAlgorithm::Contiguous { eps: for_each_layer(eps, depth) }
+            }
+            FfnAlgorithm::Given { .. } => format::FfnAlgorithm::Given,
+        },
+        representative: representative(params.representative),
+        norm: match params.norm {
+            FfnNorm::Representative => format::FfnNorm::Representative,
+            FfnNorm::Own => format::FfnNorm::Own,
+        },
+        groups: match clusters {
+            Some(clusters) => clusters.groups.iter().map(group).collect(),
+            None => (0..depth)
+                .map(|layer| format::FfnGroup { layers: vec![layer], representative: layer })
+                .collect(),
+        },
+    }
+}
+
+fn representative(policy: Representative) -> format::RepresentativePolicy {
+    match policy {
+        Representative::Nearest => format::RepresentativePolicy::Nearest,
+        Representative::Mean => format::RepresentativePolicy::Mean,
     }
 }
 

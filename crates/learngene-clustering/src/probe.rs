@@ -1,6 +1,7 @@
 //! Mean attention distances of an ancestor's heads.
 
 mod accumulator;
+mod field;
 mod geometry;
 mod measure;
 

@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, fmt};
 
-use learngene_format::{Architecture, LayerClusters, Learngene, Manifest, Tensor, VitArchitecture};
+use learngene_format::{Architecture, LayerClusters, Learngene, Manifest, Tensor};
 use learngene_models::checkpoint::Checkpoint;
 use serde::Serialize;
 
 use crate::{
-    ancestor::{Ancestor, Content, HeadPart, centroids, members},
+    ancestor::{Ancestor, centroids, members},
+    content::{Content, HeadPart},
     error::ClusteringError,
     manifest,
 };
@@ -79,8 +80,8 @@ impl HeadSource {
 
     fn read(&self, ancestor: Ancestor<'_>, part: HeadPart) -> Vec<f32> {
         match self {
-            Self::Head { layer, head } => ancestor.average(part, *layer, &[*head]),
-            Self::Average { layer, heads } => ancestor.average(part, *layer, heads),
+            Self::Head { layer, head } => ancestor.average_head(part, *layer, &[*head]),
+            Self::Average { layer, heads } => ancestor.average_head(part, *layer, heads),
         }
     }
 }
@@ -134,20 +135,19 @@ pub fn verify(
     ancestor: &Checkpoint,
 ) -> Result<Verification, ClusteringError> {
     let manifest = learngene.manifest();
-    let Architecture::Vit(architecture) = &manifest.architecture;
-    check_architecture(architecture, &manifest::architecture(&ancestor.config))?;
+    check_architecture(&manifest.architecture, &manifest::architecture(&ancestor.config))?;
     let is_named_file = manifest.ancestor.sha256.to_string() == ancestor.sha256;
     let ancestor = Ancestor::new(ancestor)?;
 
     let (mut shared, mut differing) = (Vec::new(), Vec::new());
     for (name, tensor) in learngene.tensors() {
-        if let Content::Whole(source) = Content::of(name, manifest) {
-            let same = match ancestor.whole(&source) {
-                Some(whole) if whole.shape == tensor.shape() => {
-                    stored(tensor, &whole.values)? == tensor.bytes()
-                }
-                _ => false,
+        if let Content::Whole(sources) = Content::of(name, manifest, ancestor.config()) {
+            // A classifier that the checkpoint lacks, or has for other classes, is no error.
+            let is_there = |source: &String| {
+                ancestor.whole(source).is_some_and(|whole| whole.shape == tensor.shape())
             };
+            let same = sources.iter().all(is_there)
+                && stored(tensor, &ancestor.average(&sources)?)? == tensor.bytes();
             let list = if same { &mut shared } else { &mut differing };
             list.push(name.clone());
         }
@@ -168,7 +168,9 @@ fn inherited_heads(
     let sources = sources(&manifest.layers);
     let mut heads = claimed_heads(manifest);
     let mut found: Vec<Vec<Vec<usize>>> = vec![Vec::new(); heads.len()]; // [head][part][source]
-    for part in HeadPart::ALL {
+    // All layers of a family have heads of the same parts.
+    let parts: Vec<HeadPart> = HeadPart::of(ancestor.config().layer(0)).collect();
+    for &part in &parts {
         let places = places(learngene, ancestor, part, &sources)?;
         for (head, found) in heads.iter().zip(&mut found) {
             let bytes = centroid(learngene, part, head);
@@ -177,7 +179,7 @@ fn inherited_heads(
     }
     for (head, found) in heads.iter_mut().zip(found) {
         let claimed = sources.iter().position(|source| *source == head.claimed);
-        let parts = HeadPart::ALL.into_iter().zip(agree(&found, claimed));
+        let parts = parts.iter().copied().zip(agree(&found, claimed));
         head.parts = parts
             .map(|(part, source)| PartOrigin { part, source: source.map(|at| sources[at].clone()) })
             .collect();
@@ -258,11 +260,23 @@ fn stored(tensor: &Tensor, values: &[f32]) -> Result<Vec<u8>, ClusteringError> {
 
 /// Checks all that shapes of inherited tensors depend on.
 fn check_architecture(
-    learngene: &VitArchitecture,
-    ancestor: &VitArchitecture,
+    learngene: &Architecture,
+    ancestor: &Architecture,
 ) -> Result<(), ClusteringError> {
-    let fields = |vit: &VitArchitecture| {
-        [
+    for ((what, got), (_, want)) in fields(learngene).into_iter().zip(fields(ancestor)) {
+        if got != want {
+            return Err(ClusteringError::Mismatch { what, source_file: "learngene", got, want });
+        }
+    }
+    Ok(())
+}
+
+/// All that shapes of inherited tensors depend on, the family first: fields of one family alone
+/// are compared.
+fn fields(architecture: &Architecture) -> Vec<(&'static str, String)> {
+    match architecture {
+        Architecture::Vit(vit) => vec![
+            ("family", "vit".into()),
             ("image_size", format!("{} px", vit.image_size)),
             ("patch_size", format!("{} px", vit.patch_size)),
             ("in_channels", vit.in_channels.to_string()),
@@ -270,14 +284,20 @@ fn check_architecture(
             ("number of heads per layer", format!("{:?}", vit.num_heads)),
             ("head_dim", vit.head_dim.to_string()),
             ("mlp_hidden_dim", vit.mlp_hidden_dim.to_string()),
-        ]
-    };
-    for ((what, got), (_, want)) in fields(learngene).into_iter().zip(fields(ancestor)) {
-        if got != want {
-            return Err(ClusteringError::Mismatch { what, source_file: "learngene", got, want });
-        }
+        ],
+        Architecture::Swin(swin) => vec![
+            ("family", "swin".into()),
+            ("image_size", format!("{} px", swin.image_size)),
+            ("patch_size", format!("{} px", swin.patch_size)),
+            ("window_size", format!("{} tokens", swin.window_size)),
+            ("in_channels", swin.in_channels.to_string()),
+            ("embed_dim", swin.embed_dim.to_string()),
+            ("number of layers per stage", format!("{:?}", swin.depths)),
+            ("number of heads per layer", format!("{:?}", swin.num_heads)),
+            ("head_dim per stage", format!("{:?}", swin.head_dim)),
+            ("mlp_hidden_dim per stage", format!("{:?}", swin.mlp_hidden_dim)),
+        ],
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, error::Error, fs, time::Instant};
 
-use learngene_format::{Architecture, Dtype, LayerClusters, Learngene, Manifest, Tensor};
+use learngene_format::{
+    Architecture, ClusterAlgorithm, Dtype, FfnGroup, LayerClusters, Learngene, Manifest,
+    NoisePolicy, Tensor, VitArchitecture,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
@@ -38,15 +41,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The shape of DeiT-B with 7 of 12 heads kept in each layer.
 fn large_learngene() -> Result<Learngene, Box<dyn Error>> {
     let mut manifest: Manifest = serde_json::from_str(include_str!("../tests/data/tiny.json"))?;
-    let Architecture::Vit(vit) = &mut manifest.architecture;
-    vit.image_size = 224;
-    vit.patch_size = 16;
-    vit.embed_dim = 768;
-    vit.depth = 12;
-    vit.num_heads = vec![12; 12];
-    vit.head_dim = 64;
-    vit.mlp_hidden_dim = 3072;
-    vit.num_classes = 1000;
+    manifest.architecture = Architecture::Vit(VitArchitecture {
+        image_size: 224,
+        patch_size: 16,
+        in_channels: 3,
+        embed_dim: 768,
+        depth: 12,
+        num_heads: vec![12; 12],
+        head_dim: 64,
+        mlp_hidden_dim: 3072,
+        num_classes: 1000,
+        layer_norm_eps: 1e-6,
+    });
+    manifest.clustering.algorithm = ClusterAlgorithm::Dbscan {
+        eps: vec![10.0; 12],
+        min_points: 1,
+        noise: NoisePolicy::Singleton,
+    };
     manifest.probe.mean_attention_distance = vec![vec![50.0; 12]; 12];
     manifest.probe.std = vec![vec![None; 12]; 12];
     let layer = LayerClusters {
@@ -56,7 +67,8 @@ fn large_learngene() -> Result<Learngene, Box<dyn Error>> {
         clusters: (0..7).collect(),
     };
     manifest.layers = vec![layer; 12];
-    manifest.ffn_groups = (0..12).map(|layer| vec![layer]).collect();
+    manifest.ffn.groups =
+        (0..12).map(|layer| FfnGroup { layers: vec![layer], representative: layer }).collect();
 
     let mut tensors = BTreeMap::new();
     for (name, shape) in manifest.expected_tensors()? {

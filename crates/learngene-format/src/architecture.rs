@@ -89,7 +89,7 @@ impl Architecture {
     pub fn depth(&self) -> usize {
         match self {
             Self::Vit(vit) => vit.depth,
-            Self::Swin(swin) => swin.depths.iter().sum(),
+            Self::Swin(swin) => swin.depth(),
         }
     }
 
@@ -107,10 +107,11 @@ impl Architecture {
             Self::Vit(vit) => std::slice::from_ref(&vit.depth),
             Self::Swin(swin) => &swin.depths,
         };
-        let mut start = 0;
+        let mut end = 0usize;
         let ranges = depths.iter().map(|depth| {
-            start += depth;
-            start - depth..start
+            let start = end;
+            end = end.saturating_add(*depth);
+            start..end
         });
         ranges.collect()
     }
@@ -118,7 +119,7 @@ impl Architecture {
     /// Sizes of one layer.
     ///
     /// # Panics
-    /// Panics when the model is not so deep.
+    /// Panics when the model is not so deep, or a list has no entry for the layer or its stage.
     pub fn layer(&self, layer: usize) -> LayerArchitecture {
         match self {
             Self::Vit(vit) => LayerArchitecture {
@@ -136,9 +137,17 @@ impl Architecture {
                     num_heads: swin.num_heads[layer],
                     head_dim: swin.head_dim[stage],
                     mlp_hidden_dim: swin.mlp_hidden_dim[stage],
-                    relative_positions: Some((2 * swin.window(stage) - 1).pow(2)),
+                    relative_positions: Some(swin.relative_positions(stage)),
                 }
             }
+        }
+    }
+
+    /// Side of the square input image, in pixels.
+    pub fn image_size(&self) -> usize {
+        match self {
+            Self::Vit(vit) => vit.image_size,
+            Self::Swin(swin) => swin.image_size,
         }
     }
 
@@ -159,14 +168,28 @@ impl Architecture {
     }
 }
 
+/// A shape that was never checked may hold any numbers: what is beyond counting is `usize::MAX` here,
+/// which no check lets pass.
 impl SwinArchitecture {
+    pub(crate) fn depth(&self) -> usize {
+        self.depths.iter().fold(0, |depth: usize, layers| depth.saturating_add(*layers))
+    }
+
     /// Width of a stage's tokens.
     pub fn stage_dim(&self, stage: usize) -> usize {
-        self.embed_dim << stage
+        let doublings = u32::try_from(stage).unwrap_or(u32::MAX);
+        self.embed_dim.saturating_mul(2usize.saturating_pow(doublings))
     }
 
     /// Side of a window in a stage, in tokens: at most the resolution.
     pub fn window(&self, stage: usize) -> usize {
-        self.window_size.min((self.image_size / self.patch_size) >> stage)
+        let halvings = u32::try_from(stage).unwrap_or(u32::MAX);
+        let grid = self.image_size.checked_div(self.patch_size).unwrap_or(0);
+        self.window_size.min(grid.checked_shr(halvings).unwrap_or(0))
+    }
+
+    /// Relative positions of two tokens in a window of a stage.
+    fn relative_positions(&self, stage: usize) -> usize {
+        self.window(stage).saturating_mul(2).saturating_sub(1).saturating_pow(2)
     }
 }

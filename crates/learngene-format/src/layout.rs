@@ -57,7 +57,7 @@ impl Manifest {
             put(&format!("attn.proj.first.{heads}.bias"), &[embed_dim]);
         }
         if self.keep_projection {
-            put("attn.proj.origin", &[embed_dim, num_heads * head_dim]);
+            put("attn.proj.origin", &[embed_dim, num_heads.saturating_mul(head_dim)]);
         }
         for norm in ["norm1", "norm2"] {
             put(&format!("{norm}.weight"), &[embed_dim]);
@@ -68,35 +68,38 @@ impl Manifest {
 
 /// What every descendant needs once, the classifier aside.
 fn put_stem(architecture: &Architecture, put: &mut impl FnMut(String, &[usize])) {
-    let mut norm = |name: &str, dim: usize| {
-        put(format!("{name}.weight"), &[dim]);
-        put(format!("{name}.bias"), &[dim]);
-    };
-    norm("norm", architecture.num_features());
+    put_norm("norm", architecture.num_features(), put);
     match architecture {
         Architecture::Vit(vit) => {
-            let (patch, embed_dim) = (vit.patch_size, vit.embed_dim);
-            let patches = (vit.image_size / patch).pow(2);
-            put("patch_embed.proj.weight".into(), &[embed_dim, vit.in_channels, patch, patch]);
-            put("patch_embed.proj.bias".into(), &[embed_dim]);
-            put("cls_token".into(), &[1, 1, embed_dim]);
-            put("pos_embed".into(), &[1, 1 + patches, embed_dim]);
+            let patches = (vit.image_size / vit.patch_size).saturating_pow(2);
+            put_patches(vit.embed_dim, vit.in_channels, vit.patch_size, put);
+            put("cls_token".into(), &[1, 1, vit.embed_dim]);
+            put("pos_embed".into(), &[1, patches.saturating_add(1), vit.embed_dim]);
         }
         Architecture::Swin(swin) => {
-            let patch = swin.patch_size;
-            norm("patch_embed.norm", swin.embed_dim);
+            put_patches(swin.embed_dim, swin.in_channels, swin.patch_size, put);
+            put_norm("patch_embed.norm", swin.embed_dim, put);
             for stage in 1..swin.depths.len() {
-                norm(&format!("downsample.{stage}.norm"), 2 * swin.stage_dim(stage));
-            }
-            put(
-                "patch_embed.proj.weight".into(),
-                &[swin.embed_dim, swin.in_channels, patch, patch],
-            );
-            put("patch_embed.proj.bias".into(), &[swin.embed_dim]);
-            for stage in 1..swin.depths.len() {
-                let dim = swin.stage_dim(stage);
-                put(format!("downsample.{stage}.reduction.weight"), &[dim, 2 * dim]);
+                // Four tokens of the stage before, each half as wide.
+                let (dim, joined) = (swin.stage_dim(stage), 2 * swin.stage_dim(stage));
+                put_norm(&format!("downsample.{stage}.norm"), joined, put);
+                put(format!("downsample.{stage}.reduction.weight"), &[dim, joined]);
             }
         }
     }
+}
+
+fn put_norm(name: &str, dim: usize, put: &mut impl FnMut(String, &[usize])) {
+    put(format!("{name}.weight"), &[dim]);
+    put(format!("{name}.bias"), &[dim]);
+}
+
+fn put_patches(
+    embed_dim: usize,
+    in_channels: usize,
+    patch_size: usize,
+    put: &mut impl FnMut(String, &[usize]),
+) {
+    put("patch_embed.proj.weight".into(), &[embed_dim, in_channels, patch_size, patch_size]);
+    put("patch_embed.proj.bias".into(), &[embed_dim]);
 }

@@ -4,8 +4,11 @@ mod common;
 
 use std::fs;
 
-use common::{Forgery, RawTensor, header_length, manifest_text, tensors_of, tiny, tiny_manifest};
+use common::{
+    Forgery, RawTensor, header_length, manifest_text, tensors_of, tiny, tiny_manifest, tiny_swin,
+};
 use learngene_format::{Dtype, Error, Learngene, Tensor};
+use serde_json::{Value, json};
 
 /// The error of a file made by hand.
 #[track_caller]
@@ -13,10 +16,21 @@ fn refusal(bytes: &[u8]) -> Error {
     Learngene::from_bytes(bytes).expect_err("the file is wrong")
 }
 
-/// The error of a file whose manifest was changed and sealed again.
+/// The error of a file that was changed and whose manifest was sealed again.
 #[track_caller]
 fn refusal_of(change: impl FnOnce(&mut Forgery)) -> Error {
-    let mut forgery = Forgery::new();
+    changed(&tiny(), change)
+}
+
+/// The same of a Swin.
+#[track_caller]
+fn refusal_of_swin(change: impl FnOnce(&mut Forgery)) -> Error {
+    changed(&tiny_swin(), change)
+}
+
+#[track_caller]
+fn changed(learngene: &Learngene, change: impl FnOnce(&mut Forgery)) -> Error {
+    let mut forgery = Forgery::of(learngene);
     change(&mut forgery);
     refusal(&forgery.sealed())
 }
@@ -147,16 +161,33 @@ fn extra_metadata() {
 }
 
 #[test]
+fn older_version() {
+    let error = refusal_of(|forgery| {
+        forgery.manifest["version"] = 1.into();
+        let manifest = forgery.manifest.as_object_mut().expect("a manifest is an object");
+        manifest.remove("ffn");
+        manifest.remove("refit");
+        manifest.insert("ffn_groups".to_owned(), json!([[0], [1]]));
+        manifest["clustering"]["algorithm"]["eps"] = 0.25.into();
+    });
+    assert_eq!(
+        error.to_string(),
+        "manifest: found format version 1, but this program reads version 2 only"
+    );
+    assert!(matches!(error, Error::UnsupportedVersion { found: 1 }));
+}
+
+#[test]
 fn newer_version() {
     let error = refusal_of(|forgery| {
-        forgery.manifest["version"] = 2.into();
+        forgery.manifest["version"] = 3.into();
         forgery.manifest["something_new"] = true.into();
     });
     assert_eq!(
         error.to_string(),
-        "manifest: found format version 2, but this program reads version 1 only"
+        "manifest: found format version 3, but this program reads version 2 only"
     );
-    assert!(matches!(error, Error::UnsupportedVersion { found: 2 }));
+    assert!(matches!(error, Error::UnsupportedVersion { found: 3 }));
 }
 
 #[test]
@@ -176,7 +207,7 @@ fn unsealed_manifest() {
 #[test]
 fn edited_manifest() {
     let text = manifest_text(&tiny().to_bytes());
-    let edited = text.replacen(r#""eps":0.25"#, r#""eps":0.35"#, 1);
+    let edited = text.replacen(r#""eps":[0.25,"#, r#""eps":[0.35,"#, 1);
     assert_ne!(text, edited);
     let bytes = Forgery::new().with_metadata(&[("learngene", &edited)]);
     assert!(matches!(refusal(&bytes), Error::ManifestChecksum { .. }));
@@ -184,7 +215,7 @@ fn edited_manifest() {
 
 #[test]
 fn unknown_field_at_every_depth() {
-    for place in [
+    let everywhere = [
         "",
         "/architecture",
         "/ancestor",
@@ -193,31 +224,147 @@ fn unknown_field_at_every_depth() {
         "/clustering",
         "/clustering/algorithm",
         "/layers/0",
+        "/ffn",
+        "/ffn/groups/0",
         "/parameters",
-        "/tensors/cls_token",
-    ] {
-        let error = refusal_of(|forgery| {
-            let object = forgery.manifest.pointer_mut(place).expect("the place is there");
-            object["surprise"] = 1.into();
-        });
-        assert!(matches!(error, Error::ManifestJson { .. }), "{place}: {error}");
-        assert!(error.to_string().contains("unknown field `surprise`"), "{place}: {error}");
+        "/tensors/norm.bias",
+    ];
+    for place in everywhere {
+        check_unknown_field(&tiny(), place);
+        check_unknown_field(&tiny_swin(), place);
     }
+    for place in [
+        "/ffn/algorithm",
+        "/refit",
+        "/refit/attention/0/0",
+        "/refit/attention/0/0/fit",
+        "/refit/attention/0/0/fit/before",
+        "/refit/ffn/0",
+        "/refit/ffn/0/after",
+    ] {
+        check_unknown_field(&tiny_swin(), place);
+    }
+}
+
+#[track_caller]
+fn check_unknown_field(learngene: &Learngene, place: &str) {
+    let error = changed(learngene, |forgery| {
+        let object = forgery.manifest.pointer_mut(place).expect("the place is there");
+        object["surprise"] = 1.into();
+    });
+    assert!(matches!(error, Error::ManifestJson { .. }), "{place}: {error}");
+    assert!(error.to_string().contains("unknown field `surprise`"), "{place}: {error}");
 }
 
 #[test]
 fn missing_field() {
-    let error = refusal_of(|forgery| {
-        let manifest = forgery.manifest.as_object_mut().expect("a manifest is an object");
-        manifest.remove("ffn_groups");
-    });
-    assert!(error.to_string().contains("missing field `ffn_groups`"), "{error}");
+    for field in ["ffn", "layers", "classifier"] {
+        let error = refusal_of(|forgery| {
+            let manifest = forgery.manifest.as_object_mut().expect("a manifest is an object");
+            manifest.remove(field);
+        });
+        assert!(error.to_string().contains(&format!("missing field `{field}`")), "{error}");
+    }
+}
+
+/// What the JSON reader itself would overlook.
+#[test]
+fn null_left_out_and_unknown_field_of_a_mere_name() {
+    let text = serde_json::to_string(tiny().manifest()).expect("a manifest is JSON");
+    let none = r#"{"name":"none"}"#;
+    for (part, instead) in [(r#""refit":null,"#, ""), (none, r#"{"name":"none","surprise":1}"#)] {
+        let other = text.replacen(part, instead, 1);
+        assert_ne!(text, other);
+        let error = refusal(&Forgery::new().with_text(&other));
+        assert!(matches!(error, Error::NotCanonical { .. }), "{instead}: {error}");
+    }
 }
 
 #[test]
 fn unknown_family() {
     let error = refusal_of(|forgery| forgery.manifest["architecture"]["family"] = "mamba".into());
-    assert!(error.to_string().contains("unknown variant `mamba`, expected `vit`"), "{error}");
+    let wanted = "unknown variant `mamba`, expected `vit` or `swin`";
+    assert!(error.to_string().contains(wanted), "{error}");
+}
+
+#[test]
+fn fields_of_another_family() {
+    for (learngene, family, field) in [(tiny(), "swin", "depth"), (tiny_swin(), "vit", "depths")] {
+        let error = changed(&learngene, |forgery| {
+            forgery.manifest["architecture"]["family"] = family.into();
+        });
+        assert!(error.to_string().contains(&format!("unknown field `{field}`")), "{error}");
+    }
+}
+
+/// JSON has no word for them, so whatever stands there is no number.
+#[test]
+fn numbers_that_are_none() {
+    for place in [
+        "/ffn/algorithm/eps/1",
+        "/clustering/algorithm/eps/0",
+        "/refit/ridge",
+        "/refit/attention/0/1/fit/after/relative",
+        "/refit/ffn/0/before/worst_channel",
+    ] {
+        for value in [Value::Null, "NaN".into()] {
+            let error = refusal_of_swin(|forgery| {
+                *forgery.manifest.pointer_mut(place).expect("the place is there") = value;
+            });
+            assert!(matches!(error, Error::ManifestJson { .. }), "{place}: {error}");
+        }
+    }
+}
+
+/// One value of the manifest after the other is replaced by odd ones, with all checksums right. The
+/// file is refused, or it is a learngene all the same; a panic would fail the test.
+#[test]
+fn odd_values_everywhere() {
+    let odd = [
+        Value::Null,
+        (-1).into(),
+        0.into(),
+        3.into(),
+        (1u64 << 24).into(),
+        (1u64 << 63).into(),
+        u64::MAX.into(),
+        0.5.into(),
+        1e308.into(),
+        "".into(),
+        json!([]),
+        json!([0, 0, 0, 0]),
+        json!({}),
+    ];
+    for learngene in [tiny(), tiny_swin()] {
+        let whole = Forgery::of(&learngene).manifest;
+        for place in places(&whole).iter().filter(|place| !place.starts_with("/tensors/")) {
+            for value in &odd {
+                let mut forgery = Forgery::of(&learngene);
+                *forgery.manifest.pointer_mut(place).expect("just listed") = value.clone();
+                let bytes = forgery.sealed();
+                if let Ok(other) = Learngene::from_bytes(&bytes) {
+                    assert_eq!(other.to_bytes(), bytes, "{place} of {value}");
+                }
+            }
+        }
+    }
+}
+
+/// Every value inside a JSON value, by its pointer.
+fn places(value: &Value) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Array(values) => {
+            values.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
+        }
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (name, child) in children {
+        found.extend(places(child).iter().map(|place| format!("/{name}{place}")));
+        found.push(format!("/{name}"));
+    }
+    found
 }
 
 #[test]
@@ -232,10 +379,7 @@ fn another_spelling_of_the_same_content() {
         .map(|(key, value)| format!("{key:?}:{value}"))
         .collect();
     fields.sort_by(|a, b| b.cmp(a));
-    let text = format!("{{{}}}", fields.join(","));
-    let checksum = learngene_format::Sha256::of(text.as_bytes());
-    let text = format!(r#"{},"sha256":"{checksum}"}}"#, &text[..text.len() - 1]);
-    let bytes = forgery.with_metadata(&[("learngene", &text)]);
+    let bytes = forgery.with_text(&format!("{{{}}}", fields.join(",")));
     assert!(matches!(refusal(&bytes), Error::NotCanonical { .. }));
 
     // A tab where the padding is or, where there is none, eight spaces more.
@@ -256,6 +400,35 @@ fn tensors_missing_and_unexpected() {
         forgery.tensors.remove("norm.bias");
     });
     assert_eq!(error.to_string(), "tensors: missing cls_token, norm.bias; unexpected dist_token");
+}
+
+/// The tensors of one family, of one refit, and of one grouping are not those of another.
+#[test]
+fn tensors_of_another_manifest() {
+    let error = refusal_of_swin(|forgery| forgery.manifest["refit"] = Value::Null);
+    assert_eq!(
+        error.to_string(),
+        "tensors: unexpected layers.0.attn.proj.first.1.bias, layers.0.attn.proj.first.1.weight"
+    );
+    let error = refusal_of_swin(|forgery| {
+        let tensor =
+            forgery.tensors.remove("layers.1.attn.relative_position").expect("it is there");
+        forgery.tensors.insert("pos_embed".to_owned(), tensor);
+        forgery.tensors.remove("downsample.1.reduction.weight");
+    });
+    assert_eq!(
+        error.to_string(),
+        "tensors: missing downsample.1.reduction.weight, layers.1.attn.relative_position; \
+         unexpected pos_embed"
+    );
+    let error = refusal_of(|forgery| {
+        forgery.manifest["ffn"]["algorithm"]["name"] = "given".into();
+        forgery.manifest["ffn"]["groups"] = json!([{"layers": [0, 1], "representative": 1}]);
+    });
+    assert_eq!(
+        error.to_string(),
+        "tensors: unexpected ffn.1.fc1.bias, ffn.1.fc1.weight, ffn.1.fc2.bias, ffn.1.fc2.weight"
+    );
 }
 
 #[test]

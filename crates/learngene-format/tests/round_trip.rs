@@ -6,18 +6,19 @@ mod strategy;
 
 use std::{collections::BTreeMap, fs};
 
-use common::{tensors_of, tiny, tiny_manifest};
-use learngene_format::{Learngene, Sha256, Tensor};
+use common::{tensors_of, tiny, tiny_manifest, tiny_swin, tiny_swin_manifest};
+use learngene_format::{FfnAlgorithm, FfnGroup, Learngene, Sha256, Tensor};
 use proptest::prelude::*;
 
 /// These bytes are the format: if they change, files already written can no longer be read.
 #[test]
-fn the_bytes_of_version_1_stay_as_they_are() {
-    let bytes = tiny().to_bytes();
-    assert_eq!(
-        (bytes.len(), Sha256::of(&bytes).to_string().as_str()),
-        (9676, "da1d9a1c5ba37efbd5726d0d40932f7d9954176269cfffa321e9181e648ba757")
-    );
+fn the_bytes_of_version_2_stay_as_they_are() {
+    let check = |learngene: Learngene, length: usize, hash: &str| {
+        let bytes = learngene.to_bytes();
+        assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
+    };
+    check(tiny(), 9868, "8b562c10fd294deede7106b789d5200d9455edaa592958fd1390ca76b0121b93");
+    check(tiny_swin(), 15968, "2f1d8124f680e63ca55113d21544743a271993f409d697dfec0b8d35e88600de");
 }
 
 #[test]
@@ -52,43 +53,110 @@ fn parts_make_the_same_learngene_again() {
     assert_eq!(Learngene::new(manifest, tensors).expect("nothing was changed"), tiny());
 }
 
+type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Query, key and value of the centroids of a layer; its two norms.
+fn put_layer(shapes: &mut Shapes, layer: usize, [c, head_dim, embed_dim]: [usize; 3]) {
+    let mut put = |name: &str, shape: &[usize]| {
+        shapes.insert(format!("layers.{layer}.{name}"), shape.to_vec());
+    };
+    for role in ["q", "k", "v"] {
+        put(&format!("attn.{role}.weight"), &[c, head_dim, embed_dim]);
+        put(&format!("attn.{role}.bias"), &[c, head_dim]);
+    }
+    put("attn.proj.weight", &[c, embed_dim, head_dim]);
+    put("attn.proj.bias", &[embed_dim]);
+    for norm in ["norm1", "norm2"] {
+        put(&format!("{norm}.weight"), &[embed_dim]);
+        put(&format!("{norm}.bias"), &[embed_dim]);
+    }
+}
+
+fn put_all(shapes: &mut Shapes, list: &[(&str, &[usize])]) {
+    shapes.extend(list.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())));
+}
+
 /// Shapes as `FORMAT.md` lists them, worked out by hand for `tests/data/tiny.json`.
 #[test]
 fn expected_tensors() {
     let mut manifest = tiny_manifest();
     manifest.keep_projection = true;
-    manifest.ffn_groups = vec![vec![0, 1]];
-    let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut put = |name: &str, shape: &[usize]| wanted.insert(name.to_owned(), shape.to_vec());
-    put("patch_embed.proj.weight", &[3, 3, 2, 2]);
-    put("patch_embed.proj.bias", &[3]);
-    put("cls_token", &[1, 1, 3]);
-    put("pos_embed", &[1, 5, 3]);
-    put("norm.weight", &[3]);
-    put("norm.bias", &[3]);
-    put("head.weight", &[2, 3]);
-    put("head.bias", &[2]);
-    for (layer, heads) in [(0, 3), (1, 2)] {
-        for role in ["q", "k", "v"] {
-            put(&format!("layers.{layer}.attn.{role}.weight"), &[2, 2, 3]);
-            put(&format!("layers.{layer}.attn.{role}.bias"), &[2, 2]);
-        }
-        put(&format!("layers.{layer}.attn.proj.weight"), &[2, 3, 2]);
-        put(&format!("layers.{layer}.attn.proj.bias"), &[3]);
-        put(&format!("layers.{layer}.attn.proj.origin"), &[3, 2 * heads]);
-        for norm in ["norm1", "norm2"] {
-            put(&format!("layers.{layer}.{norm}.weight"), &[3]);
-            put(&format!("layers.{layer}.{norm}.bias"), &[3]);
-        }
-    }
-    put("ffn.0.fc1.weight", &[4, 3]);
-    put("ffn.0.fc1.bias", &[4]);
-    put("ffn.0.fc2.weight", &[3, 4]);
-    put("ffn.0.fc2.bias", &[3]);
+    manifest.ffn.algorithm = FfnAlgorithm::Given;
+    manifest.ffn.groups = vec![FfnGroup { layers: vec![0, 1], representative: 1 }];
+    let mut wanted = Shapes::new();
+    put_all(
+        &mut wanted,
+        &[
+            ("patch_embed.proj.weight", &[3, 3, 2, 2]),
+            ("patch_embed.proj.bias", &[3]),
+            ("cls_token", &[1, 1, 3]),
+            ("pos_embed", &[1, 5, 3]),
+            ("norm.weight", &[3]),
+            ("norm.bias", &[3]),
+            ("head.weight", &[2, 3]),
+            ("head.bias", &[2]),
+            ("layers.0.attn.proj.origin", &[3, 6]),
+            ("layers.1.attn.proj.origin", &[3, 4]),
+            ("ffn.0.fc1.weight", &[4, 3]),
+            ("ffn.0.fc1.bias", &[4]),
+            ("ffn.0.fc2.weight", &[3, 4]),
+            ("ffn.0.fc2.bias", &[3]),
+        ],
+    );
+    put_layer(&mut wanted, 0, [2, 2, 3]);
+    put_layer(&mut wanted, 1, [2, 2, 3]);
     assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
 
     manifest.classifier = false;
     wanted.retain(|name, _| !name.starts_with("head."));
+    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
+}
+
+/// The same for `tests/data/tiny_swin.json`, whose stages have 4 and 2 tokens a side, one window in
+/// the second.
+#[test]
+fn expected_tensors_of_a_swin() {
+    let mut manifest = tiny_swin_manifest();
+    let mut wanted = Shapes::new();
+    put_all(
+        &mut wanted,
+        &[
+            ("patch_embed.proj.weight", &[2, 3, 2, 2]),
+            ("patch_embed.proj.bias", &[2]),
+            ("patch_embed.norm.weight", &[2]),
+            ("patch_embed.norm.bias", &[2]),
+            ("downsample.1.norm.weight", &[8]),
+            ("downsample.1.norm.bias", &[8]),
+            ("downsample.1.reduction.weight", &[4, 8]),
+            ("norm.weight", &[4]),
+            ("norm.bias", &[4]),
+            ("head.weight", &[2, 4]),
+            ("head.bias", &[2]),
+            ("layers.0.attn.relative_position", &[2, 9]),
+            ("layers.1.attn.relative_position", &[1, 9]),
+            ("layers.2.attn.relative_position", &[2, 9]),
+            ("layers.0.attn.proj.origin", &[2, 6]),
+            ("layers.1.attn.proj.origin", &[2, 4]),
+            ("layers.2.attn.proj.origin", &[4, 2]),
+            ("layers.0.attn.proj.first.1.weight", &[1, 2, 2]),
+            ("layers.0.attn.proj.first.1.bias", &[2]),
+            ("ffn.0.fc1.weight", &[4, 2]),
+            ("ffn.0.fc1.bias", &[4]),
+            ("ffn.0.fc2.weight", &[2, 4]),
+            ("ffn.0.fc2.bias", &[2]),
+            ("ffn.1.fc1.weight", &[3, 4]),
+            ("ffn.1.fc1.bias", &[3]),
+            ("ffn.1.fc2.weight", &[4, 3]),
+            ("ffn.1.fc2.bias", &[4]),
+        ],
+    );
+    put_layer(&mut wanted, 0, [2, 2, 2]);
+    put_layer(&mut wanted, 1, [1, 2, 2]);
+    put_layer(&mut wanted, 2, [2, 1, 4]);
+    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
+
+    manifest.refit = None;
+    wanted.retain(|name, _| !name.contains(".proj.first."));
     assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
 }
 
@@ -100,6 +168,21 @@ proptest! {
         let again = Learngene::from_bytes(&bytes).expect("its own bytes");
         prop_assert_eq!(again.to_bytes(), bytes);
         prop_assert_eq!(again, learngene);
+    }
+
+    /// Whatever numbers a shape holds, they are refused and not computed with: nothing overflows.
+    #[test]
+    fn any_numbers_have_an_answer(architecture in strategy::unchecked_architectures()) {
+        architecture.num_features();
+        prop_assert_eq!(
+            architecture.stages().last().map_or(0, |stage| stage.end),
+            architecture.depth()
+        );
+        for mut manifest in [tiny_manifest(), tiny_swin_manifest()] {
+            manifest.architecture = architecture.clone();
+            prop_assert_eq!(manifest.expected_tensors().is_ok(), manifest.check().is_ok());
+            prop_assert!(Learngene::new(manifest, BTreeMap::new()).is_err());
+        }
     }
 
     /// Values go to f32 and back without loss.

@@ -116,6 +116,24 @@ pub(crate) fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tenso
     (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
 }
 
+/// See [`crate::biased_attention`]; the tensors must be ones that [`takes`] accepts.
+pub(crate) fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> {
+    let (qkv, bias) = (qkv.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_biased_attention(qkv, bias, num_heads))
+}
+
+/// See [`crate::biased_attention_with_weights`]; the tensors must be ones that [`takes`] accepts, on
+/// a device without autodiff.
+pub(crate) fn biased_attention_with_weights(
+    qkv: Tensor<3>,
+    bias: Tensor<4>,
+    num_heads: usize,
+) -> (Tensor<3>, Tensor<4>) {
+    let (qkv, bias) = (qkv.into_dispatch(), bias.into_dispatch());
+    let (tokens, weights) = Dispatch::fused_biased_attention_with_weights(qkv, bias, num_heads);
+    (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
+}
+
 /// The operations as burn's dispatch sees them.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedOps: Backend {
@@ -128,6 +146,11 @@ pub(crate) trait FusedOps: Backend {
         eps: f64,
     ) -> FloatTensor<Self>;
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self>;
+    fn fused_biased_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> FloatTensor<Self>;
     fn fused_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -149,6 +172,11 @@ pub(crate) trait FusedForward: Backend {
         qkv: FloatTensor<Self>,
         num_heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_biased_attention_with_weights(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn fused_adamw(
         parameter: FloatTensor<Self>,
         moment_1: FloatTensor<Self>,
@@ -164,6 +192,14 @@ impl FusedForward for Flex {
         num_heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         attention::forward_with_weights(qkv, num_heads)
+    }
+
+    fn fused_biased_attention_with_weights(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        attention::biased::forward_with_weights(qkv, bias, num_heads)
     }
 
     fn fused_adamw(
@@ -199,6 +235,14 @@ impl FusedOps for Flex {
 
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
         attention::forward(qkv, num_heads)
+    }
+
+    fn fused_biased_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> FloatTensor<Self> {
+        attention::biased::forward(qkv, bias, num_heads)
     }
 
     fn fused_linear(
@@ -240,6 +284,14 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
 
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
         attention::record::<C>(qkv, num_heads)
+    }
+
+    fn fused_biased_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> FloatTensor<Self> {
+        attention::biased::record::<C>(qkv, bias, num_heads)
     }
 
     fn fused_linear(

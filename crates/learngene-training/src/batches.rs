@@ -21,7 +21,7 @@ use learngene_datasets::{
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{TrainingError, trainee::ImageBatch};
+use crate::{TrainingError, drop_path::DropPath, trainee::ImageBatch};
 
 /// The training images of a run, each once an epoch, in an order drawn from the seed and the epoch.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub(crate) struct Batches {
     pub(crate) images: Arc<dyn Dataset>,
     pub(crate) preprocess: CheckedPreprocess,
     pub(crate) augment: Augment,
+    pub(crate) drop_path: DropPath,
     pub(crate) batch_size: NonZeroUsize,
     pub(crate) seed: u64,
     pub(crate) device: Device,
@@ -84,14 +85,18 @@ impl Iterator for Epoch<'_> {
     type Item = Result<ImageBatch, BurnDatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Batches { images, preprocess, augment, batch_size, seed, device, .. } = self.batches;
+        let Batches { images, preprocess, augment, drop_path, batch_size, seed, device, .. } =
+            self.batches;
         let end = self.order.len().min(self.done + batch_size.get());
         let indices = self.order.get(self.done..end).filter(|indices| !indices.is_empty())?;
+        let place = (self.epoch, self.done);
+        let branches = drop_path.draw(indices.len(), *seed, place, device);
         self.done = end;
         let augmentation =
             Augmentation { augment: *augment, seed: *seed, epoch: self.epoch as u64 };
         let batch = load_labelled(images.as_ref(), indices, preprocess, Some(&augmentation));
-        Some(batch.map(|batch| to_device(batch, device)).map_err(BurnDatasetError::new))
+        let batch = batch.map(|batch| ImageBatch { branches, ..to_device(batch, device) });
+        Some(batch.map_err(BurnDatasetError::new))
     }
 }
 
@@ -121,6 +126,7 @@ pub(crate) fn to_device(batch: Batch, device: &Device) -> ImageBatch {
     ImageBatch {
         images: Tensor::from_data(TensorData::new(batch.pixels, batch.shape), device),
         labels: Tensor::from_data(TensorData::new(labels, count), device),
+        branches: None,
     }
 }
 
@@ -137,6 +143,7 @@ mod tests {
             images: Arc::new(Subset::new(images, (0..50).collect()).expect("it has more")),
             preprocess: Preprocess::new(32).check().expect("32 pixels are possible"),
             augment: Augment::flip_and_crop(),
+            drop_path: DropPath { rate: 0.0, layers: 1 },
             batch_size: NonZeroUsize::new(16).expect("not zero"),
             seed,
             device: Device::flex(),

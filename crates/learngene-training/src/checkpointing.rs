@@ -11,7 +11,7 @@ use burn::{
     optim::{GradientsAccumulator, GradientsParams},
     tensor::Tensor,
 };
-use learngene_models::Classifier;
+use learngene_models::{BranchScales, Classifier};
 
 use crate::trainee::{ImageBatch, Trainee};
 
@@ -22,11 +22,14 @@ pub(crate) fn backward<C: Classifier>(
 ) -> (GradientsParams, Tensor<1>) {
     let model = &trainee.model;
     let forward = model.valid(); // The same parameters, without a graph.
+    let branches = batch.branches.as_deref();
+    let scales = |layer: usize| branches.map(|scales| &scales[layer]);
+    let inner_scales = |layer: usize| scales(layer).map(without_graph);
     let mut inputs = Vec::with_capacity(model.num_layers());
     let mut tokens = forward.embed(batch.images.clone().inner());
     for layer in 0..model.num_layers() {
         inputs.push(tokens.clone());
-        tokens = forward.forward_layer(layer, tokens);
+        tokens = forward.forward_layer_scaled(layer, tokens, inner_scales(layer).as_ref());
     }
 
     let mut gradients = GradientsAccumulator::new();
@@ -39,7 +42,8 @@ pub(crate) fn backward<C: Classifier>(
 
     for (layer, input) in inputs.into_iter().enumerate().rev() {
         let input = Tensor::from_inner(input).require_grad();
-        let mut part = vector_jacobian(model.forward_layer(layer, input.clone()), dy);
+        let mut part =
+            vector_jacobian(model.forward_layer_scaled(layer, input.clone(), scales(layer)), dy);
         dy = input.grad_remove(&mut part).expect("a layer depends on its input");
         accumulate(GradientsParams::from_grads(part, trainee));
     }
@@ -53,6 +57,12 @@ fn vector_jacobian(y: Tensor<3>, dy: Tensor<3>) -> burn::tensor::Gradients {
     (y * Tensor::from_inner(dy)).sum().backward()
 }
 
+/// The same factors for a model without a graph.
+fn without_graph(scales: &BranchScales) -> BranchScales {
+    let [attention, mlp] = [&scales.attention, &scales.mlp].map(|scale| scale.clone().inner());
+    BranchScales { attention, mlp }
+}
+
 #[cfg(test)]
 mod tests {
     use burn::{
@@ -63,6 +73,7 @@ mod tests {
     use learngene_models::VitConfig;
 
     use super::*;
+    use crate::drop_path::DropPath;
 
     /// All gradients of a model, in the order of its parameters.
     struct Collect<'a>(&'a GradientsParams, Vec<Vec<f32>>);
@@ -87,6 +98,7 @@ mod tests {
         let batch = ImageBatch {
             images: Tensor::from_data(TensorData::new(pixels, [3, 3, 16, 16]), &device),
             labels: Tensor::from_data([4_i64, 0, 2], &device),
+            branches: DropPath { rate: 0.5, layers: 3 }.draw(3, 0, (1, 0), &device),
         };
         let step = |gradient_checkpointing| {
             let trainee =

@@ -17,6 +17,7 @@ use learngene_models::{
 use crate::{
     Metrics, Recipe, TrainingError,
     batches::Batches,
+    drop_path::DropPath,
     evaluate::check_classes,
     metrics::MetricsLog,
     run_folder::{RunFolder, WholeFile},
@@ -89,6 +90,7 @@ pub fn fit<C: Classifier + 'static>(
     let train = Batches {
         images: data.train.clone(),
         preprocess: data.preprocess.clone(),
+        drop_path: DropPath { rate: recipe.drop_path, layers: model.num_layers() },
         augment: Augment { flip: recipe.horizontal_flip, crop_padding: recipe.crop_padding },
         batch_size: NonZeroUsize::new(recipe.batch_size).expect("the recipe was checked"),
         seed: recipe.seed,
@@ -103,7 +105,7 @@ pub fn fit<C: Classifier + 'static>(
     if resumed.is_none() && ended.ends_at(total) && folder.last().is_file() {
         observer.started(total, total);
         let last = checkpoint::read(&folder.last(), &ReadOptions::default())?;
-        let model = last.parameters.load_into(model).map_err(CheckpointError::from)?;
+        let model = model.with_parameters(&last.parameters).map_err(CheckpointError::from)?;
         folder.finish()?;
         return Ok(Fitted { model, metrics: ended.0 });
     }

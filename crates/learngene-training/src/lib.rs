@@ -2,6 +2,7 @@
 
 mod batches;
 mod checkpointing;
+mod drop_path;
 mod error;
 mod evaluate;
 mod fit;

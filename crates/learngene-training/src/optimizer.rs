@@ -77,7 +77,9 @@ impl ModuleVisitor for Exempt {
 
     fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
         let name = self.path.last().map(String::as_str);
-        if D == 1 || matches!(name, Some("pos_embed" | "cls_token")) {
+        if D == 1
+            || matches!(name, Some("pos_embed" | "cls_token" | "relative_position_bias_table"))
+        {
             self.found.push(self.path.join("."));
         }
     }

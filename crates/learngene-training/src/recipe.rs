@@ -29,6 +29,8 @@ pub struct Recipe {
     pub betas: (f64, f64),
     /// Share of the target spread evenly over the classes.
     pub label_smoothing: f64,
+    /// Share of residual branches left out in the last layer, rising evenly from none in the first.
+    pub drop_path: f64,
     /// Whether images are mirrored at random.
     pub horizontal_flip: bool,
     /// Zero pixels added on every side before a random crop to the image size.
@@ -54,6 +56,7 @@ impl Default for Recipe {
             weight_decay: 0.05,
             betas: (0.9, 0.999),
             label_smoothing: 0.1,
+            drop_path: 0.0,
             horizontal_flip: true,
             crop_padding: 4,
             gradient_checkpointing: false,
@@ -134,7 +137,13 @@ impl Recipe {
         check("weight_decay", self.weight_decay, rate(self.weight_decay), "zero or more")?;
         check("betas[0]", beta_1, fraction(beta_1), "in [0, 1)")?;
         check("betas[1]", beta_2, fraction(beta_2), "in [0, 1)")?;
-        check("label_smoothing", self.label_smoothing, fraction(self.label_smoothing), "in [0, 1)")
+        check(
+            "label_smoothing",
+            self.label_smoothing,
+            fraction(self.label_smoothing),
+            "in [0, 1)",
+        )?;
+        check("drop_path", self.drop_path, fraction(self.drop_path), "in [0, 1)")
     }
 
     /// Epochs of linear warm-up: those asked for, else 5, but at most a tenth of the run, so that

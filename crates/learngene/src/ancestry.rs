@@ -1,18 +1,14 @@
-//! The ancestor's side of the path: checkpoint and images to distances and clusters.
+//! From checkpoint and images to distances.
 
 use std::{num::NonZeroUsize, path::Path};
 
-use anyhow::{Context, ensure};
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
-use learngene_clustering::{
-    Algorithm, ClusterParams, Convention, HeadClusters, KMeansLibrary, MeanAttentionDistances,
-    NoisePolicy, Preprocess, Representative, cluster, default_eps, probe,
-};
+use learngene_clustering::{Convention, MeanAttentionDistances, Preprocess, probe};
 use learngene_datasets::{
     BadImages, Dataset, DatasetError, Split, Subset, images_sha256, load_batch, open,
 };
-use learngene_models::checkpoint::Checkpoint;
+use learngene_models::{ModelConfig, checkpoint::Checkpoint};
 
 use crate::{
     args::{DeviceArgs, PreprocessArgs, choice, dataset},
@@ -57,7 +53,7 @@ impl ProbeArgs {
         ancestor: &Checkpoint,
         path: &Path,
     ) -> anyhow::Result<MeanAttentionDistances> {
-        let preprocess = self.preprocess.check(ancestor.config.image_size, Some(path))?;
+        let preprocess = self.preprocess.check(ancestor.config.image_size(), Some(path))?;
         let images = self.open_images()?;
         let device = self.device.device.open()?;
         let model = ancestor.load(&device)?;
@@ -81,7 +77,9 @@ impl ProbeArgs {
             std: Some(measured.heads.std),
             images: Some(measured.heads.images),
             convention: Some(self.convention),
-            patch_size: Some(ancestor.config.patch_size),
+            patch_size: Some(ancestor.config.patch_size()),
+            attended_side: Some(attended_sides(&ancestor.config)),
+            depths: Some(ancestor.config.stages().iter().map(|stage| stage.len()).collect()),
             preprocess: Some(Preprocess {
                 image_size: settings.image_size as usize,
                 crop_pct: settings.crop_pct,
@@ -113,71 +111,7 @@ impl ProbeArgs {
     }
 }
 
-/// How heads are joined by their densities.
-#[derive(Args)]
-#[command(next_help_heading = "Clustering")]
-pub struct ClusterArgs {
-    /// Radius of a neighbourhood in pixels; 10 px for an image of 224 px by default, in proportion
-    /// for others.
-    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
-    pub eps: Option<f64>,
-    /// Least number of heads in the neighbourhood of a core head, itself counted.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub min_points: usize,
-    /// Whether a head in no cluster, possible for --min-points above 1, becomes a cluster of its
-    /// own (the default), joins that of the nearest core head or is left out.
-    #[arg(long, value_parser = choice::<NoisePolicy>(["singleton", "nearest", "drop"]))]
-    pub noise: Option<NoisePolicy>,
-    /// k-means with so many clusters instead: one number, or one for each layer.
-    #[arg(long, value_name = "K[,K..]", value_delimiter = ',', conflicts_with_all = ["eps", "min_points", "noise"])]
-    pub kmeans: Option<Vec<usize>>,
-    /// Seed of k-means.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "kmeans")]
-    pub seed: u64,
-    /// Whether the member nearest the mean density stands for a cluster, or the mean of all
-    /// members' parameters.
-    #[arg(long, default_value = "nearest",
-        value_parser = choice::<Representative>(["nearest", "mean"]))]
-    pub representative: Representative,
-}
-
-impl ClusterArgs {
-    /// Clusters the heads of each layer.
-    pub fn cluster(&self, distances: &MeanAttentionDistances) -> anyhow::Result<HeadClusters> {
-        // The radius follows the images that were probed, whatever size the checkpoint has.
-        let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-        let clusters = cluster(distances, &self.params(probed_size)?.check()?)?;
-        let joined = clusters.layers.iter().filter(|l| l.labels.len() > 1 && l.sizes.len() == 1);
-        let (joined, all) = (joined.count(), clusters.layers.len());
-        if joined > 0 && self.kmeans.is_none() {
-            tracing::info!(
-                "in {joined} of {all} layers all heads are one cluster: a smaller --eps keeps more"
-            );
-        }
-        Ok(clusters)
-    }
-
-    /// The parameters, for distances measured on images of that size.
-    fn params(&self, image_size: Option<usize>) -> anyhow::Result<ClusterParams> {
-        ensure!(
-            self.noise.is_none() || self.min_points != 1,
-            "--noise has no effect, as every head is in a cluster with --min-points 1: leave it \
-             out, or give 2 or more"
-        );
-        let algorithm = match (&self.kmeans, self.eps) {
-            (Some(k), _) => Algorithm::KMeans {
-                k: k.clone(),
-                seed: self.seed,
-                library: KMeansLibrary::default(),
-            },
-            (None, eps) => Algorithm::Dbscan {
-                eps: eps.or(image_size.map(default_eps)).context(
-                    "the distances do not say their image size, so eps has no default: give --eps",
-                )?,
-                min_points: self.min_points,
-                noise: self.noise.unwrap_or_default(),
-            },
-        };
-        Ok(ClusterParams { algorithm, representative: self.representative })
-    }
+/// Side of what one query attends to in each layer, in pixels.
+fn attended_sides(config: &ModelConfig) -> Vec<usize> {
+    (0..config.depth()).map(|layer| config.attended_side(layer)).collect()
 }

@@ -7,7 +7,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use learngene_models::{
-    StateDict, VitConfig,
+    ModelConfig, StateDict,
     checkpoint::{self, Dialect, Dtype},
 };
 
@@ -15,10 +15,11 @@ use learngene_models::{
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct WriteArgs {
-    /// Names of the checkpoint's tensors: timm's, or Hugging Face's with a config.json beside the
-    /// file, which transformers wants to be called model.safetensors.
-    #[arg(long, default_value = "timm", value_parser = PossibleValuesParser::new(["timm", "hf"])
-        .map(|name| if name == "hf" { Dialect::HuggingFace } else { Dialect::Timm }))]
+    /// Names of the checkpoint's tensors: timm's, those of Swin's own repository (and timm before
+    /// 0.9), or Hugging Face's with a config.json beside the file, which transformers wants to be
+    /// called model.safetensors.
+    #[arg(long, default_value = "timm",
+        value_parser = PossibleValuesParser::new(["timm", "official", "hf"]).map(dialect))]
     pub names: Dialect,
     /// Number format of the checkpoint.
     #[arg(long, default_value = "f32", value_parser = PossibleValuesParser::new(["f32", "f16"])
@@ -26,12 +27,20 @@ pub struct WriteArgs {
     pub dtype: Dtype,
 }
 
+fn dialect(name: String) -> Dialect {
+    match name.as_str() {
+        "hf" => Dialect::HuggingFace,
+        "official" => Dialect::Official,
+        _ => Dialect::Timm,
+    }
+}
+
 impl WriteArgs {
     /// Writes a checkpoint, whole or not at all.
     pub fn write(
         &self,
         path: &Path,
-        config: &VitConfig,
+        config: &ModelConfig,
         parameters: &StateDict,
     ) -> anyhow::Result<()> {
         Ok(checkpoint::write(path, config, parameters, self.names, self.dtype)?)

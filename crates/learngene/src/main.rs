@@ -3,6 +3,7 @@
 mod ancestry;
 mod args;
 mod checkpoint_file;
+mod cluster_args;
 mod commands;
 mod device;
 mod error;

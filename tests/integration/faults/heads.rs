@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use learngene_expansion::{Descendant, DescendantConfig, HeadPolicy, Order, ProjectionPolicy};
 use learngene_format::Learngene;
-use learngene_models::{HostTensor, StateDict, VitConfig, checkpoint::Checkpoint};
+use learngene_models::{HostTensor, ModelConfig, StateDict, checkpoint::Checkpoint};
 
 use crate::support::{
     NOTHING_JOINED, checkpoint_in, condensed, descendant, folder, images, largest_gap, logits,
@@ -25,7 +25,7 @@ fn fault_01_a_head_is_the_query_key_and_value_of_one_head() {
     let mut mixed = ours.parameters.clone();
     for name in ["blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.bias"] {
         let fused = ancestor.parameters.get(name).expect("a parameter of the shape");
-        mixed.insert(name, published_heads(fused, ancestor.config.num_heads[0], &heads(&ours)));
+        mixed.insert(name, published_heads(fused, ancestor.config.num_heads()[0], &heads(&ours)));
     }
     for (slot, published) in attention(&ours.config, &mixed).into_iter().enumerate() {
         for (head, wanted) in before.iter().enumerate() {
@@ -44,7 +44,7 @@ fn fault_02_a_head_keeps_its_biases() {
         parameters.get("blocks.0.attn.qkv.bias").expect("a parameter of the shape").values.clone()
     };
     let (before, after) = (bias(&ancestor.parameters), bias(&ours.parameters));
-    let head_dim = ours.config.head_dim;
+    let head_dim = ours.config.layer(0).heads.head_dim;
     for role in 0..3 {
         for (slot, head) in heads(&ours).into_iter().enumerate() {
             let (from, to) = ((role * 6 + head) * head_dim, (role * 2 + slot) * head_dim);
@@ -81,7 +81,8 @@ fn fault_03_the_output_projection_follows_the_chosen_heads() {
     let gap = |projection| {
         let order = Order::Decreasing;
         let heads = HeadPolicy::Count(3);
-        let wanted = DescendantConfig { heads, order, projection, ..Default::default() };
+        let wanted =
+            DescendantConfig { heads, order, projection: Some(projection), ..Default::default() };
         gap_to(&ancestor, &learngene, wanted)
     };
     let followed = gap(ProjectionPolicy::Centroid);
@@ -98,7 +99,8 @@ fn fault_03_copies_of_a_head_share_its_columns() {
     for ratio in ["w=1/2", "w=1/4", "w=1/8"] {
         let gap = |projection| {
             let heads: HeadPolicy = ratio.parse().expect("a ratio");
-            let wanted = DescendantConfig { heads, projection, ..Default::default() };
+            let wanted =
+                DescendantConfig { heads, projection: Some(projection), ..Default::default() };
             gap_to(&ancestor, &learngene, wanted)
         };
         let rescaled = gap(ProjectionPolicy::Rescaled);
@@ -123,11 +125,11 @@ fn heads(descendant: &Descendant) -> Vec<usize> {
 }
 
 /// Attention of each head of the first layer, whose tokens do not depend on heads.
-fn attention(config: &VitConfig, parameters: &StateDict) -> Vec<Vec<f32>> {
-    let images = images(2, config.image_size, &Device::flex());
+fn attention(config: &ModelConfig, parameters: &StateDict) -> Vec<Vec<f32>> {
+    let images = images(2, config.image_size(), &Device::flex());
     let vit = config.load(parameters, &images.device()).expect("the parameters fit the shape");
     let weights: Tensor<4> = vit.forward_attention(images).attention.swap_remove(0);
-    (0..config.num_heads[0])
+    (0..config.num_heads()[0])
         .map(|head| values(weights.clone().slice_dim(1, head..head + 1))) // [batch, 1, queries, keys]
         .collect()
 }
@@ -143,19 +145,20 @@ fn published_heads(fused: &HostTensor, num_heads: usize, heads: &[usize]) -> Hos
 }
 
 /// Multiplies the columns of heads 0, 2, 4 .. by zero.
-fn silence_even_heads(parameters: &mut StateDict, config: &VitConfig, layer: usize) {
+fn silence_even_heads(parameters: &mut StateDict, config: &ModelConfig, layer: usize) {
     let name = format!("blocks.{layer}.attn.proj.weight");
     let HostTensor { shape, mut values } =
         parameters.remove(&name).expect("a parameter of the shape");
+    let head_dim = config.layer(layer).heads.head_dim;
     for (index, value) in values.iter_mut().enumerate() {
-        *value *= (index % shape[1] / config.head_dim % 2) as f32;
+        *value *= (index % shape[1] / head_dim % 2) as f32;
     }
     parameters.insert(name, HostTensor::new(shape, values));
 }
 
 /// How far the logits of a descendant are from the ancestor's.
 fn gap_to(ancestor: &Checkpoint, learngene: &Learngene, wanted: DescendantConfig) -> f32 {
-    let images = images(4, ancestor.config.image_size, &Device::flex());
+    let images = images(4, ancestor.config.image_size(), &Device::flex());
     let ours = descendant(learngene, wanted);
     let found = logits(&ours.config, &ours.parameters, images.clone());
     largest_gap(&found, &logits(&ancestor.config, &ancestor.parameters, images))

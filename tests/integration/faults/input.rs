@@ -23,7 +23,7 @@ fn fault_10_nearly_blank_probe_inputs_are_refused() {
     let run = |images: Tensor<4>| {
         probe(&vit, [Ok::<_, Infallible>(images)], Convention::Renormalized, &device)
     };
-    let right = images(16, ancestor.config.image_size, &device);
+    let right = images(16, ancestor.config.image_size(), &device);
     let mean = statistics(Preprocess::IMAGENET_MEAN, &device);
     let std = statistics(Preprocess::IMAGENET_STD, &device);
     let pixels = right.clone() * std + mean; // in [0, 1]

@@ -7,7 +7,9 @@ use learngene_clustering::LayerClusters;
 use learngene_datasets::Split;
 use learngene_expansion::{Descendant, DescendantConfig, LayerPolicy};
 use learngene_format::Learngene;
-use learngene_models::{Classifier, Head, HostTensor, Projection, StateDict, Vit, VitConfig};
+use learngene_models::{
+    Classifier, Head, HostTensor, LayerShape, Model, ModelConfig, Projection, StateDict,
+};
 use learngene_training::{FitData, Recipe, fit};
 
 use crate::support::{
@@ -58,7 +60,7 @@ fn representatives(layer: &LayerClusters) -> BTreeSet<usize> {
 fn fault_06_a_descendant_needs_the_learngene_alone() {
     let (ancestry, descent) = (folder(), folder());
     let file = descent.path().join("tiny.learngene");
-    let input = || images(4, tiny().image_size, &Device::flex());
+    let input = || images(4, tiny().image_size(), &Device::flex());
     let wanted = {
         let ancestor = checkpoint_in(ancestry.path(), &tiny(), &random_parameters(&tiny(), 5));
         let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
@@ -74,13 +76,13 @@ fn fault_06_a_descendant_needs_the_learngene_alone() {
     assert!(gap <= 1e-5, "logits differ by {gap}");
 
     let other = DescendantConfig {
-        depth: Some(5),
+        depth: 5.into(),
         layers: LayerPolicy::Even,
         heads: "w=1/2".parse().expect("a ratio"),
         ..Default::default()
     };
     let other = descendant(&learngene, other);
-    assert_eq!(other.config.num_heads, [12; 5]);
+    assert_eq!(other.config.num_heads(), [12; 5]);
     assert!(logits(&other.config, &other.parameters, input()).iter().all(|x| x.is_finite()));
 }
 
@@ -98,7 +100,7 @@ fn fault_07_training_a_descendant_changes_nothing_else() {
     let (files_before, bytes_before) = (files(), learngene.to_bytes());
 
     let wanted =
-        || DescendantConfig { depth: Some(6), layers: LayerPolicy::Even, ..Default::default() };
+        || DescendantConfig { depth: 6.into(), layers: LayerPolicy::Even, ..Default::default() };
     let first = descendant(&learngene, wanted());
     let second = descendant(&learngene, wanted());
     let trained = train(&first, &folder.path().join("run")).state_dict();
@@ -119,10 +121,10 @@ fn fault_07_training_a_descendant_changes_nothing_else() {
 }
 
 /// A state dict whose head `h` is head `order[h]` of another, in every layer: the same function.
-fn reorder_heads(from: &StateDict, config: &VitConfig, order: &[usize]) -> StateDict {
+fn reorder_heads(from: &StateDict, config: &ModelConfig, order: &[usize]) -> StateDict {
     let mut to = from.clone();
     for layer in 0..config.depth() {
-        let (layout, embed_dim) = (config.head_layout(layer), config.embed_dim);
+        let LayerShape { heads: layout, embed_dim, .. } = config.layer(layer);
         let get = |name: &str| {
             let name = format!("blocks.{layer}.attn.{name}");
             (from.get(&name).expect("a parameter of the shape").clone(), name)
@@ -151,13 +153,13 @@ fn reorder_heads(from: &StateDict, config: &VitConfig, order: &[usize]) -> State
 }
 
 /// Two epochs of two steps each, at a rate high enough to move every parameter.
-fn train(descendant: &Descendant, run: &Path) -> Vit {
+fn train(descendant: &Descendant, run: &Path) -> Model {
     let device = Device::flex();
     let vit = descendant.config.load(&descendant.parameters, &device).expect("a whole descendant");
     let data = FitData {
         train: sample(Split::Train, 32),
         test: sample(Split::Test, 10),
-        preprocess: preprocess(descendant.config.image_size),
+        preprocess: preprocess(descendant.config.image_size()),
     };
     let recipe = Recipe {
         epochs: 2,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use burn::tensor::Device;
 use learngene_expansion::{Descendant, DescendantConfig, HeadPolicy, LayerPolicy, from_scratch};
 use learngene_models::{
-    Classifier, HostTensor, StateDict, VitConfig, count_macs, count_parameters,
+    Classifier, HostTensor, ModelConfig, StateDict, VitConfig, count_macs, count_parameters,
 };
 
 use crate::support::{
@@ -21,7 +21,7 @@ fn fault_09_any_depth_and_any_number_of_heads() {
     for (depth, heads) in [(1, 5), (13, 7), (16, 1), (24, 11)] {
         for layers in [LayerPolicy::Front, LayerPolicy::Even, LayerPolicy::Last] {
             let wanted = DescendantConfig {
-                depth: Some(depth),
+                depth: depth.into(),
                 layers,
                 heads: HeadPolicy::Count(heads),
                 ..Default::default()
@@ -32,7 +32,7 @@ fn fault_09_any_depth_and_any_number_of_heads() {
     // Another number in every layer.
     let counts: Vec<usize> = (1..=14).collect();
     let wanted = DescendantConfig {
-        depth: Some(14),
+        depth: 14.into(),
         heads: HeadPolicy::List(counts.clone()),
         ..Default::default()
     };
@@ -40,8 +40,8 @@ fn fault_09_any_depth_and_any_number_of_heads() {
 }
 
 fn check_runs(descendant: &Descendant, num_heads: &[usize]) {
-    assert_eq!(descendant.config.num_heads, num_heads);
-    let input = images(2, descendant.config.image_size, &Device::flex());
+    assert_eq!(descendant.config.num_heads(), num_heads);
+    let input = images(2, descendant.config.image_size(), &Device::flex());
     let logits = logits(&descendant.config, &descendant.parameters, input);
     assert!(logits.iter().all(|value| value.is_finite()), "{num_heads:?}: {logits:?}");
 }
@@ -61,7 +61,7 @@ fn fault_15_parameters_are_those_in_the_file() {
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
     for heads in [vec![6, 6, 6], vec![5, 1, 7], vec![48, 2, 3, 11]] {
         let wanted = DescendantConfig {
-            depth: Some(heads.len()),
+            depth: heads.len().into(),
             heads: HeadPolicy::List(heads.clone()),
             ..Default::default()
         };
@@ -88,7 +88,7 @@ fn fault_15_inherited_parameters_are_those_of_the_learngene() {
     let all = count_parameters(&ancestor.config);
     let inherited = |heads: &str, depth: usize| {
         let heads = heads.parse().expect("a number of heads");
-        let wanted = DescendantConfig { depth: Some(depth), heads, ..Default::default() };
+        let wanted = DescendantConfig { depth: depth.into(), heads, ..Default::default() };
         descendant(&learngene, wanted).inherited_parameters
     };
     assert_eq!(inherited("same", 3), all);
@@ -102,13 +102,14 @@ fn fault_15_inherited_parameters_are_those_of_the_learngene() {
 /// attention products.
 #[test]
 fn fault_15_multiply_accumulates_are_those_of_the_tensors() {
-    let wanted = [
-        VitConfig::deit_tiny(),
-        VitConfig::new(24, vec![5, 1, 7], 4, 60).with_image_size(16).with_patch_size(4),
+    let wanted: [ModelConfig; 3] = [
+        VitConfig::deit_tiny().into(),
+        VitConfig::new(24, vec![5, 1, 7], 4, 60).with_image_size(16).with_patch_size(4).into(),
         VitConfig::new(24, vec![2], 16, 8)
             .with_image_size(48)
             .with_patch_size(8)
-            .with_num_classes(0),
+            .with_num_classes(0)
+            .into(),
     ];
     for config in wanted {
         let parameters = from_scratch(&config, 0).expect("a possible shape");
@@ -122,16 +123,16 @@ fn fault_15_multiply_accumulates_are_those_of_the_tensors() {
     let mlp = 197 * (768 * 3072) * 2;
     let by_hand = stem + 12 * (projections + products + mlp) + 768 * 1000;
     assert_eq!(by_hand, 17_563_828_224);
-    assert_eq!(count_macs(&VitConfig::deit_base()), by_hand);
-    assert_eq!(count_parameters(&VitConfig::deit_base()), 86_567_656);
+    assert_eq!(count_macs(&VitConfig::deit_base().into()), by_hand);
+    assert_eq!(count_parameters(&VitConfig::deit_base().into()), 86_567_656);
 }
 
 fn total(tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> u64 {
     tensors.values().map(|(_, values)| values.len() as u64).sum()
 }
 
-fn macs_of_tensors(config: &VitConfig, parameters: &StateDict) -> u64 {
-    let patches = (config.image_size / config.patch_size).pow(2);
+fn macs_of_tensors(config: &ModelConfig, parameters: &StateDict) -> u64 {
+    let patches = (config.image_size() / config.patch_size()).pow(2);
     let tokens = patches + 1;
     let macs = |(name, HostTensor { shape, values }): (&str, &HostTensor)| match name {
         "patch_embed.proj.weight" => patches * values.len(),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
+    ablations::Ablation,
     plan::{Descendant, Method},
     report::{self, Ancestor, Data, Frozen, Layer, Recipe, Report, Row},
     tune::LearningRates,
@@ -71,22 +72,50 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Where the ancestor's distances lie.
+    fn distances(&self) -> PathBuf {
+        self.folder.join("distances.json")
+    }
+
+    /// The images of the probe, as flags.
+    fn probing(line: Line) -> Line {
+        line.flag("images", "cifar10-sample").flag("limit", PROBE_IMAGES).flag("batch-size", 64)
+    }
+
+    /// The command that condenses the ancestor, its `--out` aside: from the distances, or from the
+    /// images again, which fitting needs.
+    pub(crate) fn condensing(&self, needs_images: bool) -> Line {
+        let condense = Line::new("condense").flag("checkpoint", ANCESTOR).flag("eps", EPS);
+        if needs_images {
+            Self::probing(condense)
+        } else {
+            condense.path("distances", &self.distances())
+        }
+    }
+
+    /// Runs a command.
+    pub(crate) fn run(&self, line: &Line) -> Result<()> {
+        self.learngene.run(line).map(drop)
+    }
+
+    /// Runs a command that prints JSON.
+    pub(crate) fn json(&self, line: &Line) -> Result<Value> {
+        self.learngene.json(line)
+    }
+
+    /// Whether an artefact is there.
+    pub(crate) fn exists(&self, path: &Path) -> bool {
+        self.root.join(path).exists()
+    }
+
     /// Probes and condenses the ancestor; returns the learngene's manifest.
     pub(crate) fn condense(&self) -> Result<Value> {
-        let distances = self.folder.join("distances.json");
-        let probe = Line::new("probe")
-            .flag("checkpoint", ANCESTOR)
-            .flag("images", "cifar10-sample")
-            .flag("limit", PROBE_IMAGES)
-            .flag("batch-size", 64)
-            .path("out", &distances);
+        let distances = self.distances();
+        let probe = Self::probing(Line::new("probe").flag("checkpoint", ANCESTOR));
+        let probe = probe.path("out", &distances);
         self.learngene.run(&probe)?;
         for projection in [None, Some("origin")] {
-            let condense = Line::new("condense")
-                .flag("checkpoint", ANCESTOR)
-                .path("distances", &distances)
-                .flag("eps", EPS)
-                .path("out", &self.gene(projection));
+            let condense = self.condensing(false).path("out", &self.gene(projection));
             let condense = match projection {
                 Some(_) => condense.arg("--keep-projection"),
                 None => condense,
@@ -157,7 +186,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The command that trains a checkpoint.
-    fn training(&self, checkpoint: &Path, slug: String, rate: f64, seed: u64) -> Line {
+    pub(crate) fn training(&self, checkpoint: &Path, slug: String, rate: f64, seed: u64) -> Line {
         Line::new("train")
             .path("checkpoint", checkpoint)
             .flag("data", &self.data)
@@ -185,20 +214,8 @@ impl<'a> Desk<'a> {
     pub(crate) fn measure_features(&self, descendant: &Descendant) -> Result<Frozen> {
         let Descendant { shape, method, projection, .. } = *descendant;
         let (checkpoint, _, expand) = self.expand(descendant)?;
-        let eval = Line::new("eval")
-            .path("checkpoint", &checkpoint)
-            .flag("data", &self.data)
-            .flag("frozen", "knn,linear");
-        let measured = self.learngene.json(&eval.clone().arg("--json"))?;
-        let top1 = |way: &str| {
-            let mut results = measured.as_array().into_iter().flatten();
-            let result = results.find(|result| result["frozen"] == way);
-            result
-                .and_then(|result| result["top1"].as_f64())
-                .with_context(|| format!("`{eval}` measured no {way}"))
-        };
-        let (knn_top1, linear_top1) = (top1("knn")?, top1("linear")?);
-        eprintln!("        kNN {knn_top1:.2} %, linear {linear_top1:.2} %");
+        let (knn_top1, linear_top1) = self.frozen_top1(&checkpoint)?;
+        let eval = self.evaluating_features(&checkpoint);
         Ok(Frozen {
             item: shape.item(),
             method: method.name(),
@@ -211,6 +228,30 @@ impl<'a> Desk<'a> {
         })
     }
 
+    /// The command that measures a checkpoint's features.
+    fn evaluating_features(&self, checkpoint: &Path) -> Line {
+        Line::new("eval")
+            .path("checkpoint", checkpoint)
+            .flag("data", &self.data)
+            .flag("frozen", "knn,linear")
+    }
+
+    /// Top-1 in percent of nearest neighbours and of a linear probe on a checkpoint's features.
+    pub(crate) fn frozen_top1(&self, checkpoint: &Path) -> Result<(f64, f64)> {
+        let eval = self.evaluating_features(checkpoint);
+        let measured = self.json(&eval.clone().arg("--json"))?;
+        let top1 = |way: &str| {
+            let mut results = measured.as_array().into_iter().flatten();
+            let result = results.find(|result| result["frozen"] == way);
+            result
+                .and_then(|result| result["top1"].as_f64())
+                .with_context(|| format!("`{eval}` measured no {way}"))
+        };
+        let (knn, linear) = (top1("knn")?, top1("linear")?);
+        eprintln!("        kNN {knn:.2} %, linear {linear:.2} %");
+        Ok((knn, linear))
+    }
+
     /// Puts the report together.
     pub(crate) fn report(
         &self,
@@ -220,6 +261,7 @@ impl<'a> Desk<'a> {
         ancestor_top1: Value,
         trained: Vec<Trained>,
         frozen: Vec<Frozen>,
+        ablations: Vec<Ablation>,
     ) -> Result<Report> {
         let summary = trained.first().map_or(Value::Null, |trained| trained.summary.clone());
         let count = |field: &Value| field.as_u64().unwrap_or(0);
@@ -231,7 +273,7 @@ impl<'a> Desk<'a> {
             profile: "desk",
             producer: concat!("xtask ", env!("CARGO_PKG_VERSION")).to_owned(),
             commit: self.commit.clone(),
-            command: self.command(seeds),
+            command: self.command(seeds, !ablations.is_empty()),
             data: Data {
                 name: self.data.clone(),
                 train_images: summary["train_images"].clone(),
@@ -248,6 +290,7 @@ impl<'a> Desk<'a> {
             },
             rows,
             frozen,
+            ablations,
             notes: vec![
                 "Every method gets a fresh classifier, the same steps and images, and the figure of \
                  its last evaluation. Its learning rate was chosen on a part of the training images \
@@ -292,7 +335,8 @@ impl<'a> Desk<'a> {
         Ok(report::Learngene {
             bytes: self.bytes(&self.gene(None))?,
             stored_params: manifest["parameters"]["stored"].clone(),
-            eps: algorithm["eps"].clone(),
+            // One for each layer, and in a ViT the same for all.
+            eps: algorithm["eps"][0].clone(),
             min_points: algorithm["min_points"].clone(),
             images: probe["images"].clone(),
             convention: probe["convention"].clone(),
@@ -309,13 +353,14 @@ impl<'a> Desk<'a> {
         Ok(file.len())
     }
 
-    fn command(&self, seeds: u64) -> String {
+    fn command(&self, seeds: u64, ablations: bool) -> String {
+        let ablations = if ablations { " --ablations" } else { "" };
         let seeds = if seeds == 1 { String::new() } else { format!(" --seeds {seeds}") };
         let data = match self.data.as_str() {
             "cifar10-sample" => String::new(),
             data => format!(" --data {data}"),
         };
-        format!("cargo xtask reproduce{seeds}{data}")
+        format!("cargo xtask reproduce{seeds}{ablations}{data}")
     }
 
     /// Writes `report.json`.

@@ -4,6 +4,7 @@
 //! ways, trains and measures them, and draws the report. Each step is a `learngene` command that a
 //! user could type, and stands in the report.
 
+mod ablations;
 mod desk;
 mod plan;
 mod report;
@@ -15,7 +16,9 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{learngene::Learngene, workspace::Workspace};
+use ablations::TABLES;
 use desk::Desk;
+use plan::Method;
 use tune::LearningRates;
 
 #[derive(Args)]
@@ -23,6 +26,9 @@ pub(crate) struct Options {
     /// Runs each comparison with so many seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seeds: u64,
+    /// Compares the choices of the method too, one changed at a time.
+    #[arg(long)]
+    ablations: bool,
     /// Images to fine-tune on: `cifar10-sample` lies in the repository, `cifar10` is the whole set.
     #[arg(long, value_name = "NAME|FOLDER", default_value = "cifar10-sample")]
     data: String,
@@ -38,7 +44,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let rates = LearningRates::read(&workspace.root)?;
     let descendants = plan::trained(options.seeds);
     let frozen = plan::frozen();
-    let mut progress = Progress::new(2 + descendants.len() + frozen.len());
+    let settings = if options.ablations { ablations::settings() } else { 0 };
+    let mut progress = Progress::new(2 + descendants.len() + frozen.len() + settings);
 
     progress.next("condense the desk ancestor");
     let manifest = desk.condense()?;
@@ -55,7 +62,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         trained.push(desk.train(descendant, rates.rate(descendant.method)?)?);
     }
 
-    let report = desk.report(options.seeds, &rates, &manifest, ancestor_top1, trained, measured)?;
+    let mut ablations = Vec::new();
+    if options.ablations {
+        let rate = rates.rate(Method::ClusterLearngene)?;
+        for table in &TABLES {
+            let next = |step: &str| progress.next(step);
+            ablations.extend(desk.ablate(table, options.seeds, rate, next)?);
+        }
+    }
+
+    let report =
+        desk.report(options.seeds, &rates, &manifest, ancestor_top1, trained, measured, ablations)?;
     desk.write(&report)?;
     desk.draw()?;
     let page = desk.folder.join("report.html");

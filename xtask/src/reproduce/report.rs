@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::ablations::Ablation;
+
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) version: u32,
@@ -18,6 +20,7 @@ pub(crate) struct Report {
     pub(crate) recipe: Recipe,
     pub(crate) rows: Vec<Row>,
     pub(crate) frozen: Vec<Frozen>,
+    pub(crate) ablations: Vec<Ablation>,
     pub(crate) notes: Vec<String>,
 }
 

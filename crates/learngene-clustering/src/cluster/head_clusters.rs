@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::ClusterParams;
+use super::{ClusterParams, FfnClusters};
 use crate::distances::Convention;
 use crate::error::ClusteringError;
 use crate::json::{self, JsonFile};
@@ -19,6 +19,9 @@ pub struct HeadClusters {
     pub layers: Vec<LayerClusters>,
     /// How the clusters were made.
     pub parameters: ClusterParams,
+    /// Layers that share one feed-forward network; where absent, each keeps its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ffn: Option<FfnClusters>,
     /// Convention of the distances, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convention: Option<Convention>,
@@ -105,7 +108,7 @@ impl HeadClusters {
             }
             clusters.check(layer)?;
         }
-        Ok(())
+        self.ffn.as_ref().map_or(Ok(()), |ffn| ffn.check(self.layers.len()))
     }
 
     /// Reads a `clusters.json` and checks it.
@@ -153,7 +156,7 @@ fn by_priority(labels: &[Option<usize>]) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// None only where there are no members.
-fn nearest_to_mean(members: &[usize], densities: &[f64]) -> Option<usize> {
+pub(super) fn nearest_to_mean(members: &[usize], densities: &[f64]) -> Option<usize> {
     let mean = members.iter().map(|&head| densities[head]).sum::<f64>() / members.len() as f64;
     let distance = |head: usize| (densities[head] - mean).abs();
     let least = members.iter().map(|&head| distance(head)).fold(f64::INFINITY, f64::min);
@@ -176,6 +179,7 @@ fn check_list<T: std::fmt::Debug + PartialEq>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::{FfnGroup, FfnParams};
 
     #[test]
     fn labels_count_by_first_appearance_and_noise_stays_out() {
@@ -229,6 +233,10 @@ mod tests {
                 representatives: vec![3, 0],
             }],
             parameters: ClusterParams::dbscan(10.0),
+            ffn: Some(FfnClusters {
+                groups: vec![FfnGroup { layers: vec![0], representative: 0 }],
+                parameters: FfnParams::contiguous(vec![5.0]),
+            }),
             convention: None,
             images: None,
             images_sha256: None,
@@ -258,7 +266,7 @@ mod tests {
         assert!(value["layers"][0]["labels"][2].is_null());
         assert_eq!(value["layers"][0]["sizes"][0], 2);
         assert_eq!(value["layers"][0]["representatives"][0], 3);
-        assert_eq!(value["parameters"]["algorithm"]["dbscan"]["eps"], 10.0);
+        assert_eq!(value["parameters"]["algorithm"]["dbscan"]["eps"][0], 10.0);
     }
 
     #[test]
@@ -298,5 +306,12 @@ mod tests {
         assert!(matches!(clusters.check(), Err(ClusteringError::NoHeads { layer: 0 })));
         clusters.layers.clear();
         assert!(matches!(clusters.check(), Err(ClusteringError::NoLayers)));
+    }
+
+    #[test]
+    fn groups_of_other_layers_are_refused() {
+        let mut clusters = valid();
+        clusters.ffn.as_mut().expect("groups").groups[0].layers.push(1);
+        assert!(matches!(clusters.check(), Err(ClusteringError::FfnGroups { depth: 1, .. })));
     }
 }

@@ -13,23 +13,15 @@ use rand_xoshiro::rand_core::SeedableRng;
 use super::{KMeansLibrary, Partition};
 use crate::error::ClusteringError;
 
-/// Parts the heads of every layer into `k[layer]` clusters, or `k[0]` where it is the only entry.
+/// Parts the heads of every layer into `k[layer]` clusters.
 pub(super) fn partitions(
     densities: &[Vec<f64>],
     k: &[usize],
     seed: u64,
     library: KMeansLibrary,
 ) -> Result<Vec<Partition>, ClusteringError> {
-    let k_of_layer = match *k {
-        [k] => vec![k; densities.len()],
-        _ if k.len() == densities.len() => k.to_vec(),
-        _ => {
-            let (got, want) = (k.len(), densities.len());
-            return Err(ClusteringError::ClusterCountsLength { got, want });
-        }
-    };
-    let layers = densities.iter().zip(k_of_layer).enumerate();
-    layers.map(|(layer, (densities, k))| partition(layer, densities, k, seed, library)).collect()
+    let layers = densities.iter().zip(k).enumerate();
+    layers.map(|(layer, (densities, k))| partition(layer, densities, *k, seed, library)).collect()
 }
 
 fn partition(
@@ -146,14 +138,6 @@ mod tests {
         assert_eq!(
             error(&[vec![1.0, 2.0], vec![5.0, 5.0, 6.0]], &[2, 3]),
             "layer 1 has 3 heads of 2 different distances, too few for k = 3"
-        );
-    }
-
-    #[test]
-    fn a_list_of_the_wrong_length_is_refused() {
-        assert_eq!(
-            error(&[vec![1.0], vec![1.0], vec![1.0]], &[1, 1]),
-            "the distances have 3 layers, but the list of k has 2 entries"
         );
     }
 }

@@ -34,7 +34,7 @@ fn dbscan(
     noise: NoisePolicy,
 ) -> Result<HeadClusters, ClusteringError> {
     let params = ClusterParams {
-        algorithm: Algorithm::Dbscan { eps, min_points, noise },
+        algorithm: Algorithm::Dbscan { eps: vec![eps], min_points, noise },
         representative: Representative::Nearest,
     };
     cluster(&MeanAttentionDistances::new(vec![densities.to_vec()]), &params.check()?)

@@ -18,8 +18,9 @@ pub struct ClusterParams {
 pub enum Algorithm {
     /// Density clustering: heads in dense neighbourhoods, chained.
     Dbscan {
-        /// Radius of a neighbourhood in pixels; a head exactly this far away belongs to it.
-        eps: f64,
+        /// Radius of a neighbourhood in pixels, per layer; a single entry counts for every layer. A
+        /// head exactly this far away belongs to the neighbourhood.
+        eps: Vec<f64>,
         /// Least number of heads in the neighbourhood of a core head, itself counted.
         min_points: usize,
         /// What becomes of heads outside every cluster, possible only for `min_points > 1`.
@@ -85,11 +86,15 @@ impl CheckedClusterParams {
 }
 
 impl ClusterParams {
-    /// The method's defaults for a radius in pixels: `min_points = 1`, the nearest member stands
+    /// The method's defaults for one radius in pixels: `min_points = 1`, the nearest member stands
     /// for its cluster.
     pub fn dbscan(eps: f64) -> Self {
         Self {
-            algorithm: Algorithm::Dbscan { eps, min_points: 1, noise: NoisePolicy::default() },
+            algorithm: Algorithm::Dbscan {
+                eps: vec![eps],
+                min_points: 1,
+                noise: NoisePolicy::default(),
+            },
             representative: Representative::default(),
         }
     }
@@ -97,15 +102,17 @@ impl ClusterParams {
     /// Checks all that can be known without the distances.
     ///
     /// # Errors
-    /// An `eps` that is not positive and finite, `min_points = 0`, an empty list of k or a zero in
-    /// it, a library that this build does not contain.
+    /// An empty list of eps or one that is not positive and finite, `min_points = 0`, an empty list
+    /// of k or a zero in it, a library that this build does not contain.
     pub fn check(self) -> Result<CheckedClusterParams, ClusteringError> {
         match &self.algorithm {
-            Algorithm::Dbscan { eps, .. } if !eps.is_finite() || *eps <= 0.0 => {
-                Err(ClusteringError::Eps { got: *eps })
+            Algorithm::Dbscan { eps, .. } if eps.is_empty() => {
+                Err(ClusteringError::EmptyList { parameter: "eps" })
             }
             Algorithm::Dbscan { min_points: 0, .. } => Err(ClusteringError::MinPoints),
-            Algorithm::KMeans { k, .. } if k.is_empty() => Err(ClusteringError::NoClusterCounts),
+            Algorithm::KMeans { k, .. } if k.is_empty() => {
+                Err(ClusteringError::EmptyList { parameter: "k" })
+            }
             Algorithm::KMeans { library: KMeansLibrary::Kmeans, .. }
                 if !cfg!(feature = "kmeans") =>
             {
@@ -115,7 +122,12 @@ impl ClusterParams {
                 Some(position) => Err(ClusteringError::ZeroClusters { position }),
                 None => Ok(CheckedClusterParams(self)),
             },
-            Algorithm::Dbscan { .. } => Ok(CheckedClusterParams(self)),
+            Algorithm::Dbscan { eps, .. } => {
+                match eps.iter().find(|eps| !(eps.is_finite() && **eps > 0.0)) {
+                    Some(&got) => Err(ClusteringError::Eps { got }),
+                    None => Ok(CheckedClusterParams(self)),
+                }
+            }
         }
     }
 }
@@ -127,13 +139,25 @@ pub fn default_eps(attended_side: usize) -> f64 {
     10.0 * attended_side as f64 / 224.0
 }
 
+/// A list that has one entry for each layer, where one entry may stand for all.
+pub(crate) fn for_each_layer<T: Clone>(list: &[T], depth: usize) -> Vec<T> {
+    match list {
+        [entry] => vec![entry.clone(); depth],
+        _ => list.to_vec(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn dbscan(eps: f64, min_points: usize) -> ClusterParams {
         ClusterParams {
-            algorithm: Algorithm::Dbscan { eps, min_points, noise: NoisePolicy::Singleton },
+            algorithm: Algorithm::Dbscan {
+                eps: vec![eps],
+                min_points,
+                noise: NoisePolicy::Singleton,
+            },
             representative: Representative::Nearest,
         }
     }
@@ -169,6 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn every_eps_of_a_list_is_looked_at() {
+        let with_eps = |eps: &[f64]| {
+            let mut params = ClusterParams::dbscan(1.0);
+            if let Algorithm::Dbscan { eps: list, .. } = &mut params.algorithm {
+                *list = eps.to_vec();
+            }
+            params
+        };
+        check_refused(
+            with_eps(&[]),
+            "eps needs one entry for all layers or one per layer, got an empty list",
+        );
+        check_refused(
+            with_eps(&[1.0, 2.5, -3.0]),
+            "eps must be a positive, finite distance in pixels, got -3",
+        );
+        assert!(with_eps(&[1.0, 2.5, 3.0]).check().is_ok());
+    }
+
+    #[test]
     fn min_points_counts_the_head_itself() {
         check_refused(
             dbscan(10.0, 0),
@@ -180,7 +224,7 @@ mod tests {
     fn k_must_be_given_and_positive() {
         check_refused(
             kmeans(&[], KMeansLibrary::Linfa),
-            "k-means needs one k for all layers or one per layer, got an empty list",
+            "k needs one entry for all layers or one per layer, got an empty list",
         );
         check_refused(
             kmeans(&[3, 0], KMeansLibrary::Linfa),
@@ -210,7 +254,7 @@ mod tests {
         let text = serde_json::to_string(&ClusterParams::dbscan(10.0)).expect("plain data");
         assert_eq!(
             text,
-            r#"{"algorithm":{"dbscan":{"eps":10.0,"min_points":1,"noise":"singleton"}},"representative":"nearest"}"#
+            r#"{"algorithm":{"dbscan":{"eps":[10.0],"min_points":1,"noise":"singleton"}},"representative":"nearest"}"#
         );
         let text = r#"{"algorithm":{"kmeans":{"k":[3],"seed":7}},"representative":"mean"}"#;
         let read: ClusterParams = serde_json::from_str(text).expect("a library has a default");

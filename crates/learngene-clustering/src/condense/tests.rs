@@ -3,8 +3,11 @@ use learngene_models::checkpoint::Dtype as CheckpointDtype;
 
 use super::*;
 use crate::{
-    Algorithm, ClusterParams, KMeansLibrary, NoisePolicy, Representative,
-    test_ancestor::{EMBED_DIM, HEAD_DIM, ancestor, clusters, condensed, dbscan, distances},
+    Algorithm, ClusterParams, FfnNorm, FfnParams, KMeansLibrary, NoisePolicy, Representative,
+    test_ancestor::{
+        EMBED_DIM, HEAD_DIM, ancestor, clusters, clusters_with_ffns, condensed, condensed_as,
+        dbscan, distances, swin_ancestor,
+    },
 };
 
 fn singletons() -> ClusterParams {
@@ -129,7 +132,8 @@ fn mean_averages_every_part_over_the_cluster() {
 #[test]
 fn dropped_noise_is_not_in_the_learngene() {
     let ancestor = ancestor(0);
-    let algorithm = Algorithm::Dbscan { eps: 10.0, min_points: 2, noise: NoisePolicy::Drop };
+    let (eps, noise) = (vec![10.0], NoisePolicy::Drop);
+    let algorithm = Algorithm::Dbscan { eps, min_points: 2, noise };
     let params = ClusterParams { algorithm, representative: Representative::Nearest };
     let learngene = condensed(&ancestor, params);
     let shape = learngene.tensors()["layers.0.attn.q.weight"].shape();
@@ -158,6 +162,100 @@ fn everything_but_heads_is_kept_whole() {
 }
 
 #[test]
+fn a_swin_keeps_its_parts_by_the_names_of_the_format() {
+    let ancestor = swin_ancestor(0);
+    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
+    for (kept, source) in [
+        ("patch_embed.norm.weight", "patch_embed.norm.weight"),
+        ("downsample.1.norm.bias", "layers.1.downsample.norm.bias"),
+        ("downsample.1.reduction.weight", "layers.1.downsample.reduction.weight"),
+        ("head.bias", "head.fc.bias"),
+        ("layers.2.norm1.weight", "layers.1.blocks.0.norm1.weight"),
+        ("layers.1.norm2.bias", "layers.0.blocks.1.norm2.bias"),
+        ("layers.3.attn.proj.origin", "layers.1.blocks.1.attn.proj.weight"),
+        ("ffn.3.fc1.weight", "layers.1.blocks.1.mlp.fc1.weight"),
+    ] {
+        assert_eq!(values(&learngene, kept), parameter(&ancestor, source), "{kept}");
+    }
+}
+
+#[test]
+fn relative_positions_travel_with_their_head() {
+    let ancestor = swin_ancestor(0);
+    // Of the last layer heads 0 and 1 are one cluster, heads 2 and 3 alone.
+    let table = parameter(&ancestor, "layers.1.blocks.1.attn.relative_position_bias_table");
+    let column = |head: usize| table.iter().skip(head).step_by(4).copied();
+    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
+    let kept = values(&learngene, "layers.3.attn.relative_position");
+    assert_eq!(kept, [0, 2, 3].into_iter().flat_map(column).collect::<Vec<_>>());
+
+    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Mean));
+    let kept = values(&learngene, "layers.3.attn.relative_position");
+    let mean: Vec<f32> = column(0).zip(column(1)).map(|(a, b)| (a + b) / 2.0).collect();
+    assert_eq!(kept[..9], mean);
+    assert_eq!(kept[9..18], column(2).collect::<Vec<_>>());
+}
+
+/// Both layers of the second stage, one of those of the first.
+fn shared(representative: Representative, norm: FfnNorm) -> FfnParams {
+    FfnParams { representative, norm, ..FfnParams::given(vec![vec![2, 3]]) }
+}
+
+#[test]
+fn layers_of_a_group_have_one_feed_forward_network() {
+    let ancestor = swin_ancestor(0);
+    let params = shared(Representative::Nearest, FfnNorm::Representative);
+    let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
+    let group = &learngene.manifest().ffn.groups[2];
+    assert_eq!((group.layers.clone(), group.representative), (vec![2, 3], 2));
+    assert!(learngene.tensor("ffn.3.fc1.weight").is_none());
+    for (kept, source) in [
+        ("ffn.1.fc1.weight", "layers.0.blocks.1.mlp.fc1.weight"),
+        ("ffn.2.fc2.bias", "layers.1.blocks.0.mlp.fc2.bias"),
+        ("layers.1.norm2.weight", "layers.0.blocks.1.norm2.weight"),
+        ("layers.2.norm2.weight", "layers.1.blocks.0.norm2.weight"),
+        ("layers.3.norm2.weight", "layers.1.blocks.0.norm2.weight"),
+        ("layers.3.norm1.weight", "layers.1.blocks.1.norm1.weight"),
+    ] {
+        assert_eq!(values(&learngene, kept), parameter(&ancestor, source), "{kept}");
+    }
+}
+
+#[test]
+fn each_layer_of_a_group_may_keep_its_own_norm() {
+    let ancestor = swin_ancestor(0);
+    let params = shared(Representative::Nearest, FfnNorm::Own);
+    let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
+    let own = parameter(&ancestor, "layers.1.blocks.1.norm2.bias");
+    assert_eq!(values(&learngene, "layers.3.norm2.bias"), own);
+}
+
+#[test]
+fn the_mean_of_a_group_averages_networks_and_norms() {
+    let ancestor = swin_ancestor(0);
+    let params = shared(Representative::Mean, FfnNorm::Representative);
+    let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
+    let mean = |tensor: &str| -> Vec<f32> {
+        let of = |block| parameter(&ancestor, &format!("layers.1.blocks.{block}.{tensor}"));
+        of(0).iter().zip(of(1)).map(|(a, b)| (a + b) / 2.0).collect()
+    };
+    assert_eq!(values(&learngene, "ffn.2.fc1.weight"), mean("mlp.fc1.weight"));
+    assert_eq!(values(&learngene, "layers.2.norm2.weight"), mean("norm2.weight"));
+    assert_eq!(values(&learngene, "layers.3.norm2.weight"), mean("norm2.weight"));
+}
+
+#[test]
+fn the_differences_of_a_group_are_written_for_each_layer() {
+    let ancestor = swin_ancestor(0);
+    let clusters = clusters_with_ffns(&ancestor, FfnParams::contiguous(vec![200.0]));
+    let manifest = condensed_as(&ancestor, &clusters).into_parts().0;
+    let wanted = format::FfnAlgorithm::Contiguous { eps: vec![200.0; 4] };
+    assert_eq!(manifest.ffn.algorithm, wanted);
+    let groups: Vec<_> = manifest.ffn.groups.iter().map(|group| group.layers.clone()).collect();
+    assert_eq!(groups, [[0, 1], [2, 3]]);
+}
+
+#[test]
 fn projection_and_classifier_are_kept_on_request_only() {
     let ancestor = ancestor(0);
     let clusters = clusters(&ancestor, singletons());
@@ -175,7 +273,7 @@ fn projection_and_classifier_are_kept_on_request_only() {
 #[test]
 fn a_backbone_has_no_classifier_to_keep() {
     let mut ancestor = ancestor(0);
-    ancestor.config.num_classes = 0;
+    ancestor.config = ancestor.config.with_num_classes(0);
     ancestor.parameters.remove("head.weight");
     ancestor.parameters.remove("head.bias");
     let learngene = condensed(&ancestor, singletons());

@@ -1,13 +1,10 @@
 use std::error::Error as StdError;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use learngene_models::Vit;
+use burn::tensor::{Device, Tensor};
+use learngene_models::Model;
 
-use super::{DistanceAccumulator, HeadStatistics, patch_distances};
+use super::{DistanceAccumulator, HeadStatistics, field::AttentionField};
 use crate::{distances::Convention, error::ClusteringError};
-
-/// Attention rows whose mass on patches is below this say nothing about distance.
-const LEAST_MASS: f64 = 1e-6;
 
 /// Standard deviation of normalised pixels below which images count as blank.
 const LEAST_SPREAD: f64 = 0.1;
@@ -17,8 +14,13 @@ const LEAST_SPREAD: f64 = 0.1;
 pub struct ProbeStatistics {
     /// Mean and spread of every head's distance.
     pub heads: HeadStatistics,
-    /// Attention rows left out, because almost all their mass lay on the class token.
+    /// Attention rows left out, because almost all their mass lay on the class token, or on pairs
+    /// that a Swin masks.
     pub skipped_rows: u64,
+    /// `[layer]`: side of the square that one query attends to, in pixels of the input.
+    pub attended_side: Vec<usize>,
+    /// Layers of each stage; a ViT is one stage.
+    pub depths: Vec<usize>,
 }
 
 /// Measures every head's mean attention distance over a stream of image batches.
@@ -33,18 +35,14 @@ pub struct ProbeStatistics {
 /// The stream's own error; no image; images that are nearly blank, as those of the published
 /// probe were (normalised by statistics on another scale); attention that is not finite.
 pub fn probe<E: StdError + Send + Sync + 'static>(
-    model: &Vit,
+    model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
     convention: Convention,
     device: &Device,
 ) -> Result<ProbeStatistics, ClusteringError> {
     let config = model.config();
-    let grid = config.grid_size();
-    let pixels = patch_distances((grid, grid), config.patch_size);
-    let patches = config.num_patches();
-    let pixels: Tensor<2> = Tensor::from_data(TensorData::new(pixels, [patches, patches]), device);
-
-    let mut accumulator = DistanceAccumulator::new(config.num_heads);
+    let fields = AttentionField::of_layers(&config, device);
+    let mut accumulator = DistanceAccumulator::new(config.num_heads());
     let (mut skipped_rows, mut variance) = (0, 0.0);
     for batch in batches {
         let images = batch.map_err(|source| ClusteringError::Images { source: source.into() })?;
@@ -54,8 +52,8 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
         }
         variance += batch as f64 * mean_variance(images.clone());
         let mut layers = Vec::new();
-        model.forward_observed(images, |_, weights| {
-            layers.push(mean_attention_distance(weights, pixels.clone(), convention));
+        model.forward_observed(images, |layer, weights| {
+            layers.push(fields[layer].mean_attention_distance(weights, convention));
         });
         let (distances, skipped): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
         accumulator.push(&fetch(Tensor::cat(distances, 0)), batch)?;
@@ -67,35 +65,9 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     if spread < LEAST_SPREAD {
         return Err(ClusteringError::BlankImages { images, got: spread, want: LEAST_SPREAD });
     }
-    Ok(ProbeStatistics { heads, skipped_rows })
-}
-
-/// `d = mean over queries i of sum over keys j of A[i, j] * D[i, j]`, patches only.
-///
-/// # Shapes
-/// - weights: `[batch, num_heads, 1 + patches, 1 + patches]`
-/// - pixels: `[patches, patches]`
-/// - output: distances in pixels `[batch * num_heads]`, rows left out `[1]`
-fn mean_attention_distance(
-    weights: Tensor<4>,
-    pixels: Tensor<2>,
-    convention: Convention,
-) -> (Tensor<1>, Tensor<1>) {
-    let [batch, num_heads, seq, _] = weights.dims();
-    // The class token comes first.
-    let weights = weights.slice([0..batch, 0..num_heads, 1..seq, 1..seq]); // [batch, num_heads, patches, patches]
-    let mass = weights.clone().sum_dim(3); // [batch, num_heads, patches, 1]
-    let counted = mass.clone().greater_equal_elem(LEAST_MASS);
-    let rows = counted.clone().float().sum_dim(2); // [batch, num_heads, 1, 1]
-
-    let per_query = (weights * pixels.unsqueeze()).sum_dim(3); // [batch, num_heads, patches, 1]
-    let per_query = match convention {
-        Convention::Renormalized => per_query / mass.clamp_min(LEAST_MASS),
-        Convention::Published => per_query,
-    };
-    let distance = (per_query * counted.clone().float()).sum_dim(2) / rows;
-    let skipped = counted.bool_not().float().sum();
-    (distance.reshape([batch * num_heads]), skipped)
+    let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
+    let depths = config.stages().iter().map(|layers| layers.len()).collect();
+    Ok(ProbeStatistics { heads, skipped_rows, attended_side, depths })
 }
 
 /// Variance of the pixels inside a channel of an image, averaged over channels and images: offsets
@@ -114,64 +86,20 @@ fn fetch(tensor: Tensor<1>) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use learngene_models::VitConfig;
+    use burn::tensor::TensorData;
+    use learngene_models::{ModelConfig, SwinConfig, VitConfig};
 
     use super::*;
 
-    /// Two patches 8 px apart on a diagonal grid of 2 x 2, one head, weights by hand.
-    fn by_hand(convention: Convention) -> f32 {
-        let device = Device::flex();
-        // The class token takes half of each patch's attention; the rest stays or goes to the right.
-        let row = |query: usize| {
-            let mut row = [0.5, 0.0, 0.0, 0.0, 0.0];
-            row[1 + query] = 0.25;
-            row[1 + (query ^ 1)] = 0.25;
-            row
-        };
-        let weights: Vec<f32> = [[0.2; 5], row(0), row(1), row(2), row(3)].concat();
-        let weights = Tensor::from_data(TensorData::new(weights, [1, 1, 5, 5]), &device);
-        let pixels =
-            Tensor::from_data(TensorData::new(patch_distances((2, 2), 8), [4, 4]), &device);
-        let (distance, skipped) = mean_attention_distance(weights, pixels, convention);
-        assert_eq!(skipped.into_scalar::<f32>(), 0.0);
-        distance.into_scalar()
-    }
-
-    #[test]
-    fn half_of_the_patches_attention_lies_eight_pixels_away() {
-        assert_eq!(by_hand(Convention::Renormalized), 4.0);
-    }
-
-    #[test]
-    fn the_published_convention_is_low_by_the_class_tokens_share() {
-        assert_eq!(by_hand(Convention::Published), 2.0);
-    }
-
-    #[test]
-    fn rows_without_mass_on_patches_are_left_out_and_counted() {
-        let device = Device::flex();
-        let weights: Vec<f32> = [
-            [0.2; 5],
-            [1.0, 0., 0., 0., 0.],
-            [0., 0., 1., 0., 0.],
-            [0., 0., 0., 0., 1.],
-            [0., 0., 0., 0., 1.],
-        ]
-        .concat();
-        let weights = Tensor::from_data(TensorData::new(weights, [1, 1, 5, 5]), &device);
-        let pixels =
-            Tensor::from_data(TensorData::new(patch_distances((2, 2), 6), [4, 4]), &device);
-        let (distance, skipped) =
-            mean_attention_distance(weights, pixels, Convention::Renormalized);
-        // Three queries are left: one attends to itself, one 6 px away, one to itself.
-        assert_eq!(skipped.into_scalar::<f32>(), 1.0);
-        assert_eq!(distance.into_scalar::<f32>(), 2.0);
+    fn tiny(device: &Device) -> Model {
+        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8);
+        ModelConfig::Vit(vit).init(device)
     }
 
     #[test]
     fn batches_without_images_are_passed_over() {
         let device = Device::flex();
-        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8).init(&device);
+        let vit = tiny(&device);
         let run = |batches: &[usize]| {
             let batches = batches.iter().map(|batch| {
                 let values = (0..batch * 3 * 256).map(|i| (i % 7) as f32).collect::<Vec<_>>();
@@ -184,11 +112,53 @@ mod tests {
         assert!(matches!(run(&[0]), Err(ClusteringError::NoImages)));
     }
 
+    /// As told by the maps of the same model, reduced by hand.
+    #[test]
+    fn a_swin_is_probed_window_by_window() {
+        let device = Device::flex();
+        let config = SwinConfig::new(8, vec![vec![2, 1], vec![3, 2]], vec![4, 8], vec![16, 32])
+            .with_window_size(2)
+            .with_image_size(32)
+            .with_patch_size(4);
+        let model = ModelConfig::Swin(config.clone()).init(&device);
+        let values = (0..3 * 3 * 1024).map(|i| (i * i % 13) as f32 / 4.0).collect::<Vec<_>>();
+        let images = Tensor::<4>::from_data(TensorData::new(values, [3, 3, 32, 32]), &device);
+        let measured = probe::<std::io::Error>(
+            &model,
+            [Ok(images.clone())],
+            Convention::Renormalized,
+            &device,
+        )
+        .expect("images with spread");
+        assert_eq!(measured.attended_side, [8, 8, 16, 16]);
+        assert_eq!(measured.depths, [2, 2]);
+        assert_eq!(measured.skipped_rows, 0);
+
+        let attention = model.forward_attention(images).attention;
+        for (layer, weights) in attention.into_iter().enumerate() {
+            let [count, heads, tokens, _] = weights.dims();
+            let weights: Vec<f32> = weights.into_data().try_into_vec().expect("f32");
+            let pixels = super::super::patch_distances((2, 2), 4 << (layer / 2));
+            for head in 0..heads {
+                let row = |row: usize| {
+                    let at = row / tokens * heads * tokens * tokens
+                        + head * tokens * tokens
+                        + row % tokens * tokens;
+                    let pixels = &pixels[row % tokens * tokens..];
+                    weights[at..at + tokens].iter().zip(pixels).map(|(w, d)| w * d).sum::<f32>()
+                };
+                let mean = (0..count * tokens).map(row).sum::<f32>() / (count * tokens) as f32;
+                let got = measured.heads.mean[layer][head];
+                assert!((got - f64::from(mean)).abs() < 1e-4, "layer {layer}, head {head}");
+            }
+        }
+    }
+
     /// Fault 10: the published probe normalised pixels from 0 to 1 by statistics from 0 to 255.
     #[test]
     fn the_published_probes_inputs_are_refused_as_blank() {
         let device = Device::flex();
-        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8).init(&device);
+        let vit = tiny(&device);
         let noise = Tensor::<4>::random(
             [4, 3, 16, 16],
             burn::tensor::Distribution::Uniform(0.0, 1.0),

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use learngene_models::checkpoint::Dtype;
+use learngene_models::{ModelConfig, checkpoint::Dtype};
 
 use super::*;
 use crate::{
-    Representative,
-    test_ancestor::{ancestor, condensed, dbscan},
+    FfnNorm, FfnParams, Representative,
+    test_ancestor::{ancestor, clusters_with_ffns, condensed, condensed_as, dbscan, swin_ancestor},
 };
 
 /// The same learngene with other bytes in its tensors, and hashes that belong to them.
@@ -61,6 +61,45 @@ fn what_was_condensed_is_verified() {
 }
 
 #[test]
+fn a_swin_is_verified_with_its_relative_positions() {
+    let ancestor = swin_ancestor(3);
+    for representative in [Representative::Nearest, Representative::Mean] {
+        let learngene = condensed(&ancestor, dbscan(10.0, representative));
+        let verification = verify(&learngene, &ancestor).expect("of the same shape");
+        assert!(verification.is_verified(), "{verification:?}");
+        // All tensors but eight of each of the four layers.
+        assert_eq!(verification.shared.len(), learngene.tensors().len() - 32);
+    }
+    let learngene = condensed(&ancestor, dbscan(1e-6, Representative::Nearest));
+    let forged = rebuilt(&learngene, |tensors| {
+        let positions = tensors.get_mut("layers.2.attn.relative_position").expect("positions");
+        swap(positions, 0, 1, 2);
+    });
+    let verification = verify(&forged, &ancestor).expect("of the same shape");
+    assert_eq!(unverified(&verification), [(2, 0), (2, 1)]);
+    assert_eq!(source(&verification, 2, 0, "relative_position"), "head 1 of layer 2");
+}
+
+#[test]
+fn feed_forward_networks_of_groups_are_verified_with_their_norms() {
+    let ancestor = swin_ancestor(3);
+    for representative in [Representative::Nearest, Representative::Mean] {
+        for norm in [FfnNorm::Representative, FfnNorm::Own] {
+            let given = FfnParams::given(vec![vec![0, 1], vec![2, 3]]);
+            let params = FfnParams { representative, norm, ..given };
+            let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
+            let verification = verify(&learngene, &ancestor).expect("of the same shape");
+            assert_eq!(verification.differing, [""; 0], "{representative:?}, {norm:?}");
+            let forged = rebuilt(&learngene, |tensors| {
+                tensors.get_mut("layers.3.norm2.weight").expect("a norm")[0] += 0.5;
+            });
+            let verification = verify(&forged, &ancestor).expect("of the same shape");
+            assert_eq!(verification.differing, ["layers.3.norm2.weight"]);
+        }
+    }
+}
+
+#[test]
 fn a_file_of_other_bytes_and_equal_weights_is_verified() {
     let mut ancestor = ancestor(3);
     let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
@@ -102,7 +141,7 @@ fn a_head_that_is_whole_but_not_the_one_named_is_caught() {
     let ancestor = ancestor(3);
     let learngene = condensed(&ancestor, dbscan(1e-6, Representative::Nearest));
     let forged = rebuilt(&learngene, |tensors| {
-        for part in HeadPart::ALL {
+        for part in HeadPart::of(ancestor.config.layer(1)) {
             let name = part.tensor_name(1);
             swap(tensors.get_mut(&name).expect("a part"), 0, 1, 2);
         }
@@ -169,10 +208,18 @@ fn biases_that_all_heads_share_belong_to_the_head_at_hand() {
 fn an_ancestor_of_another_shape_is_refused() {
     let learngene = condensed(&ancestor(3), dbscan(10.0, Representative::Nearest));
     let mut other = ancestor(3);
-    other.config.num_heads = vec![4, 3];
+    let ModelConfig::Vit(vit) = &mut other.config else { unreachable!("the config of a ViT") };
+    vit.num_heads = vec![4, 3];
     let message = verify(&learngene, &other).expect_err("another shape").to_string();
     let wanted = "number of heads per layer of the learngene is [4, 2], but that of the checkpoint is [4, 3]";
     assert_eq!(message, wanted);
+}
+
+#[test]
+fn an_ancestor_of_another_family_is_refused() {
+    let learngene = condensed(&ancestor(3), dbscan(10.0, Representative::Nearest));
+    let message = verify(&learngene, &swin_ancestor(3)).expect_err("a Swin").to_string();
+    assert_eq!(message, "family of the learngene is vit, but that of the checkpoint is swin");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use learngene_format::{Dtype, Learngene, Manifest, Tensor};
-use learngene_models::{Projection, StateDict, VitConfig, count_parameters};
+use learngene_models::{ModelConfig, Projection, StateDict, VitConfig, count_parameters};
 
-use super::support::{Condensing, Heads, difference, logits, random_parameters, tiny};
+use super::support::{Condensing, Heads, difference, logits, random_parameters, tiny, tiny_vit};
 use crate::{
     ClassifierPolicy, Descendant, DescendantConfig, ExpansionError, HeadPolicy, LayerPolicy, Order,
     ProjectionPolicy, ancestor_config, expand,
@@ -195,7 +195,7 @@ fn positions_follow_the_image_size() {
     let wanted = DescendantConfig { image_size: Some(24), ..Default::default() };
     let descendant = expand(&learngene, &wanted).expect("24 is six patches");
     let positions = descendant.parameters.get("pos_embed").expect("every ViT has positions");
-    assert_eq!(positions.shape, [1, 1 + 6 * 6, config.embed_dim]);
+    assert_eq!(positions.shape, [1, 1 + 6 * 6, config.embed_dim()]);
     assert_eq!(logits(&descendant.config, &descendant.parameters).len(), 2 * 5);
 }
 
@@ -244,14 +244,14 @@ fn whatever_is_inherited_counts_once() {
     assert_eq!(inherited(doubled), all);
     // A fresh classifier is not inherited, nor are layers and heads left out.
     assert_eq!(inherited(DescendantConfig::default()), all - (24 * 5 + 5));
-    let shallow = VitConfig { num_heads: vec![2, 2], num_classes: 0, ..config };
+    let shallow = VitConfig { num_heads: vec![2, 2], num_classes: 0, ..tiny_vit() };
     let wanted = DescendantConfig {
         depth: 2.into(),
         heads: HeadPolicy::Count(2),
         num_classes: Some(0),
         ..Default::default()
     };
-    assert_eq!(inherited(wanted), count_parameters(&shallow));
+    assert_eq!(inherited(wanted), count_parameters(&shallow.into()));
 }
 
 #[test]

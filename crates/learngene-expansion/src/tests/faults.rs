@@ -5,9 +5,11 @@ use burn::{
     tensor::Device,
 };
 use learngene_format::Learngene;
-use learngene_models::{Classifier, HostTensor, StateDict, VitConfig};
+use learngene_models::{Classifier, HostTensor, ModelConfig, StateDict, VitConfig};
 
-use super::support::{Condensing, difference, images, logits, random_parameters, tiny};
+use super::support::{
+    Condensing, Heads, difference, images, logits, random_parameters, tiny, tiny_swin, tiny_vit,
+};
 use crate::{
     ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, ProjectionPolicy,
     expand,
@@ -24,14 +26,16 @@ fn distance(descendant: &Descendant, ancestor: &[f32]) -> f32 {
 /// An ancestor of four heads a layer, of which only heads 1 and 3 have a say: the output
 /// projection multiplies the others by zero.
 fn two_heads_of_four() -> (ModelConfig, StateDict) {
-    let config = VitConfig { num_heads: vec![4, 4], ..tiny() };
+    let config = VitConfig { num_heads: vec![4, 4], ..tiny_vit() };
+    let head_dim = config.head_dim;
+    let config = config.into();
     let mut parameters = random_parameters(&config);
     for layer in 0..2 {
         let name = format!("blocks.{layer}.attn.proj.weight");
         let HostTensor { shape, mut values } =
             parameters.remove(&name).expect("a parameter of the shape");
         for (index, value) in values.iter_mut().enumerate() {
-            let head = index % shape[1] / config.head_dim;
+            let head = index % shape[1] / head_dim;
             *value *= (head % 2) as f32;
         }
         parameters.insert(name, HostTensor::new(shape, values));
@@ -54,7 +58,7 @@ fn fault_3_the_output_projection_is_matched_to_the_chosen_heads() {
     let wanted = |projection| DescendantConfig {
         heads: HeadPolicy::Count(2),
         classifier: ClassifierPolicy::Inherit,
-        projection,
+        projection: Some(projection),
         ..Default::default()
     };
     let followed = distance(&expanded(&learngene, wanted(ProjectionPolicy::Centroid)), &ancestor);
@@ -74,7 +78,7 @@ fn fault_3_widening_keeps_the_scale() {
     let wanted = |projection| DescendantConfig {
         heads: "w=1/8".parse().expect("a ratio"),
         classifier: ClassifierPolicy::Inherit,
-        projection,
+        projection: Some(projection),
         ..Default::default()
     };
     let rescaled = distance(&expanded(&learngene, wanted(ProjectionPolicy::Rescaled)), &ancestor);
@@ -130,6 +134,29 @@ fn fault_7_training_a_descendant_leaves_the_learngene_as_it_was() {
     assert_eq!(expanded(&learngene, wanted()).parameters, second.parameters);
 }
 
+/// Each head of a Swin's descendant, whatever their number, brings its own biases of relative
+/// positions; every ratio runs.
+#[test]
+fn fault_8_relative_positions_follow_their_heads() {
+    let config = tiny_swin();
+    let parameters = random_parameters(&config);
+    let learngene = Condensing::nothing_joined(&config).condense(&config, &parameters);
+    let from = Heads { config: &config, parameters: &parameters };
+    for heads in ["2", "w=1", "w=1/2", "w=1/8"] {
+        let heads = heads.parse().expect("a head policy");
+        let descendant = expanded(&learngene, DescendantConfig { heads, ..Default::default() });
+        let to = Heads { config: &descendant.config, parameters: &descendant.parameters };
+        for (layer, slots) in descendant.slots.iter().enumerate() {
+            for (slot, source) in slots.iter().enumerate() {
+                let wanted = from.relative_positions(source.layer, source.head);
+                assert_eq!(to.relative_positions(layer, slot), wanted, "layer {layer}, {slot}");
+            }
+        }
+        let logits = logits(&descendant.config, &descendant.parameters);
+        assert!(logits.iter().all(|value| value.is_finite()));
+    }
+}
+
 /// Deeper than 12 layers, and head counts other than 3, 6 and 12, run like any other.
 #[test]
 fn fault_9_any_depth_and_any_number_of_heads() {
@@ -139,13 +166,13 @@ fn fault_9_any_depth_and_any_number_of_heads() {
     for (depth, heads) in [(1, 1), (13, 5), (14, 7), (25, 2)] {
         for layers in [LayerPolicy::Front, LayerPolicy::Even, LayerPolicy::Last] {
             let wanted = DescendantConfig {
-                depth: Some(depth),
+                depth: depth.into(),
                 layers,
                 heads: HeadPolicy::Count(heads),
                 ..Default::default()
             };
             let descendant = expanded(&learngene, wanted);
-            assert_eq!(descendant.config.num_heads, vec![heads; depth]);
+            assert_eq!(descendant.config.num_heads(), vec![heads; depth]);
             let logits = logits(&descendant.config, &descendant.parameters);
             assert!(logits.iter().all(|value| value.is_finite()), "{depth} layers, {heads} heads");
         }

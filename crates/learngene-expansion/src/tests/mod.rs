@@ -4,3 +4,5 @@ mod comparison;
 mod expansion;
 mod faults;
 mod support;
+mod swin;
+mod width;

@@ -1,8 +1,8 @@
 use super::{check_length, inconsistent};
 use crate::{Architecture, Error, SwinArchitecture, VitArchitecture};
 
-/// Largest size accepted, far above any model there is: the product of two, as lengths of tensors
-/// have it, cannot overflow.
+/// Largest size accepted, far above any model there is: a slip of the keyboard, or a forged number, is
+/// refused before anybody computes with it.
 const MAX_SIZE: usize = 1 << 24;
 
 pub(super) fn check(architecture: &Architecture) -> Result<(), Error> {
@@ -25,6 +25,7 @@ fn check_vit(vit: &VitArchitecture) -> Result<(), Error> {
     check_patches(vit.image_size, vit.patch_size)?;
     check_length("architecture.num_heads", vit.num_heads.len(), vit.depth)?;
     check_list("num_heads", &vit.num_heads)?;
+    check_classes(vit.num_classes)?;
     check_eps(vit.layer_norm_eps)
 }
 
@@ -48,7 +49,11 @@ fn check_swin(swin: &SwinArchitecture) -> Result<(), Error> {
         let wanted = format!("stages that halve the side of {grid} patches without a rest");
         return Err(inconsistent("architecture.depths", format!("{stages} stages"), wanted));
     }
-    check_sizes(&[("embed_dim of the last stage", swin.stage_dim(stages - 1))])?;
+    let widest = swin.stage_dim(stages - 1);
+    if widest > MAX_SIZE {
+        let wanted = format!("at most {MAX_SIZE} in the last of {stages} stages, not {widest}");
+        return Err(inconsistent("architecture.embed_dim", swin.embed_dim, wanted));
+    }
     for stage in 0..stages {
         let (resolution, window) = (grid >> stage, swin.window(stage));
         if !resolution.is_multiple_of(window) {
@@ -60,9 +65,9 @@ fn check_swin(swin: &SwinArchitecture) -> Result<(), Error> {
         check_length(&format!("architecture.{field}"), list.len(), stages)?;
         check_list(field, list)?;
     }
-    let depth = swin.depths.iter().sum();
-    check_length("architecture.num_heads", swin.num_heads.len(), depth)?;
+    check_length("architecture.num_heads", swin.num_heads.len(), swin.depth())?;
     check_list("num_heads", &swin.num_heads)?;
+    check_classes(swin.num_classes)?;
     check_eps(swin.layer_norm_eps)
 }
 
@@ -74,6 +79,14 @@ fn check_sizes(sizes: &[(&str, usize)]) -> Result<(), Error> {
             Err(inconsistent(field, size, format!("1 to {MAX_SIZE}")))
         }
     }
+}
+
+/// A model without a classifier has no classes.
+fn check_classes(num_classes: usize) -> Result<(), Error> {
+    if num_classes <= MAX_SIZE {
+        return Ok(());
+    }
+    Err(inconsistent("architecture.num_classes", num_classes, format!("0 to {MAX_SIZE}")))
 }
 
 fn check_list(field: &str, sizes: &[usize]) -> Result<(), Error> {

@@ -13,6 +13,11 @@ pub fn tiny_manifest() -> Manifest {
     serde_json::from_str(include_str!("../data/tiny.json")).expect("the file is a manifest")
 }
 
+/// The manifest of `data/tiny_swin.json`: stages, shared feed-forward networks, and a refit.
+pub fn tiny_swin_manifest() -> Manifest {
+    serde_json::from_str(include_str!("../data/tiny_swin.json")).expect("the file is a manifest")
+}
+
 /// Tensors of a manifest, every value another one, none rounded by bf16.
 pub fn tensors_of(manifest: &Manifest) -> BTreeMap<String, Tensor> {
     let mut next = 0u8;
@@ -35,7 +40,15 @@ pub fn tensors_of(manifest: &Manifest) -> BTreeMap<String, Tensor> {
 
 /// The learngene of `data/tiny.json`.
 pub fn tiny() -> Learngene {
-    let manifest = tiny_manifest();
+    learngene_of(tiny_manifest())
+}
+
+/// The learngene of `data/tiny_swin.json`.
+pub fn tiny_swin() -> Learngene {
+    learngene_of(tiny_swin_manifest())
+}
+
+fn learngene_of(manifest: Manifest) -> Learngene {
     let tensors = tensors_of(&manifest);
     Learngene::new(manifest, tensors).expect("manifest and tensors fit")
 }
@@ -57,7 +70,11 @@ pub struct Forgery {
 impl Forgery {
     /// Takes [`tiny`] apart.
     pub fn new() -> Self {
-        let learngene = tiny();
+        Self::of(&tiny())
+    }
+
+    /// Takes a learngene of f32 apart.
+    pub fn of(learngene: &Learngene) -> Self {
         let manifest = serde_json::to_value(learngene.manifest()).expect("a manifest is JSON");
         let tensors = learngene
             .tensors()
@@ -88,6 +105,11 @@ impl Forgery {
             Ok(manifest) => serde_json::to_string(&manifest).expect("a manifest is JSON"),
             Err(_) => self.manifest.to_string(),
         };
+        self.with_text(&text)
+    }
+
+    /// A file with the text of a manifest, and that text's checksum.
+    pub fn with_text(&self, text: &str) -> Vec<u8> {
         let checksum = Sha256::of(text.as_bytes());
         let text = text.strip_suffix('}').expect("JSON objects end in a brace");
         self.with_metadata(&[("learngene", &format!(r#"{text},"sha256":"{checksum}"}}"#))])

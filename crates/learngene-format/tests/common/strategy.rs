@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use learngene_format::{
-    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, LayerClusters,
-    Learngene, Manifest, NoisePolicy, Parameters, Preprocessing, Probe, RepresentativePolicy,
-    Tensor, VERSION, VitArchitecture,
+    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, Ffn, FfnAlgorithm,
+    FfnGroup, FfnNorm, Fit, LayerClusters, Learngene, Manifest, NoisePolicy, Parameters,
+    Preprocessing, Probe, ProjectionFit, Refit, RefitInputs, RepresentativePolicy, Residual,
+    SwinArchitecture, Tensor, VERSION, VitArchitecture,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -61,24 +62,56 @@ fn positive() -> impl Strategy<Value = f64> {
     (1u64..f64::INFINITY.to_bits()).prop_map(f64::from_bits)
 }
 
-fn architectures(num_heads: Vec<usize>) -> impl Strategy<Value = VitArchitecture> {
+fn positive_or_zero() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), positive()]
+}
+
+fn vits() -> impl Strategy<Value = Architecture> {
     let sizes = (1usize..3, 1usize..3, 1usize..4, 1usize..5, 1usize..4, 1usize..6, 0usize..3);
-    (sizes, positive()).prop_map(move |(sizes, layer_norm_eps)| {
+    (sizes, vec(1..=MAX_HEADS, 1..4), positive()).prop_map(|(sizes, num_heads, layer_norm_eps)| {
         let (grid, patch_size, in_channels, embed_dim, head_dim, mlp_hidden_dim, num_classes) =
             sizes;
-        VitArchitecture {
+        Architecture::Vit(VitArchitecture {
             image_size: grid * patch_size,
             patch_size,
             in_channels,
             embed_dim,
             depth: num_heads.len(),
-            num_heads: num_heads.clone(),
+            num_heads,
             head_dim,
             mlp_hidden_dim,
             num_classes,
             layer_norm_eps,
-        }
+        })
     })
+}
+
+fn swins() -> impl Strategy<Value = Architecture> {
+    // Layers of each stage by their heads, width of a head, hidden width.
+    let stage = (vec(1..=MAX_HEADS, 1..3), 1usize..4, 1usize..6);
+    // A window and the tokens of the last stage are `side` and some doublings of it, so that the one
+    // divides the other wherever it is less.
+    let windows = (1usize..3, 0u32..2, 0u32..2);
+    let sizes = (1usize..3, 1usize..4, 1usize..4, 0usize..3);
+    (vec(stage, 1..4), windows, sizes, positive()).prop_map(
+        |(stages, (side, window, last), sizes, layer_norm_eps)| {
+            let (patch_size, in_channels, embed_dim, num_classes) = sizes;
+            let grid = (side << last) << (stages.len() - 1);
+            Architecture::Swin(SwinArchitecture {
+                image_size: grid * patch_size,
+                patch_size,
+                window_size: side << window,
+                in_channels,
+                embed_dim,
+                depths: stages.iter().map(|(num_heads, ..)| num_heads.len()).collect(),
+                num_heads: stages.iter().flat_map(|(num_heads, ..)| num_heads.clone()).collect(),
+                head_dim: stages.iter().map(|(_, head_dim, _)| *head_dim).collect(),
+                mlp_hidden_dim: stages.iter().map(|(.., hidden)| *hidden).collect(),
+                num_classes,
+                layer_norm_eps,
+            })
+        },
+    )
 }
 
 fn probes(num_heads: &[usize]) -> impl Strategy<Value = Probe> + use<> {
@@ -112,12 +145,11 @@ fn probes(num_heads: &[usize]) -> impl Strategy<Value = Probe> + use<> {
 
 fn clusterings(depth: usize) -> impl Strategy<Value = Clustering> {
     let noise = select(vec![NoisePolicy::Singleton, NoisePolicy::Nearest, NoisePolicy::Drop]);
-    let dbscan = (positive(), 1usize.., noise)
+    let dbscan = (vec(positive(), depth), 1usize.., noise)
         .prop_map(|(eps, min_points, noise)| ClusterAlgorithm::Dbscan { eps, min_points, noise });
     let kmeans = any::<u64>()
         .prop_map(move |seed| ClusterAlgorithm::Kmeans { k: vec![MAX_HEADS; depth], seed });
-    let representative = select(vec![RepresentativePolicy::Nearest, RepresentativePolicy::Mean]);
-    (prop_oneof![dbscan, kmeans], representative)
+    (prop_oneof![dbscan, kmeans], representatives())
         .prop_map(|(algorithm, representative)| Clustering { algorithm, representative })
 }
 
@@ -132,48 +164,198 @@ fn layers(heads: usize, drops: bool) -> impl Strategy<Value = LayerClusters> {
     })
 }
 
+fn representatives() -> impl Strategy<Value = RepresentativePolicy> {
+    select(vec![RepresentativePolicy::Nearest, RepresentativePolicy::Mean])
+}
+
+/// Groups from a choice for each layer: whether it joins the one before, where the stage allows it,
+/// and which layer stands for the group.
+fn groups(architecture: &Architecture, choices: &[(bool, usize)]) -> Vec<FfnGroup> {
+    let mut groups: Vec<FfnGroup> = Vec::new();
+    for stage in architecture.stages() {
+        for layer in stage.clone() {
+            match groups.last_mut() {
+                Some(group) if choices[layer].0 && layer > stage.start => group.layers.push(layer),
+                _ => groups.push(FfnGroup { layers: vec![layer], representative: layer }),
+            }
+        }
+    }
+    for group in &mut groups {
+        let layers = &group.layers;
+        group.representative = layers[choices[layers[0]].1 % layers.len()];
+    }
+    groups
+}
+
+fn ffns(architecture: &Architecture) -> impl Strategy<Value = Ffn> + use<> {
+    let architecture = architecture.clone();
+    let depth = architecture.depth();
+    let norm = select(vec![FfnNorm::Representative, FfnNorm::Own]);
+    let choices = vec((any::<bool>(), 0usize..9), depth);
+    let eps = vec(positive_or_zero(), depth);
+    (choices, 0..3, eps, representatives(), norm).prop_map(
+        move |(mut choices, algorithm, eps, representative, norm)| {
+            let algorithm = match algorithm {
+                0 => FfnAlgorithm::None,
+                1 => FfnAlgorithm::Given,
+                _ => FfnAlgorithm::Contiguous { eps },
+            };
+            if algorithm == FfnAlgorithm::None {
+                choices.iter_mut().for_each(|(joins, _)| *joins = false);
+            }
+            Ffn { algorithm, representative, norm, groups: groups(&architecture, &choices) }
+        },
+    )
+}
+
+fn residuals() -> impl Strategy<Value = Residual> {
+    [positive_or_zero(), positive_or_zero(), positive_or_zero()].prop_map(
+        |[relative, median_channel, worst_channel]| Residual {
+            relative,
+            median_channel,
+            worst_channel,
+        },
+    )
+}
+
+fn fits() -> impl Strategy<Value = Fit> {
+    (residuals(), residuals()).prop_map(|(before, after)| Fit { before, after })
+}
+
+/// The fits of one layer: that of all centroids, and of any fewer.
+fn projection_fits(centroids: usize) -> impl Strategy<Value = Vec<ProjectionFit>> {
+    vec((any::<bool>(), fits()), centroids).prop_map(move |choices| {
+        let falling = (1..=centroids).rev().zip(choices);
+        let kept = falling.filter(|(heads, (is_kept, _))| *heads == centroids || *is_kept);
+        kept.map(|(heads, (_, fit))| ProjectionFit { heads, fit }).collect()
+    })
+}
+
+fn refits(layers: &[LayerClusters], ffn: &Ffn) -> impl Strategy<Value = Refit> + use<> {
+    let inputs = select(vec![RefitInputs::Ancestor, RefitInputs::Own]);
+    let attention: Vec<_> = layers.iter().map(|layer| projection_fits(layer.sizes.len())).collect();
+    let ffn: Vec<_> = (ffn.groups.iter())
+        .map(|group| {
+            let is_shared = group.layers.len() > 1;
+            fits().prop_map(move |fit| is_shared.then_some(fit))
+        })
+        .collect();
+    (inputs, positive_or_zero(), 1u64.., any::<[u8; 32]>(), attention, ffn).prop_map(
+        |(inputs, ridge, images, hash, attention, ffn)| Refit {
+            inputs,
+            ridge,
+            images,
+            images_sha256: hash.into(),
+            attention,
+            ffn,
+        },
+    )
+}
+
+/// Clusters of heads and whether their output projections were fitted.
+fn condensed(
+    architecture: &Architecture,
+    clustering: &Clustering,
+    ffn: Ffn,
+) -> impl Strategy<Value = (Ffn, Vec<LayerClusters>, Option<Refit>)> + use<> {
+    let drops =
+        matches!(clustering.algorithm, ClusterAlgorithm::Dbscan { noise: NoisePolicy::Drop, .. });
+    let layers: Vec<_> =
+        architecture.num_heads().iter().map(|&heads| layers(heads, drops)).collect();
+    layers.prop_flat_map(move |layers| {
+        let refit = option::of(refits(&layers, &ffn));
+        (Just(ffn.clone()), Just(layers), refit)
+    })
+}
+
 /// The manifest of any small model, its tensors still to be made.
 fn manifests() -> impl Strategy<Value = Manifest> {
-    (vec(1..=MAX_HEADS, 1..4), any::<[bool; 3]>())
-        .prop_flat_map(|(num_heads, flags)| {
-            let depth = num_heads.len();
-            let parts = (architectures(num_heads.clone()), probes(&num_heads), clusterings(depth));
-            (Just(num_heads), Just(flags), parts)
-        })
-        .prop_flat_map(|(num_heads, flags, parts)| {
-            let drops = matches!(
-                parts.2.algorithm,
-                ClusterAlgorithm::Dbscan { noise: NoisePolicy::Drop, .. }
+    prop_oneof![vits(), swins()]
+        .prop_flat_map(|architecture| {
+            let parts = (
+                probes(architecture.num_heads()),
+                clusterings(architecture.depth()),
+                ffns(&architecture),
             );
-            let layers: Vec<_> = num_heads.iter().map(|&heads| layers(heads, drops)).collect();
+            (Just(architecture), parts)
+        })
+        .prop_flat_map(|(architecture, (probe, clustering, ffn))| {
+            let condensed = condensed(&architecture, &clustering, ffn);
             let names = (any::<String>(), any::<[u8; 32]>(), any::<u64>());
             let dtype = select(vec![Dtype::F32, Dtype::F16, Dtype::BF16]);
-            (Just(flags), Just(parts), layers, names, dtype)
+            (Just((architecture, probe, clustering)), condensed, names, dtype, any::<[bool; 2]>())
         })
-        .prop_map(|(flags, (vit, probe, clustering), layers, names, dtype)| {
+        .prop_map(|(parts, (ffn, layers, refit), names, dtype, flags)| {
+            let (architecture, probe, clustering) = parts;
             let (producer, ancestor, parameters) = names;
-            let [keep_projection, classifier, joined] = flags;
-            let depth = layers.len();
+            let [keep_projection, classifier] = flags;
             Manifest {
                 version: VERSION,
                 producer,
-                classifier: classifier && vit.num_classes > 0,
-                architecture: Architecture::Vit(vit),
+                classifier: classifier && architecture.num_classes() > 0,
+                architecture,
                 ancestor: Ancestor { sha256: ancestor.into(), parameters },
                 probe,
                 clustering,
                 layers,
-                ffn_groups: if joined {
-                    vec![(0..depth).collect()]
-                } else {
-                    (0..depth).map(|layer| vec![layer]).collect()
-                },
+                ffn,
+                refit,
                 dtype,
                 keep_projection,
                 parameters: Parameters::default(),
                 tensors: BTreeMap::new(),
             }
         })
+}
+
+/// A size that no check has seen: small, a power of two or next to one, or beyond all bounds.
+fn unchecked_sizes() -> impl Strategy<Value = usize> {
+    let power = (0..usize::BITS).prop_map(|doublings| 1usize << doublings);
+    prop_oneof![
+        2 => 0usize..5,
+        1 => power.clone(),
+        1 => power.prop_map(|power| power - 1),
+        1 => (0usize..5).prop_map(|less| usize::MAX - less),
+    ]
+}
+
+/// An architecture that no check has seen: any numbers, lists of any length.
+pub fn unchecked_architectures() -> impl Strategy<Value = Architecture> {
+    let lists = || vec(unchecked_sizes(), 0..4);
+    let depths = prop_oneof![vec(unchecked_sizes(), 0..4), vec(unchecked_sizes(), 60..70)];
+    let sizes = vec(unchecked_sizes(), 8);
+    (any::<bool>(), sizes, depths, lists(), lists(), lists()).prop_map(
+        |(is_swin, sizes, depths, num_heads, head_dim, mlp_hidden_dim)| {
+            if is_swin {
+                Architecture::Swin(SwinArchitecture {
+                    image_size: sizes[0],
+                    patch_size: sizes[1],
+                    window_size: sizes[2],
+                    in_channels: sizes[3],
+                    embed_dim: sizes[4],
+                    depths,
+                    num_heads,
+                    head_dim,
+                    mlp_hidden_dim,
+                    num_classes: sizes[5],
+                    layer_norm_eps: 1e-6,
+                })
+            } else {
+                Architecture::Vit(VitArchitecture {
+                    image_size: sizes[0],
+                    patch_size: sizes[1],
+                    in_channels: sizes[2],
+                    embed_dim: sizes[3],
+                    depth: sizes[4],
+                    num_heads,
+                    head_dim: sizes[5],
+                    mlp_hidden_dim: sizes[6],
+                    num_classes: sizes[7],
+                    layer_norm_eps: 1e-6,
+                })
+            }
+        },
+    )
 }
 
 /// Any small learngene; its values are any finite bits, repeated.

@@ -6,7 +6,7 @@ use burn_store::pytorch_reader::PytorchError;
 use safetensors::SafeTensorError;
 use thiserror::Error;
 
-use crate::{ShapeError, StateDictError, VitConfig};
+use crate::{ModelConfig, ShapeError, StateDictError};
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, Error)]
@@ -59,7 +59,7 @@ pub enum CheckpointError {
         source: Box<PytorchError>,
     },
     /// A checkpoint of another kind of model.
-    #[error("{path} is a {family} checkpoint (it holds {key}), wanted a ViT or DeiT")]
+    #[error("{path} is a {family} checkpoint (it holds {key}), wanted a ViT, DeiT or Swin")]
     Family {
         /// The file at fault.
         path: PathBuf,
@@ -70,8 +70,8 @@ pub enum CheckpointError {
     },
     /// A checkpoint whose names are those of no vision transformer.
     #[error(
-        "{path} holds no vision transformer in names of timm or Hugging Face; its tensors: \
-         {}", keys.join(", ")
+        "{path} holds no vision transformer in names of timm, Swin's repository or Hugging Face; its \
+         tensors: {}", keys.join(", ")
     )]
     Unrecognised {
         /// The file at fault.
@@ -115,6 +115,60 @@ pub enum CheckpointError {
         /// Positions that it holds, that of the class token among them.
         found: usize,
     },
+    /// A Swin's table of relative positions that is for no square window.
+    #[error(
+        "{path} has {found} relative positions in each table of stage {stage}, wanted the square of \
+         an odd number"
+    )]
+    RelativePositions {
+        /// The file at fault.
+        path: PathBuf,
+        /// The stage at fault.
+        stage: usize,
+        /// Rows of its first table.
+        found: usize,
+    },
+    /// Heads of a Swin's table of relative positions that cannot be those of the weights beside it.
+    #[error(
+        "{path} has {num_heads} heads in the table of relative positions of layer {layer}, which do \
+         not divide its attention of {attention_dim}"
+    )]
+    HeadsOfTable {
+        /// The file at fault.
+        path: PathBuf,
+        /// The layer at fault, counted through all stages.
+        layer: usize,
+        /// Columns of the table.
+        num_heads: usize,
+        /// Width of all heads of the layer together.
+        attention_dim: usize,
+    },
+    /// Neither shapes nor anything beside them tell the side of a Swin's images.
+    #[error(
+        "{path} does not say how large its images are, and its windows do not fit the published \
+         224 px; give their side with --image-size"
+    )]
+    UnknownImageSize {
+        /// The file at fault.
+        path: PathBuf,
+    },
+    /// Images for which a Swin's windows would be of another size than its tables.
+    #[error(
+        "images of {image_size} px leave stage {stage} of {path} windows of {window} tokens a side, \
+         but its table of relative positions is for {table}, and tables are not interpolated"
+    )]
+    Windows {
+        /// The file at fault.
+        path: PathBuf,
+        /// Side of the images asked for, in pixels.
+        image_size: usize,
+        /// The stage at fault.
+        stage: usize,
+        /// Side of its windows in such images, in tokens.
+        window: usize,
+        /// Side of the windows that its table is for.
+        table: usize,
+    },
     /// Neither shapes nor anything beside them tell the number of heads.
     #[error(
         "{path} does not say how many attention heads its layers have (they are {attention_dims:?} \
@@ -156,10 +210,22 @@ pub enum CheckpointError {
         depth: usize,
     },
     /// A model name that is none of the presets.
-    #[error("unknown architecture {name}, wanted one of {}", VitConfig::PRESETS.join(", "))]
+    #[error("unknown architecture {name}, wanted one of {}", presets())]
     UnknownArch {
         /// The name given.
         name: String,
+    },
+    /// A preset of another family than the file's.
+    #[error("--arch {name} is a {told}, but {path} holds a {found}")]
+    ArchFamily {
+        /// The file at fault.
+        path: PathBuf,
+        /// The name given.
+        name: String,
+        /// Family of the preset.
+        told: &'static str,
+        /// Family of the model in the file.
+        found: &'static str,
     },
     /// A configuration that is not a JSON object.
     #[error("{told_by} is not a JSON object: {source}")]
@@ -221,10 +287,23 @@ pub enum CheckpointError {
         /// The config.json.
         path: PathBuf,
     },
-    /// A model that Hugging Face's ViT cannot express.
-    #[error("Hugging Face's ViT cannot express this model: {reason}; write it in timm's names")]
+    /// A model that Hugging Face's transformers cannot express.
+    #[error(
+        "Hugging Face's {family} cannot express this model: {reason}; write it in timm's names"
+    )]
     HuggingFace {
+        /// The model's family.
+        family: &'static str,
         /// Why it cannot.
         reason: String,
     },
+    /// A ViT to be written in the names of Swin's repository.
+    #[error(
+        "a ViT has no official names, which are those of Swin's repository; write it in timm's"
+    )]
+    NoOfficialNames,
+}
+
+fn presets() -> String {
+    ModelConfig::presets().collect::<Vec<_>>().join(", ")
 }

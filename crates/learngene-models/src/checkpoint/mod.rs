@@ -1,4 +1,4 @@
-//! Checkpoints of timm, DeiT and Hugging Face.
+//! Checkpoints of timm, DeiT, Swin and Hugging Face.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -9,38 +9,52 @@
 //! # let path = folder.path().join("tiny.safetensors");
 //! let config = VitConfig::uniform(48, 2, 3).with_image_size(32).with_patch_size(8);
 //! let vit = config.init(&Device::flex());
-//! checkpoint::write(&path, &config, &vit.state_dict(), Dialect::Timm, Dtype::F16)?;
+//! checkpoint::write(&path, &config.into(), &vit.state_dict(), Dialect::Timm, Dtype::F16)?;
 //!
 //! let options = ReadOptions { image_size: Some(64), ..ReadOptions::default() };
 //! let wider = checkpoint::read(&path, &options)?;
 //! assert_eq!(wider.parameters.get("pos_embed").map(|pos| pos.shape[1]), Some(1 + 8 * 8));
-//! let vit = wider.load(&Device::flex())?;
+//! let model = wider.load(&Device::flex())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What is read
-//! - safetensors in timm's names (`blocks.0.attn.qkv.weight`), DeiT's too;
-//! - safetensors in the names of Hugging Face's ViT, with and without the prefix `vit.`;
-//! - PyTorch's `.pth` in either spelling, the weights at its root or under `model` (as in DeiT's)
-//!   or `state_dict`;
+//! - safetensors in timm's names (`blocks.0.attn.qkv.weight`, `layers.0.blocks.0.attn.qkv.weight`),
+//!   DeiT's too;
+//! - safetensors in the names of Swin's repository, which timm had before 0.9;
+//! - safetensors in the names of Hugging Face's ViT and Swin, with and without the prefix `vit.` or
+//!   `swin.`;
+//! - PyTorch's `.pth` in any spelling, the weights at its root or under `model` (as in DeiT's and
+//!   Swin's) or `state_dict`;
 //!
 //! each in f32, f16 or bf16, recognised by its content and not by its name. Other number formats
-//! are refused, f64 too: no published ViT uses it, and rounding should be the owner's decision.
+//! are refused, f64 too: no published model uses it, and rounding should be the owner's decision.
 //!
-//! Every parameter of the model must be there in its shape, and nothing else: Hugging Face's
-//! pooler, which no classifier uses, is the one thing left out.
+//! Every parameter of the model must be there in its shape, and nothing else. Two things are left
+//! out: Hugging Face's pooler, which no classifier uses, and the buffers of a Swin
+//! (`relative_position_index`, `attn_mask`), which follow from its shape.
 //!
 //! # What shapes cannot tell
-//! The shapes of the tensors tell the whole architecture but for the number of heads and
+//! Of a ViT the shapes of the tensors tell the whole architecture but for the number of heads and
 //! LayerNorm's epsilon. These come from the first that says them: [`ReadOptions`], a config.json
-//! beside the file (transformers' or timm's fields, or those of [`crate::VitConfig`]), the
-//! `config` in the metadata of a safetensors header (this crate writes it), and last the
-//! published models: ViT and DeiT of the widths 192, 384, 768, 1024 and 1280, and epsilon 1e-6. A
-//! configuration that contradicts the tensors is an error.
+//! beside the file (transformers' or timm's fields, or those of [`ModelConfig`]), the `config` in
+//! the metadata of a safetensors header (this crate writes it), and last the published models: ViT
+//! and DeiT of the widths 192, 384, 768, 1024 and 1280, and epsilon 1e-6. A configuration that
+//! contradicts the tensors is an error.
+//!
+//! Of a Swin the tables of relative positions tell heads and windows, but the side of the images is
+//! in no parameter. It comes from the first that says it: [`ReadOptions`]; a stage whose windows are
+//! smaller than others', which is one window; the masks of shifted windows that official files keep;
+//! the header; a config.json beside it (timm's `pretrained_cfg.input_size` too); the preset named;
+//! and last the published 224 pixels, where the windows fit. Epsilon is 1e-5 where nothing tells
+//! another.
 
+mod change;
+mod config_json;
 mod container;
 mod dtype;
 mod error;
+mod family;
 mod file;
 mod infer;
 mod names;
@@ -48,7 +62,9 @@ mod normalization;
 mod read;
 mod resample;
 mod shapes;
+mod stock;
 mod told;
+mod transformers;
 mod write;
 
 use std::fmt;
@@ -68,8 +84,10 @@ use crate::{Model, ModelConfig, StateDict};
 /// Whose names the tensors of a file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// timm's, which DeiT's own checkpoints share.
+    /// timm's, which DeiT's own checkpoints share; of a Swin those since timm 0.9.
     Timm,
+    /// Those of Swin's own repository, which timm had before 0.9. No ViT has such.
+    Official,
     /// Those of Hugging Face's transformers.
     HuggingFace,
 }
@@ -77,12 +95,14 @@ pub enum Dialect {
 /// What a caller knows or wants beyond the file itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadOptions {
-    /// Name of a preset, one of [`VitConfig::PRESETS`], that tells the heads; refused where it
-    /// contradicts the tensors.
+    /// Name of a preset, one of [`ModelConfig::presets`], that tells a ViT's heads and a Swin's
+    /// image size; refused where it contradicts the tensors.
     pub arch: Option<String>,
-    /// Attention heads: one number for all layers, or one per layer.
+    /// Attention heads: one number for all layers, or one per layer, or of a Swin one per stage,
+    /// whose tensors tell them too and must agree.
     pub num_heads: Option<Vec<usize>>,
-    /// Side of the images that the model shall take, in pixels; positions are interpolated.
+    /// Side of the images that the model shall take, in pixels. A ViT's positions are interpolated;
+    /// a Swin's windows stay as they are, and a size that would change them is refused.
     pub image_size: Option<usize>,
     /// Classes that the model shall tell apart; another number than the file's replaces the
     /// classifier by a fresh one of zeros, 0 drops it.
@@ -132,6 +152,18 @@ pub enum Note {
         /// Width of one head.
         head_dim: usize,
     },
+    /// The side of a Swin's images is that of the published models.
+    ImageSizeAssumed {
+        /// Side of the images, in pixels.
+        image_size: usize,
+    },
+    /// A Swin takes images of another size in windows of the same.
+    ImageSizeChanged {
+        /// Image side of the file, in pixels.
+        from: usize,
+        /// Image side of the model, in pixels.
+        to: usize,
+    },
     /// Positions were interpolated to another image size.
     PositionsResampled {
         /// Image side of the file, in pixels.
@@ -156,6 +188,12 @@ impl fmt::Display for Note {
             }
             Self::HeadDimAssumed { head_dim } => {
                 write!(f, "assumed heads {head_dim} wide, as in the published model of this width")
+            }
+            Self::ImageSizeAssumed { image_size } => {
+                write!(f, "assumed images of {image_size} px, as in the published models")
+            }
+            Self::ImageSizeChanged { from, to } => {
+                write!(f, "takes images of {to} px in place of {from} px, in the same windows")
             }
             Self::PositionsResampled { from, to } => {
                 write!(f, "interpolated positions from images of {from} px to {to} px")

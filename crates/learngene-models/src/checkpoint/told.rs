@@ -5,18 +5,14 @@ use std::{fs, io, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{CheckpointError, container::read_error};
+use super::{CheckpointError, container::read_error, family::Family};
 use crate::VitConfig;
 
-/// A configuration that came with a checkpoint. Fields that it lacks are `None`.
+/// A configuration that came with a checkpoint.
 #[derive(Debug)]
 pub(super) struct Told {
     /// What to call it in an error.
     pub by: String,
-    /// One number for all layers, or one per layer.
-    pub num_heads: Option<Vec<usize>>,
-    pub head_dim: Option<usize>,
-    pub layer_norm_eps: Option<f64>,
     fields: Map<String, Value>,
 }
 
@@ -34,30 +30,71 @@ impl Told {
     /// Reads a configuration. Fields of no meaning here are left alone: transformers and timm
     /// store many that do not bear on the architecture.
     pub fn parse(by: String, json: &str) -> Result<Self, CheckpointError> {
-        let fields: Map<String, Value> = match serde_json::from_str(json) {
-            Ok(fields) => fields,
-            Err(source) => return Err(CheckpointError::Config { told_by: by, source }),
-        };
-        let mut told = Self { by, num_heads: None, head_dim: None, layer_norm_eps: None, fields };
-        told.expect_text("model_type", &["vit"])?;
-        told.expect_text("hidden_act", &["gelu"])?;
-        told.num_heads = told.heads()?;
-        told.head_dim = told.size("head_dim")?;
-        told.layer_norm_eps = told.eps()?;
-        Ok(told)
+        match serde_json::from_str(json) {
+            Ok(fields) => Ok(Self { by, fields }),
+            Err(source) => Err(CheckpointError::Config { told_by: by, source }),
+        }
     }
 
-    /// The first of these fields that is there, with its value.
-    pub fn first_size<'a>(
-        &self,
-        fields: &[&'a str],
-    ) -> Result<Option<(&'a str, usize)>, CheckpointError> {
-        for &field in fields {
-            if let Some(size) = self.size(field)? {
-                return Ok(Some((field, size)));
+    /// Refuses a configuration of another kind of model, and fields of a wrong type also where an
+    /// option will be asked first.
+    pub fn check(&self, family: Family) -> Result<(), CheckpointError> {
+        self.expect_text("family", family.key())?;
+        self.expect_text("model_type", family.key())?;
+        self.expect_text("hidden_act", "gelu")?;
+        match family {
+            Family::Vit => self.heads_of_layers().map(drop)?,
+            Family::Swin => self.heads_of_blocks(&[]).map(drop)?,
+        }
+        self.eps().map(drop)
+    }
+
+    /// Heads of a ViT: one number for all layers, or one per layer.
+    pub fn heads_of_layers(&self) -> Result<Option<Vec<usize>>, CheckpointError> {
+        for field in ["num_heads", "num_attention_heads"] {
+            if let Some(heads) = self.sizes(field)? {
+                return Ok(Some(heads));
             }
         }
-        Ok(None)
+        // In timm's config.json the name of the architecture alone tells the heads.
+        let preset = self.fields.get("architecture").and_then(Value::as_str);
+        Ok(preset.and_then(VitConfig::preset).map(|preset| preset.num_heads))
+    }
+
+    /// `[stage][block]` of heads of a Swin that has so many layers in its stages, told as one number
+    /// for each stage or for each layer of each stage.
+    pub fn heads_of_blocks(
+        &self,
+        depths: &[usize],
+    ) -> Result<Option<Vec<Vec<usize>>>, CheckpointError> {
+        let Some(value) = self.fields.get("num_heads") else { return Ok(None) };
+        let layers_of = |stage: usize| depths.get(stage).copied().unwrap_or(0);
+        let of_stage = |(stage, heads): (usize, &Value)| match heads {
+            Value::Array(blocks) => blocks.iter().map(as_size).collect(),
+            heads => as_size(heads).map(|heads| vec![heads; layers_of(stage)]),
+        };
+        let stages =
+            value.as_array().and_then(|list| list.iter().enumerate().map(of_stage).collect());
+        let wanted = "a list of whole numbers, one for each stage or lists of one for each layer";
+        stages.map(Some).ok_or_else(|| self.unfit("num_heads", value, wanted))
+    }
+
+    /// LayerNorm's epsilon.
+    pub fn eps(&self) -> Result<Option<f64>, CheckpointError> {
+        self.positive("layer_norm_eps")
+    }
+
+    /// Side of the images, in pixels, by our and transformers' name, or as timm has it.
+    pub fn image_size(&self) -> Result<Option<usize>, CheckpointError> {
+        if let Some(pixels) = self.size("image_size")? {
+            return Ok(Some(pixels));
+        }
+        let timm = self.fields.get("pretrained_cfg").and_then(|section| section.get("input_size"));
+        let Some(value) = timm else { return Ok(None) };
+        match value.as_array().map(Vec::as_slice) {
+            Some([_, height, width]) if height == width && height.is_u64() => Ok(as_size(height)),
+            _ => Err(self.unfit("pretrained_cfg.input_size", value, "[channels, side, side]")),
+        }
     }
 
     /// Number of class names, which transformers keeps in place of `num_classes`.
@@ -80,40 +117,34 @@ impl Told {
         channels.map(Some).map_err(|_| self.unfit(field, value, "three numbers"))
     }
 
-    fn heads(&self) -> Result<Option<Vec<usize>>, CheckpointError> {
-        // In timm's config.json the name of the architecture alone tells the heads.
-        let preset = self.fields.get("architecture").and_then(Value::as_str);
-        let preset = preset.and_then(VitConfig::preset).map(|preset| preset.num_heads);
-        for field in ["num_heads", "num_attention_heads"] {
-            let Some(value) = self.fields.get(field) else { continue };
-            let heads = match value {
-                Value::Array(layers) => layers.iter().map(as_size).collect(),
-                number => as_size(number).map(|number| vec![number]),
-            };
-            let wanted = "a whole number or a list of them";
-            return heads.map(Some).ok_or_else(|| self.unfit(field, value, wanted));
-        }
-        Ok(preset)
-    }
-
-    fn eps(&self) -> Result<Option<f64>, CheckpointError> {
-        let Some(value) = self.fields.get("layer_norm_eps") else { return Ok(None) };
-        match value.as_f64() {
-            Some(eps) if eps > 0.0 => Ok(Some(eps)),
-            _ => Err(self.unfit("layer_norm_eps", value, "a positive number")),
-        }
-    }
-
-    fn size(&self, field: &str) -> Result<Option<usize>, CheckpointError> {
+    /// A whole number.
+    pub fn size(&self, field: &str) -> Result<Option<usize>, CheckpointError> {
         let Some(value) = self.fields.get(field) else { return Ok(None) };
         as_size(value).map(Some).ok_or_else(|| self.unfit(field, value, "a whole number"))
     }
 
-    fn expect_text(&self, field: &str, known: &[&'static str]) -> Result<(), CheckpointError> {
+    /// Whole numbers; one alone is a list of one.
+    pub fn sizes(&self, field: &str) -> Result<Option<Vec<usize>>, CheckpointError> {
+        let Some(value) = self.fields.get(field) else { return Ok(None) };
+        let sizes = match value {
+            Value::Array(list) => list.iter().map(as_size).collect(),
+            number => as_size(number).map(|number| vec![number]),
+        };
+        let wanted = "a whole number or a list of them";
+        sizes.map(Some).ok_or_else(|| self.unfit(field, value, wanted))
+    }
+
+    pub fn positive(&self, field: &str) -> Result<Option<f64>, CheckpointError> {
+        let Some(value) = self.fields.get(field) else { return Ok(None) };
+        match value.as_f64() {
+            Some(number) if number > 0.0 => Ok(Some(number)),
+            _ => Err(self.unfit(field, value, "a positive number")),
+        }
+    }
+
+    fn expect_text(&self, field: &str, wanted: &'static str) -> Result<(), CheckpointError> {
         match self.fields.get(field) {
-            Some(value) if value.as_str().is_none_or(|text| !known.contains(&text)) => {
-                Err(self.unfit(field, value, known[0]))
-            }
+            Some(value) if value != wanted => Err(self.unfit(field, value, wanted)),
             _ => Ok(()),
         }
     }

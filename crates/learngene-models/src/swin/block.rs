@@ -29,17 +29,17 @@ pub struct SwinBlock {
 
 impl SwinBlock {
     pub(super) fn new(config: &SwinConfig, layer: usize, device: &Device) -> Self {
-        let (stage, block) = config.stage_and_block(layer);
         let shape = config.layer(layer);
+        let Windows { resolution, window, shift } = config.windows(layer);
         let norm = || nn::LayerNormConfig::new(shape.embed_dim).init(device);
         Self {
             norm1: norm(),
             attn: WindowAttention::new(shape, device),
             norm2: norm(),
             mlp: Mlp::new(shape.embed_dim, shape.mlp_hidden_dim, device),
-            resolution: config.resolution(stage),
-            window: config.window(stage),
-            shift: config.shift(stage, block),
+            resolution,
+            window,
+            shift,
             layer_norm_eps: config.layer_norm_eps,
         }
     }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::config::Config;
+use burn::{
+    config::Config,
+    tensor::{Device, Tensor},
+};
 
+use super::windows::Windows;
 use crate::{HeadLayout, LayerShape, ShapeError};
 
 /// Shape of a Swin Transformer: everything that its parameters' shapes follow from.
@@ -147,6 +151,37 @@ impl SwinConfig {
     /// Pixels of the input between neighbouring tokens of a stage.
     pub fn token_pixels(&self, stage: usize) -> usize {
         self.patch_size << stage
+    }
+
+    /// Windows of an image in a layer.
+    ///
+    /// # Panics
+    /// Panics when the model is not so deep.
+    pub fn num_windows(&self, layer: usize) -> usize {
+        self.windows(layer).count()
+    }
+
+    /// 1 for each pair of tokens of a window that belong together, 0 where a shift brought them
+    /// from opposite edges of the image, so that attention masks the pair; none where the windows
+    /// of the layer are not shifted.
+    ///
+    /// # Shapes
+    /// - output: `[windows, window^2, window^2]`, queries first
+    ///
+    /// # Panics
+    /// Panics when the model is not so deep.
+    pub fn unmasked_pairs(&self, layer: usize, device: &Device) -> Option<Tensor<3>> {
+        self.windows(layer).mask(device).map(|mask| mask.equal_elem(0.0).float())
+    }
+
+    /// How a layer cuts its tokens.
+    pub(super) fn windows(&self, layer: usize) -> Windows {
+        let (stage, block) = self.stage_and_block(layer);
+        Windows {
+            resolution: self.resolution(stage),
+            window: self.window(stage),
+            shift: self.shift(stage, block),
+        }
     }
 
     /// Shape of one layer.

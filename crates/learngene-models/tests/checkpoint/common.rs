@@ -6,18 +6,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use learngene_models::checkpoint::ReadOptions;
+use learngene_models::{
+    HostTensor, ModelConfig, StateDict, VitConfig,
+    checkpoint::{self, Checkpoint, ReadOptions},
+};
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 
 /// A case under `tests/golden` of the repository.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden {
     pub case: &'static str,
-    pub num_heads: usize,
+    /// What neither shapes nor a configuration tell of these small models: a ViT's heads, a Swin's
+    /// images.
+    num_heads: Option<usize>,
+    image_size: Option<usize>,
 }
 
-pub const TINY: Golden = Golden { case: "vit_tiny_golden", num_heads: 3 };
-pub const NARROW_MLP: Golden = Golden { case: "vit_narrow_mlp_golden", num_heads: 4 };
+pub const TINY: Golden = vit("vit_tiny_golden", 3);
+pub const NARROW_MLP: Golden = vit("vit_narrow_mlp_golden", 4);
+pub const SWIN: Golden = Golden { case: "swin_tiny_golden", num_heads: None, image_size: Some(32) };
+
+const fn vit(case: &'static str, num_heads: usize) -> Golden {
+    Golden { case, num_heads: Some(num_heads), image_size: None }
+}
 
 impl Golden {
     pub fn path(self, file: &str) -> PathBuf {
@@ -25,10 +36,33 @@ impl Golden {
         golden.join(self.case).join(file)
     }
 
-    /// Neither shapes nor a configuration tell the heads of these small models.
     pub fn options(self) -> ReadOptions {
-        ReadOptions { num_heads: Some(vec![self.num_heads]), ..ReadOptions::default() }
+        let num_heads = self.num_heads.map(|heads| vec![heads]);
+        ReadOptions { num_heads, image_size: self.image_size, ..ReadOptions::default() }
     }
+
+    pub fn read(self, file: &str) -> Checkpoint {
+        checkpoint::read(&self.path(file), &self.options()).expect("the fixture is a checkpoint")
+    }
+
+    pub fn tensors(self, file: &str) -> Tensors {
+        Tensors::of(&self.path(file))
+    }
+}
+
+/// Of a checkpoint that is a ViT's.
+pub fn vit_config(config: ModelConfig) -> VitConfig {
+    match config {
+        ModelConfig::Vit(vit) => vit,
+        ModelConfig::Swin(_) => panic!("wanted a ViT, found {config:?}"),
+    }
+}
+
+/// Parameters of zeros.
+pub fn zeros(config: &ModelConfig) -> StateDict {
+    let shapes = config.parameter_shapes().into_iter();
+    let zeros = |shape: Vec<usize>| vec![0.0; shape.iter().product()];
+    shapes.map(|(name, shape)| (name, HostTensor::new(shape.clone(), zeros(shape)))).collect()
 }
 
 /// The tensors of a safetensors file, to be changed and written elsewhere.
@@ -42,6 +76,12 @@ impl Tensors {
         let owned =
             |tensor: TensorView| (tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec());
         Self(tensors.tensors().into_iter().map(|(name, tensor)| (name, owned(tensor))).collect())
+    }
+
+    /// A file of zeros in timm's names, without any metadata.
+    pub fn zeros(config: &ModelConfig) -> Self {
+        let shapes = config.parameter_shapes();
+        shapes.iter().fold(Self::default(), |all, (name, shape)| all.with_zeros(name, shape))
     }
 
     /// The same names with other spelling, which may drop some.
@@ -78,6 +118,14 @@ impl Tensors {
         fs::write(&path, serialize(views, None).expect("a valid file")).expect("a writable folder");
         path
     }
+}
+
+/// The file is refused, and the message holds all of these.
+pub fn refused(path: &Path, options: &ReadOptions, wanted: &[&str]) {
+    let error = checkpoint::read(path, options).expect_err("the file is at fault").to_string();
+    let fragments = wanted.iter();
+    let absent: Vec<_> = fragments.filter(|fragment| !error.contains(**fragment)).collect();
+    assert!(absent.is_empty(), "{error:?} lacks {absent:?}");
 }
 
 pub fn folder() -> tempfile::TempDir {

@@ -3,20 +3,12 @@
 use std::{fs, path::Path};
 
 use learngene_models::{
-    StateDict, VitConfig,
+    ModelConfig, StateDict, VitConfig,
     checkpoint::{self, CheckpointError, Dialect, Dtype, ReadOptions},
 };
 use proptest::prelude::*;
 
-use super::common::{TINY, Tensors, folder};
-
-/// The file is refused, and the message holds all of these.
-fn refused(path: &Path, options: &ReadOptions, wanted: &[&str]) {
-    let error = checkpoint::read(path, options).expect_err("the file is at fault").to_string();
-    let fragments = wanted.iter();
-    let absent: Vec<_> = fragments.filter(|fragment| !error.contains(**fragment)).collect();
-    assert!(absent.is_empty(), "{error:?} lacks {absent:?}");
-}
+use super::common::{SWIN, TINY, Tensors, folder, refused, zeros};
 
 fn refused_tensors(tensors: &Tensors, wanted: &[&str]) {
     let folder = folder();
@@ -40,12 +32,11 @@ fn refused_config(json: &str, wanted: &[&str]) {
 }
 
 fn timm() -> Tensors {
-    Tensors::of(&TINY.path("timm.safetensors"))
+    TINY.tensors("timm.safetensors")
 }
 
-fn tiny() -> (VitConfig, StateDict) {
-    let path = TINY.path("timm.safetensors");
-    let tiny = checkpoint::read(&path, &TINY.options()).expect("the fixture is a checkpoint");
+fn tiny() -> (ModelConfig, StateDict) {
+    let tiny = TINY.read("timm.safetensors");
     (tiny.config, tiny.parameters)
 }
 
@@ -105,12 +96,10 @@ fn a_pth_file_without_tensors() {
 }
 
 #[test]
-fn a_swin_checkpoint() {
-    let table = "layers.0.blocks.0.attn.relative_position_bias_table";
-    let swin = Tensors::default()
-        .with_zeros(table, &[49, 2])
-        .with_zeros("patch_embed.proj.weight", &[16, 3, 2, 2]);
-    refused_tensors(&swin, &["is a Swin checkpoint", table, "wanted a ViT or DeiT"]);
+fn a_swin_v2_checkpoint() {
+    let mlp = "layers.0.blocks.0.attn.cpb_mlp.0.weight";
+    let swin = SWIN.tensors("timm.safetensors").with_zeros(mlp, &[512, 2]);
+    refused_tensors(&swin, &["is a Swin V2 checkpoint", mlp, "wanted a ViT, DeiT or Swin"]);
 }
 
 #[test]
@@ -154,7 +143,8 @@ fn every_wrong_key_is_listed() {
 #[test]
 fn wrong_keys_are_listed_in_the_names_of_the_file() {
     let layer = "vit.encoder.layer.0.attention";
-    let tensors = Tensors::of(&TINY.path("hf.safetensors"))
+    let tensors = TINY
+        .tensors("hf.safetensors")
         .without(&format!("{layer}.attention.key.bias"))
         .with_zeros(&format!("{layer}.attention.value.bias"), &[40]);
     refused_tensors(
@@ -234,7 +224,7 @@ fn a_list_of_heads_of_another_length() {
 #[test]
 fn an_unknown_architecture() {
     let options = ReadOptions { arch: Some("resnet50".into()), ..ReadOptions::default() };
-    let wanted = ["unknown architecture resnet50", "deit_tiny_patch16_224"];
+    let wanted = ["unknown architecture resnet50", "deit_tiny_patch16_224", "swin_base_patch4_"];
     refused(&TINY.path("timm.safetensors"), &options, &wanted);
 }
 
@@ -247,6 +237,17 @@ fn an_architecture_of_another_shape() {
 }
 
 #[test]
+fn an_architecture_of_another_family() {
+    let refused = |golden: super::common::Golden, arch: &str, wanted: &str| {
+        let options = ReadOptions { arch: Some(arch.into()), ..golden.options() };
+        refused(&golden.path("timm.safetensors"), &options, &[wanted, "timm.safetensors holds a"]);
+    };
+    let swin = "swin_tiny_patch4_window7_224";
+    refused(TINY, swin, "--arch swin_tiny_patch4_window7_224 is a Swin");
+    refused(SWIN, "deit_tiny_patch16_224", "--arch deit_tiny_patch16_224 is a ViT");
+}
+
+#[test]
 fn a_configuration_that_is_no_json() {
     refused_config("{\"hidden_size\": ", &["is not a JSON object", "line 1"]);
 }
@@ -254,6 +255,7 @@ fn a_configuration_that_is_no_json() {
 #[test]
 fn a_configuration_of_another_model() {
     refused_config(r#"{"model_type": "swin"}"#, &[r#"model_type "swin", wanted vit"#]);
+    refused_config(r#"{"family": "swin"}"#, &[r#"family "swin", wanted vit"#]);
     refused_config(r#"{"hidden_act": "relu"}"#, &[r#"hidden_act "relu", wanted gelu"#]);
 }
 
@@ -331,18 +333,25 @@ fn models_that_hugging_face_cannot_express_are_not_written() {
     for (num_heads, head_dim, reason) in reasons {
         let folder = folder();
         let path = folder.path().join("model.safetensors");
-        let config = VitConfig::new(24, num_heads, head_dim, 40).with_image_size(16);
-        let shapes = config.parameter_shapes().into_iter();
-        let zeros = shapes.map(|(name, shape)| {
-            let values = vec![0.0; shape.iter().product()];
-            (name, learngene_models::HostTensor::new(shape, values))
-        });
+        let config = VitConfig::new(24, num_heads, head_dim, 40).with_image_size(16).into();
         let error =
-            checkpoint::write(&path, &config, &zeros.collect(), Dialect::HuggingFace, Dtype::F32)
+            checkpoint::write(&path, &config, &zeros(&config), Dialect::HuggingFace, Dtype::F32)
                 .expect_err("transformers has no such model");
         assert!(error.to_string().contains(reason), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 0);
     }
+}
+
+#[test]
+fn a_vit_has_no_official_names() {
+    let (config, parameters) = tiny();
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    let error = checkpoint::write(&path, &config, &parameters, Dialect::Official, Dtype::F32)
+        .expect_err("Swin's repository has no ViT")
+        .to_string();
+    assert!(error.contains("a ViT has no official names"), "{error}");
+    assert!(!path.exists());
 }
 
 #[test]
@@ -370,27 +379,34 @@ fn a_folder_that_is_not_there() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
 
     /// Whatever byte of a file is damaged, reading it returns.
     #[test]
     fn no_damaged_byte_stops_the_program(
-        file in prop::sample::select(vec!["timm.safetensors", "hf.safetensors", "deit.pth"]),
+        (golden, file) in prop::sample::select(vec![
+            (TINY, "timm.safetensors"),
+            (TINY, "hf.safetensors"),
+            (TINY, "deit.pth"),
+            (SWIN, "timm.safetensors"),
+            (SWIN, "hf.safetensors"),
+            (SWIN, "official.pth"),
+        ]),
         place in 0.0..1.0f64,
         near_an_end in any::<bool>(),
         byte in any::<u8>(),
     ) {
-        let mut bytes = fs::read(TINY.path(file)).expect("the fixture is there");
+        let mut bytes = fs::read(golden.path(file)).expect("the fixture is there");
         // Headers lie at the start of one format and at the end of the other.
         let reach = if near_an_end { 8_000.0 } else { bytes.len() as f64 };
         let offset = (place * reach) as usize;
-        let offset = if file == "deit.pth" { bytes.len() - 1 - offset } else { offset };
+        let offset = if file.ends_with(".pth") { bytes.len() - 1 - offset } else { offset };
         bytes[offset] = byte;
         let folder = folder();
         let path = folder.path().join("model");
         fs::write(&path, &bytes).expect("the folder is writable");
-        if let Ok(checkpoint) = checkpoint::read(&path, &TINY.options()) {
-            prop_assert_eq!(checkpoint.config.depth(), 3);
+        if let Ok(checkpoint) = checkpoint::read(&path, &golden.options()) {
+            prop_assert_eq!(checkpoint.config.depth(), golden.read(file).config.depth());
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Checkpoints: against PyTorch, with options, and all that can be wrong with them.
 
+mod beside;
 mod common;
 mod errors;
 mod goldens;
 mod options;
+mod swin;
+mod swin_errors;

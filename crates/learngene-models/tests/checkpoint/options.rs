@@ -3,13 +3,13 @@
 use std::fs;
 
 use learngene_models::{
-    HostTensor, VitConfig,
+    HostTensor, ModelConfig, VitConfig,
     checkpoint::{
         self, Checkpoint, Dialect, Dtype, Normalization, Note, ReadOptions, resample_pos_embed,
     },
 };
 
-use super::common::{TINY, Tensors, folder, largest_gap};
+use super::common::{TINY, Tensors, folder, largest_gap, vit_config, zeros};
 
 fn read_tiny(options: ReadOptions) -> Checkpoint {
     let options = ReadOptions { num_heads: Some(vec![3]), ..options };
@@ -19,7 +19,7 @@ fn read_tiny(options: ReadOptions) -> Checkpoint {
 /// The tiny model beside this config.json.
 fn read_beside(json: &str, options: &ReadOptions) -> Checkpoint {
     let folder = folder();
-    let path = Tensors::of(&TINY.path("timm.safetensors")).save(&folder);
+    let path = TINY.tensors("timm.safetensors").save(&folder);
     fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
     checkpoint::read(&path, options).expect("the configuration tells the heads")
 }
@@ -60,12 +60,10 @@ fn a_normalization_of_other_than_three_channels() {
 }
 
 /// A file of zeros of this shape, without any metadata.
-fn read_zeros(config: &VitConfig, options: &ReadOptions) -> Checkpoint {
+fn read_zeros(config: &ModelConfig, options: &ReadOptions) -> Checkpoint {
     let folder = folder();
-    let shapes = config.parameter_shapes();
-    let zeros =
-        shapes.iter().fold(Tensors::default(), |all, (name, shape)| all.with_zeros(name, shape));
-    checkpoint::read(&zeros.save(&folder), options).expect("the shapes are those of a model")
+    let path = Tensors::zeros(config).save(&folder);
+    checkpoint::read(&path, options).expect("the shapes are those of a model")
 }
 
 #[test]
@@ -106,13 +104,13 @@ fn another_image_size_changes_positions_alone() {
 #[test]
 fn another_number_of_classes_replaces_the_classifier() {
     let now = read_tiny(ReadOptions { num_classes: Some(10), ..ReadOptions::default() });
-    assert_eq!(now.config.num_classes, 10);
+    assert_eq!(now.config.num_classes(), 10);
     assert_eq!(now.notes, [Note::ClassifierReplaced { from: 7, to: 10 }]);
     let head = HostTensor::new([10, 48], vec![0.0; 480]);
     assert_eq!(now.parameters.get("head.weight"), Some(&head));
 
     let none = read_tiny(ReadOptions { num_classes: Some(0), ..ReadOptions::default() });
-    assert_eq!(none.config.num_classes, 0);
+    assert_eq!(none.config.num_classes(), 0);
     assert_eq!(none.parameters.get("head.weight"), None);
     none.load(&burn::tensor::Device::flex()).expect("a model without a classifier");
 
@@ -123,7 +121,8 @@ fn another_number_of_classes_replaces_the_classifier() {
 #[test]
 fn a_pooler_is_left_out_with_a_note() {
     let folder = folder();
-    let tensors = Tensors::of(&TINY.path("hf.safetensors"))
+    let tensors = TINY
+        .tensors("hf.safetensors")
         .with_zeros("vit.pooler.dense.weight", &[48, 48])
         .with_zeros("vit.pooler.dense.bias", &[48]);
     let read = checkpoint::read(&tensors.save(&folder), &TINY.options()).expect("a checkpoint");
@@ -137,19 +136,17 @@ fn a_configuration_beside_the_file_tells_the_heads() {
     let transformers =
         r#"{"model_type": "vit", "num_attention_heads": 3, "layer_norm_eps": 1e-12}"#;
     let read = read_beside(transformers, &default);
-    assert_eq!((read.config.num_heads, read.config.layer_norm_eps), (vec![3; 3], 1e-12));
+    assert_eq!((read.config.num_heads(), read.config.layer_norm_eps()), (vec![3; 3], 1e-12));
     let ours = read_beside(r#"{"num_heads": [6, 6, 6], "head_dim": 8}"#, &default);
-    assert_eq!((ours.config.num_heads, ours.config.head_dim), (vec![6; 3], 8));
+    let ours = vit_config(ours.config);
+    assert_eq!((ours.num_heads, ours.head_dim), (vec![6; 3], 8));
 }
 
 #[test]
 fn timm_s_configuration_names_the_architecture() {
     let folder = folder();
-    let config = VitConfig::deit_tiny().with_num_classes(0);
-    let shapes = config.parameter_shapes();
-    let zeros =
-        shapes.iter().fold(Tensors::default(), |all, (name, shape)| all.with_zeros(name, shape));
-    let path = zeros.save(&folder);
+    let config = VitConfig::deit_tiny().with_num_classes(0).into();
+    let path = Tensors::zeros(&config).save(&folder);
     let json = r#"{"architecture": "deit_tiny_patch16_224", "num_classes": 1000}"#;
     fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
     let read = checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint");
@@ -162,11 +159,12 @@ fn the_nearest_source_wins() {
     let folder = folder();
     let path = folder.path().join("model.safetensors");
     let config = VitConfig::uniform(192, 1, 12).with_image_size(16).with_layer_norm_eps(1e-5);
-    let parameters = read_zeros(&config, &ReadOptions::default()).parameters;
-    checkpoint::write(&path, &config, &parameters, Dialect::Timm, Dtype::F32).expect("writable");
+    let config = config.into();
+    checkpoint::write(&path, &config, &zeros(&config), Dialect::Timm, Dtype::F32)
+        .expect("writable");
     let heads = |options: &ReadOptions| {
         let read = checkpoint::read(&path, options).expect("a checkpoint").config;
-        (read.num_heads[0], read.layer_norm_eps)
+        (read.num_heads()[0], read.layer_norm_eps())
     };
     assert_eq!(heads(&ReadOptions::default()), (12, 1e-5));
 
@@ -182,7 +180,7 @@ fn the_nearest_source_wins() {
 #[test]
 fn published_widths_need_no_options() {
     for (embed_dim, heads, head_dim) in [(192, 3, 64), (1024, 16, 64), (1280, 16, 80)] {
-        let config = VitConfig::uniform(embed_dim, 1, heads).with_image_size(16);
+        let config = VitConfig::uniform(embed_dim, 1, heads).with_image_size(16).into();
         let read = read_zeros(&config, &ReadOptions::default());
         assert_eq!((read.config, read.notes), (config, vec![Note::HeadDimAssumed { head_dim }]));
     }
@@ -191,36 +189,7 @@ fn published_widths_need_no_options() {
 #[test]
 fn an_architecture_tells_the_heads() {
     let arch = Some("deit_tiny_patch16_224".into());
-    let config = VitConfig::deit_tiny().with_num_classes(10).with_image_size(32);
+    let config = VitConfig::deit_tiny().with_num_classes(10).with_image_size(32).into();
     let read = read_zeros(&config, &ReadOptions { arch, ..ReadOptions::default() });
     assert_eq!((read.config, read.notes), (config, vec![]));
-}
-
-#[test]
-fn heads_that_differ_between_layers_survive_in_timm_s_names() {
-    let folder = folder();
-    let path = folder.path().join("descendant.safetensors");
-    let config = VitConfig::new(24, vec![3, 1, 4], 8, 40).with_image_size(16).with_num_classes(2);
-    let options = ReadOptions { num_heads: Some(vec![3, 1, 4]), ..ReadOptions::default() };
-    let parameters = read_zeros(&config, &options).parameters;
-    checkpoint::write(&path, &config, &parameters, Dialect::Timm, Dtype::F16).expect("writable");
-    let read =
-        checkpoint::read(&path, &ReadOptions::default()).expect("the header tells the heads");
-    assert_eq!((read.config, read.parameters), (config, parameters));
-}
-
-#[test]
-fn hugging_face_s_config_json_is_what_transformers_wants() {
-    let folder = folder();
-    let tiny = read_tiny(ReadOptions::default());
-    let path = folder.path().join("model.safetensors");
-    checkpoint::write(&path, &tiny.config, &tiny.parameters, Dialect::HuggingFace, Dtype::F16)
-        .expect("the folder is writable");
-    let json = fs::read_to_string(folder.path().join("config.json")).expect("it was written");
-    let config: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
-    assert_eq!(config["architectures"][0], "ViTForImageClassification");
-    assert_eq!(config["num_attention_heads"], 3);
-    assert_eq!(config["layer_norm_eps"], 1e-6);
-    assert_eq!(config["id2label"]["6"], "LABEL_6");
-    assert_eq!(config["torch_dtype"], "float16");
 }

@@ -6,8 +6,8 @@ use learngene_clustering::MeanAttentionDistances;
 use serde::Serialize;
 
 use crate::{
-    ancestry::ClusterArgs,
     args::{OutArgs, Written},
+    cluster_args::ClusterArgs,
 };
 
 /// Clusters the heads of each layer by their mean attention distance.

@@ -8,8 +8,9 @@ use learngene_models::checkpoint::{Checkpoint, sha256};
 use serde::Serialize;
 
 use crate::{
-    ancestry::{ClusterArgs, ProbeArgs},
+    ancestry::ProbeArgs,
     args::{CheckpointArgs, Either, OutArgs, Written},
+    cluster_args::ClusterArgs,
     text::{count, thousands},
 };
 
@@ -52,7 +53,7 @@ struct Measured {
     distances: PathBuf,
     /// Clusters that `cluster` found in these distances.
     #[arg(long, value_name = "FILE", requires = "distances",
-        conflicts_with_all = ["images", "ClusterArgs"])]
+        conflicts_with_all = ["images", "ClusterArgs", "FfnArgs"])]
     clusters: Option<PathBuf>,
 }
 

@@ -46,7 +46,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         written: args.out.written()?,
         parameters: count_parameters(&checkpoint.config),
         macs: count_macs(&checkpoint.config),
-        image_size: checkpoint.config.image_size,
+        image_size: checkpoint.config.image_size(),
     };
     super::print(json, &converted, |Converted { written, parameters, macs, image_size }| {
         format!(

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use learngene_datasets::{
     BadImages, CheckedPreprocess, Dataset, Split, TrainTest, open, open_train_test,
 };
-use learngene_models::{Classifier, Vit};
+use learngene_models::{Classifier, Model};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,
 };
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let device = args.device.device.open()?;
     let model = args.checkpoint.read(args.preprocess.image_size, None)?.load(&device)?;
     let preprocess =
-        args.preprocess.check(model.config().image_size, Some(&args.checkpoint.checkpoint))?;
+        args.preprocess.check(model.config().image_size(), Some(&args.checkpoint.checkpoint))?;
     if !args.frozen.is_empty() {
         return args.run_frozen(&model, &preprocess, &device);
     }
@@ -117,7 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 impl Args {
     fn run_frozen(
         &self,
-        model: &Vit,
+        model: &Model,
         preprocess: &CheckedPreprocess,
         device: &Device,
     ) -> anyhow::Result<()> {

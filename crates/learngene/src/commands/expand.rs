@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, path::PathBuf};
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use learngene_expansion::{
-    ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, Order,
-    ProjectionPolicy, Ratio, SlotSource, ancestor_config, expand, from_scratch,
+    ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
+    NewLayers, Order, ProjectionPolicy, Ratio, SlotSource, ancestor_config, expand, from_scratch,
     pretraining_finetuning,
 };
 use learngene_format::Learngene;
-use learngene_models::{VitConfig, checkpoint, count_macs, count_parameters};
+use learngene_models::{ModelConfig, checkpoint, count_macs, count_parameters};
 use serde::Serialize;
 
 use crate::{
@@ -36,9 +36,10 @@ pub struct Args {
     method: Method,
     #[command(flatten)]
     ancestor: Either<CheckpointArgs, Nothing>,
-    /// Layers of the descendant; the ancestor's by default.
-    #[arg(long, value_name = "N", help_heading = SHAPE)]
-    depth: Option<usize>,
+    /// Layers of the descendant: same as the ancestor's, a number, a number for each stage of a Swin
+    /// (1,1,3,1), or a part of the ancestor's (x3/4).
+    #[arg(long, value_name = "DEPTH", default_value_t, help_heading = SHAPE)]
+    depth: DepthPolicy,
     /// Which layers it inherits: front, even, last, or a list such as 0,2,4.
     #[arg(long, value_name = "POLICY", default_value_t, help_heading = INHERITANCE)]
     layers: LayerPolicy,
@@ -55,12 +56,25 @@ pub struct Args {
     order: Order,
     /// Where a head's output-projection columns come from: rescaled and centroid take those of the
     /// head, scaled by its copies or as they are; origin leaves columns in their place, as the
-    /// published code does.
-    #[arg(long, default_value_t, help_heading = INHERITANCE)]
-    projection: ProjectionPolicy,
+    /// published code does; refit, the default where the learngene was condensed with --refit, takes
+    /// those fitted to the ancestor's outputs. Otherwise rescaled is the default.
+    #[arg(long, help_heading = INHERITANCE)]
+    projection: Option<ProjectionPolicy>,
+    /// What layers start as that repeat one of the ancestor's: copy, or identity, which changes
+    /// nothing until they learn.
+    #[arg(long, default_value_t, value_name = "START", help_heading = INHERITANCE)]
+    new_layers: NewLayers,
     /// Whether the classifier is drawn anew or inherited: fresh or inherit.
     #[arg(long, default_value_t, help_heading = INHERITANCE)]
     classifier: ClassifierPolicy,
+    /// Width of its tokens (of a Swin's first stage); the ancestor's by default. Channels are chosen
+    /// evenly, or repeated.
+    #[arg(long, value_name = "N", help_heading = SHAPE)]
+    embed_dim: Option<usize>,
+    /// Hidden width of its feed-forward networks, divided by the width of its tokens: 4, 8/3; the
+    /// ancestor's by default.
+    #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
+    mlp_ratio: Option<Ratio>,
     /// Classes of the descendant; the ancestor's by default.
     #[arg(long, value_name = "N", help_heading = SHAPE)]
     num_classes: Option<usize>,
@@ -102,12 +116,13 @@ struct Expansion {
     method: Method,
     learngene_sha256: String,
     wanted: DescendantConfig,
-    config: VitConfig,
+    config: ModelConfig,
     parameters: u64,
     inherited_parameters: u64,
     macs: u64,
     layers: Vec<usize>,
     slots: Vec<Vec<SlotSource>>,
+    ffn: Vec<usize>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -116,7 +131,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // A hash is of one byte after another, so it is taken beside the rest.
     let (descendant, learngene_sha256) =
         rayon::join(|| args.initialise(&wanted), || checkpoint::sha256(&args.learngene));
-    let Descendant { config, parameters, inherited_parameters, layers, slots } = descendant?;
+    let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant?;
     let place = || format!("cannot read {}", args.learngene.display());
     args.write.write(&args.out, &config, &parameters)?;
     let expansion = Expansion {
@@ -129,6 +144,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inherited_parameters,
         layers,
         slots,
+        ffn,
         config,
     };
     write_whole(&description, serde_json::to_string_pretty(&expansion)?.as_bytes())?;
@@ -138,7 +154,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "{}: {} of {} heads, {} parameters, {} of them inherited, {} multiply-accumulates an image",
             args.out.display(),
             count(config.depth(), "layer", "layers"),
-            heads(&config.num_heads),
+            heads(&config.num_heads()),
             thousands(*parameters),
             thousands(*inherited_parameters),
             thousands(*macs)
@@ -204,11 +220,14 @@ impl Args {
             (None, None) => HeadPolicy::default(),
         };
         DescendantConfig {
-            depth: self.depth,
+            depth: self.depth.clone(),
             layers: self.layers.clone(),
             heads,
             order: self.order,
             projection: self.projection,
+            new_layers: self.new_layers,
+            embed_dim: self.embed_dim,
+            mlp_ratio: self.mlp_ratio,
             classifier: self.classifier,
             num_classes: self.num_classes,
             image_size: self.image_size,
@@ -230,8 +249,9 @@ impl Args {
             Method::FromScratch => {
                 let config = wanted.shape(&ancestor_config(&learngene))?;
                 let parameters = from_scratch(&config, self.seed)?;
-                let (layers, slots) = (Vec::new(), Vec::new());
-                Ok(Descendant { config, parameters, inherited_parameters: 0, layers, slots })
+                let (layers, slots, ffn) = (Vec::new(), Vec::new(), Vec::new());
+                let inherited_parameters = 0;
+                Ok(Descendant { config, parameters, inherited_parameters, layers, slots, ffn })
             }
         }
     }

@@ -44,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let [_, channels, height, _] = shape;
     let device = args.device.device.open()?;
     let checkpoint = args.checkpoint.read(Some(height), None)?;
-    let wanted = checkpoint.config.in_channels;
+    let wanted = checkpoint.config.in_channels();
     ensure!(channels == wanted, "`input` has {channels} channels, the model takes {wanted}");
     let model = checkpoint.load(&device)?;
 

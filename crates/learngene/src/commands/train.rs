@@ -11,7 +11,7 @@ use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
 };
 use learngene_expansion::from_scratch;
-use learngene_models::{Vit, VitConfig, count_parameters};
+use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
 
@@ -95,7 +95,7 @@ struct RecipeArgs {
 }
 
 /// The keys of a recipe file and what they mean, in the order of [`Recipe`].
-const RECIPE_KEYS: [(&str, &str); 14] = [
+const RECIPE_KEYS: [(&str, &str); 15] = [
     ("epochs", "passes over the training images"),
     ("batch_size", "images of one optimiser step"),
     ("learning_rate", "peak for a batch of 512, scaled by batch_size / 512"),
@@ -105,6 +105,7 @@ const RECIPE_KEYS: [(&str, &str); 14] = [
     ("weight_decay", "of AdamW; not for biases, norms, positions and class token"),
     ("betas", "decay of AdamW's two moments"),
     ("label_smoothing", "share of the target spread over all classes"),
+    ("drop_path", "share of residual branches left out in the last layer"),
     ("horizontal_flip", "whether images are mirrored at random"),
     ("crop_padding", "zero pixels on every side before a random crop"),
     ("gradient_checkpointing", "less memory, up to a third more time"),
@@ -145,7 +146,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, &device)?,
     };
 
-    let image_size = model.config().image_size;
+    let image_size = model.config().image_size();
     let checkpoint = args.start.left().map(|checkpoint| checkpoint.checkpoint.as_path());
     let preprocess = args.preprocess.check(image_size, checkpoint)?;
     tracing::info!(
@@ -170,9 +171,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// A fresh model of the shape that a file tells.
-fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow::Result<Vit> {
+fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow::Result<Model> {
     let place = || format!("{} is not the shape of a model", path.display());
-    let config: VitConfig = serde_json::from_slice(&read(path)?).with_context(place)?;
+    let config = ModelConfig::from_json(&read(path)?).with_context(place)?;
     let config = config.with_num_classes(classes);
     config.check().with_context(place)?;
     Ok(config.load(&from_scratch(&config, seed)?, device)?)

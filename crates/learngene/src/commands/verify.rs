@@ -4,7 +4,7 @@ use std::{fmt::Write, path::PathBuf};
 
 use anyhow::bail;
 use learngene_clustering::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
-use learngene_format::{Architecture, Learngene};
+use learngene_format::Learngene;
 use serde::Serialize;
 
 use crate::{
@@ -65,8 +65,8 @@ impl Args {
     fn compare(&self, learngene: &Learngene) -> anyhow::Result<Option<Verification>> {
         let Some(ancestor) = self.ancestor.left() else { return Ok(None) };
         // Positions were interpolated to the learngene's image size, if to any.
-        let Architecture::Vit(vit) = &learngene.manifest().architecture;
-        let ancestor = ancestor.read(Some(vit.image_size), None)?;
+        let image_size = learngene.manifest().architecture.image_size();
+        let ancestor = ancestor.read(Some(image_size), None)?;
         Ok(Some(verify(learngene, &ancestor)?))
     }
 }

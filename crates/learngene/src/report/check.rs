@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Display};
 
 use super::{
-    data::{Ancestor, Clusters, Data, Frozen, Learngene, Recipe, Report, Row},
+    data::{Ablation, Ancestor, Clusters, Data, Frozen, Learngene, Recipe, Report, Row},
     series,
 };
 
@@ -30,6 +30,23 @@ pub(super) fn check(report: &Report) -> Check {
     check_fellows(&report.rows)?;
     for (index, frozen) in report.frozen.iter().enumerate() {
         check_frozen(frozen, &format!("frozen[{index}]"))?;
+    }
+    for (index, ablation) in report.ablations.iter().enumerate() {
+        check_ablation(ablation, &format!("ablations[{index}]"))?;
+    }
+    Ok(())
+}
+
+fn check_ablation(ablation: &Ablation, place: &str) -> Check {
+    percent(&format!("{place}.knn_top1"), ablation.knn_top1)?;
+    percent(&format!("{place}.linear_top1"), ablation.linear_top1)?;
+    let runs = &ablation.runs;
+    wanted(!runs.is_empty(), format!("{place}.runs"), "empty", "at least one run")?;
+    for (index, run) in runs.iter().enumerate() {
+        percent(&format!("{place}.runs[{index}].top1"), run.top1)?;
+        let field = format!("{place}.runs[{index}].seed");
+        let is_new = runs[..index].iter().all(|other| other.seed != run.seed);
+        wanted(is_new, field, run.seed, "a seed that no other run has")?;
     }
     Ok(())
 }

@@ -26,6 +26,9 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// One model whose features were measured without training each.
     pub frozen: Vec<Frozen>,
+    /// One choice of the method in one way each; none where they were not compared.
+    #[serde(default)]
+    pub ablations: Vec<Ablation>,
     /// Sentences for the reader.
     pub notes: Vec<String>,
 }
@@ -148,6 +151,38 @@ pub struct Frozen {
     pub command: String,
 }
 
+/// One way to make one choice of the method, everything else as it is by default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ablation {
+    /// What is chosen.
+    pub table: String,
+    /// Shape of the descendants.
+    pub item: String,
+    pub setting: String,
+    /// Whether this is what happens where nothing is asked for.
+    pub is_default: bool,
+    pub epochs: u64,
+    /// Values in the learngene.
+    pub stored_params: u64,
+    pub inherited_params: u64,
+    /// Percent, of features before training.
+    pub knn_top1: f64,
+    /// Percent, of features before training.
+    pub linear_top1: f64,
+    pub runs: Vec<AblationRun>,
+}
+
+/// One training of an ablation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AblationRun {
+    pub seed: u64,
+    /// Percent, at the last evaluation.
+    pub top1: f64,
+    pub command: String,
+}
+
 /// Where a model's first weights come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -175,6 +210,7 @@ pub enum Projection {
     Centroid,
     Origin,
     Rescaled,
+    Refit,
 }
 
 impl Projection {
@@ -184,6 +220,7 @@ impl Projection {
             Self::Centroid => "centroid",
             Self::Origin => "origin",
             Self::Rescaled => "rescaled",
+            Self::Refit => "refit",
         }
     }
 }

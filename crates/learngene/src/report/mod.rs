@@ -6,6 +6,7 @@
 //! The page needs no network and no other file, shows only what `report.json` holds or what is
 //! computed from it, and can be read on a phone, in the dark, on paper, and without the figures.
 
+mod ablations;
 mod check;
 mod data;
 mod figure;

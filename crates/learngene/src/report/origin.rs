@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
-    data::{Method, Projection, Report},
+    data::{Ablation, AblationRun, Method, Projection, Report},
     figure::name,
     text::{Text, count, heads, thousands},
 };
@@ -35,7 +35,15 @@ pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
         .collect();
     writeln!(out, "<h3>Commands of the rows</h3>")?;
     commands(out, "training run", "training runs", &rows)?;
-    commands(out, "measurement of frozen features", "measurements of frozen features", &frozen)
+    commands(out, "measurement of frozen features", "measurements of frozen features", &frozen)?;
+    let ablations: Vec<Command> = report.ablations.iter().flat_map(of_ablation).collect();
+    commands(out, "run of a choice", "runs of choices", &ablations)
+}
+
+fn of_ablation(ablation: &Ablation) -> Vec<Command<'_>> {
+    let Ablation { table, setting, .. } = ablation;
+    let made = |run: &AblationRun| format!("{table}: {setting}, seed {}", run.seed);
+    ablation.runs.iter().map(|run| Command { made: made(run), line: &run.command }).collect()
 }
 
 /// A command with what it made.

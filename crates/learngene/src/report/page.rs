@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
+    ablations,
     data::Report,
     figure::{curves, heads, size},
     origin,
@@ -51,6 +52,9 @@ fn page(out: &mut String, report: &Report, series: &[Series]) -> fmt::Result {
     })?;
     if !report.frozen.is_empty() {
         section(out, "frozen", "Features before training", |out| tables::frozen(out, report))?;
+    }
+    if !report.ablations.is_empty() {
+        section(out, "ablations", "Choices of the method", |out| ablations::write(out, report))?;
     }
     section(out, "origin", "How it was made", |out| origin::write(out, report))?;
     writeln!(out, "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>")

@@ -26,7 +26,8 @@ pub struct Comparison<'a, 's> {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    /// Of at least one value.
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.collect();
         let n = values.len();
         let mean = values.iter().sum::<f64>() / n as f64;

@@ -170,7 +170,7 @@ pub(super) fn frozen(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 /// Opens the rows of one shape with its name.
-fn open_group(out: &mut String, item: &str, columns: usize) -> fmt::Result {
+pub(super) fn open_group(out: &mut String, item: &str, columns: usize) -> fmt::Result {
     writeln!(
         out,
         "<tbody><tr class=\"item\"><th scope=\"rowgroup\" \
@@ -180,7 +180,7 @@ fn open_group(out: &mut String, item: &str, columns: usize) -> fmt::Result {
 }
 
 /// A percentage over a bar of its length.
-fn bar(percent: f64, decimals: Decimals) -> String {
+pub(super) fn bar(percent: f64, decimals: Decimals) -> String {
     let text = decimals.percent(percent);
     format!(
         "<td class=\"n\"><span class=\"meter\" style=\"--part:{percent:.1}%\">{text}</span></td>"

@@ -13,10 +13,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let learngene = Learngene::read(&path)?;
 
     let depth = learngene.manifest().layers.len().div_ceil(2);
-    let wanted = DescendantConfig { depth: Some(depth), ..DescendantConfig::default() };
+    let wanted = DescendantConfig { depth: depth.into(), ..DescendantConfig::default() };
     let descendant = expand(&learngene, &wanted)?;
 
-    let vit = descendant.config.load(&descendant.parameters, &Device::flex())?;
-    println!("{} layers, {} parameters", vit.config().depth(), count_parameters(&vit.config()));
+    let model = descendant.config.load(&descendant.parameters, &Device::flex())?;
+    println!("{} layers, {} parameters", model.config().depth(), count_parameters(&model.config()));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
-use learngene_models::{VitConfig, count_macs};
+use learngene_models::{ModelConfig, count_macs};
 use serde::Serialize;
 
 use super::{
@@ -82,7 +82,7 @@ struct Polynomial {
 struct Case {
     x: f64,
     workload: Workload,
-    config: VitConfig,
+    config: ModelConfig,
     batch: usize,
     /// Batches of one iteration.
     batches: usize,
@@ -128,7 +128,12 @@ impl Study {
             Self::TrainStepOverTokens => [16, 24, 32, 48, 64]
                 .map(|image_size| {
                     let config = micro.clone().with_image_size(image_size);
-                    case((1 + config.num_patches()) as f64, Workload::TrainStep, config, 8)
+                    case(
+                        (1 + (image_size / config.patch_size()).pow(2)) as f64,
+                        Workload::TrainStep,
+                        config,
+                        8,
+                    )
                 })
                 .into(),
         }

@@ -1,7 +1,7 @@
 //! The models that are timed.
 
 use clap::ValueEnum;
-use learngene_models::VitConfig;
+use learngene_models::{ModelConfig, SwinConfig, VitConfig};
 use serde::Serialize;
 
 /// A model of a size that people know.
@@ -19,16 +19,19 @@ pub enum Shape {
     DeitSmall,
     /// DeiT-B/16, 4 images.
     DeitBase,
+    /// Swin-T, 4 images.
+    SwinTiny,
 }
 
 impl Shape {
-    pub fn config(self) -> VitConfig {
+    pub fn config(self) -> ModelConfig {
         match self {
             Self::Nano => small(96, 6),
             Self::Micro => small(192, 3),
-            Self::DeitTiny => VitConfig::deit_tiny(),
-            Self::DeitSmall => VitConfig::deit_small(),
-            Self::DeitBase => VitConfig::deit_base(),
+            Self::DeitTiny => VitConfig::deit_tiny().into(),
+            Self::DeitSmall => VitConfig::deit_small().into(),
+            Self::DeitBase => VitConfig::deit_base().into(),
+            Self::SwinTiny => SwinConfig::swin_tiny().into(),
         }
     }
 
@@ -36,15 +39,15 @@ impl Shape {
     pub fn batch(self) -> usize {
         match self {
             Self::Nano | Self::Micro => 64,
-            Self::DeitTiny | Self::DeitSmall | Self::DeitBase => 4,
+            Self::DeitTiny | Self::DeitSmall | Self::DeitBase | Self::SwinTiny => 4,
         }
     }
 }
 
 /// 12 layers for images of 32 px in patches of 4 px.
-pub fn small(embed_dim: usize, num_heads: usize) -> VitConfig {
+pub fn small(embed_dim: usize, num_heads: usize) -> ModelConfig {
     let config = VitConfig::uniform(embed_dim, 12, num_heads);
-    config.with_image_size(32).with_patch_size(4).with_num_classes(10)
+    config.with_image_size(32).with_patch_size(4).with_num_classes(10).into()
 }
 
 #[cfg(test)]
@@ -56,12 +59,11 @@ mod tests {
     fn shapes_are_those_of_the_baseline() {
         let sizes = |shape: Shape| {
             let config = shape.config();
-            let VitConfig { image_size, patch_size, embed_dim, num_classes, .. } = config;
-            let heads = config.num_heads[0];
-            (image_size, patch_size, embed_dim, config.depth(), heads, shape.batch(), num_classes)
+            let sizes = (config.image_size(), config.patch_size(), config.embed_dim());
+            (sizes, config.depth(), config.num_heads()[0], shape.batch(), config.num_classes())
         };
-        assert_eq!(sizes(Shape::Nano), (32, 4, 96, 12, 6, 64, 10));
-        assert_eq!(sizes(Shape::Micro), (32, 4, 192, 12, 3, 64, 10));
-        assert_eq!(sizes(Shape::DeitSmall), (224, 16, 384, 12, 6, 4, 1000));
+        assert_eq!(sizes(Shape::Nano), ((32, 4, 96), 12, 6, 64, 10));
+        assert_eq!(sizes(Shape::Micro), ((32, 4, 192), 12, 3, 64, 10));
+        assert_eq!(sizes(Shape::DeitSmall), ((224, 16, 384), 12, 6, 4, 1000));
     }
 }

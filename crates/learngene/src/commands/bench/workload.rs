@@ -19,7 +19,7 @@ use learngene_datasets::{
 use learngene_expansion::{DescendantConfig, expand, from_scratch};
 use learngene_format::Learngene;
 use learngene_models::{
-    Classifier, StateDict, Vit, VitConfig,
+    Classifier, Model, ModelConfig, StateDict,
     checkpoint::{self, Dialect, Dtype, ReadOptions},
     count_macs,
 };
@@ -75,7 +75,7 @@ impl Workload {
     /// embedded sample.
     pub fn prepare(
         self,
-        config: &VitConfig,
+        config: &ModelConfig,
         batch: usize,
         device: &Device,
     ) -> anyhow::Result<Task<'static>> {
@@ -93,16 +93,22 @@ impl Workload {
     }
 }
 
-/// Forward operations of a batch: two for each multiply-accumulate that is done. Of the last layer
-/// the class token alone passes the projection and the MLP.
-fn forward_flops(config: &VitConfig, batch: usize) -> f64 {
-    let last = config.head_layout(config.depth() - 1).attention_dim() + 2 * config.mlp_hidden_dim;
-    let left_out = config.num_patches() * config.embed_dim * last;
+/// Forward operations of a batch: two for each multiply-accumulate that is done. Of a ViT's last
+/// layer the class token alone passes the projection and the MLP.
+fn forward_flops(config: &ModelConfig, batch: usize) -> f64 {
+    let left_out = match config {
+        ModelConfig::Vit(vit) => {
+            let last = vit.layer(vit.depth() - 1);
+            let width = last.heads.attention_dim() + 2 * last.mlp_hidden_dim;
+            vit.num_patches() * vit.embed_dim * width
+        }
+        ModelConfig::Swin(_) => 0,
+    };
     2.0 * (count_macs(config) - left_out as u64) as f64 * batch as f64
 }
 
 fn train_step(
-    config: &VitConfig,
+    config: &ModelConfig,
     batch: usize,
     device: &Device,
     gradient_checkpointing: bool,
@@ -126,10 +132,10 @@ fn train_step(
 
 /// Work of a forward pass on a batch.
 fn on_images(
-    config: &VitConfig,
+    config: &ModelConfig,
     batch: usize,
     device: &Device,
-    work: impl Fn(&Vit, Tensor<4>, &Device) -> anyhow::Result<()> + 'static,
+    work: impl Fn(&Model, Tensor<4>, &Device) -> anyhow::Result<()> + 'static,
 ) -> anyhow::Result<Task<'static>> {
     let (model, images) = (model(config, device)?, on_device(images(config, batch)?, device));
     let device = device.clone();
@@ -141,19 +147,19 @@ fn on_images(
     })
 }
 
-fn forward(model: &Vit, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
+fn forward(model: &Model, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
     let _logits = model.forward(images);
     Ok(device.sync()?)
 }
 
-fn probe_batch(model: &Vit, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
+fn probe_batch(model: &Model, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
     probe(model, [Ok::<_, Infallible>(images)], Convention::Renormalized, device)?;
     Ok(())
 }
 
-fn load_images(config: &VitConfig, batch: usize) -> anyhow::Result<Task<'static>> {
+fn load_images(config: &ModelConfig, batch: usize) -> anyhow::Result<Task<'static>> {
     let sample = open("cifar10-sample", Split::Train, BadImages::Refuse)?;
-    let preprocess = Preprocess::new(config.image_size as u32).check()?;
+    let preprocess = Preprocess::new(config.image_size() as u32).check()?;
     let indices: Vec<usize> = (0..batch).collect();
     let augmentation = Augmentation { augment: Augment::flip_and_crop(), seed: 0, epoch: 0 };
     Ok(Task {
@@ -167,14 +173,14 @@ fn load_images(config: &VitConfig, batch: usize) -> anyhow::Result<Task<'static>
     })
 }
 
-fn model(config: &VitConfig, device: &Device) -> anyhow::Result<Vit> {
+fn model(config: &ModelConfig, device: &Device) -> anyhow::Result<Model> {
     Ok(config.load(&from_scratch(config, 0)?, device)?)
 }
 
 /// The first images of the embedded sample, enlarged to the model's input.
-fn images(config: &VitConfig, count: usize) -> anyhow::Result<Batch> {
+fn images(config: &ModelConfig, count: usize) -> anyhow::Result<Batch> {
     let sample = open("cifar10-sample", Split::Train, BadImages::Refuse)?;
-    let preprocess = Preprocess::new(config.image_size as u32).check()?;
+    let preprocess = Preprocess::new(config.image_size() as u32).check()?;
     let indices: Vec<usize> = (0..count).collect();
     Ok(load_batch(sample.as_ref(), &indices, &preprocess, None)?)
 }
@@ -189,24 +195,25 @@ struct Files {
 }
 
 impl Files {
-    fn new(config: &VitConfig) -> anyhow::Result<Self> {
+    fn new(config: &ModelConfig) -> anyhow::Result<Self> {
         let files = Self { folder: tempfile::tempdir()? };
         let parameters: StateDict = from_scratch(config, 0)?;
         let path = files.path("ancestor.safetensors");
         checkpoint::write(&path, config, &parameters, Dialect::Timm, Dtype::F32)?;
         // Of each layer's heads, every second looks as far as the one before.
         let heads = config
-            .num_heads
-            .iter()
-            .map(|heads| (0..*heads).map(|head| 20.0 * (head / 2 + 1) as f64).collect::<Vec<_>>());
+            .num_heads()
+            .into_iter()
+            .map(|heads| (0..heads).map(|head| 20.0 * (head / 2 + 1) as f64).collect::<Vec<_>>());
         let heads: Vec<Vec<f64>> = heads.collect();
         let distances = MeanAttentionDistances {
             std: Some(heads.iter().map(|heads| vec![None; heads.len()]).collect()),
             images: Some(1),
             convention: Some(Convention::Renormalized),
-            patch_size: Some(config.patch_size),
+            patch_size: Some(config.patch_size()),
+            attended_side: None,
             preprocess: Some(Probed {
-                image_size: config.image_size,
+                image_size: config.image_size(),
                 crop_pct: 1.0,
                 mean: [0.5; 3],
                 std: [0.5; 3],

@@ -138,6 +138,7 @@ impl Style {
             (Method::ClusterLearngene, None | Some(Projection::Centroid)) => ("c1", 0, "none"),
             (Method::ClusterLearngene, Some(Projection::Origin)) => ("c4", 1, "7 3"),
             (Method::ClusterLearngene, Some(Projection::Rescaled)) => ("c5", 2, "2 3"),
+            (Method::ClusterLearngene, Some(Projection::Refit)) => ("c5", 5, "1 2"),
             (Method::PretrainingFinetuning, _) => ("c3", 4, "10 3 2 3"),
             (Method::FromScratch, _) => ("c2", 3, "4 2"),
         };

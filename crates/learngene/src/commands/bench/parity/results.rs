@@ -12,7 +12,7 @@ use burn::{
 use learngene_datasets::{BadImages, Preprocess, Split, Subset, load_batch, open};
 use learngene_expansion::from_scratch;
 use learngene_models::{
-    Classifier, Vit, VitConfig,
+    Classifier, ModelConfig, VitConfig,
     checkpoint::{self, ReadOptions},
 };
 use learngene_training::{FitData, Recipe, fit};
@@ -169,8 +169,11 @@ impl Golden {
 pub(super) fn train(device: &Device) -> anyhow::Result<Vec<Quantity>> {
     const TRAINING: usize = 128;
     const TEST: usize = 32;
-    let config =
-        VitConfig::uniform(48, 3, 3).with_image_size(32).with_patch_size(8).with_num_classes(10);
+    let config: ModelConfig = VitConfig::uniform(48, 3, 3)
+        .with_image_size(32)
+        .with_patch_size(8)
+        .with_num_classes(10)
+        .into();
     let some = |split, count| -> anyhow::Result<Arc<Subset>> {
         let all = open("cifar10-sample", split, BadImages::Refuse)?;
         Ok(Arc::new(Subset::first(all.into(), count)))
@@ -181,7 +184,7 @@ pub(super) fn train(device: &Device) -> anyhow::Result<Vec<Quantity>> {
     let batch = load_batch(test.as_ref(), &indices, &preprocess, None)?;
     let data = FitData { train: some(Split::Train, TRAINING)?, test, preprocess };
     let recipe = Recipe { epochs: 1, batch_size: 16, learning_rate: 0.01, ..Recipe::default() };
-    let model: Vit = config.load(&from_scratch(&config, 0)?, device)?;
+    let model = config.load(&from_scratch(&config, 0)?, device)?;
     let folder = tempfile::tempdir()?;
     let fitted = fit(model, &data, &recipe, folder.path(), device, Arc::new(()))?;
 

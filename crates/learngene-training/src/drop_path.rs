@@ -1,0 +1,87 @@
+//! Stochastic depth: which residual branches a step leaves out.
+//!
+//! Source: Huang et al., 2016, <https://arxiv.org/abs/1603.09382>; rates and factors as in timm: none
+//! in the first layer, rising evenly to the full rate in the last, drawn for each image.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use learngene_models::BranchScales;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Parts the draws from those of the order of images, which have streams by epoch too.
+const DROP_PATH: u64 = 0x6472_6f70_7061_7468;
+
+/// How many branches a step leaves out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DropPath {
+    /// Share left out in the last layer, in [0, 1).
+    pub(crate) rate: f64,
+    /// Layers of the model.
+    pub(crate) layers: usize,
+}
+
+impl DropPath {
+    /// Factors of every layer for a batch, given by the seed, the epoch and the batch's first image
+    /// in it; none where nothing is left out.
+    pub(crate) fn draw(
+        self,
+        batch: usize,
+        seed: u64,
+        (epoch, first): (usize, usize),
+        device: &Device,
+    ) -> Option<Vec<BranchScales>> {
+        if self.rate == 0.0 {
+            return None;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ DROP_PATH);
+        rng.set_stream((epoch as u64) << 32 | first as u64);
+        let mut branch = |rate: f64| {
+            let factors: Vec<f32> = (0..batch).map(|_| factor(&mut rng, rate)).collect();
+            Tensor::from_data(TensorData::new(factors, [batch, 1, 1]), device)
+        };
+        let layers = (0..self.layers).map(|layer| {
+            let rate = self.rate * layer as f64 / self.layers.saturating_sub(1).max(1) as f64;
+            BranchScales { attention: branch(rate), mlp: branch(rate) }
+        });
+        Some(layers.collect())
+    }
+}
+
+/// 0 with the probability `rate`, otherwise what makes the mean 1.
+fn factor(rng: &mut ChaCha8Rng, rate: f64) -> f32 {
+    let uniform = rng.next_u32() as f64 / 2f64.powi(32);
+    if uniform < rate { 0.0 } else { (1.0 / (1.0 - rate)) as f32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn factors(rate: f64, place: (usize, usize)) -> Option<Vec<Vec<f32>>> {
+        let drop_path = DropPath { rate, layers: 3 };
+        let drawn = drop_path.draw(4000, 7, place, &Device::flex())?;
+        let values = |branch: Tensor<3>| branch.into_data().try_into_vec().expect("flex has f32");
+        Some(drawn.into_iter().flat_map(|b| [values(b.attention), values(b.mlp)]).collect())
+    }
+
+    #[test]
+    fn rates_rise_from_nothing_and_means_stay_one() {
+        let drawn = factors(0.4, (1, 0)).expect("a rate above zero");
+        for (branch, rate) in drawn.iter().zip([0.0, 0.0, 0.2, 0.2, 0.4, 0.4]) {
+            let left_out = branch.iter().filter(|factor| **factor == 0.0).count() as f64 / 4000.0;
+            let mean = branch.iter().sum::<f32>() / 4000.0;
+            // Four standard errors of a share of 4000 draws.
+            assert!((left_out - rate).abs() <= 0.032, "{left_out} of {rate}");
+            assert!((mean - 1.0).abs() < 0.06, "{mean}");
+        }
+        assert_ne!(drawn[4], drawn[5], "the branches of a layer are drawn apart");
+    }
+
+    #[test]
+    fn a_step_draws_the_same_whenever_it_is_repeated() {
+        assert_eq!(factors(0.2, (2, 64)), factors(0.2, (2, 64)));
+        assert_ne!(factors(0.2, (2, 64)), factors(0.2, (2, 128)));
+        assert_ne!(factors(0.2, (2, 64)), factors(0.2, (3, 64)));
+        assert_eq!(factors(0.0, (1, 0)), None);
+    }
+}

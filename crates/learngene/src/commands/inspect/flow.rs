@@ -1,0 +1,230 @@
+//! Which heads and feed-forward networks feed which.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::ensure;
+use learngene_format::Manifest;
+use learngene_models::ModelConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::text::{count, heads, list};
+
+/// Heads and feed-forward networks of two models, and who feeds whom.
+#[derive(Debug, PartialEq)]
+pub(super) struct Flow {
+    /// What the right side is.
+    pub title: String,
+    /// The ancestor's layers.
+    pub from: Vec<Row>,
+    /// The layers that are fed.
+    pub to: Vec<Row>,
+    /// Heads, as (row, place in the row) at the left and at the right.
+    pub heads: Vec<Link>,
+    /// Feed-forward networks, as rows at the left and at the right.
+    pub networks: Vec<(usize, usize)>,
+}
+
+/// One layer.
+#[derive(Debug, PartialEq)]
+pub(super) struct Row {
+    pub name: String,
+    /// Names of its heads.
+    pub heads: Vec<String>,
+}
+
+/// A head that feeds another.
+#[derive(Debug, PartialEq)]
+pub(super) struct Link {
+    pub from: (usize, usize),
+    pub to: (usize, usize),
+}
+
+/// From the ancestor's heads to those that a learngene keeps of each cluster.
+pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
+    let mut heads = Vec::new();
+    let mut to = Vec::new();
+    for (layer, clusters) in manifest.layers.iter().enumerate() {
+        let kept = clusters.representatives.iter().map(usize::to_string).collect();
+        to.push(Row { name: format!("layer {layer}"), heads: kept });
+        for (place, cluster) in clusters.clusters.iter().enumerate() {
+            let members = clusters.labels.iter().enumerate();
+            let members = members.filter(|(_, label)| **label == Some(*cluster));
+            heads.extend(members.map(|(head, _)| Link { from: (layer, head), to: (layer, place) }));
+        }
+    }
+    let of_ancestor = manifest.architecture.num_heads().iter().enumerate();
+    let from = of_ancestor.map(|(layer, heads)| Row {
+        name: format!("layer {layer}"),
+        heads: (0..*heads).map(|head| head.to_string()).collect(),
+    });
+    let groups = manifest.ffn.groups.iter();
+    let networks = groups.flat_map(|group| {
+        group.layers.iter().map(|layer| (*layer, group.representative)).collect::<Vec<_>>()
+    });
+    let title = "heads that the learngene keeps".into();
+    Flow { title, from: from.collect(), to, heads, networks: networks.collect() }
+}
+
+/// What `expand` says of a descendant, as far as it tells where things came from.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Description {
+    method: String,
+    config: ModelConfig,
+    parameters: u64,
+    inherited_parameters: u64,
+    layers: Vec<usize>,
+    slots: Vec<Vec<Slot>>,
+    ffn: Vec<usize>,
+}
+
+/// What fills one head.
+#[derive(Deserialize, Serialize)]
+struct Slot {
+    layer: usize,
+    head: usize,
+    projection_head: usize,
+    projection_scale: f32,
+}
+
+impl Description {
+    /// From the ancestor's heads that were used to the descendant's.
+    pub fn flow(&self) -> anyhow::Result<Flow> {
+        let num_heads = self.config.num_heads();
+        let (layers, slots) = (self.layers.len(), self.slots.len());
+        if self.method == "from-scratch" {
+            ensure!(layers == 0 && slots == 0, "a model from scratch inherits no layers");
+        } else {
+            let depth = num_heads.len();
+            ensure!(
+                layers == depth && slots == depth && self.ffn.len() == depth,
+                "its shape has {depth} layers, but it tells of {layers}"
+            );
+        }
+        for (layer, (slots, heads)) in self.slots.iter().zip(&num_heads).enumerate() {
+            let found = slots.len();
+            ensure!(found == *heads, "layer {layer} has {heads} heads, but it tells of {found}");
+        }
+        let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for layer in &self.layers {
+            used.entry(*layer).or_default();
+        }
+        for slot in self.slots.iter().flatten() {
+            used.entry(slot.layer).or_default().insert(slot.head);
+        }
+        let row_of = |layer: usize| used.keys().position(|used| *used == layer).unwrap_or(0);
+        let place_of = |slot: &Slot| {
+            let place = used[&slot.layer].iter().position(|head| *head == slot.head);
+            (row_of(slot.layer), place.unwrap_or(0))
+        };
+        let links = self.slots.iter().enumerate().flat_map(|(layer, slots)| {
+            let link = move |(head, slot): (usize, &Slot)| (place_of(slot), (layer, head));
+            slots.iter().enumerate().map(link).collect::<Vec<_>>()
+        });
+        Ok(Flow {
+            title: "heads of the descendant".into(),
+            heads: links.map(|(from, to)| Link { from, to }).collect(),
+            from: used
+                .iter()
+                .map(|(layer, heads)| Row {
+                    name: format!("layer {layer}"),
+                    heads: heads.iter().map(usize::to_string).collect(),
+                })
+                .collect(),
+            to: num_heads
+                .iter()
+                .enumerate()
+                .map(|(layer, heads)| Row {
+                    name: format!("layer {layer}"),
+                    heads: (0..*heads).map(|head| head.to_string()).collect(),
+                })
+                .collect(),
+            networks: self
+                .layers
+                .iter()
+                .enumerate()
+                .map(|(to, from)| (row_of(*from), to))
+                .collect(),
+        })
+    }
+
+    /// The same in words.
+    pub fn describe(&self) -> String {
+        let mut lines = vec![format!(
+            "{}: {}, heads {}, {} parameters, {} of them inherited",
+            self.method,
+            count(self.config.depth(), "layer", "layers"),
+            heads(&self.config.num_heads()),
+            self.parameters,
+            self.inherited_parameters
+        )];
+        for (layer, (source, slots)) in self.layers.iter().zip(&self.slots).enumerate() {
+            let from: Vec<usize> = slots.iter().map(|slot| slot.head).collect();
+            let sharers = (0..self.ffn.len()).filter(|other| self.ffn[*other] == self.ffn[layer]);
+            let sharers: Vec<usize> = sharers.filter(|other| *other != layer).collect();
+            let shares = match sharers.as_slice() {
+                [] => String::new(),
+                others => format!("; the network of layers {} too", list(others)),
+            };
+            lines.push(format!(
+                "layer {layer:2} from the ancestor's {source:2}: heads from {}{shares}",
+                list(&from)
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> Description {
+        let slot = |layer, head| Slot { layer, head, projection_head: head, projection_scale: 0.5 };
+        Description {
+            method: "cluster-learngene".into(),
+            config: learngene_models::VitConfig::new(8, vec![3, 1], 4, 16).into(),
+            parameters: 100,
+            inherited_parameters: 60,
+            layers: vec![2, 2],
+            slots: vec![vec![slot(2, 5), slot(2, 1), slot(2, 5)], vec![slot(2, 1)]],
+            ffn: vec![1, 1],
+        }
+    }
+
+    #[test]
+    fn every_head_is_fed_from_its_source() {
+        let flow = description().flow().expect("it agrees with itself");
+        assert_eq!(
+            flow.from,
+            [Row { name: "layer 2".into(), heads: vec!["1".into(), "5".into()] }]
+        );
+        let link = |from, to| Link { from, to };
+        let wanted = [
+            link((0, 1), (0, 0)),
+            link((0, 0), (0, 1)),
+            link((0, 1), (0, 2)),
+            link((0, 0), (1, 0)),
+        ];
+        assert_eq!(flow.heads, wanted);
+        assert_eq!(flow.networks, [(0, 0), (0, 1)]);
+    }
+
+    #[test]
+    fn words_tell_the_same() {
+        let text = description().describe();
+        let line =
+            "layer  0 from the ancestor's  2: heads from 5, 1, 5; the network of layers 1 too";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn a_description_that_contradicts_itself_is_refused() {
+        let mut wrong = description();
+        wrong.slots[0].pop();
+        let error = wrong.flow().expect_err("two heads of three").to_string();
+        assert_eq!(error, "layer 0 has 3 heads, but it tells of 2");
+        wrong.slots.pop();
+        let error = wrong.flow().expect_err("one layer of two").to_string();
+        assert_eq!(error, "its shape has 2 layers, but it tells of 2");
+    }
+}

@@ -1,0 +1,181 @@
+//! A learngene in words.
+
+use std::fmt::Write;
+
+use learngene_format::{
+    Architecture, ClusterAlgorithm, FfnAlgorithm, LayerClusters, Manifest, Refit, RefitInputs,
+    RepresentativePolicy,
+};
+
+use crate::text::thousands;
+
+pub(super) fn describe(manifest: &Manifest) -> String {
+    let mut text = String::new();
+    let mut line = |what: &str, is: String| {
+        let _infallible = writeln!(text, "{what:12} {is}");
+    };
+    let heads: usize = manifest.architecture.num_heads().iter().sum();
+    let kept: usize = manifest.layers.iter().map(|layer| layer.sizes.len()).sum();
+    line(
+        "ancestor",
+        format!(
+            "{}, {} parameters",
+            describe_architecture(&manifest.architecture),
+            thousands(manifest.ancestor.parameters)
+        ),
+    );
+    line("", format!("sha256 {}", manifest.ancestor.sha256));
+    let share = 100.0 * manifest.parameters.stored as f64 / manifest.ancestor.parameters as f64;
+    line(
+        "holds",
+        format!(
+            "{} parameters ({share:.1} %), {}",
+            thousands(manifest.parameters.stored),
+            manifest.dtype
+        ),
+    );
+    line("heads", format!("{kept} of {heads}"));
+    line(
+        "probe",
+        format!(
+            "{} images of {} px, {:?}",
+            manifest.probe.images,
+            manifest.probe.preprocessing.image_size,
+            manifest.probe.convention
+        )
+        .to_lowercase(),
+    );
+    let algorithm = match &manifest.clustering.algorithm {
+        ClusterAlgorithm::Dbscan { eps, min_points, .. } => {
+            format!("dbscan, eps {}, min_points {min_points}", describe_radii(eps))
+        }
+        ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
+    };
+    line("clustering", algorithm);
+    line("networks", describe_ffn(manifest));
+    if let Some(refit) = &manifest.refit {
+        line("refit", describe_refit(refit));
+    }
+    for (layer, clusters) in manifest.layers.iter().enumerate() {
+        let distances = &manifest.probe.mean_attention_distance[layer];
+        line(&format!("layer {layer}"), describe_heads(distances, &manifest.probe.std[layer]));
+        line("", describe_clusters(clusters, distances));
+        if let Some(refit) = &manifest.refit {
+            line("", describe_fits(refit, layer));
+        }
+    }
+    line("", "distance of each head ± standard deviation over the images".into());
+    line(
+        "",
+        "below it the heads of one cluster together, [h] is kept, their range in brackets".into(),
+    );
+    text.trim_end().to_owned()
+}
+
+/// `9 of 12 kept, eps 1.875 px, nearest; shared by layers 6 7 | 9 10 11`.
+fn describe_ffn(manifest: &Manifest) -> String {
+    let ffn = &manifest.ffn;
+    let how = match &ffn.algorithm {
+        FfnAlgorithm::None => return "each layer keeps its own".into(),
+        FfnAlgorithm::Given => "as given".to_owned(),
+        FfnAlgorithm::Contiguous { eps } => format!("eps {}", describe_radii(eps)),
+    };
+    let stands = match ffn.representative {
+        RepresentativePolicy::Nearest => "nearest",
+        RepresentativePolicy::Mean => "mean",
+    };
+    let shared = ffn.groups.iter().filter(|group| group.layers.len() > 1);
+    let shared: Vec<String> = shared
+        .map(|group| {
+            let name = |layer: &usize| match *layer == group.representative {
+                true => format!("[{layer}]"),
+                false => layer.to_string(),
+            };
+            group.layers.iter().map(name).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let (kept, all) = (ffn.groups.len(), manifest.layers.len());
+    let shared = if shared.is_empty() { "no layers".into() } else { shared.join(" | ") };
+    format!("{kept} of {all} kept, {how}, {stands}; shared by {shared}")
+}
+
+/// `ancestor's inputs, 128 images, ridge 0.01`.
+fn describe_refit(refit: &Refit) -> String {
+    let inputs = match refit.inputs {
+        RefitInputs::Ancestor => "the ancestor's inputs",
+        RefitInputs::Own => "its own inputs",
+    };
+    let fits = refit.ffn.iter().enumerate().filter_map(|(group, fit)| Some((group, fit.as_ref()?)));
+    let fits: String = fits
+        .map(|(group, fit)| {
+            format!(
+                "; network {group}: error {:.4} to {:.4}",
+                fit.before.relative, fit.after.relative
+            )
+        })
+        .collect();
+    format!("fed {inputs}, {} images, ridge {}{fits}", refit.images, refit.ridge)
+}
+
+/// `3 heads: error 0.2100 to 0.0400 (median channel 0.1800 to 0.0700)`.
+fn describe_fits(refit: &Refit, layer: usize) -> String {
+    let fits = refit.attention[layer].iter().map(|projection| {
+        let (heads, fit) = (projection.heads, &projection.fit);
+        format!(
+            "{heads} heads: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
+            fit.before.relative,
+            fit.after.relative,
+            fit.before.median_channel,
+            fit.after.median_channel
+        )
+    });
+    fits.collect::<Vec<_>>().join("; ")
+}
+
+/// `ViT, 12 layers, embed_dim 384, patch 14 on 224 px`.
+fn describe_architecture(architecture: &Architecture) -> String {
+    match architecture {
+        Architecture::Vit(vit) => format!(
+            "ViT, {} layers, embed_dim {}, patch {} on {} px",
+            vit.depth, vit.embed_dim, vit.patch_size, vit.image_size
+        ),
+        Architecture::Swin(swin) => format!(
+            "Swin, layers {:?}, embed_dim {}, window {}, patch {} on {} px",
+            swin.depths, swin.embed_dim, swin.window_size, swin.patch_size, swin.image_size
+        ),
+    }
+}
+
+/// `3.750 px`, or `1.250, 2.500 px` where layers differ.
+fn describe_radii(radii: &[f64]) -> String {
+    let mut radii: Vec<String> = radii.iter().map(|eps| format!("{eps:.3}")).collect();
+    radii.dedup();
+    radii.join(", ") + " px"
+}
+
+/// `14.2 ±0.4  31.0 ±1.2 px`.
+fn describe_heads(distances: &[f64], std: &[Option<f64>]) -> String {
+    let heads = distances.iter().zip(std).map(|(distance, std)| match std {
+        Some(std) => format!("{distance:.1} ±{std:.1}"),
+        None => format!("{distance:.1}"),
+    });
+    heads.collect::<Vec<_>>().join("  ") + " px"
+}
+
+/// `[0] 3 (14.2..15.0 px)  |  [1] (31.0 px)`.
+fn describe_clusters(layer: &LayerClusters, distances: &[f64]) -> String {
+    let clusters = layer.clusters.iter().zip(&layer.representatives).map(|(cluster, kept)| {
+        let members = (0..distances.len()).filter(|head| layer.labels[*head] == Some(*cluster));
+        let (mut names, mut range) = (Vec::new(), [f64::INFINITY, f64::NEG_INFINITY]);
+        for head in members {
+            names.push(if head == *kept { format!("[{head}]") } else { head.to_string() });
+            range = [range[0].min(distances[head]), range[1].max(distances[head])];
+        }
+        let range = match range {
+            [low, high] if low < high => format!("{low:.1}..{high:.1}"),
+            [low, _] => format!("{low:.1}"),
+        };
+        format!("{} ({range} px)", names.join(" "))
+    });
+    clusters.collect::<Vec<_>>().join("  |  ")
+}
