@@ -1,6 +1,8 @@
 use learngene_models::{ModelConfig, StateDict};
 use serde::Serialize;
 
+use crate::TransformationPlan;
+
 /// An initialised model and where its parts came from.
 ///
 /// Its parameters are copies: whatever becomes of them, the source they were taken from stays as
@@ -22,6 +24,14 @@ pub struct Descendant {
     /// `ffn[l]`: which feed-forward network of the source layer `l` has; layers of the same number
     /// start with the same one.
     pub ffn: Vec<usize>,
+}
+
+impl Descendant {
+    /// What the descendant holds several times, and transformations make different.
+    pub fn plan(&self) -> TransformationPlan {
+        let heads = self.slots.iter().map(|slots| slots.iter().map(|slot| slot.head).collect());
+        TransformationPlan { ffn: self.ffn.clone(), heads: heads.collect() }
+    }
 }
 
 /// What fills one head of a descendant.

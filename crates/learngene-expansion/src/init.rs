@@ -65,19 +65,20 @@ fn fresh(name: &str, stream: &str, shape: Vec<usize>, seed: u64) -> HostTensor {
     let values = match name.rsplit('.').collect::<Vec<_>>().as_slice() {
         ["bias", ..] => vec![0.0; count],
         ["weight", "norm" | "norm1" | "norm2", ..] => vec![1.0; count],
-        _ => truncated_normal(stream, seed, count),
+        _ => truncated_normal(stream, seed, STD, count),
     };
     HostTensor::new(shape, values)
 }
 
-/// Normal values by Box and Muller's method; those out of bounds are left out.
-fn truncated_normal(stream: &str, seed: u64, count: usize) -> Vec<f32> {
+/// Normal values by Box and Muller's method, from the stream of that name; those out of bounds are
+/// left out.
+pub(crate) fn truncated_normal(stream: &str, seed: u64, std: f64, count: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(fnv1a(stream));
     let pairs = std::iter::from_fn(|| Some((uniform(&mut rng), uniform(&mut rng))));
     pairs
         .flat_map(|(radius, angle)| {
-            let radius = STD * (-2.0 * radius.ln()).sqrt();
+            let radius = std * (-2.0 * radius.ln()).sqrt();
             let (sin, cos) = (TAU * angle).sin_cos();
             [radius * cos, radius * sin]
         })
@@ -166,7 +167,7 @@ mod tests {
     /// Pinned, because a seed that changed its meaning would change every recorded figure.
     #[test]
     fn a_seed_keeps_its_meaning() {
-        let first = &truncated_normal("cls_token", 0, 3);
+        let first = &truncated_normal("cls_token", 0, STD, 3);
         assert_eq!(format!("{first:.6?}"), "[-0.012647, -0.024436, -0.012471]");
     }
 

@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
 //!
 //! Beside [`expand`] stand the initialisations it is compared with: [`from_scratch`] and
-//! [`pretraining_finetuning`].
+//! [`pretraining_finetuning`]. What makes the copies that a descendant starts with different from
+//! each other is learnt by [`attach`]ing transformations to it for a while.
 
 mod assemble;
 mod attention;
@@ -22,6 +23,7 @@ mod projection;
 mod ratio;
 mod slots;
 mod text;
+mod transformation;
 mod width;
 
 #[cfg(test)]
@@ -40,3 +42,7 @@ pub use pretraining_finetuning::pretraining_finetuning;
 pub use projection::ProjectionPolicy;
 pub use ratio::Ratio;
 pub use slots::assign_slots;
+pub use transformation::{
+    FfnTransformation, HeadTransformation, Scope, TransformationConfig, TransformationError,
+    TransformationPlan, Transforming, attach,
+};

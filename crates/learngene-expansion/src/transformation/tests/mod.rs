@@ -1,0 +1,4 @@
+mod heads;
+mod identity;
+mod learning;
+mod support;
