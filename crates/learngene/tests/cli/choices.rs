@@ -82,7 +82,11 @@ fn transformations_are_learnt_and_folded() {
     bench.succeed(&format!("{expand} --fold {learnt} --out folded.safetensors"));
     assert!(bench.read("folded.safetensors") != bench.read("d.safetensors"));
     let other = "expand tiny.learngene --heads 5 --num-classes 2";
-    bench.check(&format!("{other} --fold {learnt} --out x.safetensors"), 1, &["was not learnt by such"]);
+    bench.check(
+        &format!("{other} --fold {learnt} --out x.safetensors"),
+        1,
+        &["was not learnt by such"],
+    );
     bench.check(&format!("{expand} --fold pets --out x.safetensors"), 1, &["cannot read pets"]);
     bench.check(
         &format!("{train} {flags} --transform-epochs 2 --out other"),
