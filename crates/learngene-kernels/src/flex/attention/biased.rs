@@ -66,11 +66,10 @@ fn backward(gradient: FlexTensor, saved: &Saved) -> [FlexTensor; 2] {
     ]
 }
 
-/// Tasks that the backward pass is split into. Fixed, because the sums of the bias gradient depend
-/// on it.
+/// About as many tasks as the backward pass is split into. Fixed, because sums depend on it.
 const TASKS: usize = 64;
-/// Images of a task, where there are as many: each task leaves a gradient of its group's bias to be
-/// added up, which may be half as large as that of a window.
+/// Images of a task, where there are as many: what each task leaves to be added up may be as large as
+/// the gradient of a window.
 const LEAST_IMAGES: usize = 2;
 
 /// The operation on the autodiff graph.
