@@ -126,6 +126,7 @@ impl From<DepthPolicy> for String {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a model of one stage")]
 mod tests {
     use super::*;
 

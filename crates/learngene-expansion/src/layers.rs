@@ -149,6 +149,7 @@ impl From<LayerPolicy> for String {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a model of one stage")]
 mod tests {
     use proptest::prelude::*;
 

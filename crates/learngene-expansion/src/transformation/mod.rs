@@ -39,6 +39,7 @@ mod error;
 mod heads;
 mod linear;
 mod plan;
+mod text;
 mod transformations;
 mod transforming;
 

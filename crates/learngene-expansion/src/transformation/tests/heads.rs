@@ -48,13 +48,13 @@ fn check(ancestor: &ModelConfig) {
     assert_eq!(apart(config, &descendant.parameters), 0.0);
 
     let (plain, moved) = after_training(load(&descendant), config);
-    assert!(plain < 1e-5 && moved > 0.1, "plain: {plain}, {moved}");
+    assert!(plain < 1e-6 && moved > 0.1, "plain: {plain}, {moved}");
 
     let of = |heads: &str| after_training(transforming(&descendant, &wanted("", heads)), config);
     let (scale_shift, moved) = of("scale-shift");
-    assert!(scale_shift < 1e-5 && moved > 0.1, "scale-shift: {scale_shift}, {moved}");
+    assert!(scale_shift < 1e-6 && moved > 0.1, "scale-shift: {scale_shift}, {moved}");
     let (low_rank, moved) = of("low-rank:2");
-    assert!(low_rank > 1e-3 && moved > 0.1, "low-rank: {low_rank}, {moved}");
+    assert!(low_rank > 1e-4 && moved > 0.1, "low-rank: {low_rank}, {moved}");
 }
 
 /// Equal copies get equal gradients, and equal functions of them too.

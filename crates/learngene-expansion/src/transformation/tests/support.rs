@@ -38,10 +38,6 @@ pub(super) fn swin() -> ModelConfig {
         .into()
 }
 
-pub(super) fn families() -> [ModelConfig; 2] {
-    [vit(), swin()]
-}
-
 /// Every layer twice and every head twice.
 pub(super) fn descendant(ancestor: &ModelConfig, new_layers: NewLayers) -> Descendant {
     let random = |(name, shape): (String, Vec<usize>)| {
@@ -92,6 +88,14 @@ pub(super) fn logits(model: &impl Classifier) -> Vec<f32> {
     values(model.valid().forward(images(&Device::flex())))
 }
 
+/// The same, layer by layer: as training runs a model.
+pub(super) fn logits_by_layer(model: &impl Classifier) -> Vec<f32> {
+    let model = model.valid();
+    let run = |tokens, layer| model.forward_layer(layer, tokens);
+    let tokens = (0..model.num_layers()).fold(model.embed(images(&Device::flex())), run);
+    values(model.classify(model.pool(tokens)))
+}
+
 /// The largest difference of two outputs.
 pub(super) fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "outputs of one shape");
@@ -135,7 +139,7 @@ pub(super) fn trained<C: Classifier>(model: C) -> C {
     steps(with_autodiff(model), 20, 1e-2, &mut adamw)
 }
 
-/// Largest gradient of each parameter that has one, by path.
+/// Largest gradient of each parameter that has one, by its path without variants of enums.
 pub(super) fn largest_gradients(
     model: &impl Module,
     gradients: &GradientsParams,
@@ -145,6 +149,11 @@ pub(super) fn largest_gradients(
     largest.found
 }
 
+/// What of a [`Transforming`] learns, by the same paths.
+pub(super) fn learns(name: &str) -> bool {
+    name.starts_with("transformations.") || name.starts_with("model.head.")
+}
+
 struct Largest<'a> {
     gradients: &'a GradientsParams,
     path: Vec<String>,
@@ -152,12 +161,16 @@ struct Largest<'a> {
 }
 
 impl ModuleVisitor for Largest<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if !container_type.starts_with("Enum:") {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        if !container_type.starts_with("Enum:") {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
