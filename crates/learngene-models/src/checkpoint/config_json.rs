@@ -34,11 +34,12 @@ struct Own<'a> {
 impl ConfigJson {
     /// What has to lie beside a checkpoint that is to be written: transformers' configuration where
     /// names are Hugging Face's, and else this crate's own where no published implementation can hold
-    /// the model, or where such a one lies there already.
+    /// the model. It may take the place of an earlier one of this crate: the checkpoint that it was written for
+    /// tells its shape in its header too, which counts for more.
     ///
     /// # Errors
-    /// Says why transformers has no such model; or that a config.json of another content lies there,
-    /// unless the checkpoint that it lies beside is the one to be replaced.
+    /// Says why transformers has no such model; or that a config.json of another program's lies
+    /// there, unless the checkpoint that it lies beside is the one to be replaced.
     pub fn beside(
         checkpoint: &Path,
         config: &ModelConfig,
@@ -49,7 +50,7 @@ impl ConfigJson {
         let found = fs::read(&place).ok();
         let json = if dialect == Dialect::HuggingFace {
             serde_json::to_vec_pretty(&transformers::fields(config, dtype)?)
-        } else if obstacle(config).is_some() || found.as_deref().is_some_and(is_own) {
+        } else if obstacle(config).is_some() {
             let architecture = format!("{OURS}{}", Family::of(config).key());
             serde_json::to_vec_pretty(&Own { architecture, config })
         } else {
@@ -58,7 +59,9 @@ impl ConfigJson {
         let json = json.expect("a map of plain values is JSON");
         match found {
             Some(found) if found == json => Ok(None),
-            Some(_) if !checkpoint.exists() => Err(CheckpointError::OtherConfig { path: place }),
+            Some(found) if !checkpoint.exists() && !(is_own(&found) && is_own(&json)) => {
+                Err(CheckpointError::OtherConfig { path: place })
+            }
             _ => Ok(Some(Self { place, json })),
         }
     }
@@ -70,5 +73,10 @@ impl ConfigJson {
 
 fn is_own(json: &[u8]) -> bool {
     let value: Value = serde_json::from_slice(json).unwrap_or_default();
-    value["architecture"].as_str().is_some_and(|name| name.starts_with(OURS))
+    value["architecture"].as_str().is_some_and(names_own)
+}
+
+/// Whether an architecture's name is one of this crate's own configurations.
+pub(super) fn names_own(architecture: &str) -> bool {
+    architecture.starts_with(OURS)
 }

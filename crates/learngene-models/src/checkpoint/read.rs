@@ -44,6 +44,8 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
 
     let mut told: Vec<Told> = Told::beside(path, "config.json")?.into_iter().collect();
     if let Some(json) = &container.config {
+        // The header speaks of this file; a config.json of our own may be of another in its folder.
+        told.retain(|beside| !beside.is_own());
         told.push(Told::parse(format!("the header of {}", path.display()), json)?);
     }
     told.iter().try_for_each(|told| told.check(names.family))?;

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{CheckpointError, container::read_error, family::Family};
+use super::{CheckpointError, config_json::names_own, container::read_error, family::Family};
 use crate::VitConfig;
 
 /// A configuration that came with a checkpoint.
@@ -47,6 +47,11 @@ impl Told {
             Family::Swin => self.heads_of_blocks(&[]).map(drop)?,
         }
         self.eps().map(drop)
+    }
+
+    /// Whether this crate wrote it beside a checkpoint.
+    pub fn is_own(&self) -> bool {
+        self.fields.get("architecture").and_then(Value::as_str).is_some_and(names_own)
     }
 
     /// Heads of a ViT: one number for all layers, or one per layer.

@@ -81,14 +81,28 @@ fn it_tells_an_unusual_model_alone() {
     }
 }
 
-/// Not even a usual model is written where it would be misread.
+/// Headers count for more than a config.json of this crate's, so models of all shapes can lie in one
+/// folder.
+#[test]
+fn models_of_several_shapes_share_a_folder() {
+    let [vit, swin] = unusual();
+    let folder = folder();
+    let models = [("a", vit), ("b", swin), ("c", usual())];
+    for (name, config) in &models {
+        write(&folder, name, config, Dialect::Timm).expect("writable");
+    }
+    assert_eq!(config_json(&folder)["architecture"], "learngene_swin");
+    for (name, config) in models {
+        let read = checkpoint::read(&folder.path().join(name), &ReadOptions::default());
+        assert_eq!(read.expect("its header tells").config, config);
+    }
+}
+
 #[test]
 fn that_of_another_model_is_kept() {
     let [vit, swin] = unusual();
     let [learngene, foreign] = [true, false];
     let cases = [
-        (learngene, &swin, Dialect::Timm),
-        (learngene, &usual(), Dialect::Timm),
         (learngene, &usual(), Dialect::HuggingFace),
         (foreign, &swin, Dialect::Official),
         (foreign, &usual(), Dialect::HuggingFace),
@@ -126,7 +140,7 @@ fn that_of_a_replaced_checkpoint_is_replaced_with_it() {
         let read = checkpoint::read(&folder.path().join("a"), &ReadOptions::default());
         assert_eq!(read.expect("it agrees with the tensors").config, config);
     }
-    assert_eq!(config_json(&folder)["architecture"], "learngene_vit");
+    assert_eq!(config_json(&folder)["architecture"], "learngene_swin");
 }
 
 #[cfg(unix)]
