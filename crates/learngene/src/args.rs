@@ -73,13 +73,15 @@ impl Command {
 #[derive(Args)]
 #[command(next_help_heading = "Checkpoint")]
 pub struct CheckpointArgs {
-    /// Checkpoint of the model: timm or Hugging Face safetensors, or a DeiT .pth file.
+    /// Checkpoint of the model: timm or Hugging Face safetensors, or the .pth file of DeiT's or Swin's
+    /// repository.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
     /// Architecture by timm's name, where the tensors cannot tell it (deit_tiny_patch16_224, ...).
     #[arg(long, value_name = "NAME", requires = "checkpoint")]
     pub arch: Option<String>,
-    /// Attention heads, where the tensors cannot tell them: one number, or one for each layer.
+    /// Attention heads, where the tensors cannot tell them (a Swin's do): one number, or one for each
+    /// layer.
     #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
     pub num_heads: Option<Vec<usize>>,
 }
@@ -109,6 +111,7 @@ impl CheckpointArgs {
         for note in &checkpoint.notes {
             let hint = match note {
                 Note::HeadDimAssumed { .. } => "; give --num-heads where it has others",
+                Note::ImageSizeAssumed { .. } => "; give --image-size where it is another",
                 _ => "",
             };
             tracing::info!("{path}: {note}{hint}");
