@@ -113,3 +113,21 @@ pub(crate) fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tenso
     let (tokens, weights) = Dispatch::fused_attention_with_weights(qkv, num_heads);
     (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
 }
+
+/// See [`crate::biased_attention`]; the tensors must be ones that [`takes`] accepts.
+pub(crate) fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> {
+    let (qkv, bias) = (qkv.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_biased_attention(qkv, bias, num_heads))
+}
+
+/// See [`crate::biased_attention_with_weights`]; the tensors must be ones that [`takes`] accepts, on
+/// a device without autodiff.
+pub(crate) fn biased_attention_with_weights(
+    qkv: Tensor<3>,
+    bias: Tensor<4>,
+    num_heads: usize,
+) -> (Tensor<3>, Tensor<4>) {
+    let (qkv, bias) = (qkv.into_dispatch(), bias.into_dispatch());
+    let (tokens, weights) = Dispatch::fused_biased_attention_with_weights(qkv, bias, num_heads);
+    (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
+}

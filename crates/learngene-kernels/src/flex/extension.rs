@@ -21,6 +21,11 @@ pub(crate) trait FusedOps: Backend {
         eps: f64,
     ) -> FloatTensor<Self>;
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self>;
+    fn fused_biased_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> FloatTensor<Self>;
     fn fused_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -42,6 +47,11 @@ pub(crate) trait FusedForward: Backend {
         qkv: FloatTensor<Self>,
         num_heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_biased_attention_with_weights(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn fused_adamw(
         parameter: FloatTensor<Self>,
         moment_1: FloatTensor<Self>,
@@ -57,6 +67,14 @@ impl FusedForward for Flex {
         num_heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         attention::forward_with_weights(qkv, num_heads)
+    }
+
+    fn fused_biased_attention_with_weights(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        attention::biased::forward_with_weights(qkv, bias, num_heads)
     }
 
     fn fused_adamw(
@@ -92,6 +110,14 @@ impl FusedOps for Flex {
 
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
         attention::forward(qkv, num_heads)
+    }
+
+    fn fused_biased_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> FloatTensor<Self> {
+        attention::biased::forward(qkv, bias, num_heads)
     }
 
     fn fused_linear(
@@ -133,6 +159,14 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
 
     fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
         attention::record::<C>(qkv, num_heads)
+    }
+
+    fn fused_biased_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        num_heads: usize,
+    ) -> FloatTensor<Self> {
+        attention::biased::record::<C>(qkv, bias, num_heads)
     }
 
     fn fused_linear(
