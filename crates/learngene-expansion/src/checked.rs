@@ -1,6 +1,6 @@
 //! Wishes against what an ancestor can give.
 
-use learngene_models::{ModelConfig, SwinConfig, VitConfig};
+use learngene_models::{ModelConfig, ShapeError, SwinConfig, VitConfig};
 
 use crate::{
     ClassifierPolicy, DescendantConfig, ExpansionError, NewLayers, Order, ProjectionPolicy, Ratio,
@@ -93,6 +93,9 @@ impl DescendantConfig {
     fn widened(&self, shape: &ModelConfig) -> Result<ModelConfig, ExpansionError> {
         let embed_dim = self.embed_dim.unwrap_or(shape.embed_dim());
         at_most(MAX_WIDTH, "token width", embed_dim)?;
+        if embed_dim == 0 {
+            return Err(ShapeError::Zero { field: "embed_dim" }.into());
+        }
         let hidden = |layer: usize, from: usize, hidden: usize, to: usize| match self.mlp_ratio {
             None if from == to => Ok::<_, ExpansionError>(hidden),
             ratio => {

@@ -102,22 +102,6 @@ pub(crate) const TABLES: [Table; 7] = [
         ],
     },
     Table {
-        name: "projection policies",
-        shape: &["--depth", "6"],
-        item: "L6 w=1",
-        epochs: 2,
-        settings: &[
-            Setting::default("rescaled"),
-            Setting::expand("centroid", &["--projection", "centroid"]),
-            Setting {
-                condense: &["--keep-projection"],
-                ..Setting::expand("origin", &["--projection", "origin"])
-            },
-            Setting::condense("refit, ancestor's inputs", &["--refit", "ancestor"]),
-            Setting::condense("refit, own inputs", &["--refit", "own"]),
-        ],
-    },
-    Table {
         name: "transformations of shared networks, one epoch of warm-up in four",
         shape: FULL,
         item: "L12 w=1, networks joined",
@@ -153,6 +137,22 @@ pub(crate) const TABLES: [Table; 7] = [
                 &[],
                 &["--transform-heads", "low-rank", "--transform-epochs", "1"],
             ),
+        ],
+    },
+    Table {
+        name: "projection policies",
+        shape: &["--depth", "6"],
+        item: "L6 w=1",
+        epochs: 2,
+        settings: &[
+            Setting::default("rescaled"),
+            Setting::expand("centroid", &["--projection", "centroid"]),
+            Setting {
+                condense: &["--keep-projection"],
+                ..Setting::expand("origin", &["--projection", "origin"])
+            },
+            Setting::condense("refit, ancestor's inputs", &["--refit", "ancestor"]),
+            Setting::condense("refit, own inputs", &["--refit", "own"]),
         ],
     },
     Table {

@@ -113,7 +113,8 @@ fn inspect() {
     assert_eq!(manifest["probe"]["images"], 6);
     assert_eq!(manifest["probe"]["convention"], "renormalized");
     assert_eq!(lengths(&manifest["probe"]["mean_attention_distance"]), [3, 3, 3]);
-    assert_eq!(manifest["clustering"]["algorithm"]["eps"], 0.2);
+    let eps = serde_json::json!([0.2, 0.2, 0.2]);
+    assert_eq!(manifest["clustering"]["algorithm"]["eps"], eps);
     let layers = manifest["layers"].as_array().expect("a list");
     assert_eq!(layers.len(), 3);
     for layer in layers {

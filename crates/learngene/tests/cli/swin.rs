@@ -19,8 +19,9 @@ fn from_a_checkpoint_to_a_trained_descendant() {
     let distances = bench.json("distances.json");
     // Windows of 4 tokens of 2 px, then of 4 px.
     assert_eq!(distances["attended_side"], serde_json::json!([8, 8, 16, 16]));
-    let said =
-        bench.succeed(&format!("condense {SWIN} --distances distances.json --out s.learngene"));
+    let said = bench.succeed(
+        "condense --checkpoint swin.safetensors --distances distances.json --out s.learngene",
+    );
     assert!(said.contains("of 12 heads"), "{said}");
     let said = bench.succeed(&format!("verify s.learngene {SWIN}").replace(" --image-size 32", ""));
     assert!(said.contains("verified") || said.contains("in order"), "{said}");
