@@ -51,6 +51,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let manifest = desk.condense()?;
     progress.next("evaluate the desk ancestor");
     let ancestor_top1 = desk.evaluate_ancestor()?;
+    let mut ablations = Vec::new();
+    if options.ablations {
+        let rate = rates.rate(Method::ClusterLearngene)?;
+        for table in &TABLES {
+            let next = |step: &str| progress.next(step);
+            ablations.extend(desk.ablate(table, options.seeds, rate, next)?);
+        }
+    }
     let mut measured = Vec::new();
     for descendant in &frozen {
         progress.next(&format!("features of {}", descendant.slug()));
@@ -60,15 +68,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     for descendant in &descendants {
         progress.next(&format!("train {}", descendant.slug()));
         trained.push(desk.train(descendant, rates.rate(descendant.method)?)?);
-    }
-
-    let mut ablations = Vec::new();
-    if options.ablations {
-        let rate = rates.rate(Method::ClusterLearngene)?;
-        for table in &TABLES {
-            let next = |step: &str| progress.next(step);
-            ablations.extend(desk.ablate(table, options.seeds, rate, next)?);
-        }
     }
 
     let report =
