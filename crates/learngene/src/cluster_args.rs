@@ -50,7 +50,9 @@ impl ClusterArgs {
         let mut clusters = cluster(distances, &params)?;
         let ffn = ffn.params(distances, &params.get().algorithm)?.check()?;
         // Distances that others wrote may not tell of stages.
-        let stages = distances.stages().unwrap_or_else(|| vec![0..clusters.layers.len()]);
+        let stages = distances
+            .stages()
+            .unwrap_or_else(|| std::iter::once(0..clusters.layers.len()).collect());
         clusters.ffn = Some(cluster_ffns(distances, &stages, &ffn)?);
         let joined = clusters.layers.iter().filter(|l| l.labels.len() > 1 && l.sizes.len() == 1);
         let (joined, all) = (joined.count(), clusters.layers.len());

@@ -1,6 +1,6 @@
 //! Transformations that are learnt before the rest of a model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -91,7 +91,7 @@ impl TransformArgs {
 }
 
 /// What a descendant holds several times.
-fn plan(path: &PathBuf) -> anyhow::Result<TransformationPlan> {
+fn plan(path: &Path) -> anyhow::Result<TransformationPlan> {
     let bytes = read(path).context(
         "transformations need the description that `expand` leaves beside the checkpoint",
     )?;

@@ -47,6 +47,13 @@ pub(crate) struct Trained {
     summary: Value,
 }
 
+/// All that was measured.
+pub(crate) struct Found {
+    pub(crate) trained: Vec<Trained>,
+    pub(crate) frozen: Vec<Frozen>,
+    pub(crate) ablations: Vec<Ablation>,
+}
+
 impl<'a> Desk<'a> {
     pub(crate) fn open(
         workspace: &Workspace,
@@ -259,10 +266,9 @@ impl<'a> Desk<'a> {
         rates: &LearningRates,
         manifest: &Value,
         ancestor_top1: Value,
-        trained: Vec<Trained>,
-        frozen: Vec<Frozen>,
-        ablations: Vec<Ablation>,
+        found: Found,
     ) -> Result<Report> {
+        let Found { trained, frozen, ablations } = found;
         let summary = trained.first().map_or(Value::Null, |trained| trained.summary.clone());
         let count = |field: &Value| field.as_u64().unwrap_or(0);
         let (epochs, batch_size) =

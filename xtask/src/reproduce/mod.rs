@@ -17,7 +17,7 @@ use clap::Args;
 
 use crate::{learngene::Learngene, workspace::Workspace};
 use ablations::TABLES;
-use desk::Desk;
+use desk::{Desk, Found};
 use plan::Method;
 use tune::LearningRates;
 
@@ -70,8 +70,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         trained.push(desk.train(descendant, rates.rate(descendant.method)?)?);
     }
 
-    let report =
-        desk.report(options.seeds, &rates, &manifest, ancestor_top1, trained, measured, ablations)?;
+    let found = Found { trained, frozen: measured, ablations };
+    let report = desk.report(options.seeds, &rates, &manifest, ancestor_top1, found)?;
     desk.write(&report)?;
     desk.draw()?;
     let page = desk.folder.join("report.html");

@@ -1,4 +1,4 @@
-use std::{cell::Cell, collections::BTreeMap, convert::Infallible, io};
+use std::{cell::Cell, convert::Infallible, io};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use learngene_format::{Fit, Refit, RefitInputs, Residual};

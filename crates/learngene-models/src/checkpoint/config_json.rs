@@ -59,7 +59,7 @@ impl ConfigJson {
         let json = json.expect("a map of plain values is JSON");
         match found {
             Some(found) if found == json => Ok(None),
-            Some(found) if !checkpoint.exists() && !(is_own(&found) && is_own(&json)) => {
+            Some(found) if !(checkpoint.exists() || is_own(&found) && is_own(&json)) => {
                 Err(CheckpointError::OtherConfig { path: place })
             }
             _ => Ok(Some(Self { place, json })),
