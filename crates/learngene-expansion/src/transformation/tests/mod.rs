@@ -1,3 +1,4 @@
+mod formulas;
 mod heads;
 mod identity;
 mod learning;
