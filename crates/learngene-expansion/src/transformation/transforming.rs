@@ -15,10 +15,32 @@ use super::{
     TransformationConfig, TransformationPlan, attach, bank::Bank, transformations::Transformations,
 };
 
-/// A descendant whose transformations and classifier are learnt, while all else is frozen.
+/// A descendant whose transformations and classifier are learnt, while all else is frozen: a short
+/// phase before everything is trained.
 ///
-/// It trains like any other [`Classifier`]; its checkpoints are folded, ordinary ones. See
-/// [`attach`].
+/// A descendant starts with one feed-forward network in all layers of a group, and with one head in
+/// all slots that copy a centroid. What is learnt here is how each layer is made from the shared
+/// base, `W_k = T_k(W)` (Cluster-Learngene, "learnable parameter transformations"), and how copies
+/// of a head differ. [`attach`] makes it of a model; it trains like any other [`Classifier`], and
+/// its checkpoints are folded, ordinary ones.
+///
+/// All transformations begin as the identity, so that the first step starts from plain inheritance,
+/// and gradients reach them. In the code that was published with the paper neither held: it put a
+/// random linear-ReLU-linear between bases and layers, and assigned the results through `.data`,
+/// past the gradient.
+///
+/// # Cost
+/// A forward pass works out the weights of every transformed layer once: it reads the bases and
+/// writes the layers' weights. `scale-shift` does nothing more, `low-rank` multiplies `rank` times
+/// for each weight, and both need the memory of the transformed weights beside that of the bases.
+///
+/// `cross-layer` reads all bases of a stage and multiplies `hidden * (bases + layers)` times for
+/// each weight of one; a training step keeps `hidden` numbers for each, before and after the ReLU:
+/// with 16, 150 MB for a ViT-S and 600 MB for a ViT-B. [`Classifier::features`] does so once a stage;
+/// run layer by layer, each layer mixes its stage again and keeps as much.
+///
+/// The backward pass costs what a plain model's does, less the weight gradients of what is frozen:
+/// those of transformed weights are needed to find those of the transformations.
 #[derive(Module, Debug)]
 pub struct Transforming {
     /// Frozen but for the classifier; the feed-forward networks that are transformed are empty.
