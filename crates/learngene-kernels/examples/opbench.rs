@@ -8,14 +8,14 @@
 use std::{hint::black_box, time::Instant};
 
 use burn::tensor::{Device, Distribution, Tensor};
-use learngene_kernels::{attention, gelu, layer_norm, set_fused, softmax};
+use learngene_kernels::{attention, biased_attention, gelu, layer_norm, set_fused, softmax};
 
 const REPETITIONS: usize = 31;
 
 fn main() {
-    println!("{:<40} {:>21} {:>21}", "", "forward", "forward + backward");
+    println!("{:<46} {:>21} {:>21}", "", "forward", "forward + backward");
     println!(
-        "{:<40} {:>10} {:>10} {:>10} {:>10}",
+        "{:<46} {:>10} {:>10} {:>10} {:>10}",
         "milliseconds", "burn", "fused", "burn", "fused"
     );
     compare("gelu", [64, 65, 768], gelu);
@@ -28,6 +28,18 @@ fn main() {
     });
     compare("attention of 8 heads", [64, 65, 3 * 128], |qkv| attention(qkv, 8));
     compare("attention of 3 heads", [4, 197, 3 * 192], |qkv| attention(qkv, 3));
+    for (windows, shape) in [(64, [64 * 64, 16, 3 * 48]), (64, [4 * 64, 49, 3 * 96])] {
+        for groups in [1, windows] {
+            compare(&format!("biased attention, {groups} groups"), shape, |qkv| {
+                let [_, seq, _] = qkv.dims();
+                let device = qkv.device();
+                let bias = Tensor::zeros([groups, 3, seq, seq], &device);
+                let bias = if device.is_autodiff() { bias.require_grad() } else { bias };
+                biased_attention(qkv, bias, 3)
+            });
+        }
+        compare("attention of the same windows", shape, |qkv| attention(qkv, 3));
+    }
 }
 
 /// Prints one line: burn and fused in turns, so that a busy machine slows both.
@@ -55,7 +67,7 @@ fn compare<const D: usize>(
     }
     let [[burn, burn_both], [fused, fused_both]] = seconds.map(|path| path.map(median));
     println!(
-        "{:<40} {:>10.2} {:>10.2} {:>10.2} {:>10.2}",
+        "{:<46} {:>10.2} {:>10.2} {:>10.2} {:>10.2}",
         format!("{name} {shape:?}"),
         burn * 1e3,
         fused * 1e3,

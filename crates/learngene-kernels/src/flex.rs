@@ -1,11 +1,11 @@
-//! The fused operations: one trait of burn's extension mechanism, implemented for the Flex
-//! backend (values) and for its autodiff decoration (values and gradients).
+//! The fused operations, of tensors of the Flex backend.
 //!
 //! One file an operation, from tensors at its top to loops over slices at its end.
 
 mod adamw;
 mod attention;
 mod buffer;
+mod extension;
 mod gelu;
 mod gemm;
 mod layer_norm;
@@ -14,12 +14,10 @@ mod math;
 mod mlp;
 mod softmax;
 
-use burn::backend::{
-    Autodiff, Backend, Dispatch, DispatchDevice, Flex,
-    autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension, tensor::FloatTensor,
-};
+use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Tensor};
 
+use self::extension::{FusedForward, FusedOps};
 use crate::{AdamWStep, switch::fused};
 
 /// Whether the fused path is on and made for this tensor.
@@ -116,147 +114,20 @@ pub(crate) fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tenso
     (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
 }
 
-/// The operations as burn's dispatch sees them.
-#[backend_extension(Flex, Autodiff)]
-pub(crate) trait FusedOps: Backend {
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn fused_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
-    fn fused_layer_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        eps: f64,
-    ) -> FloatTensor<Self>;
-    fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self>;
-    fn fused_linear(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-    fn fused_mlp(
-        x: FloatTensor<Self>,
-        w1: FloatTensor<Self>,
-        b1: FloatTensor<Self>,
-        w2: FloatTensor<Self>,
-        b2: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+/// See [`crate::biased_attention`]; the tensors must be ones that [`takes`] accepts.
+pub(crate) fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> {
+    let (qkv, bias) = (qkv.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_biased_attention(qkv, bias, num_heads))
 }
 
-/// Operations without a backward pass, for an operation on burn's graph has one output.
-#[backend_extension(Flex)]
-pub(crate) trait FusedForward: Backend {
-    fn fused_attention_with_weights(
-        qkv: FloatTensor<Self>,
-        num_heads: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    fn fused_adamw(
-        parameter: FloatTensor<Self>,
-        moment_1: FloatTensor<Self>,
-        moment_2: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        step: AdamWStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-}
-
-impl FusedForward for Flex {
-    fn fused_attention_with_weights(
-        qkv: FloatTensor<Self>,
-        num_heads: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        attention::forward_with_weights(qkv, num_heads)
-    }
-
-    fn fused_adamw(
-        parameter: FloatTensor<Self>,
-        moment_1: FloatTensor<Self>,
-        moment_2: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        step: AdamWStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [parameter, moment_1, moment_2] =
-            adamw::step([parameter, moment_1, moment_2], gradient, &step);
-        (parameter, moment_1, moment_2)
-    }
-}
-
-impl FusedOps for Flex {
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        gelu::forward(x)
-    }
-
-    fn fused_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
-        softmax::forward(x, scale as f32)
-    }
-
-    fn fused_layer_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        eps: f64,
-    ) -> FloatTensor<Self> {
-        layer_norm::forward(x, weight, bias, eps as f32).0
-    }
-
-    fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
-        attention::forward(qkv, num_heads)
-    }
-
-    fn fused_linear(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        linear::forward(x, weight, bias)
-    }
-
-    fn fused_mlp(
-        x: FloatTensor<Self>,
-        w1: FloatTensor<Self>,
-        b1: FloatTensor<Self>,
-        w2: FloatTensor<Self>,
-        b2: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        mlp::forward(x, [w1, b1, w2, b2])
-    }
-}
-
-impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        gelu::record::<C>(x)
-    }
-
-    fn fused_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
-        softmax::record::<C>(x, scale as f32)
-    }
-
-    fn fused_layer_norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        eps: f64,
-    ) -> FloatTensor<Self> {
-        layer_norm::record::<C>(x, weight, bias, eps as f32)
-    }
-
-    fn fused_attention(qkv: FloatTensor<Self>, num_heads: usize) -> FloatTensor<Self> {
-        attention::record::<C>(qkv, num_heads)
-    }
-
-    fn fused_linear(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        linear::record::<C>(x, weight, bias)
-    }
-
-    fn fused_mlp(
-        x: FloatTensor<Self>,
-        w1: FloatTensor<Self>,
-        b1: FloatTensor<Self>,
-        w2: FloatTensor<Self>,
-        b2: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        mlp::record::<C>(x, [w1, b1, w2, b2])
-    }
+/// See [`crate::biased_attention_with_weights`]; the tensors must be ones that [`takes`] accepts, on
+/// a device without autodiff.
+pub(crate) fn biased_attention_with_weights(
+    qkv: Tensor<3>,
+    bias: Tensor<4>,
+    num_heads: usize,
+) -> (Tensor<3>, Tensor<4>) {
+    let (qkv, bias) = (qkv.into_dispatch(), bias.into_dispatch());
+    let (tokens, weights) = Dispatch::fused_biased_attention_with_weights(qkv, bias, num_heads);
+    (Tensor::from_dispatch(tokens), Tensor::from_dispatch(weights))
 }

@@ -10,6 +10,7 @@
 //! not depend on it. Its own loops round the same with AVX2 and with AVX-512; matrix products, which
 //! the crate gemm computes, sum up in blocks that depend on the processor.
 
+mod attention;
 #[cfg(feature = "flex")]
 mod flex;
 mod plain;
@@ -19,6 +20,9 @@ mod tests;
 
 use burn::tensor::Tensor;
 
+pub use attention::{
+    attention, attention_with_weights, biased_attention, biased_attention_with_weights,
+};
 pub use switch::{fused, set_fused};
 
 /// Gaussian error linear unit, exact: `x * (1 + erf(x / sqrt(2))) / 2`.
@@ -180,76 +184,10 @@ impl AdamWStep {
     }
 }
 
-/// Multi-head self-attention from a fused projection: per head
-/// `softmax(Q K^T / sqrt(head_dim)) V`, the heads side by side.
-///
-/// Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2,
-/// <https://arxiv.org/abs/1706.03762>. The order `[3, num_heads, head_dim]` is that of timm's `qkv`.
-///
-/// # Shapes
-/// - qkv: `[batch, seq, 3 * num_heads * head_dim]`
-/// - output: `[batch, seq, num_heads * head_dim]`
-///
-/// # Panics
-/// If `qkv` is empty, its last dimension is not a multiple of `3 * num_heads`, or `num_heads` is 0.
-pub fn attention(qkv: Tensor<3>, num_heads: usize) -> Tensor<3> {
-    check_projection(&qkv, num_heads);
-    #[cfg(feature = "flex")]
-    if flex::takes(&qkv) {
-        return flex::attention(qkv, num_heads);
-    }
-    plain::attention(qkv, num_heads).0
-}
-
-/// [`attention`] and its weights, `softmax(Q K^T / sqrt(head_dim))`.
-///
-/// On a device with autodiff this is made of separate operations and slower than [`attention`].
-///
-/// # Shapes
-/// - qkv: `[batch, seq, 3 * num_heads * head_dim]`
-/// - outputs: `[batch, seq, num_heads * head_dim]` and `[batch, num_heads, queries, keys]`
-///
-/// # Panics
-/// As [`attention`].
-pub fn attention_with_weights(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, Tensor<4>) {
-    check_projection(&qkv, num_heads);
-    #[cfg(feature = "flex")]
-    if flex::takes(&qkv) && !qkv.device().is_autodiff() {
-        return flex::attention_with_weights(qkv, num_heads);
-    }
-    plain::attention(qkv, num_heads)
-}
-
 fn check_linear(operation: &str, d_input: usize, weight: [usize; 2], [bias]: [usize; 1]) {
     assert_eq!(
         weight,
         [d_input, bias],
         "{operation}: the weight does not fit an input of {d_input} and a bias of {bias} elements"
     );
-}
-
-fn check_projection(qkv: &Tensor<3>, num_heads: usize) {
-    let [batch, seq, width] = qkv.dims();
-    // Matrix products of burn's backends are not made for empty matrices.
-    assert!(
-        batch * seq * width > 0,
-        "attention: qkv is [{batch}, {seq}, {width}], wanted at least one element"
-    );
-    assert!(
-        num_heads > 0 && width.is_multiple_of(3 * num_heads),
-        "attention: the last dimension of qkv is {width}, wanted a multiple of 3 * {num_heads} heads"
-    );
-}
-
-/// SHIM
-pub fn biased_attention(qkv: Tensor<3>, bias: Tensor<4>, num_heads: usize) -> Tensor<3> {
-    todo!()
-}
-/// SHIM
-pub fn biased_attention_with_weights(
-    qkv: Tensor<3>,
-    bias: Tensor<4>,
-    num_heads: usize,
-) -> (Tensor<3>, Tensor<4>) {
-    todo!()
 }

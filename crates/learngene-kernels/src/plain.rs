@@ -57,7 +57,11 @@ pub(crate) fn adamw<const D: usize>(
 }
 
 /// Tokens and weights; the softmax between the products is fused where it can be.
-pub(crate) fn attention(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, Tensor<4>) {
+pub(crate) fn attention(
+    qkv: Tensor<3>,
+    bias: Option<Tensor<4>>,
+    num_heads: usize,
+) -> (Tensor<3>, Tensor<4>) {
     let [batch, seq, width] = qkv.dims();
     let head_dim = width / 3 / num_heads;
     let qkv = qkv.reshape([batch, seq, 3, num_heads, head_dim]).permute([2, 0, 3, 1, 4]); // [3, batch, num_heads, seq, head_dim]
@@ -66,11 +70,23 @@ pub(crate) fn attention(qkv: Tensor<3>, num_heads: usize) -> (Tensor<3>, Tensor<
     });
 
     let scores = query.matmul(key.swap_dims(2, 3)); // [batch, num_heads, seq, seq]
-    let weights = crate::softmax(scores, 1.0 / (head_dim as f64).sqrt());
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    let weights = match bias {
+        None => crate::softmax(scores, scale),
+        Some(bias) => crate::softmax(add_bias(scores * scale, bias), 1.0),
+    };
     let tokens = weights
         .clone()
         .matmul(value)
         .swap_dims(1, 2) // [batch, seq, num_heads, head_dim]
         .reshape([batch, seq, num_heads * head_dim]);
     (tokens, weights)
+}
+
+/// Adds `bias[i % groups]` to the scores `i`.
+fn add_bias(scores: Tensor<4>, bias: Tensor<4>) -> Tensor<4> {
+    let [batch, num_heads, seq, _] = scores.dims();
+    let [groups, ..] = bias.dims();
+    let scores = scores.reshape([batch / groups, groups, num_heads, seq, seq]);
+    (scores + bias.unsqueeze()).reshape([batch, num_heads, seq, seq])
 }

@@ -2,6 +2,7 @@
 
 mod adamw;
 mod attention;
+mod biased_attention;
 mod linear;
 mod rows;
 

@@ -92,6 +92,34 @@ where
     buffers.map(|(buffer, _)| unsafe { buffer.assume_init() }.into_vec())
 }
 
+/// A new buffer, as [`build`] makes one, of pieces that the tasks need not take in their order: piece
+/// `i`, of `piece` elements, is written by task `task_of(i)` beside what that task is given, the
+/// pieces of a task one after another.
+#[allow(unsafe_code)]
+pub(crate) fn build_pieces<T: Send>(
+    length: usize,
+    piece: usize,
+    task_of: impl Fn(usize) -> usize,
+    beside: impl IndexedParallelIterator<Item = T>,
+    write: impl for<'p> Fn(&mut T, usize, &'p mut [MaybeUninit<f32>]) -> &'p mut [f32] + Sync,
+) -> Vec<f32> {
+    let mut buffer = Box::new_uninit_slice(length);
+    let mut tasks: Vec<Vec<_>> = (0..beside.len()).map(|_| Vec::new()).collect();
+    for (i, part) in buffer.chunks_mut(piece).enumerate() {
+        tasks[task_of(i)].push((i, part));
+    }
+    tasks.into_par_iter().zip(beside).for_each(|(parts, mut beside)| {
+        for (i, part) in parts {
+            let given = (part.as_ptr().cast::<f32>(), part.len());
+            let written = write(&mut beside, i, part);
+            assert_eq!((written.as_ptr(), written.len()), given, "all of a piece is written");
+        }
+    });
+    // SAFETY: the pieces cover the buffer, each belongs to a task, and all tasks have shown all of
+    // their pieces as plain `f32`s.
+    unsafe { buffer.assume_init() }.into_vec()
+}
+
 /// Memory of a task, set to zero: for what is written in an order of its own, while it is in the
 /// cache.
 #[allow(unsafe_code)]

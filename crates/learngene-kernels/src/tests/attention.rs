@@ -20,12 +20,12 @@ proptest! {
         // weight: about 1e-6 for scores of 20, as the widest heads and spreads here give.
         let qkv = tensor([batch, seq, 3 * num_heads * head_dim], spread, seed, &Device::flex());
         let (tokens, weights) = flex::attention_with_weights(qkv.clone(), num_heads);
-        let (plain_tokens, plain_weights) = plain::attention(qkv.clone(), num_heads);
+        let (plain_tokens, plain_weights) = plain::attention(qkv.clone(), None, num_heads);
         assert_close("tokens", &to_vec(&tokens), &to_vec(&plain_tokens), 1e-5);
         assert_close("weights", &to_vec(&weights), &to_vec(&plain_weights), 1e-5);
         check(
             &|x| flex::attention(x[0].clone(), num_heads),
-            &|x| plain::attention(x[0].clone(), num_heads).0,
+            &|x| plain::attention(x[0].clone(), None, num_heads).0,
             &[qkv],
         );
     }
