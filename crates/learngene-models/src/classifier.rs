@@ -69,10 +69,16 @@ pub trait Classifier: Module + ModuleDisplay {
     /// # Panics
     /// As [`Classifier::embed`].
     fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let layers = 0..self.num_layers();
-        self.pool(
-            layers.fold(self.embed(images), |tokens, layer| self.forward_layer(layer, tokens)),
-        )
+        self.features_scaled(images, None)
+    }
+
+    /// [`Classifier::features`] with the residual branches of each layer scaled, as stochastic
+    /// depth does while a model trains.
+    fn features_scaled(&self, images: Tensor<4>, scales: Option<&[BranchScales]>) -> Tensor<2> {
+        let run = |tokens, layer: usize| {
+            self.forward_layer_scaled(layer, tokens, scales.map(|scales| &scales[layer]))
+        };
+        self.pool((0..self.num_layers()).fold(self.embed(images), run))
     }
 
     /// Logits of a batch of normalised images.

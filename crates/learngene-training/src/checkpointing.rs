@@ -52,9 +52,12 @@ pub(crate) fn backward<C: Classifier>(
     (gradients.grads(), loss.inner())
 }
 
-/// The gradients of all that `y` was computed from, where that of `y` is `dy`.
+/// The gradients of all that `y` was computed from, where that of `y` is `dy`; none where `y` was
+/// computed from frozen parameters alone.
 fn vector_jacobian(y: Tensor<3>, dy: Tensor<3>) -> burn::tensor::Gradients {
-    (y * Tensor::from_inner(dy)).sum().backward()
+    // burn refuses to go back from a sum into which nothing tracked went.
+    let anchor = Tensor::<1>::zeros([1], &y.device()).require_grad();
+    ((y * Tensor::from_inner(dy)).sum() + anchor).backward()
 }
 
 /// The same factors for a model without a graph.

@@ -41,15 +41,6 @@ impl ItemLazy for StepLoss {
 }
 
 impl<C: Classifier> Trainee<C> {
-    /// Features of images, with some residual branches left out.
-    fn features(&self, images: Tensor<4>, branches: Option<&[BranchScales]>) -> Tensor<2> {
-        let model = &self.model;
-        let forward = |tokens, layer| {
-            model.forward_layer_scaled(layer, tokens, branches.map(|scales| &scales[layer]))
-        };
-        model.pool((0..model.num_layers()).fold(model.embed(images), forward))
-    }
-
     /// Mean loss of some logits, `[batch, num_classes]`.
     pub(crate) fn loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         // burn treats a smoothing of zero as a softer target too, at the cost of another pass.
@@ -69,7 +60,7 @@ impl<C: Classifier> TrainStep for Trainee<C> {
         let (gradients, loss) = if self.gradient_checkpointing {
             checkpointing::backward(self, batch)
         } else {
-            let features = self.features(batch.images, batch.branches.as_deref());
+            let features = self.model.features_scaled(batch.images, batch.branches.as_deref());
             let loss = self.loss(self.model.classify(features), batch.labels);
             (GradientsParams::from_grads(loss.backward(), self), loss.inner())
         };

@@ -141,8 +141,8 @@ impl Classifier for Transforming {
     }
 
     /// Works out the weights of all layers together, which mixes those of a stage once.
-    fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        self.computed(0..self.num_layers()).features(images)
+    fn features_scaled(&self, images: Tensor<4>, scales: Option<&[BranchScales]>) -> Tensor<2> {
+        self.computed(0..self.num_layers()).features_scaled(images, scales)
     }
 
     fn num_classes(&self) -> usize {

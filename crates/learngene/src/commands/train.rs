@@ -5,19 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use burn::tensor::Device;
 use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
 };
-use learngene_expansion::{attach, from_scratch};
+use learngene_expansion::{TransformationConfig, TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
 
 use crate::{
     args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
-    files::{prepare_folder, read},
+    files::{prepare_folder, read, write_whole},
     progress::TrainingProgress,
     text::{self, count, thousands},
     transform_args::{TransformArgs, WarmUp},
@@ -187,6 +187,27 @@ fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow
     Ok(config.load(&from_scratch(&config, seed)?, device)?)
 }
 
+/// Notes in a warm-up's folder what it learns: at first all transformations compute the same, so the
+/// model does not tell one warm-up from another.
+fn keep_kind(
+    folder: &Path,
+    plan: &TransformationPlan,
+    config: &TransformationConfig,
+) -> anyhow::Result<()> {
+    prepare_folder(folder)?;
+    let kind = serde_json::to_vec_pretty(&serde_json::json!({ "config": config, "plan": plan }))?;
+    let path = folder.join("transformations.json");
+    if path.exists() {
+        ensure!(
+            read(&path)? == kind,
+            "{} holds a warm-up of other transformations: choose another --out",
+            folder.display()
+        );
+        return Ok(());
+    }
+    write_whole(&path, &kind)
+}
+
 impl Args {
     /// Learns transformations while everything else is frozen, keeps them in a file, and folds them
     /// into the model.
@@ -206,6 +227,7 @@ impl Args {
             thousands(count as u64)
         );
         let folder = self.out.join("warm_up");
+        keep_kind(&folder, plan, config)?;
         let progress = Arc::new(TrainingProgress::default());
         let fitted = fit(transforming, data, recipe, &folder, device, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.

@@ -76,6 +76,11 @@ fn transformations_are_learnt_and_folded() {
     // A run that ended is not repeated, and keeps what was learnt.
     bench.succeed(&format!("{train} {flags} --out run"));
     assert!(before == bench.read(learnt));
+    bench.check(
+        &format!("{train} --transform-ffn scale-shift --out run"),
+        1,
+        &["warm_up holds a warm-up of other transformations"],
+    );
 
     // The warm-up's own checkpoint is what folding its transformations in gives, but for the
     // classifier, which learnt too.
