@@ -240,8 +240,8 @@ pub enum ClusteringError {
         /// The refused value.
         got: f32,
     },
-    /// Statistics were asked for before any image came.
-    #[error("mean attention distances need at least one image, got none")]
+    /// Statistics or a fit were asked for, but no image came.
+    #[error("there must be at least one image to look at, got none")]
     NoImages,
 
     /// The images could not be had.

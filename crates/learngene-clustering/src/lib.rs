@@ -24,7 +24,7 @@ pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{DistanceAccumulator, HeadStatistics, ProbeStatistics, patch_distances, probe};
-pub use refit::{CheckedRefitParams, RefitParams, Refitted, centroid_model::centroid_model, refit};
+pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 
 /// Name and version written into the files this crate makes.

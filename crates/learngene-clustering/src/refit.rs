@@ -1,6 +1,6 @@
 //! Output projections fitted so that centroid heads alone do what all heads of the ancestor did.
 
-pub mod centroid_model;
+mod centroid_model;
 mod cholesky;
 mod fitting;
 mod images;

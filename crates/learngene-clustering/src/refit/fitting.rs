@@ -71,18 +71,35 @@ impl<'a> Fitting<'a> {
         I: IntoIterator<Item = Result<Tensor<4>, E>>,
         E: StdError + Send + Sync + 'static,
     {
-        let depth = self.attention.len();
-        let mut heads: Vec<Sums> = (0..depth).map(|layer| self.sums_of_heads(layer)).collect();
+        let layers = 0..self.attention.len();
+        let heads = layers.map(|layer| Some(self.sums_of_heads(layer))).collect();
+        self.on_ancestors_tokens(images, heads)
+    }
+
+    /// Fits the layers of which there are sums, and all shared feed-forward networks, on the
+    /// ancestor's tokens.
+    fn on_ancestors_tokens<F, I, E>(
+        &mut self,
+        images: &mut Images<F>,
+        mut heads: Vec<Option<Sums>>,
+    ) -> Result<(), ClusteringError>
+    where
+        F: Fn() -> I,
+        I: IntoIterator<Item = Result<Tensor<4>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
         let groups = 0..self.ffn.len();
         let mut hidden: Vec<Option<Sums>> =
             groups.map(|group| self.is_shared(group).then(|| self.sums_of_hidden(group))).collect();
         images.each(|batch| {
             let mut tokens = self.ancestor.embed(batch);
-            for layer in 0..depth {
+            for (layer, heads) in heads.iter_mut().enumerate() {
                 tokens = self.ancestor.enter(layer, tokens);
                 let all_heads = self.ancestor.heads(layer, tokens.clone());
                 let added = self.ancestor.project(layer, all_heads);
-                heads[layer].push(layer, self.own.heads(layer, tokens.clone()), added.clone())?;
+                if let Some(sums) = heads {
+                    sums.push(layer, self.own.heads(layer, tokens.clone()), added.clone())?;
+                }
                 tokens = tokens + added;
 
                 let added = self.ancestor.feed_forward(layer, tokens.clone());
@@ -94,7 +111,9 @@ impl<'a> Fitting<'a> {
             Ok(())
         })?;
         for (layer, sums) in heads.iter().enumerate() {
-            self.fit_projection(layer, &sums.moments())?;
+            if let Some(sums) = sums {
+                self.fit_projection(layer, &sums.moments())?;
+            }
         }
         for (group, sums) in hidden.iter().enumerate() {
             if let Some(sums) = sums {
@@ -118,7 +137,8 @@ impl<'a> Fitting<'a> {
     {
         if (0..self.ffn.len()).any(|group| self.is_shared(group)) {
             // Layers of a group feed each other, so its matrix needs a first value.
-            self.on_ancestors_inputs(images)?;
+            let no_heads = self.attention.iter().map(|_| None).collect();
+            self.on_ancestors_tokens(images, no_heads)?;
         }
         let mut streams = Streams::new(images, self.ancestor, budget)?;
         for (group, of) in self.learngene.manifest().ffn.groups.iter().enumerate() {

@@ -19,7 +19,7 @@ pub(super) struct Sums {
     products: Array2<f64>,
     /// `[features + targets]`
     sums: Array1<f64>,
-    /// `[features + targets]`
+    /// Of targets: `[targets]`.
     squares: Array1<f64>,
 }
 
@@ -45,7 +45,7 @@ impl Sums {
             features,
             products: Array2::zeros((features, width)),
             sums: Array1::zeros(width),
-            squares: Array1::zeros(width),
+            squares: Array1::zeros(targets),
         }
     }
 
@@ -65,8 +65,11 @@ impl Sums {
             return Err(ClusteringError::TokensNotFinite { layer });
         }
         self.tokens += rows.nrows() as u64;
-        self.sums += &rows.sum_axis(Axis(0));
-        self.squares += &rows.map_axis(Axis(0), |column| column.dot(&column));
+        for row in rows.rows() {
+            self.sums += &row;
+            let targets = row.slice(s![self.features..]);
+            self.squares.zip_mut_with(&targets, |squares, value| *squares += value * value);
+        }
         let blocks: Vec<_> =
             self.products.axis_chunks_iter_mut(Axis(0), BLOCK).enumerate().collect();
         blocks.into_par_iter().for_each(|(index, mut block)| {
@@ -96,7 +99,7 @@ impl Sums {
             }),
             target_variances: (size..means.len())
                 .map(|target| {
-                    let mean_square = self.squares[target] / tokens;
+                    let mean_square = self.squares[target - size] / tokens;
                     let variance = mean_square - means[target].powi(2);
                     // What rounding leaves of nothing is nothing.
                     if variance > 1e-12 * mean_square { variance } else { 0.0 }

@@ -374,7 +374,7 @@ fn refitted_tensors_are_reported_and_the_rest_is_verified() {
             "ffn.0.fc2.bias",
             "layers.0.attn.proj.weight",
             "layers.0.attn.proj.bias",
-            "layers.1.attn.proj.first.1.weight",
+            "layers.0.attn.proj.first.1.weight",
         ] {
             assert!(verification.refitted.iter().any(|refitted| refitted == name), "{name}");
         }
@@ -415,7 +415,7 @@ where
 fn images_that_cannot_be_had_are_refused() {
     for inputs in WAYS {
         let nothing = refusal(inputs, || images(0));
-        assert_eq!(nothing, "mean attention distances need at least one image, got none");
+        assert_eq!(nothing, "there must be at least one image to look at, got none");
         let broken = refusal(inputs, || [Err(io::Error::other("torn"))]);
         assert_eq!(broken, "the probe images cannot be read");
         let blank = refusal(inputs, || {
