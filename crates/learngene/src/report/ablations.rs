@@ -94,10 +94,14 @@ fn verdict(settings: &[&Ablation], decimals: Decimals) -> String {
     if best.is_default {
         return format!("The default, {}, measured best.", default.setting);
     }
+    let (best_top1, default_top1) = (best.top1(), default.top1());
+    let points = best_top1.mean - default_top1.mean;
+    let spread = best_top1.std.into_iter().chain(default_top1.std).fold(0.0, f64::max);
+    let doubt = if points <= spread { ", less than the spread over seeds" } else { "" };
     format!(
-        "Best measured {}, {} points above the default, {}.",
+        "Best measured {}, {} points above the default, {}{doubt}.",
         best.setting,
-        decimals.percent(best.top1().mean - default.top1().mean),
+        decimals.percent(points),
         default.setting
     )
 }
@@ -136,5 +140,9 @@ mod tests {
         let higher = setting("decreasing", false, &[52.0, 53.0]);
         let words = "Best measured decreasing, 2.5 points above the default, priority.";
         assert_eq!(verdict(&[&low, &high, &higher], decimals), words);
+        let wide = setting("increasing", false, &[48.0, 57.0]);
+        let words = "Best measured increasing, 2.5 points above the default, priority, less than \
+                     the spread over seeds.";
+        assert_eq!(verdict(&[&high, &wide], decimals), words);
     }
 }
