@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::text::{count, heads, list};
 
 /// Heads and feed-forward networks of two models, and who feeds whom.
+///
+/// What a learngene joins is kept under the name of its representative: others feed it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Flow {
     /// What the right side is.
@@ -30,6 +32,8 @@ pub(super) struct Row {
     pub name: String,
     /// Names of its heads.
     pub heads: Vec<String>,
+    /// Whether it has a feed-forward network of its own.
+    pub has_network: bool,
 }
 
 /// A head that feeds another.
@@ -45,7 +49,8 @@ pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
     let mut to = Vec::new();
     for (layer, clusters) in manifest.layers.iter().enumerate() {
         let kept = clusters.representatives.iter().map(usize::to_string).collect();
-        to.push(Row { name: format!("layer {layer}"), heads: kept });
+        let has_network = manifest.ffn.groups.iter().any(|group| group.representative == layer);
+        to.push(Row { name: format!("layer {layer}"), heads: kept, has_network });
         for (place, cluster) in clusters.clusters.iter().enumerate() {
             let members = clusters.labels.iter().enumerate();
             let members = members.filter(|(_, label)| **label == Some(*cluster));
@@ -56,12 +61,13 @@ pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
     let from = of_ancestor.map(|(layer, heads)| Row {
         name: format!("layer {layer}"),
         heads: (0..*heads).map(|head| head.to_string()).collect(),
+        has_network: true,
     });
     let groups = manifest.ffn.groups.iter();
     let networks = groups.flat_map(|group| {
         group.layers.iter().map(|layer| (*layer, group.representative)).collect::<Vec<_>>()
     });
-    let title = "heads that the learngene keeps".into();
+    let title = "learngene".into();
     Flow { title, from: from.collect(), to, heads, networks: networks.collect() }
 }
 
@@ -121,13 +127,14 @@ impl Description {
             slots.iter().enumerate().map(link).collect::<Vec<_>>()
         });
         Ok(Flow {
-            title: "heads of the descendant".into(),
+            title: "descendant".into(),
             heads: links.map(|(from, to)| Link { from, to }).collect(),
             from: used
                 .iter()
                 .map(|(layer, heads)| Row {
                     name: format!("layer {layer}"),
                     heads: heads.iter().map(usize::to_string).collect(),
+                    has_network: true,
                 })
                 .collect(),
             to: num_heads
@@ -136,6 +143,7 @@ impl Description {
                 .map(|(layer, heads)| Row {
                     name: format!("layer {layer}"),
                     heads: (0..*heads).map(|head| head.to_string()).collect(),
+                    has_network: true,
                 })
                 .collect(),
             networks: self
@@ -196,7 +204,11 @@ mod tests {
         let flow = description().flow().expect("it agrees with itself");
         assert_eq!(
             flow.from,
-            [Row { name: "layer 2".into(), heads: vec!["1".into(), "5".into()] }]
+            [Row {
+                name: "layer 2".into(),
+                heads: vec!["1".into(), "5".into()],
+                has_network: true
+            }]
         );
         let link = |from, to| Link { from, to };
         let wanted = [

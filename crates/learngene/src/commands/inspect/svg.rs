@@ -4,35 +4,46 @@ use std::fmt::{self, Write};
 
 use super::flow::{Flow, Row};
 
-/// Between two rows, and between two heads, in pixels.
-const ROW: f64 = 30.0;
-const STEP: f64 = 22.0;
-/// Room above the first row, for the names of layers, and between the two sides.
-const TOP: f64 = 56.0;
-const NAMES: f64 = 64.0;
-const GAP: f64 = 240.0;
-const RADIUS: f64 = 8.0;
+/// Between two heads of a layer, and more between two layers, in pixels.
+const STEP: f64 = 11.0;
+const GAP: f64 = 12.0;
+/// Room above the first layer, at the sides for names, and between them.
+const TOP: f64 = 58.0;
+const NAMES: f64 = 92.0;
+const MIDDLE: f64 = 340.0;
+const RADIUS: f64 = 3.5;
 
-/// Colours of lines by the row they come from; dark enough on white, and apart from each other for
+/// Colours of lines by the layer they come from; dark enough on white, and apart from each other for
 /// readers who see few colours.
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#806600", "#56648f"];
 
-/// A side of the figure.
+/// One side of the figure: every layer a column of heads, its feed-forward network below them.
 struct Side<'a> {
     rows: &'a [Row],
-    /// Where the first head stands.
-    left: f64,
-    /// Where the feed-forward networks stand.
-    network: f64,
+    x: f64,
+    /// Where each layer begins.
+    tops: Vec<f64>,
+    /// Where the next layer would begin.
+    bottom: f64,
 }
 
-impl Side<'_> {
+impl<'a> Side<'a> {
+    fn new(rows: &'a [Row], x: f64) -> Self {
+        let mut bottom = TOP;
+        let mut tops = Vec::with_capacity(rows.len());
+        for row in rows {
+            tops.push(bottom);
+            bottom += STEP * (row.heads.len() + 1) as f64 + GAP;
+        }
+        Self { rows, x, tops, bottom }
+    }
+
     fn head(&self, (row, place): (usize, usize)) -> (f64, f64) {
-        (self.left + STEP * place as f64, TOP + ROW * row as f64)
+        (self.x, self.tops[row] + STEP * place as f64)
     }
 
     fn network(&self, row: usize) -> (f64, f64) {
-        (self.network, TOP + ROW * row as f64)
+        self.head((row, self.rows[row].heads.len()))
     }
 }
 
@@ -44,24 +55,21 @@ pub(super) fn draw(flow: &Flow) -> String {
 }
 
 fn write_svg(out: &mut String, flow: &Flow) -> fmt::Result {
-    let widest = |rows: &[Row]| rows.iter().map(|row| row.heads.len()).max().unwrap_or(0) as f64;
-    // Each side: names, heads, networks; the networks stand on the side of the gap.
-    let left_end = NAMES + STEP * widest(&flow.from) + STEP / 2.0;
-    let right_start = left_end + GAP;
-    let left = Side { rows: &flow.from, left: NAMES, network: left_end };
-    let right = Side { rows: &flow.to, left: right_start + 1.5 * STEP, network: right_start };
-    let width = right_start + STEP * (widest(&flow.to) + 2.0) + NAMES;
-    let height = TOP + ROW * flow.from.len().max(flow.to.len()) as f64 + 24.0;
+    let left = Side::new(&flow.from, NAMES);
+    let right = Side::new(&flow.to, NAMES + MIDDLE);
+    let (width, height) = (right.x + 1.8 * NAMES, left.bottom.max(right.bottom));
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
          viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{NAMES}\" y=\"20\" font-size=\"13\">heads of the ancestor</text>\n\
-         <text x=\"{:.1}\" y=\"20\" font-size=\"13\">{}</text>\n\
-         <text x=\"{NAMES}\" y=\"36\" fill=\"#555\">circles: heads; squares: feed-forward \
-         networks</text>",
-        right.left, flow.title
+         <text x=\"{NAMES}\" y=\"20\" font-size=\"13\" text-anchor=\"middle\">ancestor</text>\n\
+         <text x=\"{}\" y=\"20\" font-size=\"13\" text-anchor=\"middle\">{}</text>\n\
+         <text x=\"{}\" y=\"38\" fill=\"#555\" text-anchor=\"middle\">circles: heads; squares: \
+         feed-forward networks</text>",
+        right.x,
+        flow.title,
+        NAMES + MIDDLE / 2.0,
     )?;
     for link in &flow.heads {
         curve(out, left.head(link.from), right.head(link.to), link.from.0, "")?;
@@ -69,8 +77,8 @@ fn write_svg(out: &mut String, flow: &Flow) -> fmt::Result {
     for (from, to) in &flow.networks {
         curve(out, left.network(*from), right.network(*to), *from, " stroke-dasharray=\"4 3\"")?;
     }
-    draw_side(out, &left, NAMES - 14.0, "end")?;
-    draw_side(out, &right, width - NAMES + 6.0, "start")?;
+    draw_side(out, &left, -1.0, "end")?;
+    draw_side(out, &right, 1.0, "start")?;
     writeln!(out, "</svg>")
 }
 
@@ -86,28 +94,37 @@ fn curve(
     writeln!(
         out,
         "<path d=\"M{x0:.1} {y0:.1}C{middle:.1} {y0:.1} {middle:.1} {y1:.1} {x1:.1} {y1:.1}\" \
-         fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"0.55\"{dashes}/>"
+         fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"0.7\"{dashes}/>"
     )
 }
 
-fn draw_side(out: &mut String, side: &Side<'_>, names: f64, anchor: &str) -> fmt::Result {
-    for (row, Row { name, heads }) in side.rows.iter().enumerate() {
+/// Draws heads and networks with their names on the outer side.
+fn draw_side(out: &mut String, side: &Side<'_>, outwards: f64, anchor: &str) -> fmt::Result {
+    for (row, Row { name, heads, has_network }) in side.rows.iter().enumerate() {
         let (x, y) = side.network(row);
-        let (left, top, width) = (x - RADIUS, y - RADIUS, 2.0 * RADIUS);
+        let (left, top, size) = (x - RADIUS, y - RADIUS, 2.0 * RADIUS);
+        if *has_network {
+            writeln!(
+                out,
+                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{size}\" height=\"{size}\" \
+                 fill=\"#fff\" stroke=\"#333\"/>"
+            )?;
+        }
         writeln!(
             out,
-            "<text x=\"{names:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>\
-             <rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width}\" height=\"{width}\" \
-             fill=\"#fff\" stroke=\"#333\"/>",
-            y + 4.0
+            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{size}\" height=\"{size}\" fill=\"#fff\" \
+             stroke=\"#333\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
+            x + outwards * 30.0,
+            (side.tops[row] + y) / 2.0 + 4.0
         )?;
         for (place, head) in heads.iter().enumerate() {
             let (x, y) = side.head((row, place));
             writeln!(
                 out,
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{RADIUS}\" fill=\"#fff\" \
-                 stroke=\"#333\"/><text x=\"{x:.1}\" y=\"{:.1}\" font-size=\"9\" \
-                 text-anchor=\"middle\">{head}</text>",
+                 stroke=\"#333\"/><text x=\"{:.1}\" y=\"{:.1}\" font-size=\"9\" fill=\"#555\" \
+                 text-anchor=\"{anchor}\">{head}</text>",
+                x + outwards * 8.0,
                 y + 3.0
             )?;
         }
@@ -125,6 +142,7 @@ mod tests {
         let row = |heads: &[&str]| Row {
             name: "layer".into(),
             heads: heads.iter().map(ToString::to_string).collect(),
+            has_network: true,
         };
         let flow = Flow {
             title: "kept".into(),
