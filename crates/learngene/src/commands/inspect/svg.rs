@@ -28,12 +28,16 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn new(rows: &'a [Row], x: f64) -> Self {
+    /// Layers as close as they can be, or spread out to a given height.
+    fn new(rows: &'a [Row], x: f64, height: f64) -> Self {
+        let heights = rows.iter().map(|row| STEP * (row.heads.len() + 1) as f64 + GAP);
+        let least: f64 = heights.clone().sum();
+        let more = (height - least).max(0.0) / rows.len().max(1) as f64;
         let mut bottom = TOP;
         let mut tops = Vec::with_capacity(rows.len());
-        for row in rows {
-            tops.push(bottom);
-            bottom += STEP * (row.heads.len() + 1) as f64 + GAP;
+        for height in heights {
+            tops.push(bottom + more / 2.0);
+            bottom += height + more;
         }
         Self { rows, x, tops, bottom }
     }
@@ -55,9 +59,11 @@ pub(super) fn draw(flow: &Flow) -> String {
 }
 
 fn write_svg(out: &mut String, flow: &Flow) -> fmt::Result {
-    let left = Side::new(&flow.from, NAMES);
-    let right = Side::new(&flow.to, NAMES + MIDDLE);
-    let (width, height) = (right.x + 1.8 * NAMES, left.bottom.max(right.bottom));
+    let least = |rows| Side::new(rows, 0.0, 0.0).bottom - TOP;
+    let height = least(&flow.from).max(least(&flow.to));
+    let left = Side::new(&flow.from, NAMES, height);
+    let right = Side::new(&flow.to, NAMES + MIDDLE, height);
+    let (width, height) = (right.x + 1.3 * NAMES, TOP + height);
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
