@@ -106,6 +106,20 @@ impl Content {
     }
 }
 
+/// Whether a learngene of this manifest may hold fitted numbers under this name instead of the
+/// ancestor's.
+pub(crate) fn is_refitted(name: &str, manifest: &Manifest) -> bool {
+    let Some(refit) = &manifest.refit else { return false };
+    match *name.splitn(3, '.').collect::<Vec<_>>() {
+        ["layers", _, tensor] => tensor.starts_with("attn.proj.") && tensor != "attn.proj.origin",
+        ["ffn", group, "fc2.weight" | "fc2.bias"] => {
+            let group: usize = group.parse().expect("the format numbers groups");
+            refit.ffn[group].is_some()
+        }
+        _ => false,
+    }
+}
+
 /// Layers of the ancestor whose average a group's feed-forward network is: one alone where it
 /// stands for the group.
 fn ffn_layers(manifest: &Manifest, group: usize) -> Vec<usize> {

@@ -240,8 +240,8 @@ pub enum ClusteringError {
         /// The refused value.
         got: f32,
     },
-    /// Statistics were asked for before any image came.
-    #[error("mean attention distances need at least one image, got none")]
+    /// Statistics or a fit were asked for, but no image came.
+    #[error("there must be at least one image to look at, got none")]
     NoImages,
 
     /// The images could not be had.
@@ -263,6 +263,40 @@ pub enum ClusteringError {
         /// The least that is accepted.
         want: f64,
     },
+    /// The images are others than the first time.
+    #[error("the images were {want} the first time, but are {got} now; they must be the same ones")]
+    ImagesChanged {
+        /// Images of this pass.
+        got: u64,
+        /// Images of the first pass.
+        want: u64,
+    },
+
+    /// The ridge is negative, infinite or not a number.
+    #[error("ridge must be a finite number of 0 or more, got {got}")]
+    Ridge {
+        /// The refused ridge.
+        got: f64,
+    },
+    /// A projection is asked for no head.
+    #[error("target_heads must be numbers of heads of at least 1, got 0")]
+    NoTargetHeads,
+    /// A learngene whose projections are not the ancestor's any more.
+    #[error("the learngene is refitted already; refit needs one as it was condensed")]
+    AlreadyRefitted,
+    /// Tokens that are infinite or no numbers.
+    #[error("layer {layer} makes tokens that are not finite of the images")]
+    TokensNotFinite {
+        /// The layer.
+        layer: usize,
+    },
+    /// Least squares without a solution, even with a small penalty.
+    #[error("the fit of layer {layer} has no solution: its outputs are too large for numbers")]
+    Unsolvable {
+        /// The layer.
+        layer: usize,
+    },
+
     /// Distances, clusters and checkpoint do not belong together.
     #[error("{what} of the {source_file} is {got}, but that of the checkpoint is {want}")]
     Mismatch {

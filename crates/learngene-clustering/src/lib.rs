@@ -9,6 +9,7 @@ mod error;
 mod json;
 mod manifest;
 mod probe;
+mod refit;
 #[cfg(test)]
 mod test_ancestor;
 mod verify;
@@ -23,6 +24,7 @@ pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{DistanceAccumulator, HeadStatistics, ProbeStatistics, patch_distances, probe};
+pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 
 /// Name and version written into the files this crate makes.

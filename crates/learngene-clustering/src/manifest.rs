@@ -42,6 +42,48 @@ pub(crate) fn architecture(config: &ModelConfig) -> format::Architecture {
     }
 }
 
+/// Checks all that shapes of inherited tensors depend on.
+pub(crate) fn check_architecture(
+    learngene: &format::Architecture,
+    ancestor: &format::Architecture,
+) -> Result<(), ClusteringError> {
+    for ((what, got), (_, want)) in fields(learngene).into_iter().zip(fields(ancestor)) {
+        if got != want {
+            return Err(ClusteringError::Mismatch { what, source_file: "learngene", got, want });
+        }
+    }
+    Ok(())
+}
+
+/// All that shapes of inherited tensors depend on, the family first: fields of one family alone
+/// are compared.
+fn fields(architecture: &format::Architecture) -> Vec<(&'static str, String)> {
+    match architecture {
+        format::Architecture::Vit(vit) => vec![
+            ("family", "vit".into()),
+            ("image_size", format!("{} px", vit.image_size)),
+            ("patch_size", format!("{} px", vit.patch_size)),
+            ("in_channels", vit.in_channels.to_string()),
+            ("embed_dim", vit.embed_dim.to_string()),
+            ("number of heads per layer", format!("{:?}", vit.num_heads)),
+            ("head_dim", vit.head_dim.to_string()),
+            ("mlp_hidden_dim", vit.mlp_hidden_dim.to_string()),
+        ],
+        format::Architecture::Swin(swin) => vec![
+            ("family", "swin".into()),
+            ("image_size", format!("{} px", swin.image_size)),
+            ("patch_size", format!("{} px", swin.patch_size)),
+            ("window_size", format!("{} tokens", swin.window_size)),
+            ("in_channels", swin.in_channels.to_string()),
+            ("embed_dim", swin.embed_dim.to_string()),
+            ("number of layers per stage", format!("{:?}", swin.depths)),
+            ("number of heads per layer", format!("{:?}", swin.num_heads)),
+            ("head_dim per stage", format!("{:?}", swin.head_dim)),
+            ("mlp_hidden_dim per stage", format!("{:?}", swin.mlp_hidden_dim)),
+        ],
+    }
+}
+
 pub(crate) fn probe(distances: &MeanAttentionDistances) -> Result<format::Probe, ClusteringError> {
     let absent = |field| ClusteringError::Unmeasured { field };
     let preprocess = distances.preprocess.as_ref().ok_or(absent("preprocess"))?;

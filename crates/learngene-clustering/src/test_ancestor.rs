@@ -45,7 +45,7 @@ pub(crate) fn swin_ancestor(seed: u64) -> Checkpoint {
 }
 
 /// A checkpoint of scattered numbers that f16 holds exactly; another seed, another checkpoint.
-fn scattered(config: ModelConfig, seed: u64) -> Checkpoint {
+pub(crate) fn scattered(config: ModelConfig, seed: u64) -> Checkpoint {
     let mut state = seed.wrapping_add(1);
     let mut draw = || {
         // The generator of Knuth's MMIX, of which the upper bits are the better ones.

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, fmt};
 
-use learngene_format::{Architecture, LayerClusters, Learngene, Manifest, Tensor};
+use learngene_format::{LayerClusters, Learngene, Manifest, Tensor};
 use learngene_models::checkpoint::Checkpoint;
 use serde::Serialize;
 
 use crate::{
     ancestor::{Ancestor, centroids, members},
-    content::{Content, HeadPart},
+    content::{Content, HeadPart, is_refitted},
     error::ClusteringError,
     manifest,
 };
@@ -23,7 +23,10 @@ pub struct Verification {
     pub heads: Vec<InheritedHead>,
     /// Tensors besides heads that are the ancestor's, byte for byte.
     pub shared: Vec<String>,
-    /// Tensors besides heads that are not.
+    /// Tensors that hold what was fitted to the ancestor's outputs, as the manifest says; the
+    /// columns of such a head are none of its parts.
+    pub refitted: Vec<String>,
+    /// Tensors besides heads that are neither.
     pub differing: Vec<String>,
 }
 
@@ -36,7 +39,7 @@ pub struct InheritedHead {
     pub centroid: usize,
     /// Where the manifest says that it came from.
     pub claimed: HeadSource,
-    /// Where the bytes say that each part came from.
+    /// Where the bytes say that each part came from, refitted columns left out.
     pub parts: Vec<PartOrigin>,
 }
 
@@ -113,7 +116,7 @@ impl InheritedHead {
 
 impl Verification {
     /// Whether every head came whole from where the manifest says, and everything else is the
-    /// ancestor's.
+    /// ancestor's, or refitted as the manifest says.
     pub fn is_verified(&self) -> bool {
         self.differing.is_empty() && self.heads.iter().all(InheritedHead::is_verified)
     }
@@ -135,29 +138,48 @@ pub fn verify(
     ancestor: &Checkpoint,
 ) -> Result<Verification, ClusteringError> {
     let manifest = learngene.manifest();
-    check_architecture(&manifest.architecture, &manifest::architecture(&ancestor.config))?;
+    manifest::check_architecture(
+        &manifest.architecture,
+        &manifest::architecture(&ancestor.config),
+    )?;
     let is_named_file = manifest.ancestor.sha256.to_string() == ancestor.sha256;
     let ancestor = Ancestor::new(ancestor)?;
 
-    let (mut shared, mut differing) = (Vec::new(), Vec::new());
+    let heads = inherited_heads(learngene, ancestor)?;
+    let (mut shared, mut refitted, mut differing) = (Vec::new(), Vec::new(), Vec::new());
     for (name, tensor) in learngene.tensors() {
-        if let Content::Whole(sources) = Content::of(name, manifest, ancestor.config()) {
-            // A classifier that the checkpoint lacks, or has for other classes, is no error.
-            let is_there = |source: &String| {
-                ancestor.whole(source).is_some_and(|whole| whole.shape == tensor.shape())
-            };
-            let same = sources.iter().all(is_there)
-                && stored(tensor, &ancestor.average(&sources)?)? == tensor.bytes();
-            let list = if same { &mut shared } else { &mut differing };
-            list.push(name.clone());
-        }
+        let list = match Content::of(name, manifest, ancestor.config()) {
+            Content::Heads { layer, part } => {
+                let is_part = |head: &InheritedHead| head.parts.iter().any(|of| of.part == part);
+                if heads.iter().filter(|head| head.layer == layer).all(is_part) {
+                    continue;
+                }
+                &mut refitted
+            }
+            Content::Whole(sources) if is_ancestors(tensor, &sources, ancestor)? => &mut shared,
+            Content::Whole(_) if is_refitted(name, manifest) => &mut refitted,
+            Content::Whole(_) => &mut differing,
+        };
+        list.push(name.clone());
     }
-    Ok(Verification {
-        is_named_file,
-        heads: inherited_heads(learngene, ancestor)?,
-        shared,
-        differing,
-    })
+    Ok(Verification { is_named_file, heads, shared, refitted, differing })
+}
+
+/// Whether a tensor is that of the ancestor, or the average of several, byte for byte.
+fn is_ancestors(
+    tensor: &Tensor,
+    sources: &[String],
+    ancestor: Ancestor<'_>,
+) -> Result<bool, ClusteringError> {
+    // A classifier that the checkpoint lacks, or has for other classes, is no error.
+    let is_there =
+        |source: &String| ancestor.whole(source).is_some_and(|whole| whole.shape == tensor.shape());
+    if !sources.iter().all(is_there) {
+        return Ok(false);
+    }
+    let values = ancestor.average(sources)?;
+    let stored = Tensor::from_f32(tensor.dtype(), tensor.shape().to_vec(), &values)?;
+    Ok(stored.bytes() == tensor.bytes())
 }
 
 fn inherited_heads(
@@ -183,6 +205,11 @@ fn inherited_heads(
         head.parts = parts
             .map(|(part, source)| PartOrigin { part, source: source.map(|at| sources[at].clone()) })
             .collect();
+        // Columns that are not the ancestor's were fitted, where the manifest says that some were.
+        let columns = HeadPart::ProjectionColumns;
+        if is_refitted(&columns.tensor_name(head.layer), manifest) {
+            head.parts.retain(|of| of.part != columns || of.source.as_ref() == Some(&head.claimed));
+        }
     }
     Ok(heads)
 }
@@ -250,54 +277,6 @@ fn agree(found: &[Vec<usize>], claimed: Option<usize>) -> Vec<Option<usize>> {
             _ => places.first().copied(),
         })
         .collect()
-}
-
-/// Values as the tensor would store them.
-fn stored(tensor: &Tensor, values: &[f32]) -> Result<Vec<u8>, ClusteringError> {
-    let stored = Tensor::from_f32(tensor.dtype(), tensor.shape().to_vec(), values)?;
-    Ok(stored.bytes().to_vec())
-}
-
-/// Checks all that shapes of inherited tensors depend on.
-fn check_architecture(
-    learngene: &Architecture,
-    ancestor: &Architecture,
-) -> Result<(), ClusteringError> {
-    for ((what, got), (_, want)) in fields(learngene).into_iter().zip(fields(ancestor)) {
-        if got != want {
-            return Err(ClusteringError::Mismatch { what, source_file: "learngene", got, want });
-        }
-    }
-    Ok(())
-}
-
-/// All that shapes of inherited tensors depend on, the family first: fields of one family alone
-/// are compared.
-fn fields(architecture: &Architecture) -> Vec<(&'static str, String)> {
-    match architecture {
-        Architecture::Vit(vit) => vec![
-            ("family", "vit".into()),
-            ("image_size", format!("{} px", vit.image_size)),
-            ("patch_size", format!("{} px", vit.patch_size)),
-            ("in_channels", vit.in_channels.to_string()),
-            ("embed_dim", vit.embed_dim.to_string()),
-            ("number of heads per layer", format!("{:?}", vit.num_heads)),
-            ("head_dim", vit.head_dim.to_string()),
-            ("mlp_hidden_dim", vit.mlp_hidden_dim.to_string()),
-        ],
-        Architecture::Swin(swin) => vec![
-            ("family", "swin".into()),
-            ("image_size", format!("{} px", swin.image_size)),
-            ("patch_size", format!("{} px", swin.patch_size)),
-            ("window_size", format!("{} tokens", swin.window_size)),
-            ("in_channels", swin.in_channels.to_string()),
-            ("embed_dim", swin.embed_dim.to_string()),
-            ("number of layers per stage", format!("{:?}", swin.depths)),
-            ("number of heads per layer", format!("{:?}", swin.num_heads)),
-            ("head_dim per stage", format!("{:?}", swin.head_dim)),
-            ("mlp_hidden_dim per stage", format!("{:?}", swin.mlp_hidden_dim)),
-        ],
-    }
 }
 
 #[cfg(test)]

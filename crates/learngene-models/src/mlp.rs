@@ -6,7 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::parts::{bias, linear};
+use crate::parts::{apply, bias, linear};
 
 /// Two-layer feed-forward network applied to every token: `fc2(gelu(fc1(x)))`.
 #[derive(Module, Debug)]
@@ -32,5 +32,14 @@ impl Mlp {
         let layers = [&self.fc1, &self.fc2];
         let weights = layers.map(|layer| layer.weight.val());
         learngene_kernels::mlp(tokens, weights, layers.map(bias))
+    }
+
+    /// What the second layer reads: `gelu(fc1(x))`.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[batch, seq, mlp_hidden_dim]`
+    pub(crate) fn hidden(&self, tokens: Tensor<3>) -> Tensor<3> {
+        learngene_kernels::gelu(apply(&self.fc1, tokens))
     }
 }

@@ -123,6 +123,55 @@ impl Model {
         ModelOutput { logits: self.classify(features), attention }
     }
 
+    /// Tokens as a layer reads them: where a stage of a Swin begins, merged two by two.
+    ///
+    /// With the functions below, a layer is `x = enter(x)`, `x = x + project(heads(x))`,
+    /// `x = x + feed_forward(x)`; unlike [`Classifier::forward_layer`], that gives all tokens of the
+    /// last layer of a ViT too.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`, or those that the stage before left
+    /// - output: `[batch, seq, embed_dim]`
+    ///
+    /// # Panics
+    /// Panics when the model is not so deep; so do the functions below.
+    pub fn enter(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Vit(_) => tokens,
+            Self::Swin(swin) => swin.enter_layer(layer, tokens),
+        }
+    }
+
+    /// What every head of a layer makes of its normed tokens, before the output projection.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[batch, seq, num_heads * head_dim]`
+    pub fn heads(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        either!(self, model => model.heads(layer, tokens))
+    }
+
+    /// The output projection of a layer: `[batch, seq, num_heads * head_dim]` to
+    /// `[batch, seq, embed_dim]`.
+    pub fn project(&self, layer: usize, heads: Tensor<3>) -> Tensor<3> {
+        either!(self, model => model.project(layer, heads))
+    }
+
+    /// What the second matrix of a layer's feed-forward network reads: `gelu(fc1(norm2(x)))`.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[batch, seq, mlp_hidden_dim]`
+    pub fn hidden(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        either!(self, model => model.mlp(layer).hidden(model.normed(layer, tokens)))
+    }
+
+    /// The feed-forward network of a layer, its norm included: `[batch, seq, embed_dim]` to the
+    /// same.
+    pub fn feed_forward(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        either!(self, model => model.mlp(layer).forward(model.normed(layer, tokens)))
+    }
+
     /// The linear layers of a layer, to be replaced by computed ones, say.
     ///
     /// # Panics
@@ -179,5 +228,50 @@ impl Classifier for Model {
 
     fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         either!(self, model => model.save(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SwinConfig, VitConfig};
+
+    /// Heads fewer or more than fill the width, so that no two axes are mistaken for each other.
+    fn configs() -> [ModelConfig; 2] {
+        let vit = VitConfig::new(24, vec![3, 2], 8, 40).with_image_size(16).with_patch_size(4);
+        let swin = SwinConfig::new(16, vec![vec![2, 1], vec![4, 3]], vec![8, 8], vec![40, 56])
+            .with_window_size(2)
+            .with_image_size(16)
+            .with_patch_size(2);
+        [vit.into(), swin.into()]
+    }
+
+    #[test]
+    fn a_layer_is_the_sum_of_its_parts() {
+        let device = Device::flex();
+        for config in configs() {
+            let model = config.init(&device);
+            let noise = burn::tensor::Distribution::Normal(0.0, 1.0);
+            let mut tokens = model.embed(Tensor::random([2, 3, 16, 16], noise, &device));
+            for layer in 0..config.depth() {
+                let whole = model.forward_layer(layer, tokens.clone());
+                let entered = model.enter(layer, tokens);
+                let attended = model.project(layer, model.heads(layer, entered.clone())) + entered;
+                tokens = model.feed_forward(layer, attended.clone()) + attended.clone();
+                let seq = whole.dims()[1]; // of the last layer of a ViT the class token alone
+                let of_parts = tokens.clone().slice_dim(1, 0..seq);
+                let worst: f32 = (whole - of_parts).abs().max().into_scalar();
+                assert!(worst < 1e-5, "{} layer {layer}: {worst}", config.family());
+
+                let fc2 = &mut model.clone();
+                let fc2 = fc2.linears_mut(layer).fc2;
+                let bias = fc2.bias.as_ref().expect("a bias").val();
+                let hidden = model.hidden(layer, attended.clone());
+                let second = hidden.matmul(fc2.weight.val().unsqueeze()) + bias.unsqueeze();
+                let worst = second - model.feed_forward(layer, attended);
+                let worst: f32 = worst.abs().max().into_scalar();
+                assert!(worst < 1e-5, "{} layer {layer}: {worst}", config.family());
+            }
+        }
     }
 }

@@ -3,11 +3,8 @@ use std::error::Error as StdError;
 use burn::tensor::{Device, Tensor};
 use learngene_models::Model;
 
-use super::{DistanceAccumulator, HeadStatistics, field::AttentionField};
+use super::{Contrast, DistanceAccumulator, HeadStatistics, field::AttentionField};
 use crate::{distances::Convention, error::ClusteringError};
-
-/// Standard deviation of normalised pixels below which images count as blank.
-const LEAST_SPREAD: f64 = 0.1;
 
 /// What a probe measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +40,14 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     let config = model.config();
     let fields = AttentionField::of_layers(&config, device);
     let mut accumulator = DistanceAccumulator::new(config.num_heads());
-    let (mut skipped_rows, mut variance) = (0, 0.0);
+    let (mut skipped_rows, mut contrast) = (0, Contrast::default());
     for batch in batches {
         let images = batch.map_err(|source| ClusteringError::Images { source: source.into() })?;
         let [batch, ..] = images.dims();
         if batch == 0 {
             continue; // The model takes no empty batch, and a stream may well end with one.
         }
-        variance += batch as f64 * mean_variance(images.clone());
+        contrast.push(images.clone());
         let mut layers = Vec::new();
         model.forward_observed(images, |layer, weights| {
             layers.push(fields[layer].mean_attention_distance(weights, convention));
@@ -59,25 +56,11 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
         accumulator.push(&fetch(Tensor::cat(distances, 0)), batch)?;
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
     }
-    let images = accumulator.images();
+    contrast.check()?;
     let heads = accumulator.finish()?;
-    let spread = (variance / images as f64).sqrt();
-    if spread < LEAST_SPREAD {
-        return Err(ClusteringError::BlankImages { images, got: spread, want: LEAST_SPREAD });
-    }
     let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
     let depths = config.stages().iter().map(|layers| layers.len()).collect();
     Ok(ProbeStatistics { heads, skipped_rows, attended_side, depths })
-}
-
-/// Variance of the pixels inside a channel of an image, averaged over channels and images: offsets
-/// between channels, which even blank images have, do not count.
-fn mean_variance(images: Tensor<4>) -> f64 {
-    let [batch, channels, height, width] = images.dims();
-    let channels = images.reshape([batch * channels, height * width]);
-    let mean = channels.clone().mean_dim(1);
-    let variance: f32 = (channels - mean).powi_scalar(2).mean().into_scalar();
-    f64::from(variance)
 }
 
 fn fetch(tensor: Tensor<1>) -> Vec<f32> {

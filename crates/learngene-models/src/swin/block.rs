@@ -65,8 +65,20 @@ impl SwinBlock {
         AttentionOutput { tokens, ..attended }
     }
 
+    /// As [`Model::heads`](crate::Model::heads).
+    pub(super) fn heads(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let places = self.windows();
+        let normed = layer_norm(&self.norm1, tokens, self.layer_norm_eps);
+        places.join(self.attn.attend(places.cut(normed), places))
+    }
+
+    /// The tokens that the feed-forward network reads.
+    pub(super) fn normed(&self, tokens: Tensor<3>) -> Tensor<3> {
+        layer_norm(&self.norm2, tokens, self.layer_norm_eps)
+    }
+
     fn feed_forward(&self, tokens: Tensor<3>, scales: Option<&BranchScales>) -> Tensor<3> {
-        let normed = layer_norm(&self.norm2, tokens.clone(), self.layer_norm_eps);
+        let normed = self.normed(tokens.clone());
         tokens + scaled(self.mlp.forward(normed), scales.map(|scales| &scales.mlp))
     }
 

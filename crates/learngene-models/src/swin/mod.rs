@@ -20,7 +20,8 @@ pub use config::SwinConfig;
 pub use merging::PatchMerging;
 
 use crate::{
-    BranchScales, Classifier, LayerLinears, ModelOutput, PatchEmbed, StateDict, StateDictError,
+    BranchScales, Classifier, LayerLinears, Mlp, ModelOutput, PatchEmbed, StateDict,
+    StateDictError,
     checkpoint::{self, CheckpointError, Dialect, Dtype},
     parts::{apply, layer_norm, linear},
 };
@@ -176,6 +177,33 @@ impl Swin {
             num_classes: self.num_classes(),
             layer_norm_eps: self.layer_norm_eps,
         }
+    }
+
+    /// The parts of a layer, for [`Model`](crate::Model)'s functions of these names.
+    pub(crate) fn enter_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        let (stage, block) = self.place(layer);
+        self.enter(stage, block, tokens)
+    }
+
+    pub(crate) fn heads(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        self.block(layer).heads(tokens)
+    }
+
+    pub(crate) fn project(&self, layer: usize, heads: Tensor<3>) -> Tensor<3> {
+        self.block(layer).attn.project(heads)
+    }
+
+    pub(crate) fn normed(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        self.block(layer).normed(tokens)
+    }
+
+    pub(crate) fn mlp(&self, layer: usize) -> &Mlp {
+        &self.block(layer).mlp
+    }
+
+    fn block(&self, layer: usize) -> &SwinBlock {
+        let (stage, block) = self.place(layer);
+        &self.layers[stage].blocks[block]
     }
 
     /// Stage of a layer, and its place there.

@@ -79,6 +79,16 @@ impl Block {
         AttentionOutput { tokens: self.class_token(tokens, heads, None), weights }
     }
 
+    /// As [`Model::heads`](crate::Model::heads).
+    pub(super) fn heads(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.attn.attend(layer_norm(&self.norm1, tokens, self.layer_norm_eps))
+    }
+
+    /// The tokens that the feed-forward network reads.
+    pub(super) fn normed(&self, tokens: Tensor<3>) -> Tensor<3> {
+        layer_norm(&self.norm2, tokens, self.layer_norm_eps)
+    }
+
     fn class_token(
         &self,
         tokens: Tensor<3>,
@@ -92,7 +102,7 @@ impl Block {
     }
 
     fn feed_forward(&self, tokens: Tensor<3>, scales: Option<&BranchScales>) -> Tensor<3> {
-        let normed = layer_norm(&self.norm2, tokens.clone(), self.layer_norm_eps);
+        let normed = self.normed(tokens.clone());
         tokens + scaled(self.mlp.forward(normed), scales.map(|scales| &scales.mlp))
     }
 }

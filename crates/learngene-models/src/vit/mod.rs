@@ -17,7 +17,8 @@ pub use block::Block;
 pub use config::VitConfig;
 
 use crate::{
-    BranchScales, Classifier, LayerLinears, ModelOutput, PatchEmbed, StateDict, StateDictError,
+    BranchScales, Classifier, LayerLinears, Mlp, ModelOutput, PatchEmbed, StateDict,
+    StateDictError,
     checkpoint::{self, CheckpointError, Dialect, Dtype},
     parts::{INIT_STD, apply, layer_norm, linear},
 };
@@ -134,6 +135,23 @@ impl Vit {
             fc1: &mut mlp.fc1,
             fc2: &mut mlp.fc2,
         }
+    }
+
+    /// The parts of a layer, for [`Model`](crate::Model)'s functions of these names.
+    pub(crate) fn heads(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        self.blocks[layer].heads(tokens)
+    }
+
+    pub(crate) fn project(&self, layer: usize, heads: Tensor<3>) -> Tensor<3> {
+        self.blocks[layer].attn.project(heads)
+    }
+
+    pub(crate) fn normed(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        self.blocks[layer].normed(tokens)
+    }
+
+    pub(crate) fn mlp(&self, layer: usize) -> &Mlp {
+        &self.blocks[layer].mlp
     }
 
     /// Whether nobody but the classifier, which reads the class token, comes after that layer.

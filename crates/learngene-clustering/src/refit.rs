@@ -1,0 +1,138 @@
+//! Output projections fitted so that centroid heads alone do what all heads of the ancestor did.
+
+mod centroid_model;
+mod cholesky;
+mod fitting;
+mod images;
+mod linear_map;
+mod moments;
+mod params;
+mod solve;
+mod streams;
+mod ways;
+
+use std::error::Error as StdError;
+
+use burn::tensor::{Device, Tensor};
+use learngene_format as format;
+use learngene_format::{Learngene, RefitInputs, Residual};
+use learngene_models::checkpoint::Checkpoint;
+
+pub use params::{CheckedRefitParams, RefitParams};
+
+use self::{centroid_model::centroid_model, fitting::Fitting, images::Images};
+use crate::{ancestor::Ancestor, error::ClusteringError, manifest};
+
+/// Bytes of tokens that are kept instead of being made from the images again for every layer.
+const BUDGET: usize = 1 << 30;
+
+/// A learngene with fitted matrices, and what it was compared with.
+#[derive(Clone, Debug)]
+pub struct Refitted {
+    /// The learngene; its manifest tells how well each matrix was fitted.
+    pub learngene: Learngene,
+    /// `[layer]`: the error of the ancestor's columns times the root of each cluster's size, the
+    /// projection policy `rescaled`, on the same inputs.
+    pub rescaled: Vec<Residual>,
+}
+
+/// Fits the output projection of every layer of a learngene by ridge regression, so that the
+/// centroid heads' outputs alone give what the ancestor's attention gave on the images; and the
+/// second matrix of every feed-forward network that several layers share, so that it gives what
+/// theirs gave.
+///
+/// The fit starts at the ancestor's own columns and is left out where it brings nothing, so errors
+/// never grow: with every head its own centroid the learngene stays as it is. Least squares are
+/// solved from sums over tokens, in f64. Under [`RefitInputs::Own`] the layers of a group of
+/// feed-forward networks feed each other: their common matrix is fitted on the tokens that its fit
+/// to the ancestor's inputs leaves, and their projections then once again.
+///
+/// Images are gone through once, or twice where layers share a network under
+/// [`RefitInputs::Own`]; where the tokens of all images are more than a gigabyte, that way goes
+/// through them for every fit again.
+///
+/// # Shapes
+/// - images: batches, each `[batch, 3, image_size, image_size]`, normalised; the same ones every
+///   time
+///
+/// # Errors
+/// A learngene that is refitted already or comes from another ancestor; the images' own error; no
+/// image; images that are nearly blank, or other ones the next time; tokens that are not finite.
+pub fn refit<F, I, E>(
+    learngene: &Learngene,
+    ancestor: &Checkpoint,
+    images: F,
+    images_sha256: &str,
+    params: &CheckedRefitParams,
+    device: &Device,
+) -> Result<Refitted, ClusteringError>
+where
+    F: Fn() -> I,
+    I: IntoIterator<Item = Result<Tensor<4>, E>>,
+    E: StdError + Send + Sync + 'static,
+{
+    refit_within(BUDGET, learngene, ancestor, images, images_sha256, params, device)
+}
+
+/// [`refit`] with another number of bytes for tokens.
+fn refit_within<F, I, E>(
+    budget: usize,
+    learngene: &Learngene,
+    ancestor: &Checkpoint,
+    images: F,
+    images_sha256: &str,
+    params: &CheckedRefitParams,
+    device: &Device,
+) -> Result<Refitted, ClusteringError>
+where
+    F: Fn() -> I,
+    I: IntoIterator<Item = Result<Tensor<4>, E>>,
+    E: StdError + Send + Sync + 'static,
+{
+    check(learngene, ancestor)?;
+    let images_sha256 = manifest::sha256(images_sha256, "images_sha256")?;
+    let params = params.get();
+    let own = centroid_model(learngene, &ancestor.config, device)?;
+    let ancestor = ancestor.config.load(&ancestor.parameters, device)?;
+    let mut fitting = Fitting::new(learngene, params, &ancestor, own);
+    let mut images = Images::new(images);
+    match params.inputs {
+        RefitInputs::Ancestor => fitting.on_ancestors_inputs(&mut images)?,
+        RefitInputs::Own => fitting.on_own_inputs(&mut images, budget)?,
+    }
+    let Fitting { tensors: fitted, attention, rescaled, ffn, .. } = fitting;
+    let (mut manifest, mut tensors) = learngene.clone().into_parts();
+    tensors.extend(fitted);
+    manifest.refit = Some(format::Refit {
+        inputs: params.inputs,
+        ridge: params.ridge,
+        images: images.count(),
+        images_sha256,
+        attention,
+        ffn,
+    });
+    Ok(Refitted { learngene: Learngene::new(manifest, tensors)?, rescaled })
+}
+
+/// Checks that the learngene was condensed from this ancestor and not refitted since.
+fn check(learngene: &Learngene, ancestor: &Checkpoint) -> Result<(), ClusteringError> {
+    let manifest = learngene.manifest();
+    if manifest.refit.is_some() {
+        return Err(ClusteringError::AlreadyRefitted);
+    }
+    let (got, want) = (manifest.ancestor.sha256.to_string(), ancestor.sha256.clone());
+    if got != want {
+        let (what, source_file) = ("ancestor hash", "learngene");
+        return Err(ClusteringError::Mismatch { what, source_file, got, want });
+    }
+    manifest::check_architecture(
+        &manifest.architecture,
+        &manifest::architecture(&ancestor.config),
+    )?;
+    Ancestor::new(ancestor).map(|_| ())
+}
+
+#[cfg(test)]
+mod solve_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! What is fitted of a learngene, and the fit of one matrix from its moments.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::Param,
+    nn,
+    tensor::{Tensor, TensorData},
+};
+use learngene_format as format;
+use learngene_format::{Learngene, Residual};
+use learngene_models::Model;
+
+use super::{linear_map::LinearMap, moments::Moments, params::RefitParams};
+use crate::error::ClusteringError;
+
+/// A relative error below this is rounding of f32: the layer does what the ancestor's does.
+const NEGLIGIBLE: f64 = 1e-10;
+
+/// What was fitted so far.
+pub(super) struct Fitting<'a> {
+    pub learngene: &'a Learngene,
+    params: &'a RefitParams,
+    pub ancestor: &'a Model,
+    /// The model of centroid heads, with what was fitted so far.
+    pub own: Model,
+    /// The fitted tensors, by the names of the format.
+    pub tensors: BTreeMap<String, format::Tensor>,
+    /// `[layer]`: of all centroids, then of fewer.
+    pub attention: Vec<Vec<format::ProjectionFit>>,
+    /// `[layer]`: what the ancestor's columns times the root of each cluster's size would do.
+    pub rescaled: Vec<Residual>,
+    /// `[group]`
+    pub ffn: Vec<Option<format::Fit>>,
+}
+
+impl<'a> Fitting<'a> {
+    pub fn new(
+        learngene: &'a Learngene,
+        params: &'a RefitParams,
+        ancestor: &'a Model,
+        own: Model,
+    ) -> Self {
+        let depth = learngene.manifest().layers.len();
+        let nothing = Residual { relative: 0.0, median_channel: 0.0, worst_channel: 0.0 };
+        Self {
+            learngene,
+            params,
+            ancestor,
+            own,
+            tensors: BTreeMap::new(),
+            attention: vec![Vec::new(); depth],
+            rescaled: vec![nothing; depth],
+            ffn: vec![None; learngene.manifest().ffn.groups.len()],
+        }
+    }
+
+    /// Fits the projection of a layer's centroids, and of fewer.
+    pub fn fit_projection(
+        &mut self,
+        layer: usize,
+        moments: &Moments,
+    ) -> Result<(), ClusteringError> {
+        let sizes = &self.learngene.manifest().layers[layer].sizes;
+        let (centroids, dtype) = (sizes.len(), self.learngene.manifest().dtype);
+        let prior = LinearMap::projection(self.learngene, layer);
+        let head_dim = prior.weight.nrows() / centroids;
+
+        let mut rescaled = prior.clone();
+        for (input, mut row) in rescaled.weight.rows_mut().into_iter().enumerate() {
+            row *= (sizes[input / head_dim] as f64).sqrt();
+        }
+        self.rescaled[layer] = moments.residual(&rescaled);
+
+        let mut targets = self.params.target_heads.clone();
+        targets.retain(|heads| *heads < centroids);
+        targets.push(centroids);
+        targets.sort_unstable_by(|fewer, more| more.cmp(fewer));
+        targets.dedup();
+        self.attention[layer].clear();
+        for heads in targets {
+            let inputs = heads * head_dim;
+            let of_first = moments.of_first(inputs);
+            let (map, fit) = self.best(layer, &of_first, prior.of_first(inputs))?;
+            let infix = if heads < centroids { format!("first.{heads}.") } else { String::new() };
+            let names =
+                ["weight", "bias"].map(|kind| format!("layers.{layer}.attn.proj.{infix}{kind}"));
+            self.tensors.extend(names.into_iter().zip(map.columns(heads, dtype)?));
+            self.attention[layer].push(format::ProjectionFit { heads, fit });
+            if heads == centroids {
+                replace(self.own.linears_mut(layer).proj, &map);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fits the second matrix of a group's feed-forward network.
+    pub fn fit_second(&mut self, group: usize, moments: &Moments) -> Result<(), ClusteringError> {
+        let learngene = self.learngene;
+        let layers = &learngene.manifest().ffn.groups[group].layers;
+        let prior = LinearMap::second(learngene, group);
+        let (map, fit) = self.best(layers[0], moments, prior)?;
+        let names = ["weight", "bias"].map(|kind| format!("ffn.{group}.fc2.{kind}"));
+        self.tensors.extend(names.into_iter().zip(map.rows(learngene.manifest().dtype)?));
+        self.ffn[group] = Some(fit);
+        for &layer in layers {
+            replace(self.own.linears_mut(layer).fc2, &map);
+        }
+        Ok(())
+    }
+
+    /// The fitted map as the file can hold it, or the ancestor's where that does as well.
+    fn best(
+        &self,
+        layer: usize,
+        moments: &Moments,
+        prior: LinearMap,
+    ) -> Result<(LinearMap, format::Fit), ClusteringError> {
+        let before = moments.residual(&prior);
+        if before.relative > NEGLIGIBLE {
+            let fitted = moments.fit(&prior.weight, self.params.ridge);
+            let fitted = fitted.ok_or(ClusteringError::Unsolvable { layer })?;
+            let fitted = fitted.rounded(self.learngene.manifest().dtype)?;
+            let after = moments.residual(&fitted);
+            if after.relative < before.relative {
+                return Ok((fitted, format::Fit { before, after }));
+            }
+        }
+        Ok((prior, format::Fit { after: before.clone(), before }))
+    }
+}
+
+/// Gives a linear layer another matrix and bias.
+fn replace(linear: &mut nn::Linear, map: &LinearMap) {
+    let device = linear.weight.val().device();
+    let (shape, [weight, bias]) = (map.weight.dim(), map.values());
+    let weight = TensorData::new(weight, [shape.0, shape.1]);
+    let bias = TensorData::new(bias, [shape.1]);
+    linear.weight = Param::from_tensor(Tensor::from_data(weight, &device));
+    linear.bias = Some(Param::from_tensor(Tensor::from_data(bias, &device)));
+}

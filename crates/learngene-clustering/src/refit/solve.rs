@@ -1,0 +1,97 @@
+//! Ridge regression from moments, and how well a linear map does.
+
+use learngene_format::Residual;
+use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
+use rayon::prelude::*;
+
+use super::{cholesky::Cholesky, linear_map::LinearMap, moments::Moments};
+
+/// Columns that one thread works on.
+const BLOCK: usize = 64;
+
+/// Smallest and largest penalty, in parts of the features' mean variance, that help out where
+/// features without full rank have no unique solution.
+const JITTER: [f64; 2] = [1e-10, 1e-4];
+
+impl Moments {
+    /// The map `W` from features to targets with the least
+    /// `mean |target - feature W - bias|^2 + ridge * variance * |W - prior|^2`, where `variance` is the
+    /// features' mean variance: what a feature says nothing of stays as in the prior. The bias is
+    /// not penalised.
+    ///
+    /// None where the moments are no numbers.
+    pub fn fit(&self, prior: &Array2<f64>, ridge: f64) -> Option<LinearMap> {
+        let mut weight = prior.clone();
+        let variance = self.covariance.diag().mean().unwrap_or(0.0);
+        if variance != 0.0 {
+            // Covariance of the features with what the prior leaves of the targets.
+            let rest = &self.cross - &product(self.covariance.view(), prior);
+            weight += &self.factor(ridge * variance, variance)?.solve(rest);
+        }
+        let bias = &self.target_means - &self.feature_means.dot(&weight);
+        Some(LinearMap { weight, bias })
+    }
+
+    /// The factor of the penalised covariance, by the least penalty that gives it full rank.
+    fn factor(&self, penalty: f64, variance: f64) -> Option<Cholesky> {
+        let [least, most] = JITTER;
+        let jitters = (0..).map(|power| least * 10_f64.powi(power));
+        let jitters = jitters.take_while(|jitter| *jitter <= most);
+        let penalties =
+            std::iter::once(penalty).chain(jitters.map(|jitter| penalty + jitter * variance));
+        penalties.into_iter().find_map(|penalty| {
+            let mut penalised = self.covariance.clone();
+            penalised.diag_mut().mapv_inplace(|entry| entry + penalty);
+            Cholesky::of(penalised)
+        })
+    }
+
+    /// How far the outputs of a map are from the targets.
+    pub fn residual(&self, map: &LinearMap) -> Residual {
+        let spread = product(self.covariance.view(), &map.weight);
+        let offsets = &self.target_means - &self.feature_means.dot(&map.weight) - &map.bias;
+        let errors: Vec<f64> = (0..offsets.len())
+            .map(|target| {
+                let weight = map.weight.column(target);
+                let crossed = weight.dot(&self.cross.column(target));
+                let explained = 2.0 * crossed - weight.dot(&spread.column(target));
+                // Rounding can leave less than nothing of an exact fit.
+                (self.target_variances[target] - explained).max(0.0) + offsets[target].powi(2)
+            })
+            .collect();
+        let of_channels = errors.iter().zip(&self.target_variances);
+        let mut channels: Vec<f64> = of_channels
+            .filter(|(_, variance)| **variance > 0.0)
+            .map(|(error, variance)| error / variance)
+            .collect();
+        channels.sort_by(f64::total_cmp);
+        let total = self.target_variances.sum();
+        Residual {
+            relative: if total > 0.0 { errors.iter().sum::<f64>() / total } else { 0.0 },
+            median_channel: median(&channels),
+            worst_channel: channels.last().copied().unwrap_or(0.0),
+        }
+    }
+}
+
+/// Of sorted values, 0 of none.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => 0.0,
+        length if length % 2 == 1 => sorted[middle],
+        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
+    }
+}
+
+/// Product of two matrices, split among threads by columns of the right one.
+fn product(left: ArrayView2<'_, f64>, right: &Array2<f64>) -> Array2<f64> {
+    let mut product = Array2::zeros((left.nrows(), right.ncols()));
+    let columns: Vec<_> = product.axis_chunks_iter_mut(Axis(1), BLOCK).enumerate().collect();
+    columns.into_par_iter().for_each(|(index, mut columns)| {
+        let first = index * BLOCK;
+        let right = right.slice(s![.., first..first + columns.ncols()]);
+        general_mat_mul(1.0, &left, &right, 0.0, &mut columns);
+    });
+    product
+}
