@@ -9,6 +9,7 @@ mod moments;
 mod params;
 mod solve;
 mod streams;
+mod ways;
 
 use std::error::Error as StdError;
 
@@ -42,13 +43,13 @@ pub struct Refitted {
 ///
 /// The fit starts at the ancestor's own columns and is left out where it brings nothing, so errors
 /// never grow: with every head its own centroid the learngene stays as it is. Least squares are
-/// solved from sums in f64; images are gone through once with [`RefitInputs::Ancestor`]; with
-/// [`RefitInputs::Own`] once more, or once for each layer where the tokens of all images are more
-/// than a gigabyte.
+/// solved from sums over tokens, in f64. Under [`RefitInputs::Own`] the layers of a group of
+/// feed-forward networks feed each other: their common matrix is fitted on the tokens that its fit
+/// to the ancestor's inputs leaves, and their projections then once again.
 ///
-/// Under [`RefitInputs::Own`] the layers of a group of feed-forward networks feed each other: their
-/// common matrix is fitted on the tokens that its fit to the ancestor's inputs leaves, and their
-/// projections then once again.
+/// Images are gone through once, or twice where layers share a network under
+/// [`RefitInputs::Own`]; where the tokens of all images are more than a gigabyte, that way goes
+/// through them for every fit again.
 ///
 /// # Shapes
 /// - images: batches, each `[batch, 3, image_size, image_size]`, normalised; the same ones every

@@ -1,6 +1,6 @@
-//! The fits of a learngene's matrices, in the order in which they need each other.
+//! What is fitted of a learngene, and the fit of one matrix from its moments.
 
-use std::{collections::BTreeMap, error::Error as StdError};
+use std::collections::BTreeMap;
 
 use burn::{
     module::Param,
@@ -9,15 +9,9 @@ use burn::{
 };
 use learngene_format as format;
 use learngene_format::{Learngene, Residual};
-use learngene_models::{Classifier, Model};
+use learngene_models::Model;
 
-use super::{
-    images::Images,
-    linear_map::LinearMap,
-    moments::{Moments, Sums},
-    params::RefitParams,
-    streams::{Pair, Streams},
-};
+use super::{linear_map::LinearMap, moments::Moments, params::RefitParams};
 use crate::error::ClusteringError;
 
 /// A relative error below this is rounding of f32: the layer does what the ancestor's does.
@@ -25,11 +19,11 @@ const NEGLIGIBLE: f64 = 1e-10;
 
 /// What was fitted so far.
 pub(super) struct Fitting<'a> {
-    learngene: &'a Learngene,
+    pub learngene: &'a Learngene,
     params: &'a RefitParams,
-    ancestor: &'a Model,
+    pub ancestor: &'a Model,
     /// The model of centroid heads, with what was fitted so far.
-    own: Model,
+    pub own: Model,
     /// The fitted tensors, by the names of the format.
     pub tensors: BTreeMap<String, format::Tensor>,
     /// `[layer]`: of all centroids, then of fewer.
@@ -61,139 +55,12 @@ impl<'a> Fitting<'a> {
         }
     }
 
-    /// Fits every layer on the ancestor's tokens, in one pass over the images.
-    pub fn on_ancestors_inputs<F, I, E>(
-        &mut self,
-        images: &mut Images<F>,
-    ) -> Result<(), ClusteringError>
-    where
-        F: Fn() -> I,
-        I: IntoIterator<Item = Result<Tensor<4>, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        let layers = 0..self.attention.len();
-        let heads = layers.map(|layer| Some(self.sums_of_heads(layer))).collect();
-        self.on_ancestors_tokens(images, heads)
-    }
-
-    /// Fits the layers of which there are sums, and all shared feed-forward networks, on the
-    /// ancestor's tokens.
-    fn on_ancestors_tokens<F, I, E>(
-        &mut self,
-        images: &mut Images<F>,
-        mut heads: Vec<Option<Sums>>,
-    ) -> Result<(), ClusteringError>
-    where
-        F: Fn() -> I,
-        I: IntoIterator<Item = Result<Tensor<4>, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        let groups = 0..self.ffn.len();
-        let mut hidden: Vec<Option<Sums>> =
-            groups.map(|group| self.is_shared(group).then(|| self.sums_of_hidden(group))).collect();
-        images.each(|batch| {
-            let mut tokens = self.ancestor.embed(batch);
-            for (layer, heads) in heads.iter_mut().enumerate() {
-                tokens = self.ancestor.enter(layer, tokens);
-                let all_heads = self.ancestor.heads(layer, tokens.clone());
-                let added = self.ancestor.project(layer, all_heads);
-                if let Some(sums) = heads {
-                    sums.push(layer, self.own.heads(layer, tokens.clone()), added.clone())?;
-                }
-                tokens = tokens + added;
-
-                let added = self.ancestor.feed_forward(layer, tokens.clone());
-                if let Some(sums) = &mut hidden[self.learngene.manifest().ffn.group_of(layer)] {
-                    sums.push(layer, self.own.hidden(layer, tokens.clone()), added.clone())?;
-                }
-                tokens = tokens + added;
-            }
-            Ok(())
-        })?;
-        for (layer, sums) in heads.iter().enumerate() {
-            if let Some(sums) = sums {
-                self.fit_projection(layer, &sums.moments())?;
-            }
-        }
-        for (group, sums) in hidden.iter().enumerate() {
-            if let Some(sums) = sums {
-                self.fit_second(group, &sums.moments())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Fits one layer after the other, each on the tokens that those before it leave, for the
-    /// tokens of the ancestor.
-    pub fn on_own_inputs<F, I, E>(
-        &mut self,
-        images: &mut Images<F>,
-        budget: usize,
-    ) -> Result<(), ClusteringError>
-    where
-        F: Fn() -> I,
-        I: IntoIterator<Item = Result<Tensor<4>, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        if (0..self.ffn.len()).any(|group| self.is_shared(group)) {
-            // Layers of a group feed each other, so its matrix needs a first value.
-            let no_heads = self.attention.iter().map(|_| None).collect();
-            self.on_ancestors_tokens(images, no_heads)?;
-        }
-        let mut streams = Streams::new(images, self.ancestor, budget)?;
-        for (group, of) in self.learngene.manifest().ffn.groups.iter().enumerate() {
-            let first = of.layers[0];
-            streams.keep(&self.own, 2 * first);
-            self.fit_attention(first, &mut streams)?;
-            streams.keep(&self.own, 2 * first + 1);
-            if self.is_shared(group) {
-                let mut sums = self.sums_of_hidden(group);
-                for &layer in &of.layers {
-                    if layer > first {
-                        self.fit_attention(layer, &mut streams)?;
-                    }
-                    streams.each(&self.own, 2 * layer + 1, |[of_ancestor, own]| {
-                        let added = self.ancestor.feed_forward(layer, of_ancestor.clone());
-                        let wanted = added + (of_ancestor - own.clone());
-                        sums.push(layer, self.own.hidden(layer, own), wanted)
-                    })?;
-                }
-                self.fit_second(group, &sums.moments())?;
-                // What these layers are fed has changed with the matrix.
-                for &layer in &of.layers[1..] {
-                    self.fit_attention(layer, &mut streams)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Fits a layer's projection on the tokens that the layers before it leave.
-    fn fit_attention<F, I, E>(
+    /// Fits the projection of a layer's centroids, and of fewer.
+    pub fn fit_projection(
         &mut self,
         layer: usize,
-        streams: &mut Streams<'_, F>,
-    ) -> Result<(), ClusteringError>
-    where
-        F: Fn() -> I,
-        I: IntoIterator<Item = Result<Tensor<4>, E>>,
-        E: StdError + Send + Sync + 'static,
-    {
-        let mut sums = self.sums_of_heads(layer);
-        streams.each(&self.own, 2 * layer, |pair: Pair| {
-            let [of_ancestor, own] = pair;
-            let of_ancestor = self.ancestor.enter(layer, of_ancestor);
-            let own = self.own.enter(layer, own);
-            let all_heads = self.ancestor.heads(layer, of_ancestor.clone());
-            let added = self.ancestor.project(layer, all_heads);
-            let wanted = added + (of_ancestor - own.clone());
-            sums.push(layer, self.own.heads(layer, own), wanted)
-        })?;
-        self.fit_projection(layer, &sums.moments())
-    }
-
-    /// Fits the projection of a layer's centroids, and of fewer.
-    fn fit_projection(&mut self, layer: usize, moments: &Moments) -> Result<(), ClusteringError> {
+        moments: &Moments,
+    ) -> Result<(), ClusteringError> {
         let sizes = &self.learngene.manifest().layers[layer].sizes;
         let (centroids, dtype) = (sizes.len(), self.learngene.manifest().dtype);
         let prior = LinearMap::projection(self.learngene, layer);
@@ -228,7 +95,7 @@ impl<'a> Fitting<'a> {
     }
 
     /// Fits the second matrix of a group's feed-forward network.
-    fn fit_second(&mut self, group: usize, moments: &Moments) -> Result<(), ClusteringError> {
+    pub fn fit_second(&mut self, group: usize, moments: &Moments) -> Result<(), ClusteringError> {
         let learngene = self.learngene;
         let layers = &learngene.manifest().ffn.groups[group].layers;
         let prior = LinearMap::second(learngene, group);
@@ -260,21 +127,6 @@ impl<'a> Fitting<'a> {
             }
         }
         Ok((prior, format::Fit { after: before.clone(), before }))
-    }
-
-    fn is_shared(&self, group: usize) -> bool {
-        self.learngene.manifest().ffn.groups[group].layers.len() > 1
-    }
-
-    fn sums_of_heads(&self, layer: usize) -> Sums {
-        let shape = self.own.config().layer(layer);
-        Sums::new(shape.heads.attention_dim(), shape.embed_dim)
-    }
-
-    fn sums_of_hidden(&self, group: usize) -> Sums {
-        let layer = self.learngene.manifest().ffn.groups[group].layers[0];
-        let shape = self.own.config().layer(layer);
-        Sums::new(shape.mlp_hidden_dim, shape.embed_dim)
     }
 }
 

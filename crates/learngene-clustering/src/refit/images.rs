@@ -4,22 +4,32 @@ use burn::tensor::Tensor;
 
 use crate::{error::ClusteringError, probe::Contrast};
 
-/// Batches of normalised images, each `[batch, 3, image_size, image_size]`, as often as they are
-/// asked for.
-pub(super) struct Images<F> {
-    batches: F,
+/// What looks at a batch of images, `[batch, 3, image_size, image_size]`.
+type Visit<'v> = dyn FnMut(Tensor<4>) -> Result<(), ClusteringError> + 'v;
+
+/// What shows every batch.
+type Show<'a> = dyn Fn(&mut Visit<'_>) -> Result<(), ClusteringError> + 'a;
+
+/// Batches of normalised images, as often as they are asked for.
+pub(super) struct Images<'a> {
+    show: Box<Show<'a>>,
     /// Images of the first pass.
     count: Option<u64>,
 }
 
-impl<F, I, E> Images<F>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item = Result<Tensor<4>, E>>,
-    E: StdError + Send + Sync + 'static,
-{
-    pub fn new(batches: F) -> Self {
-        Self { batches, count: None }
+impl<'a> Images<'a> {
+    /// Images of a function that gives the same ones every time.
+    pub fn new<I, E>(batches: impl Fn() -> I + 'a) -> Self
+    where
+        I: IntoIterator<Item = Result<Tensor<4>, E>>,
+        E: StdError + Send + Sync + 'static,
+    {
+        let show = move |visit: &mut Visit<'_>| {
+            batches().into_iter().try_for_each(|batch| {
+                visit(batch.map_err(|source| ClusteringError::Images { source: source.into() })?)
+            })
+        };
+        Self { show: Box::new(show), count: None }
     }
 
     /// Shows every batch that has an image.
@@ -32,15 +42,13 @@ where
         mut visit: impl FnMut(Tensor<4>) -> Result<(), ClusteringError>,
     ) -> Result<(), ClusteringError> {
         let mut contrast = Contrast::default();
-        for batch in (self.batches)() {
-            let images =
-                batch.map_err(|source| ClusteringError::Images { source: source.into() })?;
+        (self.show)(&mut |images| {
             if images.dims()[0] == 0 {
-                continue; // The model takes no empty batch, and a stream may well end with one.
+                return Ok(()); // The model takes no empty batch, and a stream may well end with one.
             }
             contrast.push(images.clone());
-            visit(images)?;
-        }
+            visit(images)
+        })?;
         let got = contrast.check()?;
         match *self.count.get_or_insert(got) {
             want if want == got => Ok(()),

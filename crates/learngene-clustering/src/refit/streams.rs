@@ -1,6 +1,6 @@
 //! Tokens of the ancestor and of the model of centroid heads, side by side.
 
-use std::{error::Error as StdError, ops::Range};
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use learngene_models::{Classifier, Model};
@@ -15,24 +15,19 @@ pub(super) type Pair = [Tensor<3>; 2];
 /// Tokens after halves of layers: a layer is its attention, then its feed-forward network, so
 /// `2 * layer` halves come before its attention and `2 * layer + 1` before its feed-forward
 /// network.
-pub(super) struct Streams<'a, F> {
-    images: &'a mut Images<F>,
+pub(super) struct Streams<'a, 'i> {
+    images: &'a mut Images<'i>,
     ancestor: &'a Model,
     /// Tokens after the first halves, while they are few enough to be kept; else they are made of
     /// the images again whenever they are asked for.
     kept: Option<(usize, Vec<Pair>)>,
 }
 
-impl<'a, F, I, E> Streams<'a, F>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item = Result<Tensor<4>, E>>,
-    E: StdError + Send + Sync + 'static,
-{
+impl<'a, 'i> Streams<'a, 'i> {
     /// The tokens of all images before the first layer, where both models have the same. They are
     /// kept where they need no more bytes than the budget.
     pub fn new(
-        images: &'a mut Images<F>,
+        images: &'a mut Images<'i>,
         ancestor: &'a Model,
         budget: usize,
     ) -> Result<Self, ClusteringError> {

@@ -6,7 +6,7 @@ use burn_store::pytorch_reader::PytorchError;
 use safetensors::SafeTensorError;
 use thiserror::Error;
 
-use crate::{ModelConfig, ShapeError, StateDictError};
+use crate::{StateDictError, VitConfig, ShapeError};
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, Error)]
