@@ -6,7 +6,7 @@ use burn_store::pytorch_reader::PytorchError;
 use safetensors::SafeTensorError;
 use thiserror::Error;
 
-use crate::{StateDictError, VitConfig, ShapeError};
+use crate::{ModelConfig, ShapeError, StateDictError};
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, Error)]

@@ -64,7 +64,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     if let Some(num_classes) = options.num_classes {
         notes.extend(replace_classifier(&mut config, &mut parameters, num_classes));
     }
-    Ok(Checkpoint { config: config.into(), parameters, dtype, dialect: names.dialect, sha256, notes })
+    Ok(Checkpoint { config, parameters, dtype, dialect: names.dialect, sha256, notes })
 }
 
 /// Every parameter of a model in timm's names, from those of the file.
