@@ -118,8 +118,7 @@ fn draw_side(out: &mut String, side: &Side<'_>, outwards: f64, anchor: &str) -> 
         }
         writeln!(
             out,
-            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{size}\" height=\"{size}\" fill=\"#fff\" \
-             stroke=\"#333\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
             x + outwards * 30.0,
             (side.tops[row] + y) / 2.0 + 4.0
         )?;
