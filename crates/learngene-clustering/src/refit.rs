@@ -23,7 +23,8 @@ pub use params::{CheckedRefitParams, RefitParams};
 use self::{centroid_model::centroid_model, fitting::Fitting, images::Images};
 use crate::{ancestor::Ancestor, error::ClusteringError, manifest};
 
-/// Bytes of tokens that are kept instead of being made from the images again for every layer.
+/// Bytes of tokens that are kept instead of being made from the images again for every fit; twice
+/// as many for a while where layers share a feed-forward network.
 const BUDGET: usize = 1 << 30;
 
 /// A learngene with fitted matrices, and what it was compared with.

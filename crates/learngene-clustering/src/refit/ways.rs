@@ -86,9 +86,12 @@ impl Fitting<'_> {
         })?;
         self.fit_second(group, &sums.moments())?;
 
+        let start = streams.kept();
         let mut sums = self.sums_of_hidden(group);
         for &layer in layers {
+            streams.keep(&self.own, 2 * layer);
             self.fit_attention(layer, streams)?;
+            streams.keep(&self.own, 2 * layer + 1);
             streams.each(&self.own, 2 * layer + 1, |[of_ancestor, own]| {
                 let added = self.ancestor.feed_forward(layer, of_ancestor.clone());
                 let wanted = added + (of_ancestor - own.clone());
@@ -96,7 +99,12 @@ impl Fitting<'_> {
             })?;
         }
         self.fit_second(group, &sums.moments())?;
-        layers[1..].iter().try_for_each(|&layer| self.fit_attention(layer, streams))
+        streams.restore(start);
+        for &layer in &layers[1..] {
+            streams.keep(&self.own, 2 * layer);
+            self.fit_attention(layer, streams)?;
+        }
+        Ok(())
     }
 
     /// Fits a layer's projection on the tokens that the layers before it leave.
