@@ -97,3 +97,48 @@ fn checked_for_each_layer<T: Clone>(
 mod golden_tests;
 #[cfg(test)]
 mod law_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clustered(algorithm: Algorithm) -> Result<HeadClusters, ClusteringError> {
+        let densities = vec![vec![0.0, 8.0, 30.0], vec![0.0, 8.0], vec![50.0]];
+        let representative = Representative::Nearest;
+        let params = ClusterParams { algorithm, representative }.check()?;
+        cluster(&MeanAttentionDistances::new(densities), &params)
+    }
+
+    fn within(eps: &[f64]) -> Algorithm {
+        Algorithm::Dbscan { eps: eps.to_vec(), min_points: 1, noise: NoisePolicy::Singleton }
+    }
+
+    fn sizes(algorithm: Algorithm) -> Vec<Vec<usize>> {
+        let clusters = clustered(algorithm).expect("good parameters");
+        clusters.layers.into_iter().map(|layer| layer.sizes).collect()
+    }
+
+    #[test]
+    fn one_eps_counts_for_every_layer() {
+        assert_eq!(sizes(within(&[10.0])), [vec![2, 1], vec![2], vec![1]]);
+    }
+
+    #[test]
+    fn each_layer_may_have_its_own_eps() {
+        assert_eq!(sizes(within(&[40.0, 1.0, 1.0])), [vec![3], vec![1, 1], vec![1]]);
+    }
+
+    #[test]
+    fn lists_of_another_length_are_refused() {
+        let library = KMeansLibrary::Linfa;
+        for (algorithm, parameter) in [
+            (within(&[10.0, 10.0]), "eps"),
+            (Algorithm::KMeans { k: vec![1, 1], seed: 0, library }, "k"),
+        ] {
+            let message = clustered(algorithm).expect_err("two entries").to_string();
+            let wanted =
+                format!("the distances have 3 layers, but the list of {parameter} has 2 entries");
+            assert_eq!(message, wanted);
+        }
+    }
+}

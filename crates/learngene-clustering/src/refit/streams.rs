@@ -20,8 +20,11 @@ pub(super) struct Streams<'a, 'i> {
     ancestor: &'a Model,
     /// Tokens after the first halves, while they are few enough to be kept; else they are made of
     /// the images again whenever they are asked for.
-    kept: Option<(usize, Vec<Pair>)>,
+    kept: Option<Kept>,
 }
+
+/// Tokens of all batches, and after how many halves they are.
+type Kept = (usize, Vec<Pair>);
 
 impl<'a, 'i> Streams<'a, 'i> {
     /// The tokens of all images before the first layer, where both models have the same. They are
@@ -61,6 +64,16 @@ impl<'a, 'i> Streams<'a, 'i> {
                 visit(advance(models, [tokens.clone(), tokens], 0..halves))
             }),
         }
+    }
+
+    /// What is kept, to be gone back to; tokens are shared, not copied.
+    pub fn kept(&self) -> Option<Kept> {
+        self.kept.clone()
+    }
+
+    /// Goes back to what was kept.
+    pub fn restore(&mut self, kept: Option<Kept>) {
+        self.kept = kept;
     }
 
     /// Says that fewer halves will not be asked for, nor these with another model.

@@ -2,24 +2,19 @@
 
 use learngene_models::Classifier;
 
-use super::{fitting::Fitting, images::Images, moments::Sums, streams::Streams};
+use super::{
+    fitting::Fitting,
+    images::Images,
+    moments::Sums,
+    streams::{Streams, half_layers},
+};
 use crate::error::ClusteringError;
 
 impl Fitting<'_> {
     /// Fits every layer on the ancestor's tokens, in one pass over the images.
     pub fn on_ancestors_inputs(&mut self, images: &mut Images<'_>) -> Result<(), ClusteringError> {
         let layers = 0..self.attention.len();
-        let heads = layers.map(|layer| Some(self.sums_of_heads(layer))).collect();
-        self.on_ancestors_tokens(images, heads)
-    }
-
-    /// Fits the layers of which there are sums, and all shared feed-forward networks, on the
-    /// ancestor's tokens.
-    fn on_ancestors_tokens(
-        &mut self,
-        images: &mut Images<'_>,
-        mut heads: Vec<Option<Sums>>,
-    ) -> Result<(), ClusteringError> {
+        let mut heads: Vec<Sums> = layers.map(|layer| self.sums_of_heads(layer)).collect();
         let groups = 0..self.ffn.len();
         let mut hidden: Vec<Option<Sums>> =
             groups.map(|group| self.is_shared(group).then(|| self.sums_of_hidden(group))).collect();
@@ -29,9 +24,7 @@ impl Fitting<'_> {
                 tokens = self.ancestor.enter(layer, tokens);
                 let all_heads = self.ancestor.heads(layer, tokens.clone());
                 let added = self.ancestor.project(layer, all_heads);
-                if let Some(sums) = heads {
-                    sums.push(layer, self.own.heads(layer, tokens.clone()), added.clone())?;
-                }
+                heads.push(layer, self.own.heads(layer, tokens.clone()), added.clone())?;
                 tokens = tokens + added;
 
                 let added = self.ancestor.feed_forward(layer, tokens.clone());
@@ -43,9 +36,7 @@ impl Fitting<'_> {
             Ok(())
         })?;
         for (layer, sums) in heads.iter().enumerate() {
-            if let Some(sums) = sums {
-                self.fit_projection(layer, &sums.moments())?;
-            }
+            self.fit_projection(layer, &sums.moments())?;
         }
         for (group, sums) in hidden.iter().enumerate() {
             if let Some(sums) = sums {
@@ -62,35 +53,56 @@ impl Fitting<'_> {
         images: &mut Images<'_>,
         budget: usize,
     ) -> Result<(), ClusteringError> {
-        if (0..self.ffn.len()).any(|group| self.is_shared(group)) {
-            // Layers of a group feed each other, so its matrix needs a first value.
-            let no_heads = self.attention.iter().map(|_| None).collect();
-            self.on_ancestors_tokens(images, no_heads)?;
-        }
         let mut streams = Streams::new(images, self.ancestor, budget)?;
         for (group, of) in self.learngene.manifest().ffn.groups.iter().enumerate() {
-            let first = of.layers[0];
-            streams.keep(&self.own, 2 * first);
-            self.fit_attention(first, &mut streams)?;
-            streams.keep(&self.own, 2 * first + 1);
+            streams.keep(&self.own, 2 * of.layers[0]);
             if self.is_shared(group) {
-                let mut sums = self.sums_of_hidden(group);
-                for &layer in &of.layers {
-                    if layer > first {
-                        self.fit_attention(layer, &mut streams)?;
-                    }
-                    streams.each(&self.own, 2 * layer + 1, |[of_ancestor, own]| {
-                        let added = self.ancestor.feed_forward(layer, of_ancestor.clone());
-                        let wanted = added + (of_ancestor - own.clone());
-                        sums.push(layer, self.own.hidden(layer, own), wanted)
-                    })?;
-                }
-                self.fit_second(group, &sums.moments())?;
-                // What these layers are fed has changed with the matrix.
-                for &layer in &of.layers[1..] {
-                    self.fit_attention(layer, &mut streams)?;
-                }
+                self.fit_group(group, &mut streams)?;
+            } else {
+                self.fit_attention(of.layers[0], &mut streams)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Fits the layers that share a feed-forward network. They feed each other, so its matrix is
+    /// first fitted to the ancestor's tokens; then to those that this leaves; and what its layers
+    /// are fed has then changed once more.
+    fn fit_group(
+        &mut self,
+        group: usize,
+        streams: &mut Streams<'_, '_>,
+    ) -> Result<(), ClusteringError> {
+        let layers = &self.learngene.manifest().ffn.groups[group].layers;
+        let mut sums = self.sums_of_hidden(group);
+        streams.each(&self.own, 2 * layers[0], |[mut tokens, _]| {
+            for &layer in layers {
+                tokens = half_layers(self.ancestor, tokens, 2 * layer..2 * layer + 1);
+                let added = self.ancestor.feed_forward(layer, tokens.clone());
+                sums.push(layer, self.own.hidden(layer, tokens.clone()), added.clone())?;
+                tokens = tokens + added;
+            }
+            Ok(())
+        })?;
+        self.fit_second(group, &sums.moments())?;
+
+        let start = streams.kept();
+        let mut sums = self.sums_of_hidden(group);
+        for &layer in layers {
+            streams.keep(&self.own, 2 * layer);
+            self.fit_attention(layer, streams)?;
+            streams.keep(&self.own, 2 * layer + 1);
+            streams.each(&self.own, 2 * layer + 1, |[of_ancestor, own]| {
+                let added = self.ancestor.feed_forward(layer, of_ancestor.clone());
+                let wanted = added + (of_ancestor - own.clone());
+                sums.push(layer, self.own.hidden(layer, own), wanted)
+            })?;
+        }
+        self.fit_second(group, &sums.moments())?;
+        streams.restore(start);
+        for &layer in &layers[1..] {
+            streams.keep(&self.own, 2 * layer);
+            self.fit_attention(layer, streams)?;
         }
         Ok(())
     }
