@@ -159,8 +159,8 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
         images: Some(measured.heads.images),
         convention: Some(Convention::Renormalized),
         patch_size: Some(ancestor.config.patch_size()),
-        attended_side: None,
-        depths: Some(ancestor.config.stages().iter().map(|stage| stage.len()).collect()),
+        attended_side: Some(measured.attended_side),
+        depths: Some(measured.depths),
         preprocess: Some(Preprocess {
             image_size: ancestor.config.image_size(),
             crop_pct: settings.crop_pct,

@@ -1,5 +1,5 @@
 use learngene_models::{ModelConfig, StateDict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::TransformationPlan;
 
@@ -29,13 +29,13 @@ pub struct Descendant {
 impl Descendant {
     /// What the descendant holds several times, and transformations make different.
     pub fn plan(&self) -> TransformationPlan {
-        let heads = self.slots.iter().map(|slots| slots.iter().map(|slot| slot.head).collect());
-        TransformationPlan { ffn: self.ffn.clone(), heads: heads.collect() }
+        TransformationPlan::new(self.ffn.clone(), &self.slots)
     }
 }
 
 /// What fills one head of a descendant.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SlotSource {
     /// The ancestor's layer.
     pub layer: usize,

@@ -100,14 +100,20 @@ pub trait Classifier: Module + ModuleDisplay {
     fn image_size(&self) -> usize;
 
     /// The parameters in timm's names and layouts, as an ordinary checkpoint holds them.
-    fn state_dict(&self) -> StateDict;
+    ///
+    /// Those of the module itself, unless it is one that wraps another.
+    fn state_dict(&self) -> StateDict {
+        StateDict::from_module(self)
+    }
 
     /// The same model with other parameters, named and laid out as [`Classifier::state_dict`] has
     /// them.
     ///
     /// # Errors
     /// Lists every parameter that is missing, unused or of another shape.
-    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError>;
+    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError> {
+        parameters.load_into(self)
+    }
 
     /// Writes an ordinary checkpoint: timm's names, f32, whole or not at all.
     ///

@@ -10,7 +10,7 @@ use learngene_datasets::{
     BadImages, CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
     open,
 };
-use learngene_models::{ModelConfig, checkpoint::Checkpoint};
+use learngene_models::checkpoint::Checkpoint;
 
 use crate::{
     args::{DeviceArgs, PreprocessArgs, choice, dataset},
@@ -70,15 +70,14 @@ impl ProbeArgs {
         bar.finish_and_clear();
 
         let settings = images.preprocess.settings();
-        let depths = ancestor.config.stages().iter().map(|stage| stage.len()).collect();
         Ok(MeanAttentionDistances {
             mean_attention_distance: measured.heads.mean,
             std: Some(measured.heads.std),
             images: Some(measured.heads.images),
             convention: Some(self.convention),
             patch_size: Some(ancestor.config.patch_size()),
-            attended_side: Some(attended_sides(&ancestor.config)),
-            depths: Some(depths),
+            attended_side: Some(measured.attended_side),
+            depths: Some(measured.depths),
             preprocess: Some(Preprocess {
                 image_size: settings.image_size as usize,
                 crop_pct: settings.crop_pct,
@@ -139,9 +138,4 @@ impl ProbeImages {
             Ok(Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &self.device))
         })
     }
-}
-
-/// Side of what one query attends to in each layer, in pixels.
-fn attended_sides(config: &ModelConfig) -> Vec<usize> {
-    (0..config.depth()).map(|layer| config.attended_side(layer)).collect()
 }

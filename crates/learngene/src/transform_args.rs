@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use clap::Args;
 use learngene_expansion::{
-    FfnTransformation, HeadTransformation, Scope, TransformationConfig, TransformationPlan,
+    FfnTransformation, HeadTransformation, Scope, SlotSource, TransformationConfig,
+    TransformationPlan,
 };
 use learngene_training::Recipe;
 use serde::Deserialize;
@@ -46,13 +47,7 @@ pub struct WarmUp {
 #[derive(Deserialize)]
 struct Description {
     ffn: Vec<usize>,
-    slots: Vec<Vec<Slot>>,
-}
-
-#[derive(Deserialize)]
-struct Slot {
-    head: usize,
-    projection_head: usize,
+    slots: Vec<Vec<SlotSource>>,
 }
 
 impl TransformArgs {
@@ -97,30 +92,12 @@ fn plan(path: &Path) -> anyhow::Result<TransformationPlan> {
     )?;
     let Description { ffn, slots } = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is not what `expand` writes", path.display()))?;
-    // Copies have both their rows and their columns from the same places.
-    let number = |slots: &Vec<Slot>| {
-        let source = |slot: &Slot| (slot.head, slot.projection_head);
-        let first = |slot: &Slot| slots.iter().position(|other| source(other) == source(slot));
-        slots.iter().filter_map(first).collect()
-    };
-    Ok(TransformationPlan { ffn, heads: slots.iter().map(number).collect() })
+    Ok(TransformationPlan::new(ffn, &slots))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn copies_are_slots_of_one_source() {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let path = folder.path().join("d.json");
-        let slot = |head, columns| format!(r#"{{"head":{head},"projection_head":{columns}}}"#);
-        let layer = [slot(4, 4), slot(1, 1), slot(4, 4), slot(4, 2)].join(",");
-        std::fs::write(&path, format!(r#"{{"ffn":[7],"slots":[[{layer}]]}}"#))
-            .expect("a temporary folder is writable");
-        let plan = plan(&path).expect("just written");
-        assert_eq!(plan, TransformationPlan { ffn: vec![7], heads: vec![vec![0, 1, 0, 3]] });
-    }
 
     #[test]
     fn epochs_are_parted() {

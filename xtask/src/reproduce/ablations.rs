@@ -229,7 +229,13 @@ impl Desk<'_> {
         let mut runs = Vec::new();
         let mut first = None;
         for seed in 0..seeds {
-            let slug = slug(&[table.item, table.name, setting.name, &seed.to_string()]);
+            // Named for what is done, so that what several tables compare is trained once.
+            let flags = [setting.condense, table.shape, setting.expand, setting.train].concat();
+            let slug = slug(&[
+                "ablation",
+                &flags.join(" "),
+                &format!("epochs {} seed {seed}", table.epochs),
+            ]);
             let checkpoint = self.folder.join(&slug).with_extension("safetensors");
             let expand = Line::new("expand").arg(gene.display()).args(table.shape);
             let expand = expand.args(setting.expand).flag("seed", seed).path("out", &checkpoint);

@@ -4,6 +4,7 @@ use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 
 use super::TransformationError;
+use crate::SlotSource;
 
 /// What a descendant holds several times: which of its layers began with one feed-forward network,
 /// and which heads of a layer with one centroid.
@@ -20,6 +21,17 @@ pub struct TransformationPlan {
 }
 
 impl TransformationPlan {
+    /// The plan of a descendant whose layers have these feed-forward networks and whose heads were
+    /// filled from there. Copies have both their rows and their columns from the same heads.
+    pub fn new(ffn: Vec<usize>, slots: &[Vec<SlotSource>]) -> Self {
+        let number = |slots: &Vec<SlotSource>| {
+            let source = |slot: &SlotSource| (slot.head, slot.projection_head);
+            let first = |slot: &SlotSource| slots.iter().position(|s| source(s) == source(slot));
+            slots.iter().filter_map(first).collect()
+        };
+        Self { ffn, heads: slots.iter().map(number).collect() }
+    }
+
     /// Checks that the plan can be one of a model of that shape.
     ///
     /// # Errors

@@ -276,14 +276,6 @@ impl Classifier for Swin {
         self.image_size
     }
 
-    fn state_dict(&self) -> StateDict {
-        StateDict::from_module(self)
-    }
-
-    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError> {
-        parameters.load_into(self)
-    }
-
     fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let config = self.config().into();
         checkpoint::write(path, &config, &self.state_dict(), Dialect::Timm, Dtype::F32)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::ensure;
+use learngene_expansion::SlotSource;
 use learngene_format::Manifest;
 use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -79,17 +80,8 @@ pub(super) struct Description {
     parameters: u64,
     inherited_parameters: u64,
     layers: Vec<usize>,
-    slots: Vec<Vec<Slot>>,
+    slots: Vec<Vec<SlotSource>>,
     ffn: Vec<usize>,
-}
-
-/// What fills one head.
-#[derive(Deserialize, Serialize)]
-struct Slot {
-    layer: usize,
-    head: usize,
-    projection_head: usize,
-    projection_scale: f32,
 }
 
 impl Description {
@@ -118,12 +110,12 @@ impl Description {
             used.entry(slot.layer).or_default().insert(slot.head);
         }
         let row_of = |layer: usize| used.keys().position(|used| *used == layer).unwrap_or(0);
-        let place_of = |slot: &Slot| {
+        let place_of = |slot: &SlotSource| {
             let place = used[&slot.layer].iter().position(|head| *head == slot.head);
             (row_of(slot.layer), place.unwrap_or(0))
         };
         let links = self.slots.iter().enumerate().flat_map(|(layer, slots)| {
-            let link = move |(head, slot): (usize, &Slot)| (place_of(slot), (layer, head));
+            let link = move |(head, slot): (usize, &SlotSource)| (place_of(slot), (layer, head));
             slots.iter().enumerate().map(link).collect::<Vec<_>>()
         });
         Ok(Flow {
@@ -187,7 +179,8 @@ mod tests {
     use super::*;
 
     fn description() -> Description {
-        let slot = |layer, head| Slot { layer, head, projection_head: head, projection_scale: 0.5 };
+        let slot =
+            |layer, head| SlotSource { layer, head, projection_head: head, projection_scale: 0.5 };
         Description {
             method: "cluster-learngene".into(),
             config: learngene_models::VitConfig::new(8, vec![3, 1], 4, 16).into(),
