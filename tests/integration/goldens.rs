@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use learngene_clustering::{Convention, HeadStatistics, probe};
+use learngene_models::checkpoint::{self, ReadOptions};
+use learngene_tests::golden;
 use serde_json::Value;
 
-use crate::support::{GOLDEN_VITS, GoldenVit};
+use crate::support::{GOLDEN_VITS, GoldenVit, tensors_of};
 
 #[test]
 fn renormalized_distances_are_those_of_pytorch() {
@@ -16,6 +18,47 @@ fn renormalized_distances_are_those_of_pytorch() {
 #[test]
 fn published_distances_are_those_of_pytorch() {
     check(Convention::Published, "published");
+}
+
+/// From the windows' attention that PyTorch computed, by the definition: the mean over windows and
+/// queries of attention times distance in pixels; masked pairs hold no weight there.
+#[test]
+fn distances_of_a_swin_are_those_of_pytorchs_attention() {
+    let device = Device::flex();
+    let folder = golden("swin_tiny_golden");
+    let expected = std::fs::read(folder.join("expected.safetensors")).expect("the fixture");
+    let mut expected = tensors_of(&expected);
+    let (shape, pixels) = expected.remove("input").expect("every fixture has it");
+    let images: Tensor<4> = Tensor::from_data(TensorData::new(pixels, shape), &device);
+    let options = ReadOptions { image_size: Some(32), ..ReadOptions::default() };
+    let checkpoint = checkpoint::read(&folder.join("timm.safetensors"), &options);
+    let swin = checkpoint.and_then(|swin| swin.load(&device)).expect("the fixture is a checkpoint");
+    let batches = [Ok::<_, Infallible>(images)];
+    let found = probe(&swin, batches, Convention::Renormalized, &device).expect("not blank").heads;
+
+    for (layer, name) in ["attention_block0", "attention_block1_shifted"].into_iter().enumerate() {
+        let (shape, attention) = &expected[name];
+        let &[windows, heads, tokens, _] = &shape[..] else { panic!("{name} has four axes") };
+        // Windows of 4 x 4 tokens, 2 px apart.
+        let pixels = |query: usize, key: usize| {
+            let (down, right) = (query / 4, query % 4);
+            let (down, right) = (down.abs_diff(key / 4) as f64, right.abs_diff(key % 4) as f64);
+            2.0 * down.hypot(right)
+        };
+        for head in 0..heads {
+            let mut sum = 0.0;
+            for window in 0..windows {
+                for (query, key) in (0..tokens).flat_map(|q| (0..tokens).map(move |k| (q, k))) {
+                    let at = ((window * heads + head) * tokens + query) * tokens + key;
+                    sum += f64::from(attention[at]) * pixels(query, key);
+                }
+            }
+            let wanted = sum / (windows * tokens) as f64;
+            let gap = (found.mean[layer][head] - wanted).abs();
+            println!("layer {layer}, head {head}: {wanted:.4} px, {gap:e} px apart");
+            assert!(gap <= 1e-4, "layer {layer}, head {head}: {gap} px apart");
+        }
+    }
 }
 
 /// Checks every head, image by image and both images at once.

@@ -97,6 +97,20 @@ mod tests {
         assert_eq!(error.to_string(), message);
     }
 
+    #[test]
+    fn copies_are_slots_of_one_source() {
+        let slot = |head, projection_head| SlotSource {
+            layer: 0,
+            head,
+            projection_head,
+            projection_scale: 1.0,
+        };
+        // The last has its columns from elsewhere, as under the policy `origin`.
+        let slots = [vec![slot(4, 4), slot(1, 1), slot(4, 4), slot(4, 2)]];
+        let plan = TransformationPlan::new(vec![7], &slots);
+        assert_eq!(plan, TransformationPlan { ffn: vec![7], heads: vec![vec![0, 1, 0, 3]] });
+    }
+
     const HEADS: [&[usize]; 3] = [&[0, 1, 0], &[0, 1, 2, 3], &[0, 0]];
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use learngene_format::{Dtype, Learngene, Manifest, Sha256, Tensor};
+use learngene_format::{Dtype, Error, Learngene, Manifest, Sha256, Tensor};
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
@@ -139,4 +139,29 @@ pub fn manifest_text(bytes: &[u8]) -> String {
 pub fn header_length(bytes: &[u8]) -> usize {
     let (header, _) = SafeTensors::read_metadata(bytes).expect("the file is safetensors");
     header + 8
+}
+
+/// The error of a file made by hand.
+#[track_caller]
+pub fn refusal(bytes: &[u8]) -> Error {
+    Learngene::from_bytes(bytes).expect_err("the file is wrong")
+}
+
+/// The error of a file that was changed and whose manifest was sealed again.
+#[track_caller]
+pub fn refusal_of(change: impl FnOnce(&mut Forgery)) -> Error {
+    changed(&tiny(), change)
+}
+
+/// The same of a Swin.
+#[track_caller]
+pub fn refusal_of_swin(change: impl FnOnce(&mut Forgery)) -> Error {
+    changed(&tiny_swin(), change)
+}
+
+#[track_caller]
+pub fn changed(learngene: &Learngene, change: impl FnOnce(&mut Forgery)) -> Error {
+    let mut forgery = Forgery::of(learngene);
+    change(&mut forgery);
+    refusal(&forgery.sealed())
 }

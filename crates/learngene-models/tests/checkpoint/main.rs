@@ -7,3 +7,4 @@ mod goldens;
 mod options;
 mod swin;
 mod swin_errors;
+mod write_errors;
