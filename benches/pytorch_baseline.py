@@ -2,20 +2,23 @@
 """What a user would run instead: the same workloads in PyTorch (CPU), one JSON line each.
 
     python3 -m venv venv-torch && venv-torch/bin/pip install torch timm
-    venv-torch/bin/python benches/pytorch_baseline.py [--shape micro|nano|deit_small] [--iters 5]
+    venv-torch/bin/python benches/pytorch_baseline.py [--shape micro|nano|deit_small|swin_tiny] [--iters 5]
 
 Workloads: train_step (forward, cross-entropy, backward, AdamW), forward, probe_published (the published
 way: every block's attention computed beside the block, maps copied to numpy and multiplied there in
 float64), probe_fused (one pass, reduced where it is computed). Median over iters, after one warm-up.
+swin_tiny has train_step and forward: nothing was published that probes a Swin.
 """
 import argparse, json, statistics, time
 import numpy as np, torch
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 
 SHAPES = {  # img, patch, dim, depth, heads, batch, classes
     "nano": (32, 4, 96, 12, 6, 64, 10),
     "micro": (32, 4, 192, 12, 3, 64, 10),
     "deit_small": (224, 16, 384, 12, 6, 4, 1000),
+    "swin_tiny": (224, 4, 96, (2, 2, 6, 2), (3, 6, 12, 24), 4, 1000),
 }
 
 def timed(f, iters):
@@ -34,7 +37,11 @@ def main():
     p.add_argument("--workloads", default="train_step,forward,probe_published,probe_fused"); a = p.parse_args()
     img, patch, dim, depth, heads, batch, classes = SHAPES[a.shape]
     torch.manual_seed(0)
-    m = VisionTransformer(img_size=img, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, num_classes=classes)
+    if a.shape.startswith("swin"):
+        if "probe" in a.workloads: p.error(f"{a.shape} has train_step and forward")
+        m = SwinTransformer(img_size=img, patch_size=patch, embed_dim=dim, depths=depth, num_heads=heads, window_size=7, num_classes=classes, drop_path_rate=0)
+    else:
+        m = VisionTransformer(img_size=img, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, num_classes=classes)
     opt = torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.05)
     x = torch.randn(batch, 3, img, img); y = torch.randint(0, classes, (batch,))
     grid = img // patch

@@ -37,7 +37,8 @@ pub(crate) struct Options {
     /// What is timed; `learngene bench --help` lists all. PyTorch has train_step, forward and probe.
     #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["train_step", "forward", "probe"])]
     workloads: Vec<String>,
-    /// Models that it is timed on. PyTorch has nano, micro and deit_small.
+    /// Models that it is timed on. PyTorch has nano, micro and deit_small, and swin_tiny without
+    /// probe.
     #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["nano", "micro", "deit_small"])]
     shapes: Vec<String>,
     /// Times that each is repeated in a turn.

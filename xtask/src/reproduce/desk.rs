@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
-    ablations::Ablation,
+    ablate::Ablation,
     plan::{Descendant, Method},
     report::{self, Ancestor, Data, Frozen, Layer, Recipe, Report, Row},
     tune::LearningRates,
@@ -203,15 +203,14 @@ impl<'a> Desk<'a> {
             .path("out", &self.folder.join(slug))
     }
 
-    /// Top-1, in percent, on training images that are held out from a training at that rate.
-    pub(crate) fn held_out_top1(&self, descendant: &Descendant, rate: f64) -> Result<f64> {
-        let (checkpoint, ..) = self.expand(descendant)?;
-        let slug = format!("{}-lr{rate}", descendant.slug());
-        let train = self
-            .training(&checkpoint, slug, rate, descendant.seed)
-            .flag("hold-out", HELD_OUT)
-            .arg("--json");
-        let summary = self.learngene.json(&train)?;
+    /// Top-1, in percent, on a part of the training images that a training leaves out for that.
+    pub(crate) fn held_out_top1(&self, train: Line) -> Result<f64> {
+        self.last_top1(&train.flag("hold-out", HELD_OUT))
+    }
+
+    /// Trains; top-1, in percent, at the last evaluation.
+    pub(crate) fn last_top1(&self, train: &Line) -> Result<f64> {
+        let summary = self.json(&train.clone().arg("--json"))?;
         let last = summary["metrics"].as_array().and_then(|metrics| metrics.last());
         last.and_then(|line| line["top1"].as_f64())
             .with_context(|| format!("`{train}` printed no evaluation"))

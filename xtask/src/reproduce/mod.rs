@@ -4,6 +4,7 @@
 //! ways, trains and measures them, and draws the report. Each step is a `learngene` command that a
 //! user could type, and stands in the report.
 
+mod ablate;
 mod ablations;
 mod desk;
 mod plan;

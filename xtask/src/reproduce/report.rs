@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ablations::Ablation;
+use super::ablate::Ablation;
 
 #[derive(Serialize)]
 pub(crate) struct Report {

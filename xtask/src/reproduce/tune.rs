@@ -31,10 +31,10 @@ pub(crate) struct LearningRates {
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Tried {
-    chosen: f64,
+pub(super) struct Tried {
+    pub(super) chosen: f64,
     /// Top-1 on the held-out images, in percent, by learning rate.
-    top1: BTreeMap<String, f64>,
+    pub(super) top1: BTreeMap<String, f64>,
 }
 
 impl LearningRates {
@@ -66,13 +66,15 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for method in Method::ALL {
         let projection = (method == Method::ClusterLearngene).then_some(PROJECTIONS[0]);
         let descendant = Descendant { shape: SHAPE, method, projection, seed: 0 };
-        let mut measured = Vec::new();
-        for rate in CANDIDATES {
-            let top1 = desk.held_out_top1(&descendant, rate)?;
+        let (checkpoint, ..) = desk.expand(&descendant)?;
+        let tried = Tried::among_candidates(|rate| {
+            let slug = format!("{}-lr{rate}", descendant.slug());
+            let train = desk.training(&checkpoint, slug, rate, descendant.seed);
+            let top1 = desk.held_out_top1(train)?;
             eprintln!("{} at {rate}: {top1:.2} %", method.name());
-            measured.push((rate, top1));
-        }
-        methods.insert(method.name().to_owned(), Tried::best_of(&measured)?);
+            Ok(top1)
+        })?;
+        methods.insert(method.name().to_owned(), tried);
     }
     let rates = LearningRates { command: "cargo xtask tune".into(), item: SHAPE.item(), methods };
     let text = serde_json::to_string_pretty(&rates).context("rates are plain data")?;
@@ -81,6 +83,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 impl Tried {
+    /// Measures every candidate.
+    pub(super) fn among_candidates(mut top1: impl FnMut(f64) -> Result<f64>) -> Result<Self> {
+        let measured = CANDIDATES.map(|rate| top1(rate).map(|top1| (rate, top1)));
+        Self::best_of(&measured.into_iter().collect::<Result<Vec<_>>>()?)
+    }
+
     /// The rate with the highest top-1; of equal ones the lowest, which keeps more of what was
     /// inherited.
     fn best_of(measured: &[(f64, f64)]) -> Result<Self> {

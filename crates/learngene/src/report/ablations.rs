@@ -9,8 +9,9 @@ use super::{
     text::{Decimals, Text, thousands},
 };
 
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("Setting", ""),
+    ("Learning rate", "n"),
     ("Top-1 (%)", "n"),
     ("kNN (%)", "n"),
     ("Linear probe (%)", "n"),
@@ -33,7 +34,8 @@ pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
         "<p class=\"note\" id=\"ablations-note\">Top-1 after fine-tuning, mean ± sample standard \
          deviation over seeds; kNN and linear probe on features before it; parameters of the \
          learngene, and those of them that the descendant inherits. Settings of one choice have the \
-         same shape and budget.</p><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         same shape and budget. A learning rate that is underlined was chosen for its setting, on \
+         training images held out for that.</p><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
          aria-label=\"Choices of the method\"><table class=\"grouped\" \
          aria-describedby=\"ablations-note\"><thead><tr>"
     )?;
@@ -45,7 +47,8 @@ pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
         let settings: Vec<&Ablation> =
             report.ablations.iter().filter(|ablation| ablation.table == table).collect();
         let Ablation { item, epochs, .. } = settings[0];
-        open_group(out, &format!("{table}: {item}, {epochs} epochs"), COLUMNS.len())?;
+        let epochs = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
+        open_group(out, &format!("{table}: {item}, {epochs}"), COLUMNS.len())?;
         for ablation in &settings {
             row(out, ablation, decimals)?;
         }
@@ -74,9 +77,10 @@ fn row(out: &mut String, ablation: &Ablation, decimals: Decimals) -> fmt::Result
     let default = if ablation.is_default { " (default)" } else { "" };
     writeln!(
         out,
-        "<tr><th scope=\"row\">{}{default}</th><td class=\"n\">{} n = {}</td>{}{}<td \
-         class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+        "<tr><th scope=\"row\">{}{default}</th><td class=\"n\">{}</td><td class=\"n\">{} n = \
+         {}</td>{}{}<td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
         Text(&ablation.setting),
+        rate(ablation, decimals),
         decimals.spread(ablation.top1()),
         ablation.runs.len(),
         bar(ablation.knn_top1, decimals),
@@ -84,6 +88,15 @@ fn row(out: &mut String, ablation: &Ablation, decimals: Decimals) -> fmt::Result
         thousands(ablation.stored_params),
         thousands(ablation.inherited_params),
     )
+}
+
+/// The learning rate, and what the others came to where it was chosen among several.
+fn rate(ablation: &Ablation, decimals: Decimals) -> String {
+    let chosen = ablation.learning_rate;
+    let Some(tried) = &ablation.tried_rates else { return chosen.to_string() };
+    let tried: Vec<String> =
+        tried.iter().map(|(rate, top1)| format!("{rate}: {} %", decimals.percent(*top1))).collect();
+    format!("<abbr title=\"{}\">{chosen}</abbr>", Text(&tried.join(", ")))
 }
 
 /// Whether the default measured best, and by how much it did not.
@@ -123,6 +136,8 @@ mod tests {
             setting: setting.into(),
             is_default,
             epochs: 2,
+            learning_rate: 0.01,
+            tried_rates: None,
             stored_params: 1000,
             inherited_params: 900,
             knn_top1: 40.0,
@@ -144,5 +159,15 @@ mod tests {
         let words = "Best measured increasing, 2.5 points above the default, priority, less than \
                      the spread over seeds.";
         assert_eq!(verdict(&[&high, &wide], decimals), words);
+    }
+
+    #[test]
+    fn a_chosen_rate_tells_what_the_others_came_to() {
+        let decimals = Decimals::of(1000);
+        let mut ablation = setting("refit", false, &[50.0]);
+        assert_eq!(rate(&ablation, decimals), "0.01");
+        ablation.tried_rates = Some([("0.003".into(), 31.5), ("0.01".into(), 40.0)].into());
+        let words = "<abbr title=\"0.003: 31.5 %, 0.01: 40.0 %\">0.01</abbr>";
+        assert_eq!(rate(&ablation, decimals), words);
     }
 }

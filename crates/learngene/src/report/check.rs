@@ -40,6 +40,10 @@ pub(super) fn check(report: &Report) -> Check {
 fn check_ablation(ablation: &Ablation, place: &str) -> Check {
     percent(&format!("{place}.knn_top1"), ablation.knn_top1)?;
     percent(&format!("{place}.linear_top1"), ablation.linear_top1)?;
+    measure(&format!("{place}.learning_rate"), ablation.learning_rate)?;
+    for (rate, top1) in ablation.tried_rates.iter().flatten() {
+        percent(&format!("{place}.tried_rates.{rate}"), *top1)?;
+    }
     let runs = &ablation.runs;
     wanted(!runs.is_empty(), format!("{place}.runs"), "empty", "at least one run")?;
     for (index, run) in runs.iter().enumerate() {

@@ -163,6 +163,12 @@ pub struct Ablation {
     /// Whether this is what happens where nothing is asked for.
     pub is_default: bool,
     pub epochs: u64,
+    /// Peak learning rate for a batch of 512.
+    pub learning_rate: f64,
+    /// Top-1 in percent of held-out training images by learning rate, where it was chosen for this
+    /// setting.
+    #[serde(default)]
+    pub tried_rates: Option<BTreeMap<String, f64>>,
     /// Values in the learngene.
     pub stored_params: u64,
     pub inherited_params: u64,

@@ -312,3 +312,47 @@ fn a_newer_version_is_refused_before_its_fields() {
     let change = |r: &mut Value| (r["version"], r["new"]) = (json!(2), json!(0));
     check_refused(change, &["version is 2, wanted 1"]);
 }
+
+/// Two settings of one choice.
+fn with_ablations(report: &mut Value) {
+    let setting = |setting: &str, is_default: bool, rates: Value, top1: [f64; 2]| {
+        let run = |seed: usize| {
+            let command = format!("learngene train --out {setting}-{seed}");
+            json!({"seed": seed, "top1": top1[seed], "command": command})
+        };
+        json!({"table": "order", "item": "L6 w=2", "setting": setting, "is_default": is_default,
+            "epochs": 1, "learning_rate": 0.003, "tried_rates": rates, "stored_params": 9000,
+            "inherited_params": 8000, "knn_top1": 41.5, "linear_top1": 52.5,
+            "runs": [run(0), run(1)]})
+    };
+    let rates = json!({"0.003": 31.0, "0.01": 30.0});
+    report["ablations"] = json!([
+        setting("priority", true, json!(null), [50.0, 52.0]),
+        setting("origin", false, rates, [40.0, 42.0]),
+    ]);
+}
+
+#[test]
+fn choices_are_shown_with_a_verdict() {
+    let page = page(with_ablations);
+    assert!(page.contains("order: L6 w=2, 1 epoch<"), "{page}");
+    let priority = cells(&page, &["priority (default)</th>"]);
+    assert_eq!(priority, ["0.003", "51.0 ± 1.4 n = 2", "41.5", "52.5", "9,000", "8,000"]);
+    assert!(page.contains("0.003: 31.0 %, 0.01: 30.0 %"));
+    assert!(page.contains("The default, priority, measured best."));
+    for run in ["priority-0", "priority-1", "origin-0", "origin-1"] {
+        assert!(page.contains(&format!("learngene train --out {run}")), "{run} is not shown");
+    }
+}
+
+#[test]
+fn choices_that_cannot_be_are_refused() {
+    let refused = |change: fn(&mut Value), words: &[&str]| {
+        check_refused(|r| (with_ablations(r), change(&mut r["ablations"][1])).1, words);
+    };
+    refused(|a| a["runs"] = json!([]), &["ablations[1].runs is empty"]);
+    refused(|a| a["runs"][1]["seed"] = json!(0), &["ablations[1].runs[1].seed is 0"]);
+    refused(|a| a["knn_top1"] = json!(101.0), &["ablations[1].knn_top1 is 101"]);
+    refused(|a| a["learning_rate"] = json!(-1.0), &["ablations[1].learning_rate is -1"]);
+    refused(|a| a["tried_rates"]["0.01"] = json!(-2.0), &["ablations[1].tried_rates.0.01 is -2"]);
+}

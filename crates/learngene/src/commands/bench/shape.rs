@@ -65,5 +65,8 @@ mod tests {
         assert_eq!(sizes(Shape::Nano), ((32, 4, 96), 12, 6, 64, 10));
         assert_eq!(sizes(Shape::Micro), ((32, 4, 192), 12, 3, 64, 10));
         assert_eq!(sizes(Shape::DeitSmall), ((224, 16, 384), 12, 6, 4, 1000));
+        let swin = Shape::SwinTiny;
+        assert_eq!(sizes(swin), ((224, 4, 96), 12, 3, 4, 1000));
+        assert_eq!(swin.config().stages(), [0..2, 2..4, 4..10, 10..12]);
     }
 }
