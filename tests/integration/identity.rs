@@ -68,6 +68,13 @@ fn desk_ancestor_comes_back() {
     check(&ancestor, &measure(&ancestor, 32, 16), input);
 }
 
+#[test]
+fn desk_swin_comes_back() {
+    let ancestor = read(repository().join("datasets/desk_swin/desk_swin.safetensors"));
+    let input = images(8, ancestor.config.image_size(), &Device::flex());
+    check(&ancestor, &measure(&ancestor, 32, 16), input);
+}
+
 /// Its outputs are features. `cargo xtask test` runs this where the file is found and reports it as
 /// skipped where it is not.
 #[test]

@@ -41,6 +41,12 @@ fn desk_ancestor_at_every_scale() {
     check("desk ViT", &checkpoint::read(&path, &ReadOptions::default()).expect("it is shipped"));
 }
 
+#[test]
+fn desk_swin_at_every_scale() {
+    let path = repository().join("datasets/desk_swin/desk_swin.safetensors");
+    check("desk Swin", &checkpoint::read(&path, &ReadOptions::default()).expect("it is shipped"));
+}
+
 /// Goes through the table, with about half of the heads joined.
 fn check(name: &str, ancestor: &Checkpoint) {
     let distances = measure(ancestor, 8, 8);

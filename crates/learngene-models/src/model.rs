@@ -110,6 +110,22 @@ impl Model {
         either!(self, model => model.forward_observed(images, observe))
     }
 
+    /// Mean of the patches' tokens after the final norm: what a Swin's classifier reads anyway, and
+    /// [`Vit::patch_features`].
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    /// - output: `[batch, num_features]`
+    ///
+    /// # Panics
+    /// As [`Model::forward_observed`].
+    pub fn patch_features(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            Self::Vit(vit) => vit.patch_features(images),
+            Self::Swin(swin) => swin.features(images),
+        }
+    }
+
     /// Logits and the attention of every layer.
     ///
     /// # Shapes

@@ -113,6 +113,22 @@ impl Vit {
         self.pool(tokens)
     }
 
+    /// Mean over the patches of the last layer's tokens after the final norm: other features than
+    /// the class token's, which a DINOv2 backbone is often used with.
+    ///
+    /// # Shapes
+    /// - images: `[batch, 3, image_size, image_size]`
+    /// - output: `[batch, embed_dim]`
+    ///
+    /// # Panics
+    /// As [`Vit::forward_observed`].
+    pub fn patch_features(&self, images: Tensor<4>) -> Tensor<2> {
+        let run = |tokens, block: &Block| block.forward(tokens, None);
+        let tokens = self.blocks.iter().fold(self.embed(images), run);
+        let patches = tokens.slice_dim(1, 1..); // [batch, patches, embed_dim]
+        layer_norm(&self.norm, patches, self.layer_norm_eps).mean_dim(1).squeeze_dim(1)
+    }
+
     /// Logits and the attention of every layer.
     ///
     /// # Shapes
@@ -268,6 +284,20 @@ mod tests {
         let among_all = block.forward(tokens, None).slice_dim(1, 0..1);
         let worst: f32 = (alone - among_all).abs().max().into_scalar();
         assert!(worst < 1e-6, "{worst}");
+    }
+
+    #[test]
+    fn class_token_and_mean_patch_are_all_tokens_after_the_norm() {
+        let device = Device::flex();
+        let vit = tiny().init(&device);
+        let ramp = Tensor::arange(0..2 * 3 * 16 * 16, &device).float().reshape([2, 3, 16, 16]);
+        let images = (ramp * 0.37).sin();
+        let run = |tokens, block: &Block| block.forward_with_weights(tokens).tokens;
+        let tokens = vit.blocks.iter().fold(vit.embed(images.clone()), run);
+        let sum = layer_norm(&vit.norm, tokens, vit.layer_norm_eps).sum_dim(1).squeeze_dim(1);
+        let patches = vit.patch_features(images.clone()) * 16.0;
+        let worst: f32 = (vit.features(images) + patches - sum).abs().max().into_scalar();
+        assert!(worst < 1e-4, "{worst}");
     }
 
     #[test]

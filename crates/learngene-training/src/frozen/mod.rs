@@ -8,9 +8,8 @@ mod ridge;
 
 use std::num::NonZeroUsize;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use learngene_datasets::{CheckedPreprocess, Dataset};
-use learngene_models::Classifier;
 
 pub use knn::knn;
 pub use ridge::{DEFAULT_RIDGE, ridge_probe};
@@ -98,15 +97,19 @@ impl Features {
     }
 }
 
-/// Runs every image of a dataset through a model once, without augmentation, and keeps what its
-/// classifier reads; the model needs none.
+/// Runs every image of a dataset through a model once, without augmentation, and keeps its features:
+/// what its classifier reads ([`Classifier::features`](learngene_models::Classifier::features)), or
+/// others.
+///
+/// # Shapes
+/// - features: `[batch, 3, image_size, image_size]` to `[batch, num_features]`
 ///
 /// `progress` is told the number of images done after every batch.
 ///
 /// # Errors
 /// When there are no images, one has no label or cannot be read, or a feature is not finite.
-pub fn frozen_features<C: Classifier>(
-    model: &C,
+pub fn frozen_features(
+    features: impl Fn(Tensor<4>) -> Tensor<2>,
     images: &dyn Dataset,
     preprocess: &CheckedPreprocess,
     batch_size: NonZeroUsize,
@@ -118,7 +121,7 @@ pub fn frozen_features<C: Classifier>(
     for indices in ranges(images.len(), batch_size.get()) {
         let batch = load_labelled(images, &indices, preprocess, None)?;
         labels.extend_from_slice(&batch.labels);
-        let features = model.features(to_device(batch, device).images); // [batch, num_features]
+        let features = features(to_device(batch, device).images); // [batch, num_features]
         num_features = features.dims()[1];
         let fetched: Result<Vec<f32>, _> = features.into_data().convert::<f32>().try_into_vec();
         values.append(&mut fetched.expect("converted to f32 just before"));

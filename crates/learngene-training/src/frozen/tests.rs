@@ -165,9 +165,16 @@ fn a_model_without_a_classifier_has_features() {
     let preprocess = Preprocess::new(16).check().expect("16 pixels are possible");
     let mut seen = Vec::new();
     let mut compute = |batch_size| {
-        frozen_features(&model, &images, &preprocess, k(batch_size), &device, &mut |done| {
-            seen.push(done);
-        })
+        frozen_features(
+            |batch| model.features(batch),
+            &images,
+            &preprocess,
+            k(batch_size),
+            &device,
+            &mut |done| {
+                seen.push(done);
+            },
+        )
         .expect("the images are good")
     };
     let (by_two, at_once) = (compute(2), compute(8));

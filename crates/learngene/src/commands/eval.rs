@@ -42,6 +42,9 @@ pub struct Args {
     /// nothing is trained and the checkpoint needs no classifier.
     #[arg(long, value_name = "WAY[,WAY]", value_enum, value_delimiter = ',', help_heading = FROZEN)]
     frozen: Vec<Way>,
+    /// Which features are compared.
+    #[arg(long, value_enum, default_value_t, requires = "frozen", help_heading = FROZEN)]
+    pool: Pool,
     /// Neighbours that vote, for `--frozen knn`.
     #[arg(long, value_name = "N", default_value = "10", help_heading = FROZEN)]
     k: NonZeroUsize,
@@ -68,11 +71,23 @@ enum Way {
     Linear,
 }
 
+/// Which of the last layer's tokens are features, in timm's words.
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Pool {
+    /// What the classifier reads: a ViT's class token, a Swin's mean patch.
+    #[default]
+    Token,
+    /// The mean patch.
+    Avg,
+}
+
 /// What the features are worth.
 #[derive(Serialize)]
 struct FrozenResult {
     #[serde(flatten)]
     judge: Judge,
+    pool: Pool,
     /// In percent.
     top1: f64,
     /// Test images.
@@ -136,8 +151,12 @@ impl Args {
         let features = |images: &dyn Dataset, name: &'static str| -> anyhow::Result<Features> {
             let bar = progress::bar(images.len() as u64, "images").with_message(name);
             let mut show = |done| bar.set_position(done as u64);
+            let features = |batch| match self.pool {
+                Pool::Token => model.features(batch),
+                Pool::Avg => model.patch_features(batch),
+            };
             let features =
-                frozen_features(model, images, preprocess, self.batch_size, device, &mut show)?;
+                frozen_features(features, images, preprocess, self.batch_size, device, &mut show)?;
             bar.finish_and_clear();
             Ok(features)
         };
@@ -151,7 +170,7 @@ impl Args {
                     (Judge::Linear { ridge }, ridge_probe(&train, &test, ridge)?)
                 }
             };
-            Ok(FrozenResult { judge, top1, images: test.images() })
+            Ok(FrozenResult { judge, pool: self.pool, top1, images: test.images() })
         });
         let results = results.collect::<anyhow::Result<Vec<FrozenResult>>>()?;
         match &results[..] {
@@ -163,10 +182,11 @@ impl Args {
     }
 }
 
-fn describe(FrozenResult { judge, top1, images }: &FrozenResult) -> String {
+fn describe(FrozenResult { judge, pool, top1, images }: &FrozenResult) -> String {
     let judge = match judge {
         Judge::Knn { k } => format!("{k} nearest neighbours"),
         Judge::Linear { ridge } => format!("linear probe, ridge {ridge}"),
     };
-    format!("top-1 {top1:.2} % by {judge} on {}", count(*images, "image", "images"))
+    let pool = if *pool == Pool::Avg { " of mean patches" } else { "" };
+    format!("top-1 {top1:.2} % by {judge}{pool} on {}", count(*images, "image", "images"))
 }

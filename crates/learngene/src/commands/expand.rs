@@ -164,7 +164,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     super::print(args.json, &expansion, |expansion| {
         let Expansion { config, parameters, inherited_parameters, macs, layers, .. } = expansion;
         let mut text = format!(
-            "{}: {} of {} heads, {} parameters, {} of them inherited, {} multiply-accumulates an image",
+            "{}: {} of {} heads, {} parameters, {} values inherited, {} multiply-accumulates an image",
             args.out.display(),
             count(config.depth(), "layer", "layers"),
             heads(&config.num_heads()),

@@ -32,6 +32,17 @@ fn people_are_told_in_words() {
     assert!(said.ends_with(" % by linear probe, ridge 0.5 on 10 images\n"), "{said}");
 }
 
+#[test]
+fn features_are_the_class_token_or_the_mean_patch() {
+    let bench = pets();
+    let eval = format!("eval {TINY} --data pets --frozen linear");
+    assert_eq!(bench.succeed_json(&format!("{eval} --json"))["pool"], "token");
+    assert_eq!(bench.succeed_json(&format!("{eval} --pool avg --json"))["pool"], "avg");
+    let said = bench.succeed(&format!("{eval} --pool avg"));
+    assert!(said.ends_with(" of mean patches on 10 images\n"), "{said}");
+    bench.check(&format!("eval {TINY} --data pets --pool avg"), 2, &["--frozen"]);
+}
+
 /// The model tells 7 classes apart, the images have 2: a classifier is not asked.
 #[test]
 fn no_classifier_is_needed() {

@@ -150,7 +150,7 @@ impl Description {
     /// The same in words.
     pub fn describe(&self) -> String {
         let mut lines = vec![format!(
-            "{}: {}, heads {}, {} parameters, {} of them inherited",
+            "{}: {}, heads {}, {} parameters, {} values inherited",
             self.method,
             count(self.config.depth(), "layer", "layers"),
             heads(&self.config.num_heads()),
