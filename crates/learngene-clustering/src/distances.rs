@@ -205,8 +205,8 @@ mod tests {
     }
 
     fn refusal(text: &str) -> String {
-        let error =
-            json::from_json::<MeanAttentionDistances>(text).expect_err("the text is refused");
+        let error = json::from_json::<MeanAttentionDistances>(text.as_bytes())
+            .expect_err("the text is refused");
         match error {
             ClusteringError::Json { source, .. } => source.to_string(),
             other => other.to_string(),
@@ -236,7 +236,8 @@ mod tests {
     #[test]
     fn distances_alone_are_enough() {
         let text = r#"{"mean_attention_distance":[[1,2],[3]]}"#;
-        let read: MeanAttentionDistances = json::from_json(text).expect("a minimal file");
+        let read: MeanAttentionDistances =
+            json::from_json(text.as_bytes()).expect("a minimal file");
         assert_eq!(read, MeanAttentionDistances::new(vec![vec![1.0, 2.0], vec![3.0]]));
         assert_eq!(read.num_heads(), [2, 1]);
     }

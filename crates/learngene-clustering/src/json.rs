@@ -16,8 +16,8 @@ pub(crate) trait JsonFile: Serialize + DeserializeOwned {
     fn check(&self) -> Result<(), ClusteringError>;
 }
 
-pub(crate) fn from_json<T: JsonFile>(text: &str) -> Result<T, ClusteringError> {
-    let value: T = serde_json::from_str(text)
+pub(crate) fn from_json<T: JsonFile>(bytes: &[u8]) -> Result<T, ClusteringError> {
+    let value: T = serde_json::from_slice(bytes)
         .map_err(|source| ClusteringError::Json { what: T::WHAT, source })?;
     value.check()?;
     Ok(value)
@@ -32,12 +32,12 @@ pub(crate) fn to_json<T: JsonFile>(value: &T) -> Result<String, ClusteringError>
 }
 
 pub(crate) fn read<T: JsonFile>(path: &Path) -> Result<T, ClusteringError> {
-    let text = fs::read_to_string(path).map_err(|source| ClusteringError::Io {
+    let bytes = fs::read(path).map_err(|source| ClusteringError::Io {
         action: "read",
         path: path.to_owned(),
         source,
     })?;
-    from_json(&text)
+    from_json(&bytes)
         .map_err(|source| ClusteringError::File { path: path.to_owned(), source: Box::new(source) })
 }
 

@@ -1,5 +1,7 @@
 //! Wishes against what an ancestor can give.
 
+use std::collections::BTreeSet;
+
 use learngene_models::{ModelConfig, ShapeError, SwinConfig, VitConfig};
 
 use crate::{
@@ -75,6 +77,9 @@ impl DescendantConfig {
             .with_num_classes(num_classes);
         inherited.check()?;
         check_windows(ancestor, &inherited)?;
+        if self.new_layers == NewLayers::Identity {
+            check_shifts(ancestor, &inherited, &sources)?;
+        }
         let shape = self.widened(&inherited)?;
         shape.check()?;
         Ok(CheckedDescendantConfig {
@@ -144,6 +149,29 @@ fn check_windows(ancestor: &ModelConfig, shape: &ModelConfig) -> Result<(), Expa
         if got != want {
             let image_size = swin.image_size;
             return Err(ExpansionError::Windows { image_size, stage, got, want });
+        }
+    }
+    Ok(())
+}
+
+/// Windows are shifted in every second layer of a stage, by its place: a layer that comes to another
+/// kind of place computes something else than it did.
+fn check_shifts(
+    ancestor: &ModelConfig,
+    shape: &ModelConfig,
+    sources: &[usize],
+) -> Result<(), ExpansionError> {
+    let shifts = |config: &ModelConfig| -> Vec<usize> {
+        let ModelConfig::Swin(swin) = config else { return vec![0; config.depth()] };
+        let of_stage = |(stage, depth)| (0..depth).map(move |block| swin.shift(stage, block));
+        swin.depths().into_iter().enumerate().flat_map(of_stage).collect()
+    };
+    let (of_ancestor, of_descendant) = (shifts(ancestor), shifts(shape));
+    let mut used = BTreeSet::new();
+    for (layer, &source) in sources.iter().enumerate() {
+        let (got, want) = (of_descendant[layer], of_ancestor[source]);
+        if used.insert(source) && got != want {
+            return Err(ExpansionError::Shift { layer, got, source_layer: source, want });
         }
     }
     Ok(())
@@ -245,6 +273,25 @@ mod tests {
         let message = "images of 16 px make the windows of stage 1 2 tokens wide, but the \
                        ancestor's biases of relative positions are for windows of 4";
         assert_eq!(shape(16).expect_err(message).to_string(), message);
+    }
+
+    /// Layer 1 of a stage, whose windows are shifted, comes to place 2, where they are not.
+    #[test]
+    fn a_swins_layers_keep_their_shift_where_new_ones_are_the_identity() {
+        let ancestor: ModelConfig = SwinConfig::swin_tiny().into();
+        let grown = |layers, new_layers| {
+            let depth = "4,4,12,4".parse().expect("a depth");
+            let wanted = DescendantConfig { depth, layers, new_layers, ..Default::default() };
+            wanted.shape(&ancestor)
+        };
+        let message = "layer 2 of the descendant has windows shifted by 0 tokens, but the ancestor's \
+                       layer 1, which it inherits, by 3, so with new layers as the identity the \
+                       model would not compute what it did; choose front layers, or a list in \
+                       which layers keep even or odd places of their stage";
+        let error = grown(LayerPolicy::Even, NewLayers::Identity).expect_err(message);
+        assert_eq!(error.to_string(), message);
+        assert!(grown(LayerPolicy::Even, NewLayers::Copy).is_ok());
+        assert!(grown(LayerPolicy::Front, NewLayers::Identity).is_ok());
     }
 
     #[test]

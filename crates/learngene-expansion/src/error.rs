@@ -19,8 +19,8 @@ pub enum ExpansionError {
         /// What it could have said.
         want: &'static str,
     },
-    /// A head ratio that is zero, negative, not a number or not readable.
-    #[error("head ratio must be a positive number such as 2, 4/3, 1/8 or 0.125, got `{got}`")]
+    /// A ratio that is zero, negative, not a number or not readable.
+    #[error("a ratio must be a positive number such as 2, 4/3, 1/8 or 0.125, got `{got}`")]
     Ratio {
         /// The ratio as it was written.
         got: String,
@@ -146,6 +146,24 @@ pub enum ExpansionError {
         /// Side of its windows, in tokens.
         got: usize,
         /// Side of the ancestor's windows.
+        want: usize,
+    },
+    /// A layer of a Swin that is to keep its function, at a place whose windows are shifted otherwise
+    /// than at its own.
+    #[error(
+        "layer {layer} of the descendant has windows shifted by {got} tokens, but the ancestor's \
+         layer {source_layer}, which it inherits, by {want}, so with new layers as the identity the \
+         model would not compute what it did; choose front layers, or a list in which layers keep \
+         even or odd places of their stage"
+    )]
+    Shift {
+        /// The descendant's layer.
+        layer: usize,
+        /// Shift of its windows, in tokens.
+        got: usize,
+        /// The ancestor's layer that it inherits.
+        source_layer: usize,
+        /// Shift of that layer's windows.
         want: usize,
     },
     /// The projection policy `origin` without the ancestor's projections.

@@ -17,7 +17,8 @@ use crate::{
 /// | `even`, floor(i D / L) | 0 2 4 6 8 10 | 0 0 1 1 2 |
 /// | `last`, max(i + D - L, 0) | 6 7 8 9 10 11 | 0 0 0 1 2 |
 ///
-/// Where the ancestor has stages, that holds in each of them.
+/// Where the ancestor has stages, that holds in each of them. Windows of a Swin are shifted by the
+/// place of a layer in its stage, wherever it was inherited from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LayerPolicy {

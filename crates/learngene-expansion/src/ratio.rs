@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ExpansionError;
 
-/// Head ratio w: heads of an ancestor layer divided by heads of the descendant layer.
-///
-/// A positive rational number, kept exact: w = 4/3 turns 12 heads into 9 and no other number.
+/// A positive rational number, kept exact: a head ratio w (heads of an ancestor layer divided by
+/// heads of the descendant layer) of 4/3 turns 12 heads into 9 and no other number.
 ///
 /// ```
 /// use learngene_expansion::Ratio;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -195,6 +196,11 @@ pub struct DeviceArgs {
     /// Device that the model runs on; `learngene devices` lists them.
     #[arg(long, default_value_t)]
     pub device: DeviceChoice,
+}
+
+/// A number of at least 1.
+pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("wanted a number of at least 1, got `{text}`"))
 }
 
 /// A side of images: beyond the limit no machine has the memory for attention.

@@ -48,7 +48,7 @@ impl ClusterArgs {
     ) -> anyhow::Result<HeadClusters> {
         let params = self.params(distances)?.check()?;
         let mut clusters = cluster(distances, &params)?;
-        let ffn = ffn.params(distances, &params.get().algorithm)?.check()?;
+        let ffn = ffn.params(&params.get().algorithm)?.check()?;
         // Distances that others wrote may not tell of stages.
         let stages = distances
             .stages()
@@ -103,15 +103,13 @@ pub struct FfnArgs {
     #[arg(long, value_name = "GROUPS", conflicts_with = "ffn_eps")]
     pub ffn_groups: Option<FfnGroups>,
     /// Whether the layer nearest the mean density stands for a group, or the mean of all layers'
-    /// parameters.
-    #[arg(long, default_value = "nearest",
-        value_parser = choice::<Representative>(["nearest", "mean"]))]
-    pub ffn_representative: Representative,
+    /// parameters [default: nearest].
+    #[arg(long, value_parser = choice::<Representative>(["nearest", "mean"]))]
+    pub ffn_representative: Option<Representative>,
     /// Whether the norm before a shared network is that of the representative, or each layer keeps
-    /// its own.
-    #[arg(long, default_value = "representative",
-        value_parser = choice::<FfnNorm>(["representative", "own"]))]
-    pub ffn_norm: FfnNorm,
+    /// its own [default: representative].
+    #[arg(long, value_parser = choice::<FfnNorm>(["representative", "own"]))]
+    pub ffn_norm: Option<FfnNorm>,
 }
 
 /// What `--ffn-eps` says.
@@ -164,11 +162,14 @@ impl FromStr for FfnGroups {
 
 impl FfnArgs {
     /// The parameters, where heads are clustered like that.
-    fn params(
-        &self,
-        distances: &MeanAttentionDistances,
-        heads: &Algorithm,
-    ) -> anyhow::Result<FfnParams> {
+    fn params(&self, heads: &Algorithm) -> anyhow::Result<FfnParams> {
+        let is_joined =
+            self.ffn_groups.is_some() || self.ffn_eps.is_some_and(|eps| eps != FfnEps::Off);
+        ensure!(
+            is_joined || (self.ffn_representative.is_none() && self.ffn_norm.is_none()),
+            "--ffn-representative and --ffn-norm have no effect where no networks are joined: give \
+             --ffn-eps or --ffn-groups too"
+        );
         let algorithm = match (&self.ffn_groups, self.ffn_eps.unwrap_or(FfnEps::Off)) {
             (Some(FfnGroups(groups)), _) => FfnAlgorithm::Given { groups: groups.clone() },
             (None, FfnEps::Off) => FfnAlgorithm::None,
@@ -176,16 +177,16 @@ impl FfnArgs {
             (None, FfnEps::Auto) => {
                 let eps = match heads {
                     Algorithm::Dbscan { eps, .. } => Some(eps.clone()),
-                    Algorithm::KMeans { .. } => distances.default_eps(),
+                    Algorithm::KMeans { .. } => None,
                 };
                 let eps = eps.context(
-                    "the distances do not say their image size, so eps has no default: give \
-                     --ffn-eps in pixels",
+                    "k-means has no eps of which --ffn-eps auto could be half: give it in pixels",
                 )?;
                 FfnAlgorithm::Contiguous { eps: default_ffn_eps(&eps) }
             }
         };
-        let Self { ffn_representative: representative, ffn_norm: norm, .. } = *self;
+        let representative = self.ffn_representative.unwrap_or_default();
+        let norm = self.ffn_norm.unwrap_or_default();
         Ok(FfnParams { algorithm, representative, norm })
     }
 }

@@ -11,34 +11,39 @@ use learngene_expansion::{
 use learngene_training::Recipe;
 use serde::Deserialize;
 
-use crate::{args::choice, files::read};
+use crate::{
+    args::choice,
+    files::read,
+    transformations_file::{Learnt, Origin},
+};
 
 /// How inherited weights are transformed while everything else is frozen.
 #[derive(Args)]
 #[command(next_help_heading = "Transformations")]
 pub struct TransformArgs {
     /// Transforms the feed-forward networks in a warm-up, before everything trains: scale-shift,
-    /// low-rank or low-rank:RANK, cross-layer or cross-layer:WIDTH. Needs the description that
+    /// low-rank or low-rank:RANK (8 by default), cross-layer or cross-layer:WIDTH (16 by default). Needs the description that
     /// `expand` left beside the checkpoint.
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", group = "transformations")]
     pub transform_ffn: Option<FfnTransformation>,
     /// Transforms the heads of layers that hold copies of one, so that they part: low-rank or
     /// low-rank:RANK, or scale-shift, which does not part them.
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", group = "transformations")]
     pub transform_heads: Option<HeadTransformation>,
     /// Which feed-forward networks: all, or those that several layers share.
-    #[arg(long, default_value = "all", value_parser = choice::<Scope>(["all", "shared"]))]
+    #[arg(long, default_value = "all", requires = "transform_ffn",
+        value_parser = choice::<Scope>(["all", "shared"]))]
     pub transform_scope: Scope,
     /// Epochs of the warm-up, the first of --epochs; then transformations are folded in, and the
     /// rest of the epochs trains everything.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "transformations")]
     pub transform_epochs: usize,
 }
 
 /// A warm-up of transformations, and the training after it.
 pub struct WarmUp {
     pub plan: TransformationPlan,
-    pub config: TransformationConfig,
+    pub learnt: Learnt,
     pub recipe: Recipe,
     pub after: Recipe,
 }
@@ -46,6 +51,8 @@ pub struct WarmUp {
 /// What `expand` says of a descendant, as far as it tells what is there several times.
 #[derive(Deserialize)]
 struct Description {
+    #[serde(flatten)]
+    origin: Origin,
     ffn: Vec<usize>,
     slots: Vec<Vec<SlotSource>>,
 }
@@ -74,25 +81,25 @@ impl TransformArgs {
             scope: self.transform_scope,
             seed: recipe.seed,
         };
-        // Each part has a tenth of itself, or what was asked for, as warm-up of its rate.
+        // Each part has its share of the warm-up of the rate.
         let part = |epochs: usize| {
-            let warmup_epochs = recipe.warmup_epochs() * epochs as f64 / all as f64;
+            let warmup_epochs = recipe.warmup_epochs() * (epochs as f64 / all as f64);
             Recipe { epochs, warmup_epochs: Some(warmup_epochs), ..recipe.clone() }
         };
         let (recipe, after) = (part(epochs), part(all - epochs));
-        let plan = plan(&checkpoint.with_extension("json"))?;
-        Ok(Some(WarmUp { plan, config, recipe, after }))
+        let Description { origin, ffn, slots } = describe(&checkpoint.with_extension("json"))?;
+        let plan = TransformationPlan::new(ffn, &slots);
+        Ok(Some(WarmUp { plan, learnt: Learnt { config, by: origin }, recipe, after }))
     }
 }
 
-/// What a descendant holds several times.
-fn plan(path: &Path) -> anyhow::Result<TransformationPlan> {
+/// What a descendant is made of.
+fn describe(path: &Path) -> anyhow::Result<Description> {
     let bytes = read(path).context(
         "transformations need the description that `expand` leaves beside the checkpoint",
     )?;
-    let Description { ffn, slots } = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is not what `expand` writes", path.display()))?;
-    Ok(TransformationPlan::new(ffn, &slots))
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is not what `expand` writes", path.display()))
 }
 
 #[cfg(test)]

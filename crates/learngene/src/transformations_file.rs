@@ -3,21 +3,63 @@
 use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, ensure};
-use learngene_expansion::TransformationConfig;
+use learngene_expansion::{ClassifierPolicy, DescendantConfig, TransformationConfig};
 use learngene_models::{HostTensor, StateDict};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::files::{read as read_bytes, write_whole};
 
-/// Metadata under which the file says what kind of transformations it holds.
+/// Metadata under which the file says what it holds.
 const KEY: &str = "transformations";
 
+/// What the file says of itself. In one place, as the order of several would not be the same every
+/// time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learnt {
+    /// What was learnt.
+    pub config: TransformationConfig,
+    /// By what descendant.
+    pub by: Origin,
+}
+
+/// Where the weights of a descendant come from. Transformations fit no others, even of the same
+/// shapes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    pub method: String,
+    pub learngene_sha256: String,
+    pub wanted: DescendantConfig,
+}
+
+impl Origin {
+    /// In what two descendants differ, their classifiers aside.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let (ours, theirs) = (self.without_classifier(), other.without_classifier());
+        let fields = ours.iter().zip(&theirs);
+        let (name, here, there) = fields
+            .map(|((name, ours), (_, theirs))| (name, ours, theirs))
+            .find(|(_, ours, theirs)| ours != theirs)?;
+        Some(format!("{name} is {here} there, {there} here"))
+    }
+
+    fn without_classifier(&self) -> serde_json::Map<String, Value> {
+        let Self { method, learngene_sha256, wanted } = self.clone();
+        let classifier = ClassifierPolicy::default();
+        let wanted = DescendantConfig { classifier, num_classes: None, seed: 0, ..wanted };
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(wanted) else {
+            unreachable!("a structure of plain fields is an object")
+        };
+        fields.insert("method".into(), method.into());
+        fields.insert("learngene_sha256".into(), learngene_sha256.into());
+        fields
+    }
+}
+
 /// Writes transformations, whole or not at all.
-pub fn write(
-    path: &Path,
-    transformations: &StateDict,
-    config: &TransformationConfig,
-) -> anyhow::Result<()> {
+pub fn write(path: &Path, transformations: &StateDict, learnt: &Learnt) -> anyhow::Result<()> {
     let bytes: Vec<(&str, &[usize], Vec<u8>)> = transformations
         .iter()
         .map(|(name, tensor)| {
@@ -31,21 +73,21 @@ pub fn write(
             Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(config)?)]);
+    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(learnt)?)]);
     write_whole(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
 /// Reads transformations, all values finite.
-pub fn read(path: &Path) -> anyhow::Result<(StateDict, TransformationConfig)> {
+pub fn read(path: &Path) -> anyhow::Result<(StateDict, Learnt)> {
     let place = || format!("{} holds no transformations", path.display());
     parse(&read_bytes(path)?).with_context(place)
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<(StateDict, TransformationConfig)> {
+fn parse(bytes: &[u8]) -> anyhow::Result<(StateDict, Learnt)> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let config = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-    let config = config.with_context(|| format!("its metadata have no key `{KEY}`"))?;
-    let config = serde_json::from_str(config)?;
+    let learnt = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+    let learnt = learnt.with_context(|| format!("its metadata have no key `{KEY}`"))?;
+    let learnt = serde_json::from_str(learnt)?;
     let mut transformations = StateDict::default();
     for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
         let dtype = view.dtype();
@@ -56,16 +98,33 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(StateDict, TransformationConfig)> {
         ensure!(unfit.is_none(), "{name} is not finite at index {}", unfit.unwrap_or(0));
         transformations.insert(name, HostTensor::new(view.shape(), values));
     }
-    Ok((transformations, config))
+    Ok((transformations, learnt))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn config() -> TransformationConfig {
+    fn learnt() -> Learnt {
         let ffn = Some("low-rank:2".parse().expect("a transformation"));
-        TransformationConfig { ffn, ..TransformationConfig::default() }
+        let config = TransformationConfig { ffn, ..TransformationConfig::default() };
+        let method = "cluster-learngene".into();
+        let wanted = DescendantConfig { depth: 4.into(), ..DescendantConfig::default() };
+        Learnt { config, by: Origin { method, learngene_sha256: "a1".into(), wanted } }
+    }
+
+    #[test]
+    fn descendants_differ_in_more_than_their_shapes() {
+        let Learnt { by: there, .. } = learnt();
+        let mut here = there.clone();
+        (here.wanted.seed, here.wanted.num_classes) = (7, Some(3));
+        assert_eq!(there.difference(&here), None);
+        here.wanted.order = "increasing".parse().expect("an order");
+        let words = "order is \"priority\" there, \"increasing\" here";
+        assert_eq!(there.difference(&here).as_deref(), Some(words));
+        here.learngene_sha256 = "b2".into();
+        let words = "learngene_sha256 is \"a1\" there, \"b2\" here";
+        assert_eq!(there.difference(&here).as_deref(), Some(words));
     }
 
     #[test]
@@ -74,8 +133,8 @@ mod tests {
         let path = folder.path().join("transformations.safetensors");
         let mut transformations = StateDict::default();
         transformations.insert("ffn.0.fc1.a", HostTensor::new([1, 2], vec![0.5, -1.5]));
-        write(&path, &transformations, &config()).expect("a temporary folder is writable");
-        assert_eq!(read(&path).expect("just written"), (transformations, config()));
+        write(&path, &transformations, &learnt()).expect("a temporary folder is writable");
+        assert_eq!(read(&path).expect("just written"), (transformations, learnt()));
     }
 
     #[test]
@@ -88,7 +147,7 @@ mod tests {
         transformations.insert("a", HostTensor::new([1], vec![f32::NAN]));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("nan.safetensors");
-        write(&path, &transformations, &config()).expect("a temporary folder is writable");
+        write(&path, &transformations, &learnt()).expect("a temporary folder is writable");
         let error = format!("{:#}", read(&path).expect_err("not finite"));
         assert!(error.ends_with("a is not finite at index 0"), "{error}");
     }

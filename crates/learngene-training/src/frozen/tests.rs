@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use learngene_datasets::{BadImages, Preprocess, Split, Subset, open};
-use learngene_models::{Vit, VitConfig};
+use learngene_models::{Classifier, Vit, VitConfig};
 
 use super::{
     knn::{Neighbour, vote},

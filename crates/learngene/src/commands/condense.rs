@@ -65,8 +65,9 @@ struct RefitArgs {
     #[arg(long, value_name = "RIDGE", default_value_t = RefitParams::default().ridge,
         allow_negative_numbers = true, requires = "refit")]
     ridge: f64,
-    /// Fits the projections of so many heads too, the first of each layer, for descendants with
-    /// fewer heads than a layer has clusters.
+    /// Fits the projections of so many heads too, the first of each layer in order of priority, for
+    /// descendants in that order with fewer heads than a layer has clusters; one number, or several
+    /// sizes.
     #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "refit")]
     target_heads: Vec<usize>,
 }

@@ -15,7 +15,7 @@ use learngene_training::{
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, dataset},
+    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset},
     progress,
     text::count,
 };
@@ -36,7 +36,8 @@ pub struct Args {
     #[arg(long, default_value_t = Split::Test, help_heading = "Images")]
     split: Split,
     /// Images of one forward pass.
-    #[arg(long, value_name = "N", default_value = "64", help_heading = "Images")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one,
+        help_heading = "Images")]
     batch_size: NonZeroUsize,
     /// Compares the features of test images with those of training images, by one way or several;
     /// nothing is trained and the checkpoint needs no classifier.
@@ -46,7 +47,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t, requires = "frozen", help_heading = FROZEN)]
     pool: Pool,
     /// Neighbours that vote, for `--frozen knn`.
-    #[arg(long, value_name = "N", default_value = "10", help_heading = FROZEN)]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one,
+        help_heading = FROZEN)]
     k: NonZeroUsize,
     /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
     #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, help_heading = FROZEN)]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::ValueEnum;
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
@@ -22,7 +22,7 @@ use crate::{
     device::DeviceChoice,
     files::{prepare, write_whole},
     text::{count, heads, list, thousands},
-    transformations_file,
+    transformations_file::{self, Origin},
 };
 
 /// Initialises a descendant of any depth and head count from a learngene alone.
@@ -43,14 +43,16 @@ pub struct Args {
     ancestor: Either<CheckpointArgs, Nothing>,
     /// Layers of the descendant: same as the ancestor's, a number, a number for each stage of a Swin
     /// (1,1,3,1), or a part of the ancestor's (x3/4).
-    #[arg(long, value_name = "DEPTH", default_value_t, help_heading = SHAPE)]
+    #[arg(long, value_name = "DEPTH", default_value_t, allow_hyphen_values = true,
+        help_heading = SHAPE)]
     depth: DepthPolicy,
-    /// Which layers it inherits: front, even, last, or a list such as 0,2,4.
+    /// Which layers it inherits, in each stage: front (a deeper descendant repeats the last), even
+    /// (a deeper one repeats all in place), last, or a list such as 0,2,4 of all stages' layers.
     #[arg(long, value_name = "POLICY", default_value_t, help_heading = INHERITANCE)]
     layers: LayerPolicy,
     /// Heads of its layers: same as the ancestor's, a number, a list, incrementing (all in the first
-    /// third of the layers, three quarters in the middle, half in the last) or decrementing (the
-    /// reverse).
+    /// third of the layers, three quarters in the middle, half in the last, rounded) or decrementing
+    /// (the reverse) [default: same].
     #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
     /// Heads of the ancestor's layers divided by its own: 2, 4/3, 1/8.
@@ -118,6 +120,19 @@ enum Method {
     PretrainingFinetuning,
 }
 
+impl Method {
+    /// Its name on the command line.
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// A descendant, and the shape that it was made from.
+struct Initialised {
+    descendant: Descendant,
+    ancestor: ModelConfig,
+}
+
 /// What a descendant is made of: printed, and kept beside its checkpoint.
 #[derive(Serialize)]
 struct Expansion {
@@ -132,25 +147,36 @@ struct Expansion {
     layers: Vec<usize>,
     slots: Vec<Vec<SlotSource>>,
     ffn: Vec<usize>,
+    /// Of the file with the transformations that were folded in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folded_sha256: Option<String>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let description = args.description()?;
     let wanted = args.wanted();
+    args.check(&wanted)?;
     // A hash is of one byte after another, so it is taken beside the rest.
-    let (descendant, learngene_sha256) =
-        rayon::join(|| args.initialise(&wanted), || checkpoint::sha256(&args.learngene));
+    let (initialised, learngene_sha256) =
+        rayon::join(|| args.initialise(&wanted), || sha256(&args.learngene));
+    let (Initialised { descendant, ancestor }, learngene_sha256) =
+        (initialised?, learngene_sha256?);
     let descendant = match &args.fold {
-        Some(file) => folded(descendant?, file),
+        Some(file) => {
+            let method = args.method.name();
+            let wanted = wanted.clone();
+            let learngene_sha256 = learngene_sha256.clone();
+            folded(descendant, file, &Origin { method, learngene_sha256, wanted })?
+        }
         None => descendant,
     };
-    let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant?;
-    let place = || format!("cannot read {}", args.learngene.display());
+    let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
     args.write.write(&args.out, &config, &parameters)?;
     let expansion = Expansion {
         producer: crate::PRODUCER,
         method: args.method,
-        learngene_sha256: learngene_sha256.with_context(place)?,
+        folded_sha256: args.fold.as_deref().map(sha256).transpose()?,
+        learngene_sha256,
         wanted,
         parameters: count_parameters(&config),
         macs: count_macs(&config),
@@ -175,20 +201,30 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if let Some(repeats) = repeats(layers) {
             text = format!("{text}\ndeeper than what it inherits: {repeats}");
         }
-        if let Some(copies) = copies(&expansion.slots) {
-            text = format!("{text}\n{copies}");
+        // Transformations parted them, or were not meant to.
+        if args.fold.is_none() {
+            for copies in [copies(&expansion.slots), twins(expansion, &ancestor)] {
+                text.extend(copies.map(|copies| format!("\n{copies}")));
+            }
         }
         text
     })
 }
 
+fn sha256(path: &Path) -> anyhow::Result<String> {
+    checkpoint::sha256(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 /// The descendant with transformations folded into its parameters.
-fn folded(descendant: Descendant, file: &Path) -> anyhow::Result<Descendant> {
-    let (transformations, config) = transformations_file::read(file)?;
+fn folded(descendant: Descendant, file: &Path, by: &Origin) -> anyhow::Result<Descendant> {
+    let (transformations, learnt) = transformations_file::read(file)?;
     let place = || format!("{} was not learnt by such a descendant", file.display());
+    if let Some(difference) = learnt.by.difference(by) {
+        return Err(anyhow!(difference).context(place()));
+    }
     let device = DeviceChoice::default().open()?;
     let model = descendant.config.load(&descendant.parameters, &device)?;
-    let transforming = attach(model, &descendant.plan(), &config).with_context(place)?;
+    let transforming = attach(model, &descendant.plan(), &learnt.config).with_context(place)?;
     let transforming = transforming.with_transformations(&transformations).with_context(place)?;
     Ok(Descendant { parameters: transforming.fold().state_dict(), ..descendant })
 }
@@ -206,6 +242,22 @@ fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
         format!(
             "in {layers} several heads are copies of one, and stay equal while they train: \
              `train --transform-heads low-rank` parts them"
+        )
+    })
+}
+
+/// In how many layers hidden units begin, and so train, as copies of each other.
+fn twins(expansion: &Expansion, ancestor: &ModelConfig) -> Option<String> {
+    let hidden = |config: &ModelConfig, layer| config.layer(layer).mlp_hidden_dim;
+    let is_wider = |(layer, source): &(usize, &usize)| {
+        hidden(&expansion.config, *layer) > hidden(ancestor, **source)
+    };
+    let layers = expansion.layers.iter().enumerate().filter(is_wider).count();
+    (layers > 0).then(|| {
+        let layers = count(layers, "layer", "layers");
+        format!(
+            "in {layers} several hidden units are copies of one, and stay equal while they train: \
+             `train --transform-ffn low-rank` parts them"
         )
     })
 }
@@ -263,24 +315,60 @@ impl Args {
         }
     }
 
+    /// Refuses what the method would not look at.
+    fn check(&self, wanted: &DescendantConfig) -> anyhow::Result<()> {
+        let default = DescendantConfig::default();
+        let of_clusters = [
+            ("--order", wanted.order != default.order),
+            ("--projection", wanted.projection.is_some()),
+        ];
+        let of_heirs = [
+            ("--new-layers", wanted.new_layers != default.new_layers),
+            ("--classifier", wanted.classifier != default.classifier),
+            ("--fold", self.fold.is_some()),
+        ];
+        let idle: Vec<(&str, bool)> = match self.method {
+            Method::ClusterLearngene => vec![("--checkpoint", self.ancestor.left().is_some())],
+            Method::PretrainingFinetuning => of_clusters.to_vec(),
+            Method::FromScratch => {
+                let checkpoint = ("--checkpoint", self.ancestor.left().is_some());
+                [&of_clusters[..], &of_heirs, &[checkpoint]].concat()
+            }
+        };
+        match idle.into_iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => bail!("--method {} does not look at {flag}", self.method.name()),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the learngene and makes the descendant.
-    fn initialise(&self, wanted: &DescendantConfig) -> anyhow::Result<Descendant> {
+    fn initialise(&self, wanted: &DescendantConfig) -> anyhow::Result<Initialised> {
         let learngene = Learngene::read(&self.learngene)?;
-        match self.method {
-            Method::ClusterLearngene => Ok(expand(&learngene, wanted)?),
+        let ancestor = ancestor_config(&learngene);
+        let descendant = match self.method {
+            Method::ClusterLearngene => expand(&learngene, wanted)?,
             Method::PretrainingFinetuning => {
-                let ancestor =
-                    self.ancestor.left().context("pretraining-finetuning needs --checkpoint")?;
-                let ancestor = ancestor.read(None, None)?;
-                Ok(pretraining_finetuning(&ancestor.parameters, &ancestor.config, wanted)?)
+                let args = self.ancestor.left();
+                let args = args.context("pretraining-finetuning needs --checkpoint")?;
+                // Positions were interpolated to the learngene's image size, if to any.
+                let whole = args.read(Some(ancestor.image_size()), None)?;
+                let num_classes = whole.config.num_classes();
+                ensure!(
+                    whole.config == ancestor.clone().with_num_classes(num_classes),
+                    "{} is of another shape than the ancestor of {}",
+                    args.checkpoint.display(),
+                    self.learngene.display()
+                );
+                pretraining_finetuning(&whole.parameters, &whole.config, wanted)?
             }
             Method::FromScratch => {
-                let config = wanted.shape(&ancestor_config(&learngene))?;
+                let config = wanted.shape(&ancestor)?;
                 let parameters = from_scratch(&config, self.seed)?;
                 let (layers, slots, ffn) = (Vec::new(), Vec::new(), Vec::new());
                 let inherited_parameters = 0;
-                Ok(Descendant { config, parameters, inherited_parameters, layers, slots, ffn })
+                Descendant { config, parameters, inherited_parameters, layers, slots, ffn }
             }
-        }
+        };
+        Ok(Initialised { descendant, ancestor })
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
 };
-use learngene_expansion::{TransformationConfig, TransformationPlan, attach, from_scratch};
+use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::{
     progress::TrainingProgress,
     text::{self, count, thousands},
     transform_args::{TransformArgs, WarmUp},
-    transformations_file,
+    transformations_file::{self, Learnt},
 };
 
 const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safetensors \
@@ -189,13 +189,9 @@ fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow
 
 /// Notes in a warm-up's folder what it learns: at first all transformations compute the same, so the
 /// model does not tell one warm-up from another.
-fn keep_kind(
-    folder: &Path,
-    plan: &TransformationPlan,
-    config: &TransformationConfig,
-) -> anyhow::Result<()> {
+fn keep_kind(folder: &Path, plan: &TransformationPlan, learnt: &Learnt) -> anyhow::Result<()> {
     prepare_folder(folder)?;
-    let kind = serde_json::to_vec_pretty(&serde_json::json!({ "config": config, "plan": plan }))?;
+    let kind = serde_json::to_vec_pretty(&serde_json::json!({ "learnt": learnt, "plan": plan }))?;
     let path = folder.join("transformations.json");
     if path.exists() {
         ensure!(
@@ -218,23 +214,28 @@ impl Args {
         warm_up: &WarmUp,
         device: &Device,
     ) -> anyhow::Result<Model> {
-        let WarmUp { plan, config, recipe, .. } = warm_up;
-        let transforming = attach(model, plan, config)?;
+        let WarmUp { plan, learnt, recipe, .. } = warm_up;
+        let transforming = attach(model, plan, &learnt.config)?;
         let count = transforming.transformations().num_parameters();
+        ensure!(
+            count > 0,
+            "there is nothing to transform: no layer holds copies of a head, and no networks are \
+             shared or asked for"
+        );
         tracing::info!(
             "warm-up of {} of transformations, {} parameters",
             text::count(recipe.epochs, "epoch", "epochs"),
             thousands(count as u64)
         );
         let folder = self.out.join("warm_up");
-        keep_kind(&folder, plan, config)?;
+        keep_kind(&folder, plan, learnt)?;
         let progress = Arc::new(TrainingProgress::default());
         let fitted = fit(transforming, data, recipe, &folder, device, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
         if !file.exists() {
-            let learnt = fitted.model.transformations();
-            transformations_file::write(&file, &learnt, config)?;
+            let tensors = fitted.model.transformations();
+            transformations_file::write(&file, &tensors, learnt)?;
         }
         Ok(fitted.model.fold())
     }

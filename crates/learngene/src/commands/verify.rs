@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     args::{CheckpointArgs, Either, Nothing},
-    text::thousands,
+    text::{count, thousands},
 };
 
 /// Proves which heads of its ancestor a learngene holds, by comparing the bytes of tensors.
@@ -124,6 +124,10 @@ fn describe_ancestor(verification: &Verification, text: &mut String) {
         "others",
         format!("{same} of {} tensors are the ancestor's, byte for byte", same + differing.len()),
     );
+    if !verification.refitted.is_empty() {
+        let fitted = count(verification.refitted.len(), "tensor was", "tensors were");
+        line("fitted", format!("{fitted} fitted to the ancestor's outputs and cannot be compared"));
+    }
     if same > 0 && !differing.is_empty() {
         line("", format!("not the ancestor's: {}", differing.join(", ")));
     }

@@ -93,6 +93,31 @@ fn a_config_of_another_model_is_not_replaced() {
     bench.check(&args, 1, &parts);
 }
 
+#[test]
+fn flags_that_a_method_does_not_look_at() {
+    let bench = Workbench::with_learngene();
+    let refused = |method: &str, flags: &str, flag: &str| {
+        let args = format!("expand tiny.learngene --method {method} {flags} --out d.safetensors");
+        bench.check(&args, 1, &[&format!("--method {method} does not look at {flag}")]);
+    };
+    refused("cluster-learngene", TINY, "--checkpoint");
+    refused("pretraining-finetuning", &format!("{TINY} --order origin"), "--order");
+    refused("from-scratch", "--projection origin", "--projection");
+    refused("from-scratch", "--classifier inherit", "--classifier");
+    refused("from-scratch", "--new-layers identity", "--new-layers");
+    refused("from-scratch", TINY, "--checkpoint");
+}
+
+#[test]
+fn the_whole_of_another_ancestor() {
+    let bench = Workbench::with_learngene();
+    bench.succeed("expand tiny.learngene --depth 2 --out other.safetensors");
+    let args = "expand tiny.learngene --method pretraining-finetuning --checkpoint \
+                other.safetensors --out d.safetensors";
+    let parts = ["other.safetensors is of another shape than the ancestor of tiny.learngene"];
+    bench.check(args, 1, &parts);
+}
+
 /// The descendant would take the place of the learngene, its description that of the descendant.
 #[test]
 fn outputs_that_are_inputs_or_each_other() {

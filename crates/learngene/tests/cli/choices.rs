@@ -27,6 +27,11 @@ fn networks_of_neighbouring_layers_are_joined() {
     };
     refused("--ffn-groups 1-3", &["the model has 3 layers"]);
     refused("--ffn-eps -1", &["ffn_eps must be a finite distance of 0 or more"]);
+    for flags in ["--ffn-norm own", "--ffn-eps off --ffn-representative mean"] {
+        refused(flags, &["have no effect where no networks are joined"]);
+    }
+    let kmeans = format!("condense {TINY} --images photos --kmeans 2 --ffn-eps auto --out x");
+    bench.check(&kmeans, 1, &["k-means has no eps of which --ffn-eps auto could be half"]);
 }
 
 #[test]
@@ -44,6 +49,9 @@ fn fitted_projections_are_told_and_used() {
         assert!(error("after") <= error("before"), "{fit}");
         let said = bench.succeed("inspect r.learngene");
         assert!(said.contains("heads: error "), "{said}");
+        assert!(said.contains("network of layers 0, 1: error "), "{said}");
+        let said = bench.succeed(&format!("verify r.learngene {TINY}"));
+        assert!(said.contains("fitted to the ancestor's outputs and cannot be compared"), "{said}");
         bench.succeed("expand r.learngene --heads 1 --out d.safetensors");
         bench.check(
             "expand r.learngene --projection centroid --out d.safetensors",
@@ -92,7 +100,21 @@ fn transformations_are_learnt_and_folded() {
         1,
         &["was not learnt by such"],
     );
+    bench.check(
+        &format!("{expand} --order increasing --fold {learnt} --out x.safetensors"),
+        1,
+        &["was not learnt by such", "order is \"priority\" there, \"increasing\" here"],
+    );
     bench.check(&format!("{expand} --fold pets --out x.safetensors"), 1, &["cannot read pets"]);
+    assert_eq!(bench.json("folded.json")["folded_sha256"].as_str().map(str::len), Some(64));
+    bench.check(&format!("{train} --transform-epochs 1 --out other"), 2, &["--transform-ffn"]);
+    bench.succeed("expand tiny.learngene --heads 1 --num-classes 2 --out one.safetensors");
+    bench.check(
+        "train --checkpoint one.safetensors --data pets --batch-size 4 --epochs 2 \
+         --transform-heads low-rank --out other",
+        1,
+        &["there is nothing to transform: no layer holds copies of a head"],
+    );
     bench.check(
         &format!("{train} {flags} --transform-epochs 2 --out other"),
         1,
@@ -116,6 +138,7 @@ fn other_widths_and_new_layers() {
     assert_eq!(description["config"]["mlp_hidden_dim"], 384);
     bench.succeed(&expand("--embed-dim 24 --mlp-ratio 8/3"));
     assert_eq!(bench.json("d.json")["config"]["mlp_hidden_dim"], 64);
+    bench.check(&expand("--mlp-ratio 0"), 2, &["a ratio must be a positive number"]);
     bench.check(&expand("--embed-dim 25 --mlp-ratio 8/3"), 1, &["hidden width of 200/3"]);
     bench.check(&expand("--embed-dim 0"), 1, &["embed_dim", "at least 1, got 0"]);
 }
@@ -131,6 +154,7 @@ fn inspect_draws_what_feeds_what() {
         let svg = String::from_utf8(bench.read(file)).expect("SVG is text");
         assert!(svg.matches("<circle").count() >= circles, "{file}");
     }
+    bench.check("inspect d.safetensors", 1, &["not a learngene; see d.json"]);
     bench.write("other.json", r#"{"layers":[0]}"#);
     bench.check("inspect other.json", 1, &["other.json is not what `expand` writes"]);
 }

@@ -115,7 +115,7 @@ fn an_image_size_beyond_all_memory() {
 #[test]
 fn no_images_at_all() {
     let args = format!("probe {TINY} --images cifar10-sample --limit 0 --out d.json");
-    check(&args, &["--limit", "'0'"]);
+    check(&args, &["--limit", "wanted a number of at least 1, got `0`"]);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::ensure;
-use learngene_expansion::SlotSource;
+use learngene_expansion::{DescendantConfig, NewLayers, SlotSource};
 use learngene_format::Manifest;
 use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{count, heads, list};
+use crate::text::{count, heads, list, thousands};
 
 /// Heads and feed-forward networks of two models, and who feeds whom.
 ///
@@ -76,6 +76,7 @@ pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
 #[derive(Deserialize, Serialize)]
 pub(super) struct Description {
     method: String,
+    wanted: DescendantConfig,
     config: ModelConfig,
     parameters: u64,
     inherited_parameters: u64,
@@ -149,24 +150,39 @@ impl Description {
 
     /// The same in words.
     pub fn describe(&self) -> String {
-        let mut lines = vec![format!(
-            "{}: {}, heads {}, {} parameters, {} values inherited",
-            self.method,
-            count(self.config.depth(), "layer", "layers"),
-            heads(&self.config.num_heads()),
-            self.parameters,
-            self.inherited_parameters
-        )];
+        let DescendantConfig { order, projection, new_layers, .. } = &self.wanted;
+        let mut lines = vec![
+            format!(
+                "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
+                self.method,
+                count(self.config.depth(), "layer", "layers"),
+                heads(&self.config.num_heads()),
+                self.config.embed_dim(),
+                self.config.layer(0).mlp_hidden_dim,
+                thousands(self.parameters),
+                thousands(self.inherited_parameters)
+            ),
+            match projection {
+                Some(projection) => format!("order {order}, projection {projection}"),
+                None => format!("order {order}, the learngene's own projection"),
+            },
+        ];
         for (layer, (source, slots)) in self.layers.iter().zip(&self.slots).enumerate() {
             let from: Vec<usize> = slots.iter().map(|slot| slot.head).collect();
             let sharers = (0..self.ffn.len()).filter(|other| self.ffn[*other] == self.ffn[layer]);
             let sharers: Vec<usize> = sharers.filter(|other| *other != layer).collect();
             let shares = match sharers.as_slice() {
                 [] => String::new(),
-                others => format!("; the network of layers {} too", list(others)),
+                [other] => format!("; its network is that of layer {other}"),
+                others => format!("; its network is that of layers {}", list(others)),
+            };
+            let is_new = self.layers[..layer].contains(source);
+            let start = match new_layers {
+                NewLayers::Identity if is_new => ", the identity at first",
+                _ => "",
             };
             lines.push(format!(
-                "layer {layer:2} from the ancestor's {source:2}: heads from {}{shares}",
+                "layer {layer:2} from the ancestor's {source:2}{start}: heads from {}{shares}",
                 list(&from)
             ));
         }
@@ -183,6 +199,7 @@ mod tests {
             |layer, head| SlotSource { layer, head, projection_head: head, projection_scale: 0.5 };
         Description {
             method: "cluster-learngene".into(),
+            wanted: DescendantConfig { new_layers: NewLayers::Identity, ..Default::default() },
             config: learngene_models::VitConfig::new(8, vec![3, 1], 4, 16).into(),
             parameters: 100,
             inherited_parameters: 60,
@@ -217,9 +234,14 @@ mod tests {
     #[test]
     fn words_tell_the_same() {
         let text = description().describe();
-        let line =
-            "layer  0 from the ancestor's  2: heads from 5, 1, 5; the network of layers 1 too";
-        assert!(text.contains(line), "{text}");
+        for line in [
+            "cluster-learngene: 2 layers of 3,1 heads, embed_dim 8, hidden width 16, 100 parameters",
+            "order priority, the learngene's own projection",
+            "layer  0 from the ancestor's  2: heads from 5, 1, 5; its network is that of layer 1",
+            "layer  1 from the ancestor's  2, the identity at first: heads from 1; its network",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use learngene_format::{
-    Architecture, ClusterAlgorithm, FfnAlgorithm, LayerClusters, Manifest, Refit, RefitInputs,
+    Architecture, ClusterAlgorithm, Ffn, FfnAlgorithm, LayerClusters, Manifest, Refit, RefitInputs,
     RepresentativePolicy,
 };
 
-use crate::text::thousands;
+use crate::text::{list, thousands};
 
 pub(super) fn describe(manifest: &Manifest) -> String {
     let mut text = String::new();
@@ -54,7 +54,7 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     line("clustering", algorithm);
     line("networks", describe_ffn(manifest));
     if let Some(refit) = &manifest.refit {
-        line("refit", describe_refit(refit));
+        line("refit", describe_refit(refit, &manifest.ffn));
     }
     for (layer, clusters) in manifest.layers.iter().enumerate() {
         let distances = &manifest.probe.mean_attention_distance[layer];
@@ -69,6 +69,11 @@ pub(super) fn describe(manifest: &Manifest) -> String {
         "",
         "below it the heads of one cluster together, [h] is kept, their range in brackets".into(),
     );
+    if manifest.refit.is_some() {
+        let legend = "error before and after fitting: mean square of what is missing of the \
+                      ancestor's outputs, over their variance; of all channels, and of the median one";
+        line("", legend.into());
+    }
     text.trim_end().to_owned()
 }
 
@@ -100,7 +105,7 @@ fn describe_ffn(manifest: &Manifest) -> String {
 }
 
 /// `ancestor's inputs, 128 images, ridge 0.01`.
-fn describe_refit(refit: &Refit) -> String {
+fn describe_refit(refit: &Refit, ffn: &Ffn) -> String {
     let inputs = match refit.inputs {
         RefitInputs::Ancestor => "the ancestor's inputs",
         RefitInputs::Own => "its own inputs",
@@ -109,8 +114,10 @@ fn describe_refit(refit: &Refit) -> String {
     let fits: String = fits
         .map(|(group, fit)| {
             format!(
-                "; network {group}: error {:.4} to {:.4}",
-                fit.before.relative, fit.after.relative
+                "; network of layers {}: error {:.4} to {:.4}",
+                list(&ffn.groups[group].layers),
+                fit.before.relative,
+                fit.after.relative
             )
         })
         .collect();

@@ -50,7 +50,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         draw(flow)?;
         return super::print(args.json, &description, Description::describe);
     }
-    let manifest = Learngene::read_manifest(&args.file)?;
+    let description = args.file.with_extension("json");
+    let manifest = Learngene::read_manifest(&args.file).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        match description.exists() {
+            true => error.context(format!("not a learngene; see {}", description.display())),
+            false => error,
+        }
+    })?;
     draw(flow::of_learngene(&manifest))?;
     super::print(args.json, &manifest, learngene::describe)
 }
