@@ -68,8 +68,8 @@ impl Line {
         self
     }
 
-    pub(crate) fn args(self, values: &[&str]) -> Self {
-        values.iter().fold(self, |line, value| line.arg(value))
+    pub(crate) fn args(self, values: &[impl AsRef<str>]) -> Self {
+        values.iter().fold(self, |line, value| line.arg(value.as_ref()))
     }
 
     pub(crate) fn flag(self, name: &str, value: impl ToString) -> Self {

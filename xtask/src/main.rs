@@ -41,6 +41,8 @@ enum Task {
     Reproduce(reproduce::Options),
     /// Choose the learning rate of each method on held-out training images.
     Tune,
+    /// Compare projection policies on an ancestor of one's own: features, and one epoch of training.
+    Projections(reproduce::projections::Options),
     /// Check that every backend compiles, and that a device, if only in software, computes as the CPU.
     Backends,
     /// Time the program alone, against PyTorch, over devices or over sizes.
@@ -67,6 +69,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Tidy => tidy::run(&workspace),
         Task::Reproduce(options) => reproduce::run(&workspace, options),
         Task::Tune => reproduce::tune::run(&workspace),
+        Task::Projections(options) => reproduce::projections::run(&workspace, options),
         Task::Backends => backends::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Nightly => nightly::run(&workspace),

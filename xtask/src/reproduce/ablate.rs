@@ -39,10 +39,10 @@ pub(crate) struct Ablation {
 
 /// One training.
 #[derive(Serialize)]
-struct Run {
+pub(crate) struct Run {
     seed: u64,
     /// Percent, at the last evaluation.
-    top1: f64,
+    pub(crate) top1: f64,
     command: String,
 }
 
@@ -70,14 +70,11 @@ impl Desk<'_> {
         seeds: u64,
         rate: f64,
     ) -> Result<Ablation> {
-        let gene = self.condense_with(setting.condense)?;
-        let stored_params = self.json(&Line::new("inspect").arg(gene.display()).arg("--json"))?
-            ["parameters"]["stored"]
-            .take();
-        let trial = Trial { desk: self, table, setting, gene };
+        let trial = self.trial(table, setting)?;
+        let stored_params = trial.manifest()?["parameters"]["stored"].take();
         let (expand, checkpoint) = trial.expanding(0);
         let inherited_params = self.json(&expand.arg("--json"))?["inherited_parameters"].take();
-        let (knn_top1, linear_top1) = self.frozen_top1(&checkpoint)?;
+        let (knn_top1, linear_top1) = self.frozen_top1(&checkpoint, "token")?;
         let tried = if table.tuned { Some(trial.try_rates()?) } else { None };
         let learning_rate = tried.as_ref().map_or(rate, |tried| tried.chosen);
         let seeds = 0..seeds.max(table.least_seeds);
@@ -98,6 +95,15 @@ impl Desk<'_> {
         })
     }
 
+    /// A setting with its learngene.
+    pub(crate) fn trial(
+        &self,
+        table: &'static Table,
+        setting: &'static Setting,
+    ) -> Result<Trial<'_>> {
+        Ok(Trial { desk: self, table, setting, gene: self.condense_with(setting.condense)? })
+    }
+
     /// The learngene of these flags, condensed where an earlier setting did not.
     fn condense_with(&self, flags: &[&str]) -> Result<PathBuf> {
         let gene = self.folder.join(slug(&["gene", &flags.join(" ")])).with_extension("learngene");
@@ -109,11 +115,11 @@ impl Desk<'_> {
 }
 
 /// A setting with its learngene.
-struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     desk: &'a Desk<'a>,
     table: &'static Table,
     setting: &'static Setting,
-    gene: PathBuf,
+    pub(crate) gene: PathBuf,
 }
 
 impl Trial<'_> {
@@ -125,11 +131,16 @@ impl Trial<'_> {
         slug(&["ablation", &flags.join(" "), rest])
     }
 
+    /// What the learngene says of itself.
+    pub(crate) fn manifest(&self) -> Result<Value> {
+        self.desk.json(&Line::new("inspect").arg(self.gene.display()).arg("--json"))
+    }
+
     /// The command that initialises the descendant, and where it goes.
-    fn expanding(&self, seed: u64) -> (Line, PathBuf) {
+    pub(crate) fn expanding(&self, seed: u64) -> (Line, PathBuf) {
         let checkpoint = self.slug(&format!("seed {seed}"));
         let checkpoint = self.desk.folder.join(checkpoint).with_extension("safetensors");
-        let expand = Line::new("expand").arg(self.gene.display()).args(self.table.shape);
+        let expand = self.desk.subject.expanding(self.gene.display()).args(self.table.shape);
         let expand = expand.args(self.setting.expand).flag("seed", seed).path("out", &checkpoint);
         (expand, checkpoint)
     }
@@ -142,7 +153,7 @@ impl Trial<'_> {
         train.flag("epochs", epochs).args(self.setting.train)
     }
 
-    fn run(&self, rate: f64, seed: u64) -> Result<Run> {
+    pub(crate) fn run(&self, rate: f64, seed: u64) -> Result<Run> {
         let (expand, checkpoint) = self.expanding(seed);
         self.desk.run(&expand)?;
         let train = self.training(&checkpoint, rate, seed);
@@ -152,7 +163,7 @@ impl Trial<'_> {
     }
 
     /// The learning rates, on training images held out for that.
-    fn try_rates(&self) -> Result<Tried> {
+    pub(crate) fn try_rates(&self) -> Result<Tried> {
         let (_, checkpoint) = self.expanding(0);
         Tried::among_candidates(|rate| {
             let top1 = self.desk.held_out_top1(self.training(&checkpoint, rate, 0))?;
@@ -175,6 +186,6 @@ mod tests {
 
     #[test]
     fn names_of_files_are_plain() {
-        assert_eq!(slug(&["L6 w=1/2", "refit, own inputs"]), "l6-w-1-2-refit-own-inputs");
+        assert_eq!(slug(&["L6 w=1/2", "refit, own"]), "l6-w-1-2-refit-own");
     }
 }

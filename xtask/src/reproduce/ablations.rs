@@ -60,7 +60,7 @@ pub(crate) const TABLES: [Table; 7] = [
         shape: HALF,
         item: "L6 w=2",
         epochs: 2,
-        least_seeds: 1,
+        least_seeds: 3,
         tuned: false,
         settings: &[
             Setting::default("heads nearest"),
@@ -81,7 +81,7 @@ pub(crate) const TABLES: [Table; 7] = [
         shape: HALF,
         item: "L6 w=2",
         epochs: 2,
-        least_seeds: 1,
+        least_seeds: 3,
         tuned: false,
         settings: &[
             Setting::default("priority"),
@@ -95,7 +95,7 @@ pub(crate) const TABLES: [Table; 7] = [
         shape: &["--depth", "12"],
         item: "L12",
         epochs: 2,
-        least_seeds: 1,
+        least_seeds: 3,
         tuned: false,
         settings: &[
             Setting::default("all heads"),
@@ -108,7 +108,7 @@ pub(crate) const TABLES: [Table; 7] = [
         shape: FULL,
         item: "L12 w=1, networks joined",
         epochs: 4,
-        least_seeds: 1,
+        least_seeds: 3,
         tuned: false,
         settings: &[
             Setting { is_default: true, ..Setting::train("none", JOINED, &[]) },
@@ -134,7 +134,7 @@ pub(crate) const TABLES: [Table; 7] = [
         shape: WIDE,
         item: "L6 w=1/2",
         epochs: 4,
-        least_seeds: 1,
+        least_seeds: 3,
         tuned: false,
         settings: &[
             Setting::default("none"),
@@ -159,8 +159,8 @@ pub(crate) const TABLES: [Table; 7] = [
                 condense: &["--keep-projection"],
                 ..Setting::expand("origin", &["--projection", "origin"])
             },
-            Setting::condense("refit, ancestor's inputs", &["--refit", "ancestor"]),
-            Setting::condense("refit, own inputs", &["--refit", "own"]),
+            Setting::condense("refit-ancestor", &["--refit", "ancestor"]),
+            Setting::condense("refit-own", &["--refit", "own"]),
         ],
     },
     Table {
@@ -168,7 +168,7 @@ pub(crate) const TABLES: [Table; 7] = [
         shape: FULL,
         item: "L12 w=1",
         epochs: 2,
-        least_seeds: 1,
+        least_seeds: 3,
         tuned: false,
         settings: &[
             Setting::default("each layer its own"),
@@ -177,6 +177,12 @@ pub(crate) const TABLES: [Table; 7] = [
         ],
     },
 ];
+
+/// The table of projection policies.
+pub(crate) fn projections() -> &'static Table {
+    let is_wanted = |table: &&Table| table.name.starts_with("projection policies");
+    TABLES.iter().find(is_wanted).expect("one of the tables above")
+}
 
 /// Number of settings of all tables.
 pub(crate) fn settings() -> usize {

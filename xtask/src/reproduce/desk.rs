@@ -12,6 +12,7 @@ use super::{
     ablate::Ablation,
     plan::{Descendant, Method},
     report::{self, Ancestor, Data, Frozen, Layer, Recipe, Report, Row},
+    subject::Subject,
     tune::LearningRates,
 };
 use crate::{
@@ -20,19 +21,14 @@ use crate::{
     workspace::Workspace,
 };
 
-const ANCESTOR: &str = "datasets/desk_ancestor/desk_ancestor.safetensors";
 const RECIPE: &str = "xtask/desk/recipe.toml";
-/// Images of the probe.
-const PROBE_IMAGES: usize = 512;
-/// Radius in pixels. The paper's 10 px of 224 would be 1.43 px here and join nearly all heads of a
-/// layer: in so small a ViT they all look 13 to 20 px far. This one keeps about half.
-const EPS: f64 = 0.3;
 /// Share of the training images on which learning rates are chosen.
 const HELD_OUT: f64 = 0.2;
 
 /// Everything that the steps of a reproduction share.
 pub(crate) struct Desk<'a> {
     learngene: &'a Learngene,
+    pub(crate) subject: Subject,
     /// Where artefacts go, relative to the root, so that commands can be typed as they are shown.
     pub(crate) folder: PathBuf,
     data: String,
@@ -58,10 +54,12 @@ impl<'a> Desk<'a> {
     pub(crate) fn open(
         workspace: &Workspace,
         learngene: &'a Learngene,
+        name: &str,
+        subject: Subject,
         data: &str,
         resume: bool,
     ) -> Result<Self> {
-        let target = workspace.target.join("reproduce/desk");
+        let target = workspace.target.join("reproduce").join(name);
         let folder = target.strip_prefix(&workspace.root).unwrap_or(&target).to_owned();
         if !resume && target.exists() {
             fs::remove_dir_all(&target)
@@ -69,7 +67,8 @@ impl<'a> Desk<'a> {
         }
         fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
         let root = workspace.root.clone();
-        Ok(Self { learngene, folder, data: data.to_owned(), commit: commit(&root), root })
+        let (data, commit) = (data.to_owned(), commit(&root));
+        Ok(Self { learngene, subject, folder, data, commit, root })
     }
 
     fn gene(&self, projection: Option<&str>) -> PathBuf {
@@ -84,17 +83,12 @@ impl<'a> Desk<'a> {
         self.folder.join("distances.json")
     }
 
-    /// The images of the probe, as flags.
-    fn probing(line: Line) -> Line {
-        line.flag("images", "cifar10-sample").flag("limit", PROBE_IMAGES).flag("batch-size", 64)
-    }
-
     /// The command that condenses the ancestor, its `--out` aside: from the distances, or from the
     /// images again, which fitting needs.
     pub(crate) fn condensing(&self, needs_images: bool) -> Line {
-        let condense = Line::new("condense").flag("checkpoint", ANCESTOR).flag("eps", EPS);
+        let condense = self.subject.condensing();
         if needs_images {
-            Self::probing(condense)
+            self.subject.on_images(condense)
         } else {
             condense.path("distances", &self.distances())
         }
@@ -115,12 +109,14 @@ impl<'a> Desk<'a> {
         self.root.join(path).exists()
     }
 
+    /// Measures the ancestor's distances.
+    pub(crate) fn probe(&self) -> Result<()> {
+        self.run(&self.subject.probing().path("out", &self.distances()))
+    }
+
     /// Probes and condenses the ancestor; returns the learngene's manifest.
     pub(crate) fn condense(&self) -> Result<Value> {
-        let distances = self.distances();
-        let probe = Self::probing(Line::new("probe").flag("checkpoint", ANCESTOR));
-        let probe = probe.path("out", &distances);
-        self.learngene.run(&probe)?;
+        self.probe()?;
         for projection in [None, Some("origin")] {
             let condense = self.condensing(false).path("out", &self.gene(projection));
             let condense = match projection {
@@ -136,16 +132,18 @@ impl<'a> Desk<'a> {
     /// The ancestor's own top-1 on the test images, in percent.
     pub(crate) fn evaluate_ancestor(&self) -> Result<Value> {
         let eval =
-            Line::new("eval").flag("checkpoint", ANCESTOR).flag("data", &self.data).arg("--json");
-        Ok(self.learngene.json(&eval)?["top1"].take())
+            Line::new("eval").flag("checkpoint", &self.subject.checkpoint).flag("data", &self.data);
+        Ok(self.learngene.json(&eval.arg("--json"))?["top1"].take())
     }
 
     /// Initialises a descendant; returns its checkpoint, what it is made of, and the command.
     pub(crate) fn expand(&self, descendant: &Descendant) -> Result<(PathBuf, Value, String)> {
         let Descendant { shape, method, projection, seed } = *descendant;
         let checkpoint = self.folder.join(descendant.slug()).with_extension("safetensors");
-        let mut expand = Line::new("expand")
-            .arg(self.gene(projection).display())
+        let gene = self.gene(projection);
+        let mut expand = self
+            .subject
+            .expanding(gene.display())
             .flag("method", method.name())
             .flag("depth", shape.depth)
             .flag("head-ratio", shape.head_ratio)
@@ -154,7 +152,7 @@ impl<'a> Desk<'a> {
             expand = expand.flag("projection", policy);
         }
         if method == Method::PretrainingFinetuning {
-            expand = expand.flag("checkpoint", ANCESTOR);
+            expand = expand.flag("checkpoint", &self.subject.checkpoint);
         }
         let expand = expand.path("out", &checkpoint);
         let expansion = self.learngene.json(&expand.clone().arg("--json"))?;
@@ -220,7 +218,7 @@ impl<'a> Desk<'a> {
     pub(crate) fn measure_features(&self, descendant: &Descendant) -> Result<Frozen> {
         let Descendant { shape, method, projection, .. } = *descendant;
         let (checkpoint, _, expand) = self.expand(descendant)?;
-        let (knn_top1, linear_top1) = self.frozen_top1(&checkpoint)?;
+        let (knn_top1, linear_top1) = self.frozen_top1(&checkpoint, "token")?;
         let eval = self.evaluating_features(&checkpoint);
         Ok(Frozen {
             item: shape.item(),
@@ -242,9 +240,10 @@ impl<'a> Desk<'a> {
             .flag("frozen", "knn,linear")
     }
 
-    /// Top-1 in percent of nearest neighbours and of a linear probe on a checkpoint's features.
-    pub(crate) fn frozen_top1(&self, checkpoint: &Path) -> Result<(f64, f64)> {
-        let eval = self.evaluating_features(checkpoint);
+    /// Top-1 in percent of nearest neighbours and of a linear probe on a checkpoint's features, of
+    /// the tokens that `--pool` names.
+    pub(crate) fn frozen_top1(&self, checkpoint: &Path, pool: &str) -> Result<(f64, f64)> {
+        let eval = self.evaluating_features(checkpoint).flag("pool", pool);
         let measured = self.json(&eval.clone().arg("--json"))?;
         let top1 = |way: &str| {
             let mut results = measured.as_array().into_iter().flatten();
@@ -323,7 +322,7 @@ impl<'a> Desk<'a> {
             num_heads: architecture["num_heads"].clone(),
             params: manifest["ancestor"]["parameters"].clone(),
             macs,
-            bytes: self.bytes(Path::new(ANCESTOR))?,
+            bytes: self.bytes(Path::new(&self.subject.checkpoint))?,
             top1,
             note: "trained on all 50,000 training images of CIFAR-10",
         })

@@ -8,7 +8,9 @@ mod ablate;
 mod ablations;
 mod desk;
 mod plan;
+pub(crate) mod projections;
 mod report;
+mod subject;
 pub(crate) mod tune;
 
 use std::time::Instant;
@@ -20,6 +22,7 @@ use crate::{learngene::Learngene, workspace::Workspace};
 use ablations::TABLES;
 use desk::{Desk, Found};
 use plan::Method;
+use subject::Subject;
 use tune::LearningRates;
 
 #[derive(Args)]
@@ -41,7 +44,8 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let started = Instant::now();
     let learngene = Learngene::build(workspace)?;
-    let desk = Desk::open(workspace, &learngene, &options.data, options.resume)?;
+    let desk =
+        Desk::open(workspace, &learngene, "desk", Subject::desk(), &options.data, options.resume)?;
     let rates = LearningRates::read(&workspace.root)?;
     let descendants = plan::trained(options.seeds);
     let frozen = plan::frozen();

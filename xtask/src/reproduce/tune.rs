@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     desk::Desk,
     plan::{Descendant, Method, PROJECTIONS, Shape},
+    subject::Subject,
 };
 use crate::{learngene::Learngene, workspace::Workspace};
 
@@ -60,7 +61,7 @@ impl LearningRates {
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let learngene = Learngene::build(workspace)?;
-    let desk = Desk::open(workspace, &learngene, "cifar10-sample", false)?;
+    let desk = Desk::open(workspace, &learngene, "desk", Subject::desk(), "cifar10-sample", false)?;
     desk.condense()?;
     let mut methods = BTreeMap::new();
     for method in Method::ALL {
