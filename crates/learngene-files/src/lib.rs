@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
     path::Path,
     sync::mpsc,
@@ -39,6 +39,51 @@ pub fn write_whole<Part: AsRef<[u8]>>(
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync(folder)
+}
+
+/// Makes a folder of this name with these files; one that is there is replaced.
+///
+/// It is filled under the same name with `.partial` behind it, brought to the disk, then renamed, so
+/// that under its own name there is the whole folder or none. One that was left partial is replaced.
+///
+/// # Errors
+/// Those of the system, to which the caller adds the path. What was written of the new folder is
+/// removed; one that was there is as it was, unless it was the renaming that failed.
+pub fn write_folder_whole<'a>(
+    path: &Path,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> io::Result<()> {
+    let partial = path.with_added_extension("partial");
+    let fill = || {
+        remove_folder(&partial)?;
+        fs::create_dir(&partial)?;
+        for (name, bytes) in files {
+            let mut file = File::create_new(partial.join(name))?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+        }
+        sync(&partial)?;
+        remove_folder(path)?;
+        fs::rename(&partial, path)
+    };
+    let filled = fill();
+    if filled.is_err() {
+        // The first error says what is wrong; that of tidying up would hide it.
+        let _left = remove_folder(&partial);
+    }
+    filled?;
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => sync(folder),
+        _ => sync(Path::new(".")),
+    }
+}
+
+/// Removes a folder with all its files, where there is one.
+fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the parts while another thread brings to the disk what is written.
@@ -82,8 +127,6 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use tempfile::TempDir;
 
     use super::*;
@@ -168,5 +211,38 @@ mod tests {
         fs::write(&ordinary, "").expect("the folder is writable");
         let mode = |path: &Path| fs::metadata(path).expect("it was written").permissions().mode();
         assert_eq!(mode(&ours), mode(&ordinary));
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("it exists");
+        let name = |entry: io::Result<fs::DirEntry>| {
+            entry.expect("it exists").file_name().into_string().expect("names are text")
+        };
+        let mut names: Vec<String> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_folder_replaces_the_one_before_and_what_was_left_of_another() {
+        let folder = folder();
+        let path = folder.path().join("state");
+        fs::create_dir(folder.path().join("state.partial")).expect("the folder is writable");
+        write_folder_whole(&path, [("a", &b"one"[..]), ("b", b"two")]).expect("it is writable");
+        assert_eq!(names(&path), ["a", "b"]);
+        write_folder_whole(&path, [("c", &b"three"[..])]).expect("it is writable");
+        assert_eq!(names(&path), ["c"]);
+        assert_eq!(names(folder.path()), ["state"]);
+    }
+
+    #[test]
+    fn a_folder_that_breaks_off_keeps_the_old_one() {
+        let folder = folder();
+        let path = folder.path().join("state");
+        write_folder_whole(&path, [("a", &b"one"[..])]).expect("it is writable");
+        let files = [("b", &b"two"[..]), ("missing/c", b"three")];
+        write_folder_whole(&path, files).expect_err("there is no folder for the second file");
+        assert_eq!(names(&path), ["a"]);
+        assert_eq!(names(folder.path()), ["state"]);
     }
 }

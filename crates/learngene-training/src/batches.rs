@@ -1,27 +1,12 @@
-//! Batches in a seeded order, straight from a dataset to the device.
+//! Batches in a seeded order, straight from a dataset.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{num::NonZeroUsize, sync::Arc};
 
-use burn::{
-    data::{
-        dataloader::{DataLoader, DataLoaderIterator, Progress},
-        dataset::DatasetError as BurnDatasetError,
-    },
-    tensor::{Device, Tensor, TensorData},
-};
-use learngene_datasets::{
-    Augment, Augmentation, Batch, CheckedPreprocess, Dataset, Subset, load_batch,
-};
+use learngene_datasets::{Augment, Augmentation, Batch, CheckedPreprocess, Dataset, load_batch};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{TrainingError, drop_path::DropPath, trainee::ImageBatch};
+use crate::{TrainingError, drop_path::DropPath, host_batch::HostBatch};
 
 /// The training images of a run, each once an epoch, in an order drawn from the seed and the epoch.
 #[derive(Clone)]
@@ -32,9 +17,6 @@ pub(crate) struct Batches {
     pub(crate) drop_path: DropPath,
     pub(crate) batch_size: NonZeroUsize,
     pub(crate) seed: u64,
-    pub(crate) device: Device,
-    /// The epoch that [`DataLoader::iter`] goes through, counted from one.
-    pub(crate) epoch: Arc<AtomicUsize>,
 }
 
 impl Batches {
@@ -50,59 +32,31 @@ impl Batches {
         order.shuffle(&mut rng);
         order
     }
-}
 
-impl DataLoader<ImageBatch> for Batches {
-    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch> + 'a> {
-        let epoch = self.epoch.load(Ordering::Relaxed);
-        Box::new(Epoch { batches: self, order: self.order(epoch), epoch, done: 0 })
+    /// The batches of the steps from that one on, counted from zero, without an end.
+    pub(crate) fn from_step(
+        &self,
+        step: usize,
+    ) -> impl Iterator<Item = Result<HostBatch, TrainingError>> {
+        let steps = self.steps_per_epoch();
+        let mut order = (0, Vec::new());
+        (step..).map(move |step| {
+            let epoch = step / steps + 1;
+            if order.0 != epoch {
+                order = (epoch, self.order(epoch));
+            }
+            let first = step % steps * self.batch_size.get();
+            let end = self.images.len().min(first + self.batch_size.get());
+            self.load(&order.1[first..end], (epoch, first))
+        })
     }
 
-    fn num_items(&self) -> usize {
-        self.images.len()
-    }
-
-    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<ImageBatch>> {
-        Arc::new(Self { device: device.clone(), ..self.clone() })
-    }
-
-    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<ImageBatch>> {
-        let images = Subset::new(self.images.clone(), (start..end).collect())
-            .expect("burn-train slices within num_items");
-        Arc::new(Self { images: Arc::new(images), ..self.clone() })
-    }
-}
-
-/// One pass over the images.
-struct Epoch<'a> {
-    batches: &'a Batches,
-    order: Vec<usize>,
-    epoch: usize,
-    done: usize,
-}
-
-impl Iterator for Epoch<'_> {
-    type Item = Result<ImageBatch, BurnDatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Batches { images, preprocess, augment, drop_path, batch_size, seed, device, .. } =
-            self.batches;
-        let end = self.order.len().min(self.done + batch_size.get());
-        let indices = self.order.get(self.done..end).filter(|indices| !indices.is_empty())?;
-        let place = (self.epoch, self.done);
-        let branches = drop_path.draw(indices.len(), *seed, place, device);
-        self.done = end;
-        let augmentation =
-            Augmentation { augment: *augment, seed: *seed, epoch: self.epoch as u64 };
-        let batch = load_labelled(images.as_ref(), indices, preprocess, Some(&augmentation));
-        let batch = batch.map(|batch| ImageBatch { branches, ..to_device(batch, device) });
-        Some(batch.map_err(BurnDatasetError::new))
-    }
-}
-
-impl DataLoaderIterator<ImageBatch> for Epoch<'_> {
-    fn progress(&self) -> Progress {
-        Progress::new(self.done, self.order.len(), Some("images".into()))
+    /// Reads some images, whose place is the epoch, and that of the first of them in its order.
+    fn load(&self, indices: &[usize], place: (usize, usize)) -> Result<HostBatch, TrainingError> {
+        let Self { images, preprocess, augment, drop_path, seed, .. } = self;
+        let augmentation = Augmentation { augment: *augment, seed: *seed, epoch: place.0 as u64 };
+        let batch = load_labelled(images.as_ref(), indices, preprocess, Some(&augmentation))?;
+        Ok(HostBatch::new(batch, drop_path.draw(indices.len(), *seed, place)))
     }
 }
 
@@ -119,20 +73,9 @@ pub(crate) fn load_labelled(
     Ok(load_batch(images, indices, preprocess, augmentation)?)
 }
 
-/// Moves a batch to the device.
-pub(crate) fn to_device(batch: Batch, device: &Device) -> ImageBatch {
-    let labels: Vec<i64> = batch.labels.into_iter().map(|label| label as i64).collect();
-    let count = [labels.len()];
-    ImageBatch {
-        images: Tensor::from_data(TensorData::new(batch.pixels, batch.shape), device),
-        labels: Tensor::from_data(TensorData::new(labels, count), device),
-        branches: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use learngene_datasets::{BadImages, Preprocess, Split, open};
+    use learngene_datasets::{BadImages, Preprocess, Split, Subset, open};
 
     use super::*;
 
@@ -146,8 +89,6 @@ mod tests {
             drop_path: DropPath { rate: 0.0, layers: 1 },
             batch_size: NonZeroUsize::new(16).expect("not zero"),
             seed,
-            device: Device::flex(),
-            epoch: Arc::new(AtomicUsize::new(1)),
         }
     }
 
@@ -156,12 +97,13 @@ mod tests {
     fn an_epoch_shows_every_image_once() {
         let batches = batches(0);
         let mut order = batches.order(3);
-        let sizes: Vec<usize> = batches
-            .iter()
-            .map(|batch| batch.expect("the images are good").images.dims()[0])
-            .collect();
+        assert_eq!(batches.steps_per_epoch(), 4);
+        let epoch = batches.from_step(8).take(4).map(|batch| batch.expect("the images are good"));
+        let (sizes, labels): (Vec<_>, Vec<_>) =
+            epoch.map(|batch| (batch.len(), batch.batch.labels)).unzip();
         assert_eq!(sizes, [16, 16, 16, 2]);
-        assert_eq!(sizes.len(), batches.steps_per_epoch());
+        let in_order = order.iter().map(|index| batches.images.label(*index).expect("labelled"));
+        assert_eq!(labels.concat(), in_order.collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
     }
@@ -174,11 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_can_be_repeated_bit_by_bit() {
-        let pixels = || {
-            let batch = batches(5).iter().next().expect("there are images").expect("they are good");
-            batch.images.into_data()
+    fn a_batch_is_the_same_wherever_a_run_begins() {
+        let batches = batches(5);
+        let pixels = |begin: usize| {
+            let batch = batches.from_step(begin).nth(6 - begin).expect("there is no end");
+            batch.expect("the images are good").batch.pixels
         };
-        assert_eq!(pixels(), pixels());
+        assert_eq!(pixels(0), pixels(6));
+        assert_eq!(pixels(3), pixels(6));
     }
 }

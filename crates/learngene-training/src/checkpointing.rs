@@ -35,7 +35,8 @@ pub(crate) fn backward<C: Classifier>(
     let mut gradients = GradientsAccumulator::new();
     let mut accumulate = |of_part| gradients.accumulate(trainee, of_part);
     let tokens = Tensor::from_inner(tokens).require_grad();
-    let loss = trainee.loss(model.classify(model.pool(tokens.clone())), batch.labels);
+    let logits = model.classify(model.pool(tokens.clone()));
+    let loss = trainee.loss(logits, &batch.targets, batch.share);
     let mut part = loss.backward();
     let mut dy = tokens.grad_remove(&mut part).expect("the loss depends on the last tokens");
     accumulate(GradientsParams::from_grads(part, trainee));
@@ -70,13 +71,14 @@ fn without_graph(scales: &BranchScales) -> BranchScales {
 mod tests {
     use burn::{
         module::{Module, ModuleVisitor, Param},
-        tensor::{Device, TensorData},
+        tensor::Device,
     };
     use burn_train::TrainStep;
+    use learngene_datasets::Batch;
     use learngene_models::VitConfig;
 
     use super::*;
-    use crate::drop_path::DropPath;
+    use crate::{drop_path::DropPath, host_batch::HostBatch};
 
     /// All gradients of a model, in the order of its parameters.
     struct Collect<'a>(&'a GradientsParams, Vec<Vec<f32>>);
@@ -98,18 +100,16 @@ mod tests {
             .init(&device);
         let pixels: Vec<f32> =
             (0..3 * 3 * 256).map(|i| ((i * 7) % 13) as f32 / 6.0 - 1.0).collect();
-        let batch = ImageBatch {
-            images: Tensor::from_data(TensorData::new(pixels, [3, 3, 16, 16]), &device),
-            labels: Tensor::from_data([4_i64, 0, 2], &device),
-            branches: DropPath { rate: 0.5, layers: 3 }.draw(3, 0, (1, 0), &device),
-        };
+        let batch = Batch { pixels, shape: [3, 3, 16, 16], labels: vec![4, 0, 2] };
+        let branches = DropPath { rate: 0.5, layers: 3 }.draw(3, 0, (1, 0));
+        let batch = HostBatch::new(batch, branches).to_device(&device);
         let step = |gradient_checkpointing| {
             let trainee =
                 Trainee { model: model.clone(), label_smoothing: 0.1, gradient_checkpointing };
             let output = trainee.step(batch.clone());
             let mut collect = Collect(&output.grads, Vec::new());
             trainee.visit(&mut collect);
-            (output.item.0.into_scalar::<f32>(), collect.1)
+            (output.item.loss.into_scalar::<f32>(), collect.1)
         };
         assert_eq!(step(true), step(false));
     }

@@ -3,8 +3,8 @@
 //! Source: Huang et al., 2016, <https://arxiv.org/abs/1603.09382>; rates and factors as in timm: none
 //! in the first layer, rising evenly to the full rate in the last, drawn for each image.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use learngene_models::BranchScales;
+use std::ops::Range;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -28,22 +28,32 @@ impl DropPath {
         batch: usize,
         seed: u64,
         (epoch, first): (usize, usize),
-        device: &Device,
-    ) -> Option<Vec<BranchScales>> {
+    ) -> Option<Vec<Factors>> {
         if self.rate == 0.0 {
             return None;
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ DROP_PATH);
         rng.set_stream((epoch as u64) << 32 | first as u64);
-        let mut branch = |rate: f64| {
-            let factors: Vec<f32> = (0..batch).map(|_| factor(&mut rng, rate)).collect();
-            Tensor::from_data(TensorData::new(factors, [batch, 1, 1]), device)
-        };
+        let mut branch = |rate: f64| (0..batch).map(|_| factor(&mut rng, rate)).collect();
         let layers = (0..self.layers).map(|layer| {
             let rate = self.rate * layer as f64 / self.layers.saturating_sub(1).max(1) as f64;
-            BranchScales { attention: branch(rate), mlp: branch(rate) }
+            Factors { attention: branch(rate), mlp: branch(rate) }
         });
         Some(layers.collect())
+    }
+}
+
+/// Factors of the two residual branches of one layer, one for each image.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Factors {
+    pub(crate) attention: Vec<f32>,
+    pub(crate) mlp: Vec<f32>,
+}
+
+impl Factors {
+    /// Those of some of the images.
+    pub(crate) fn of(&self, images: Range<usize>) -> Self {
+        Self { attention: self.attention[images.clone()].to_vec(), mlp: self.mlp[images].to_vec() }
     }
 }
 
@@ -59,9 +69,8 @@ mod tests {
 
     fn factors(rate: f64, place: (usize, usize)) -> Option<Vec<Vec<f32>>> {
         let drop_path = DropPath { rate, layers: 3 };
-        let drawn = drop_path.draw(4000, 7, place, &Device::flex())?;
-        let values = |branch: Tensor<3>| branch.into_data().try_into_vec().expect("flex has f32");
-        Some(drawn.into_iter().flat_map(|b| [values(b.attention), values(b.mlp)]).collect())
+        let drawn = drop_path.draw(4000, 7, place)?;
+        Some(drawn.into_iter().flat_map(|layer| [layer.attention, layer.mlp]).collect())
     }
 
     #[test]

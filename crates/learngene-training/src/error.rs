@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use burn_train::train::MultiDeviceStepError;
 use learngene_datasets::DatasetError;
 use thiserror::Error;
 
@@ -104,9 +105,12 @@ pub enum TrainingError {
     /// The checkpoint could not be written.
     #[error(transparent)]
     Checkpoint(#[from] learngene_models::checkpoint::CheckpointError),
-    /// burn-train stopped.
+    /// A state to resume from could not be made.
     #[error("training stopped: {0}")]
     Stopped(String),
+    /// One of several devices failed.
+    #[error("a device failed: {0}")]
+    Device(String),
     /// A least-squares system without a unique solution.
     #[error("the ridge system of the linear probe is not positive definite at feature {feature}")]
     Singular {
@@ -143,4 +147,10 @@ pub enum TrainingError {
         /// Features of a test image.
         test: usize,
     },
+}
+
+impl From<MultiDeviceStepError> for TrainingError {
+    fn from(error: MultiDeviceStepError) -> Self {
+        Self::Device(error.to_string())
+    }
 }

@@ -7,10 +7,7 @@ use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_models::Classifier;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    TrainingError,
-    batches::{load_labelled, to_device},
-};
+use crate::{TrainingError, batches::load_labelled, host_batch::HostBatch};
 
 /// Accuracy and loss on a set of images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +39,7 @@ pub fn evaluate<C: Classifier>(
     for indices in ranges(images.len(), batch_size.get()) {
         let batch = load_labelled(images, &indices, preprocess, None)?;
         let labels = batch.labels.clone();
-        let logits = rows(model.forward(to_device(batch, device).images));
+        let logits = rows(model.forward(HostBatch::new(batch, None).to_device(device).images));
         for ((logits, label), image) in logits.iter().zip(labels).zip(indices) {
             // Nothing is larger than NaN, so the image would count as recognised.
             if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {

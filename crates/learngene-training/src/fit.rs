@@ -1,13 +1,8 @@
 //! Training from a recipe.
 
-use std::{
-    num::NonZeroUsize,
-    path::Path,
-    sync::{Arc, Mutex, atomic::AtomicUsize},
-};
+use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use burn_train::{SupervisedTraining, TrainingStrategy, checkpoint::KeepLastNCheckpoints};
 use learngene_datasets::{Augment, CheckedPreprocess, Dataset};
 use learngene_models::{
     Classifier,
@@ -15,16 +10,8 @@ use learngene_models::{
 };
 
 use crate::{
-    Metrics, Recipe, TrainingError,
-    batches::Batches,
-    drop_path::DropPath,
-    evaluate::check_classes,
-    metrics::MetricsLog,
-    run_folder::{RunFolder, WholeFile},
-    silent::Silent,
-    start::Start,
-    step_loop::{Outcome, StepLoop},
-    trainer::learner,
+    Metrics, Recipe, TrainingError, batches::Batches, drop_path::DropPath, evaluate::check_classes,
+    metrics::MetricsLog, run::Run, run_folder::RunFolder, start::Start,
 };
 
 /// The images of a run.
@@ -66,98 +53,60 @@ pub struct Fitted<C> {
 
 /// Trains a classifier by a recipe, leaving its artefacts in `folder`.
 ///
-/// A folder with an unfinished run of the same recipe is resumed after its last whole epoch and
-/// ends with the same bytes as an uninterrupted run on the same device. A finished run is not
-/// repeated.
+/// The first of the devices has the model and the optimiser; where there are several, each computes
+/// the gradients of its share of every batch. A folder with an unfinished run of the same recipe is
+/// resumed after its newest checkpoint and ends with the same bytes as an uninterrupted run on the
+/// same CPU. A finished run is not repeated.
 ///
 /// # Errors
 /// When the recipe cannot be carried out, the data does not fit the model or cannot be read, the
-/// folder belongs to another run or cannot be written, or the loss stops being a number.
+/// folder belongs to another run or cannot be written, a device fails, or the loss stops being a
+/// number.
+///
+/// # Panics
+/// If there is no device.
 pub fn fit<C: Classifier + 'static>(
     model: C,
     data: &FitData,
     recipe: &Recipe,
     folder: &Path,
-    device: &Device,
+    devices: &[Device],
     observer: Arc<dyn Observer>,
 ) -> Result<Fitted<C>, TrainingError> {
     recipe.check()?;
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
-    let device = device.clone().autodiff();
 
-    let train = Batches {
+    let batches = Batches {
         images: data.train.clone(),
         preprocess: data.preprocess.clone(),
         drop_path: DropPath { rate: recipe.drop_path, layers: model.num_layers() },
         augment: Augment { flip: recipe.horizontal_flip, crop_padding: recipe.crop_padding },
         batch_size: NonZeroUsize::new(recipe.batch_size).expect("the recipe was checked"),
         seed: recipe.seed,
-        device: device.clone(),
-        epoch: Arc::new(AtomicUsize::new(1)),
     };
-    let steps = train.steps_per_epoch();
-    let total = recipe.epochs * steps;
-    let resumed = folder.newest_checkpoint();
-    // A run that ended left its last model and no checkpoints.
+    let total = recipe.epochs * batches.steps_per_epoch();
+    let saved = folder.newest_state();
+    // A run that ended left its last model and no states.
     let ended = MetricsLog::read(&folder.metrics(), total)?;
-    if resumed.is_none() && ended.ends_at(total) && folder.last().is_file() {
+    if saved.is_none() && ended.ends_at(total) && folder.last().is_file() {
         observer.started(total, total);
         let last = checkpoint::read(&folder.last(), &ReadOptions::default())?;
         let model = model.with_parameters(&last.parameters).map_err(CheckpointError::from)?;
         folder.finish()?;
         return Ok(Fitted { model, metrics: ended.0 });
     }
-    let done = resumed.unwrap_or(0) * steps;
-    let log = MetricsLog::read(&folder.metrics(), done)?;
-    observer.started(done, total);
-
-    let learner = learner(model, recipe, steps, &device);
-    let step_loop = Arc::new(StepLoop {
-        recipe: recipe.clone(),
-        train: train.clone(),
-        test: data.test.clone(),
-        preprocess: data.preprocess.clone(),
-        device,
-        folder: folder.clone(),
-        observer,
-        outcome: Mutex::new(Outcome { log, error: None }),
-    });
-
-    let checkpoints = |name| WholeFile { folder: folder.checkpoints(), name };
-    let loader = Arc::new(train);
-    let training = SupervisedTraining::new(folder.checkpoints(), loader.clone(), loader)
-        .num_epochs(recipe.epochs)
-        .with_application_logger(None)
-        .renderer(Box::new(Silent))
-        .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
-        .with_custom_checkpointers(
-            checkpoints("model"),
-            checkpoints("optim"),
-            checkpoints("scheduler"),
-        )
-        .with_training_strategy(TrainingStrategy::Custom(step_loop.clone()));
-    let training = match resumed {
-        Some(epoch) => training.checkpoint(epoch),
-        None => training,
-    };
-    let result = training.launch(learner);
-
-    let Outcome { log, error } = std::mem::take(&mut *step_loop.outcome());
-    if let Some(error) = error {
-        return Err(error);
+    let mut run = Run::begin(model, data, recipe, batches, folder, devices, observer)?;
+    if let Some(saved) = saved {
+        run = run.resume(saved)?;
     }
-    if let Some(error) = result.error {
-        return Err(TrainingError::Stopped(error.to_string()));
-    }
-    folder.finish()?;
-    Ok(Fitted { model: result.model.model, metrics: log.0 })
+    run.to_end()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use learngene_datasets::{BadImages, Preprocess, Split, Subset, open};
     use learngene_models::VitConfig;
@@ -178,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_finished_run_is_not_repeated() {
-        let device = Device::flex();
+        let devices = [Device::flex()];
         let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
         let images: Arc<dyn Dataset> = Arc::new(Subset::first(images.into(), 20));
         let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
@@ -188,11 +137,11 @@ mod tests {
             .with_image_size(32)
             .with_patch_size(16)
             .with_num_classes(10)
-            .init(&device);
+            .init(&devices[0]);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let run = |recipe: &Recipe| {
             let steps = Arc::new(Steps::default());
-            let fitted = fit(model.clone(), &data, recipe, folder.path(), &device, steps.clone())
+            let fitted = fit(model.clone(), &data, recipe, folder.path(), &devices, steps.clone())
                 .expect("the run can be carried out");
             (steps.0.load(Ordering::Relaxed), fitted)
         };

@@ -2,22 +2,31 @@
 
 mod batches;
 mod checkpointing;
+mod clip;
 mod drop_path;
+mod ema;
 mod error;
 mod evaluate;
 mod fit;
 mod frozen;
+mod gradients;
+mod host_batch;
+mod loss;
 mod metrics;
 mod optimizer;
+mod parameter_groups;
 mod recipe;
+mod run;
 mod run_folder;
+mod saved;
 mod schedule;
-mod silent;
 mod start;
-mod step_loop;
+mod tensorboard;
 mod trainee;
 mod trainer;
+mod unknown_keys;
 
+pub use ema::EmaWarmup;
 pub use error::TrainingError;
 pub use evaluate::{Evaluation, evaluate};
 pub use fit::{FitData, Fitted, Observer, fit};

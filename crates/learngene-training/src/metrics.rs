@@ -1,4 +1,4 @@
-//! What a run measured: one JSON line an evaluation.
+//! What a run measured: one line an evaluation.
 
 use std::path::Path;
 
@@ -22,6 +22,9 @@ pub struct Metrics {
     /// The evaluation on the test images.
     #[serde(flatten)]
     pub test: Evaluation,
+    /// That of the average of the parameters, where the run keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Evaluation>,
 }
 
 /// The evaluations of a run, kept in step with its file.
@@ -46,15 +49,33 @@ impl MetricsLog {
         Ok(Self(metrics))
     }
 
-    /// Writes all lines, whole or not at all.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), TrainingError> {
+    /// Writes all lines, as JSON and as a table for spreadsheets, each file whole or not at all.
+    pub(crate) fn write(&self, json: &Path, csv: &Path) -> Result<(), TrainingError> {
         let lines: String = self
             .0
             .iter()
             .map(|line| serde_json::to_string(line).expect("metrics are plain numbers") + "\n")
             .collect();
-        write_whole(path, [lines])
-            .map_err(|source| TrainingError::Write { path: path.into(), source })
+        [(json, lines), (csv, self.csv())].into_iter().try_for_each(|(path, text)| {
+            write_whole(path, [text])
+                .map_err(|source| TrainingError::Write { path: path.into(), source })
+        })
+    }
+
+    /// A line of column names and one for each evaluation.
+    fn csv(&self) -> String {
+        let averaged = self.0.iter().any(|line| line.ema.is_some());
+        let mut text = "epoch,step,learning_rate,train_loss,test_loss,top1,top5".to_owned();
+        text += if averaged { ",ema_loss,ema_top1,ema_top5\n" } else { "\n" };
+        for Metrics { epoch, step, learning_rate, train_loss, test, ema } in &self.0 {
+            let Evaluation { loss, top1, top5, .. } = test;
+            text += &format!("{epoch},{step},{learning_rate},{train_loss},{loss},{top1},{top5}");
+            if let Some(Evaluation { loss, top1, top5, .. }) = ema {
+                text += &format!(",{loss},{top1},{top5}");
+            }
+            text.push('\n');
+        }
+        text
     }
 
     /// Whether the last evaluation followed that step.
@@ -63,10 +84,63 @@ impl MetricsLog {
     }
 
     /// Whether the last evaluation is the best so far, ties going to the earlier one.
-    pub(crate) fn last_is_best(&self) -> bool {
+    pub(crate) fn last_is_best(&self, of: impl Fn(&Metrics) -> Option<Evaluation>) -> bool {
+        let top1 = |line| of(line).map(|evaluation| evaluation.top1);
         match self.0.split_last() {
-            Some((last, before)) => before.iter().all(|line| line.test.top1 < last.test.top1),
+            Some((last, before)) => {
+                top1(last).is_some() && before.iter().all(|line| top1(line) < top1(last))
+            }
             None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(top1: f64) -> Evaluation {
+        Evaluation { top1, top5: 90.0, loss: 1.5, images: 100 }
+    }
+
+    fn log(top1: &[(f64, Option<f64>)]) -> MetricsLog {
+        let lines = top1.iter().zip(1..).map(|((top1, ema), step)| Metrics {
+            epoch: step as f64 / 2.0,
+            step,
+            learning_rate: 1e-4,
+            train_loss: 2.0,
+            test: evaluation(*top1),
+            ema: ema.map(evaluation),
+        });
+        MetricsLog(lines.collect())
+    }
+
+    fn check_best(top1: &[f64], want: bool) {
+        let log = log(&top1.iter().map(|top1| (*top1, None)).collect::<Vec<_>>());
+        assert_eq!(log.last_is_best(|line| Some(line.test)), want, "{top1:?}");
+        assert!(!log.last_is_best(|line| line.ema), "there is no average");
+    }
+
+    #[test]
+    fn the_earlier_of_equals_is_the_best() {
+        check_best(&[], false);
+        check_best(&[10.0], true);
+        check_best(&[10.0, 20.0], true);
+        check_best(&[20.0, 10.0, 20.0], false);
+    }
+
+    #[test]
+    fn files_hold_every_evaluation_and_are_read_back() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let [json, csv] = ["metrics.jsonl", "summary.csv"].map(|name| folder.path().join(name));
+        let written = log(&[(10.0, Some(5.0)), (20.0, Some(30.0))]);
+        written.write(&json, &csv).expect("the folder is writable");
+        assert_eq!(MetricsLog::read(&json, 2).expect("just written").0, written.0);
+        assert_eq!(MetricsLog::read(&json, 1).expect("just written").0, written.0[..1]);
+        assert_eq!(
+            std::fs::read_to_string(csv).expect("just written"),
+            "epoch,step,learning_rate,train_loss,test_loss,top1,top5,ema_loss,ema_top1,ema_top5\n\
+             0.5,1,0.0001,2,1.5,10,90,1.5,5,90\n1,2,0.0001,2,1.5,20,90,1.5,30,90\n"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TrainingError;
+use crate::{EmaWarmup, TrainingError, unknown_keys::refuse_unknown_keys};
 
 /// How a model is trained. Every field has the default of the paper's fine-tuning, so a recipe
 /// file names only what differs; unknown keys are errors.
@@ -23,10 +23,18 @@ pub struct Recipe {
     pub warmup_learning_rate: f64,
     /// Learning rate that the cosine ends at.
     pub min_learning_rate: f64,
+    /// Whether the cosine begins where the warm-up ends; otherwise it runs beneath the warm-up, as in
+    /// DeiT and timm's default, and the rate drops a little when it comes out.
+    pub cosine_after_warmup: bool,
     /// AdamW's decoupled weight decay; not applied to biases, norms, positions and class token.
     pub weight_decay: f64,
     /// Decay of AdamW's two moments.
     pub betas: (f64, f64),
+    /// Share of the learning rate that each layer has of the one behind it, in (0, 1]; the classifier
+    /// has all of it. As BEiT and timm do.
+    pub layer_decay: f64,
+    /// Most that the norm over all gradients may be; 0 for no limit.
+    pub clip_norm: f64,
     /// Share of the target spread evenly over the classes.
     pub label_smoothing: f64,
     /// Share of residual branches left out in the last layer, rising evenly from none in the first.
@@ -35,11 +43,21 @@ pub struct Recipe {
     pub horizontal_flip: bool,
     /// Zero pixels added on every side before a random crop to the image size.
     pub crop_padding: u32,
+    /// Share of the average of the parameters (EMA) that a step keeps, in [0, 1); 0 for no average. The
+    /// average is evaluated and saved beside the model.
+    pub ema_decay: f64,
+    /// How that share rises at first.
+    pub ema_warmup: EmaWarmup,
+    /// The most images that a device takes at once, of which a batch is made; 0 for a whole batch.
+    pub images_per_pass: usize,
     /// Whether a step keeps what goes into each layer alone and computes the rest again: a fraction
     /// of the memory for activations, up to a third more time, the same result.
     pub gradient_checkpointing: bool,
     /// Evaluations in an epoch, evenly spaced, the last at its end.
     pub evaluations_per_epoch: usize,
+    /// Steps between checkpoints to resume from, beside the one at the end of each epoch; 0 for those
+    /// alone.
+    pub checkpoint_steps: usize,
     /// Seed of the order of images, their augmentation and the device.
     pub seed: u64,
 }
@@ -53,14 +71,21 @@ impl Default for Recipe {
             warmup_epochs: None,
             warmup_learning_rate: 1e-6,
             min_learning_rate: 1e-5,
+            cosine_after_warmup: true,
             weight_decay: 0.05,
             betas: (0.9, 0.999),
+            layer_decay: 1.0,
+            clip_norm: 0.0,
             label_smoothing: 0.1,
             drop_path: 0.0,
             horizontal_flip: true,
             crop_padding: 4,
+            ema_decay: 0.0,
+            ema_warmup: EmaWarmup::default(),
+            images_per_pass: 0,
             gradient_checkpointing: false,
             evaluations_per_epoch: 1,
+            checkpoint_steps: 0,
             seed: 0,
         }
     }
@@ -74,15 +99,17 @@ impl Recipe {
     pub fn read(path: &Path) -> Result<Self, TrainingError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| TrainingError::Read { path: path.into(), source })?;
-        let recipe: Self = toml::from_str(&text).map_err(|source| TrainingError::Recipe {
-            path: path.into(),
-            reason: source.to_string(),
-        })?;
-        recipe.check().map_err(|error| TrainingError::Recipe {
-            path: path.into(),
-            reason: error.to_string(),
-        })?;
+        let refused = |reason| TrainingError::Recipe { path: path.into(), reason };
+        let table = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        refuse_unknown_keys(&table, &Self::default().table()).map_err(refused)?;
+        let recipe: Self = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        recipe.check().map_err(|error| refused(error.to_string()))?;
         Ok(recipe)
+    }
+
+    /// The recipe as TOML has it, all defaults written out.
+    fn table(&self) -> toml::Table {
+        toml::Table::try_from(self.resolved()).expect("a recipe is a table of numbers and flags")
     }
 
     /// The recipe as a file that [`Recipe::read`] reads, all defaults written out.
@@ -92,7 +119,8 @@ impl Recipe {
 
     /// The same recipe with nothing left to work out.
     pub fn resolved(&self) -> Self {
-        Self { warmup_epochs: Some(self.warmup_epochs()), ..self.clone() }
+        let images_per_pass = self.images_per_pass();
+        Self { warmup_epochs: Some(self.warmup_epochs()), images_per_pass, ..self.clone() }
     }
 
     /// Checks that the recipe can be carried out.
@@ -143,13 +171,25 @@ impl Recipe {
             fraction(self.label_smoothing),
             "in [0, 1)",
         )?;
-        check("drop_path", self.drop_path, fraction(self.drop_path), "in [0, 1)")
+        check("drop_path", self.drop_path, fraction(self.drop_path), "in [0, 1)")?;
+        check("ema_decay", self.ema_decay, fraction(self.ema_decay), "in [0, 1)")?;
+        check("clip_norm", self.clip_norm, rate(self.clip_norm), "zero or more")?;
+        let decay = self.layer_decay;
+        check("layer_decay", decay, decay > 0.0 && decay <= 1.0, "in (0, 1]")
     }
 
     /// Epochs of linear warm-up: those asked for, else 5, but at most a tenth of the run, so that
     /// short runs do not spend themselves in it.
     pub fn warmup_epochs(&self) -> f64 {
         self.warmup_epochs.unwrap_or(5.0_f64.min(self.epochs as f64 / 10.0))
+    }
+
+    /// The most images that a device takes at once.
+    pub fn images_per_pass(&self) -> usize {
+        match self.images_per_pass {
+            0 => self.batch_size,
+            images => images.min(self.batch_size),
+        }
     }
 
     /// Learning rate at the peak, after scaling to the batch.
@@ -206,14 +246,28 @@ mod tests {
         check_warmup(10, Some(9.5), 9.5);
     }
 
-    #[test]
-    fn unknown_keys_are_refused() {
+    fn check_refused(text: &str, parts: &[&str]) {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("recipe.toml");
-        std::fs::write(&path, "epochs = 3\nlearning_rat = 1.0\n")
-            .expect("a temporary file can be written");
-        let error = Recipe::read(&path).expect_err("the key is misspelt").to_string();
-        assert!(error.contains("learning_rat") && error.contains("recipe.toml"), "{error}");
+        std::fs::write(&path, text).expect("a temporary file can be written");
+        let error = Recipe::read(&path).expect_err(text).to_string();
+        for part in ["recipe.toml"].iter().chain(parts) {
+            assert!(error.contains(part), "{error}\ndoes not tell {part}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_nearest_known_one() {
+        check_refused("learning_rat = 1.0", &["learning_rat", "did you mean learning_rate?"]);
+        check_refused("epoch = 3", &["epoch", "did you mean epochs?"]);
+        check_refused("zzz = 3", &["zzz", "known are epochs, batch_size"]);
+    }
+
+    #[test]
+    fn values_of_another_kind_are_refused() {
+        check_refused("epochs = \"three\"", &["epochs", "expected usize"]);
+        check_refused("ema_warmup = \"fast\"", &["fast", "ratio"]);
+        check_refused("epochs = ", &["line 1"]);
     }
 
     #[test]
@@ -227,6 +281,15 @@ mod tests {
             (
                 Recipe { label_smoothing: 1.0, ..Recipe::default() },
                 "label_smoothing must be in [0, 1), got 1",
+            ),
+            (
+                Recipe { layer_decay: 0.0, ..Recipe::default() },
+                "layer_decay must be in (0, 1], got 0",
+            ),
+            (Recipe { ema_decay: 1.0, ..Recipe::default() }, "ema_decay must be in [0, 1), got 1"),
+            (
+                Recipe { clip_norm: -1.0, ..Recipe::default() },
+                "clip_norm must be zero or more, got -1",
             ),
             (
                 Recipe { warmup_epochs: Some(-0.5), ..Recipe::default() },

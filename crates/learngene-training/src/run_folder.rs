@@ -4,9 +4,12 @@
 //! recipe.toml         the resolved recipe
 //! start.json          the model and the images that the run began with
 //! metrics.jsonl       one line an evaluation
+//! summary.csv         the same as a table
+//! events.out.tfevents.0.learngene     the same for TensorBoard
 //! last.safetensors    the model after the last epoch, timm's names
 //! best.safetensors    the model of the best evaluation
-//! checkpoints/        model, optimizer and scheduler of the last two epochs, until the run ends
+//! last_ema.safetensors, best_ema.safetensors      the same of the average, where there is one
+//! checkpoints/step-N/ what the run needs to go on after that step; the newest two, until it ends
 //! ```
 
 use std::{
@@ -14,11 +17,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{lr_scheduler::LrSchedulerRecord, optim::OptimizerRecord, store::ModuleRecord};
-use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use learngene_files::write_whole;
 
-use crate::{Recipe, TrainingError, start::Start};
+use crate::{Recipe, TrainingError, saved::Saved, start::Start};
 
 /// Paths inside the folder of a run.
 #[derive(Clone, Debug)]
@@ -73,22 +74,26 @@ impl RunFolder {
         self.0.join("checkpoints")
     }
 
-    /// The newest epoch whose three records can all be read.
-    pub(crate) fn newest_checkpoint(&self) -> Option<usize> {
-        let mut epochs: Vec<usize> = std::fs::read_dir(self.checkpoints())
-            .ok()?
-            .filter_map(|entry| {
-                let name = entry.ok()?.file_name().into_string().ok()?;
-                name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok()
-            })
-            .collect();
-        epochs.sort_unstable();
-        epochs.into_iter().rev().find(|epoch| {
-            let path = |name| WholeFile { folder: self.checkpoints(), name }.path(*epoch);
-            ModuleRecord::load(path("model")).is_ok()
-                && OptimizerRecord::load(path("optim")).is_ok()
-                && <LrSchedulerRecord as Checkpoint>::load(path("scheduler")).is_ok()
-        })
+    pub(crate) fn summary(&self) -> PathBuf {
+        self.0.join("summary.csv")
+    }
+
+    /// TensorBoard knows its files by the middle of their names; in the place of `0` stands a time.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.0.join("events.out.tfevents.0.learngene")
+    }
+
+    pub(crate) fn last_ema(&self) -> PathBuf {
+        self.0.join("last_ema.safetensors")
+    }
+
+    pub(crate) fn best_ema(&self) -> PathBuf {
+        self.0.join("best_ema.safetensors")
+    }
+
+    /// The newest state to go on from.
+    pub(crate) fn newest_state(&self) -> Option<Saved> {
+        Saved::newest(&self.checkpoints())
     }
 
     /// Removes what only an unfinished run needs.
@@ -113,39 +118,4 @@ fn first_difference(found: &str, wanted: &str) -> String {
 /// A line without its indentation and the comma at its end.
 fn trimmed(line: &str) -> &str {
     line.trim().trim_end_matches(',')
-}
-
-/// Checkpoints of one kind, each written whole or not at all.
-pub(crate) struct WholeFile {
-    pub(crate) folder: PathBuf,
-    pub(crate) name: &'static str,
-}
-
-impl WholeFile {
-    fn path(&self, epoch: usize) -> PathBuf {
-        self.folder.join(format!("{}-{epoch}.bpk", self.name))
-    }
-}
-
-impl<R: Checkpoint> Checkpointer<R> for WholeFile {
-    fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        let bytes = record.checkpoint_into_bytes().map_err(CheckpointerError::Record)?;
-        let path = self.path(epoch);
-        write_whole(&path, [&bytes[..]]).map_err(|source| {
-            CheckpointerError::Unknown(TrainingError::Write { path, source }.to_string())
-        })
-    }
-
-    fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        R::load(self.path(epoch))
-    }
-
-    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        match std::fs::remove_file(self.path(epoch)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(CheckpointerError::IOError(error))
-            }
-            _ => Ok(()),
-        }
-    }
 }

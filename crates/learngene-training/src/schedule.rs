@@ -1,31 +1,30 @@
 //! The learning rate at every step.
 
-use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
-
 use crate::Recipe;
 
 /// Linear warm-up, then a cosine down to the least rate, where it stays.
 #[derive(Clone, Debug)]
 pub struct WarmupCosine {
     warmup_steps: f64,
-    total_steps: f64,
+    /// Where the cosine begins and how long it is, in steps.
+    cosine: (f64, f64),
     first: f64,
     peak: f64,
     last: f64,
-    next_step: usize,
 }
 
 impl WarmupCosine {
     /// The schedule of a run of that many optimiser steps in an epoch.
     pub fn new(recipe: &Recipe, steps_per_epoch: usize) -> Self {
         let steps = steps_per_epoch as f64;
+        let (warmup_steps, total) = (recipe.warmup_epochs() * steps, recipe.epochs as f64 * steps);
+        let begin = if recipe.cosine_after_warmup { warmup_steps } else { 0.0 };
         Self {
-            warmup_steps: recipe.warmup_epochs() * steps,
-            total_steps: recipe.epochs as f64 * steps,
+            warmup_steps,
+            cosine: (begin, (total - begin).max(1.0)),
             first: recipe.warmup_learning_rate,
             peak: recipe.peak_learning_rate(),
             last: recipe.min_learning_rate.min(recipe.peak_learning_rate()),
-            next_step: 0,
         }
     }
 
@@ -35,38 +34,24 @@ impl WarmupCosine {
         if step < self.warmup_steps {
             return self.first + (self.peak - self.first) * step / self.warmup_steps;
         }
-        let decay_steps = (self.total_steps - self.warmup_steps).max(1.0);
-        let progress = ((step - self.warmup_steps) / decay_steps).min(1.0);
+        let (begin, length) = self.cosine;
+        let progress = ((step - begin) / length).min(1.0);
         self.last + 0.5 * (self.peak - self.last) * (1.0 + (std::f64::consts::PI * progress).cos())
-    }
-}
-
-impl LrScheduler for WarmupCosine {
-    fn step(&mut self) -> f64 {
-        let rate = self.at(self.next_step);
-        self.next_step += 1;
-        rate
-    }
-
-    fn to_record(&self) -> LrSchedulerRecord {
-        LrSchedulerRecord::new().with_scalar("next_step", self.next_step as u64)
-    }
-
-    fn load_record(&mut self, record: LrSchedulerRecord) {
-        if let Some(step) = record.scalar::<u64>("next_step") {
-            self.next_step = step as usize;
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
+    fn recipe() -> Recipe {
+        Recipe { epochs: 10, batch_size: 512, warmup_epochs: Some(2.0), ..Recipe::default() }
+    }
+
     fn schedule() -> WarmupCosine {
-        let recipe =
-            Recipe { epochs: 10, batch_size: 512, warmup_epochs: Some(2.0), ..Recipe::default() };
-        WarmupCosine::new(&recipe, 10)
+        WarmupCosine::new(&recipe(), 10)
     }
 
     #[test]
@@ -94,14 +79,28 @@ mod tests {
         assert_eq!(schedule().at(100), schedule().at(10_000));
     }
 
-    #[test]
-    fn a_record_carries_the_step() {
-        let mut run = schedule();
-        for _ in 0..37 {
-            run.step();
+    /// The rate of every step, by timm; see `fixtures/make_timm.py`.
+    #[derive(Deserialize)]
+    struct Timm {
+        after_warmup: Vec<f64>,
+        beneath_warmup: Vec<f64>,
+    }
+
+    fn check_timm(cosine_after_warmup: bool, timm: impl Fn(Timm) -> Vec<f64>) {
+        let fixture = include_str!("../fixtures/schedule.json");
+        let rates = timm(serde_json::from_str(fixture).expect("the fixture is good"));
+        let recipe = Recipe { cosine_after_warmup, ..recipe() };
+        let schedule = WarmupCosine::new(&recipe, 7);
+        assert_eq!(rates.len(), 70);
+        for (step, rate) in rates.into_iter().enumerate() {
+            let got = schedule.at(step);
+            assert!((got - rate).abs() < 1e-6 * rate, "step {step}: {got} against {rate}");
         }
-        let mut resumed = schedule();
-        resumed.load_record(run.to_record());
-        assert_eq!(resumed.step(), run.step());
+    }
+
+    #[test]
+    fn every_rate_is_that_of_timm() {
+        check_timm(true, |timm| timm.after_warmup);
+        check_timm(false, |timm| timm.beneath_warmup);
     }
 }

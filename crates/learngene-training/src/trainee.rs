@@ -1,25 +1,31 @@
-//! A classifier as burn-train's learner wants it.
+//! A classifier with its loss, as burn-train's workers want it.
 
 use burn::{
     module::Module,
-    nn::loss::CrossEntropyLossConfig,
     optim::GradientsParams,
-    tensor::{ExecutionError, Int, Tensor},
+    tensor::{ExecutionError, Tensor},
 };
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use learngene_models::{BranchScales, Classifier};
 
-use crate::checkpointing;
+use crate::{
+    checkpointing,
+    loss::{Targets, cross_entropy},
+};
 
-/// Images and their classes, on the device.
+/// Images and what they show, on the device: a whole batch, or the part of it that one pass takes.
 #[derive(Clone, Debug)]
 pub struct ImageBatch {
-    /// Normalised pixels: `[batch, 3, image_size, image_size]`.
+    /// Normalised pixels: `[images, 3, image_size, image_size]`.
     pub images: Tensor<4>,
-    /// Classes: `[batch]`.
-    pub labels: Tensor<1, Int>,
+    /// Their classes.
+    pub targets: Targets,
     /// Factors of the residual branches of each layer, where some are left out.
     pub branches: Option<Vec<BranchScales>>,
+    /// Images of this part, divided by those of the batch.
+    pub share: f64,
+    /// Place of this part in the batch.
+    pub part: usize,
 }
 
 /// A classifier with the loss it is trained by.
@@ -31,48 +37,50 @@ pub(crate) struct Trainee<C: Classifier> {
     pub(crate) gradient_checkpointing: bool,
 }
 
-/// Mean loss of one step, left on the device until somebody reads it: `[1]`.
-pub(crate) struct StepLoss(pub(crate) Tensor<1>);
+/// What a part adds to the mean loss of the batch, left on the device until somebody reads it.
+pub(crate) struct PartLoss {
+    /// `[1]`.
+    pub(crate) loss: Tensor<1>,
+    pub(crate) part: usize,
+}
 
-impl ItemLazy for StepLoss {
+impl ItemLazy for PartLoss {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(self)
     }
 }
 
 impl<C: Classifier> Trainee<C> {
-    /// Mean loss of some logits, `[batch, num_classes]`.
-    pub(crate) fn loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        // burn treats a smoothing of zero as a softer target too, at the cost of another pass.
-        let smoothing = (self.label_smoothing > 0.0).then_some(self.label_smoothing as f32);
-        CrossEntropyLossConfig::new()
-            .with_smoothing(smoothing)
-            .init(&logits.device())
-            .forward(logits, labels)
+    /// What some logits, `[images, num_classes]`, add to the mean loss of the batch.
+    pub(crate) fn loss(&self, logits: Tensor<2>, targets: &Targets, share: f64) -> Tensor<1> {
+        let loss = cross_entropy(logits, targets, self.label_smoothing);
+        if share == 1.0 { loss } else { loss * share }
     }
 }
 
 impl<C: Classifier> TrainStep for Trainee<C> {
     type Input = ImageBatch;
-    type Output = StepLoss;
+    type Output = PartLoss;
 
-    fn step(&self, batch: ImageBatch) -> TrainOutput<StepLoss> {
+    fn step(&self, batch: ImageBatch) -> TrainOutput<PartLoss> {
+        let part = batch.part;
         let (gradients, loss) = if self.gradient_checkpointing {
             checkpointing::backward(self, batch)
         } else {
             let features = self.model.features_scaled(batch.images, batch.branches.as_deref());
-            let loss = self.loss(self.model.classify(features), batch.labels);
+            let loss = self.loss(self.model.classify(features), &batch.targets, batch.share);
             (GradientsParams::from_grads(loss.backward(), self), loss.inner())
         };
-        TrainOutput { grads: gradients, item: StepLoss(loss) }
+        TrainOutput { grads: gradients, item: PartLoss { loss, part } }
     }
 }
 
 impl<C: Classifier> InferenceStep for Trainee<C> {
     type Input = ImageBatch;
-    type Output = StepLoss;
+    type Output = PartLoss;
 
-    fn step(&self, batch: ImageBatch) -> StepLoss {
-        StepLoss(self.loss(self.model.forward(batch.images), batch.labels))
+    fn step(&self, batch: ImageBatch) -> PartLoss {
+        let logits = self.model.forward(batch.images);
+        PartLoss { loss: self.loss(logits, &batch.targets, batch.share), part: batch.part }
     }
 }

@@ -1,0 +1,113 @@
+//! A batch before it goes to a device.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use learngene_datasets::Batch;
+use learngene_models::BranchScales;
+
+use crate::{drop_path::Factors, loss::Targets, trainee::ImageBatch};
+
+/// Images, what they show, and which residual branches they leave out.
+#[derive(Clone, Debug)]
+pub(crate) struct HostBatch {
+    pub(crate) batch: Batch,
+    /// Of each layer, where some are left out.
+    pub(crate) branches: Option<Vec<Factors>>,
+    /// Images of this part, divided by those of the batch.
+    share: f64,
+    part: usize,
+}
+
+impl HostBatch {
+    /// A whole batch.
+    pub(crate) fn new(batch: Batch, branches: Option<Vec<Factors>>) -> Self {
+        Self { batch, branches, share: 1.0, part: 0 }
+    }
+
+    /// Number of images.
+    pub(crate) fn len(&self) -> usize {
+        self.batch.shape[0]
+    }
+
+    /// So many parts of consecutive images, as equal as can be; fewer where there are fewer images.
+    pub(crate) fn into_parts(self, count: usize) -> Vec<Self> {
+        let (len, count) = (self.len(), count.clamp(1, self.len().max(1)));
+        if count == 1 {
+            return vec![self];
+        }
+        (0..count)
+            .map(|part| {
+                let images = part * len / count..(part + 1) * len / count;
+                let Batch { pixels, shape: [_, channels, height, width], labels } = &self.batch;
+                let size = channels * height * width;
+                let batch = Batch {
+                    pixels: pixels[images.start * size..images.end * size].to_vec(),
+                    shape: [images.len(), *channels, *height, *width],
+                    labels: labels[images.clone()].to_vec(),
+                };
+                let layers = self.branches.as_ref();
+                let branches = layers
+                    .map(|layers| layers.iter().map(|layer| layer.of(images.clone())).collect());
+                Self { batch, branches, share: images.len() as f64 / len as f64, part }
+            })
+            .collect()
+    }
+
+    /// Brings the images to a device.
+    pub(crate) fn to_device(self, device: &Device) -> ImageBatch {
+        let count = self.len();
+        let labels: Vec<i64> = self.batch.labels.into_iter().map(|label| label as i64).collect();
+        let scale = |factors| Tensor::from_data(TensorData::new(factors, [count, 1, 1]), device);
+        let branches = self.branches.map(|layers| {
+            let scales = layers.into_iter().map(|Factors { attention, mlp }| BranchScales {
+                attention: scale(attention),
+                mlp: scale(mlp),
+            });
+            scales.collect()
+        });
+        ImageBatch {
+            images: Tensor::from_data(TensorData::new(self.batch.pixels, self.batch.shape), device),
+            targets: Targets::Classes(Tensor::from_data(TensorData::new(labels, [count]), device)),
+            branches,
+            share: self.share,
+            part: self.part,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_parts(images: usize, count: usize, want: &[usize]) {
+        let batch = Batch {
+            pixels: (0..images * 3).map(|value| value as f32).collect(),
+            shape: [images, 3, 1, 1],
+            labels: (0..images).collect(),
+        };
+        let factors = (0..images).map(|image| image as f32).collect::<Vec<_>>();
+        let branches = Some(vec![Factors { attention: factors.clone(), mlp: factors }]);
+        let whole = HostBatch::new(batch, branches);
+        let parts = whole.clone().into_parts(count);
+        assert_eq!(parts.iter().map(HostBatch::len).collect::<Vec<_>>(), want);
+        let pixels = parts.iter().flat_map(|part| part.batch.pixels.clone());
+        assert_eq!(pixels.collect::<Vec<_>>(), whole.batch.pixels);
+        let labels = parts.iter().flat_map(|part| part.batch.labels.clone());
+        assert_eq!(labels.collect::<Vec<_>>(), whole.batch.labels);
+        let factors = |batch: &HostBatch| batch.branches.as_ref().expect("given")[0].mlp.clone();
+        let of_parts: Vec<f32> = parts.iter().flat_map(factors).collect();
+        assert_eq!(of_parts, factors(&whole));
+        assert!((parts.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn parts_are_equal_where_they_can_be() {
+        check_parts(8, 4, &[2, 2, 2, 2]);
+        check_parts(7, 2, &[3, 4]);
+    }
+
+    #[test]
+    fn no_part_is_empty() {
+        check_parts(2, 3, &[1, 1]);
+        check_parts(5, 1, &[5]);
+    }
+}
