@@ -165,7 +165,7 @@ impl Trial<'_> {
     /// The learning rates, on training images held out for that.
     pub(crate) fn try_rates(&self) -> Result<Tried> {
         let (_, checkpoint) = self.expanding(0);
-        Tried::among_candidates(|rate| {
+        Tried::among_rates(|rate| {
             let top1 = self.desk.held_out_top1(self.training(&checkpoint, "held-out", rate, 0))?;
             eprintln!("        rate {rate}: {top1:.2} % of held-out training images");
             Ok(top1)

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Policies that are trained too: rescaled, centroid, origin, refit-ancestor, refit-own.
     #[arg(long, value_name = "POLICY[,POLICY..]", value_delimiter = ',')]
     train: Vec<String>,
-    /// Trainings of each, after one for each of five learning rates.
+    /// Trainings of each, after one for each of five learning rates or more.
     #[arg(long, value_name = "N", default_value_t = 5)]
     seeds: u64,
     /// Images that features are compared on, and that descendants are trained on.

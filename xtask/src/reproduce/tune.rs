@@ -3,7 +3,7 @@
 //! Too high a rate destroys what was inherited, and too low a one wastes a short run, so a rate
 //! that suits one method would be unfair to another.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,11 @@ use super::{
 use crate::{learngene::Learngene, workspace::Workspace};
 
 const FILE: &str = "xtask/desk/learning_rates.json";
-/// Peak rates for a batch of 512, the same for every method.
-const CANDIDATES: [f64; 5] = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
+/// Peak rates for a batch of 512, in rising order.
+const RATES: [f64; 9] = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1];
+/// Those among [`RATES`] that every method is tried at. Where the best of them lies at the edge, the
+/// next one beyond it is tried too, until the best has a neighbour on each side.
+const FIRST_TRIED: Range<usize> = 3..8;
 /// The descendant on which rates are compared.
 const SHAPE: Shape = Shape { depth: 12, head_ratio: "1" };
 
@@ -68,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         let projection = (method == Method::ClusterLearngene).then_some(PROJECTIONS[0]);
         let descendant = Descendant { shape: SHAPE, method, projection, seed: 0 };
         let (checkpoint, ..) = desk.expand(&descendant)?;
-        let tried = Tried::among_candidates(|rate| {
+        let tried = Tried::among_rates(|rate| {
             let slug = format!("{}-lr{rate}", descendant.slug());
             let train = desk.training(&checkpoint, slug, rate, descendant.seed);
             let top1 = desk.held_out_top1(train)?;
@@ -84,10 +87,24 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 impl Tried {
-    /// Measures every candidate.
-    pub(super) fn among_candidates(mut top1: impl FnMut(f64) -> Result<f64>) -> Result<Self> {
-        let measured = CANDIDATES.map(|rate| top1(rate).map(|top1| (rate, top1)));
-        Self::best_of(&measured.into_iter().collect::<Result<Vec<_>>>()?)
+    /// Measures the rates that all are tried at, and those beyond while they get better.
+    pub(super) fn among_rates(mut top1: impl FnMut(f64) -> Result<f64>) -> Result<Self> {
+        let mut measure = |rate| top1(rate).map(|top1| (rate, top1));
+        let Range { mut start, mut end } = FIRST_TRIED;
+        let mut measured =
+            RATES[FIRST_TRIED].iter().map(|rate| measure(*rate)).collect::<Result<Vec<_>>>()?;
+        loop {
+            let tried = Self::best_of(&measured)?;
+            if tried.chosen == RATES[start] && start > 0 {
+                start -= 1;
+                measured.insert(0, measure(RATES[start])?);
+            } else if tried.chosen == RATES[end - 1] && end < RATES.len() {
+                measured.push(measure(RATES[end])?);
+                end += 1;
+            } else {
+                return Ok(tried);
+            }
+        }
     }
 
     /// The rate with the highest top-1; of equal ones the lowest, which keeps more of what was
@@ -114,6 +131,27 @@ mod tests {
         let tried = Tried::best_of(&[(0.001, 20.0), (0.003, 35.0), (0.01, 35.0)]).expect("three");
         assert_eq!(tried.chosen, 0.003);
         assert_eq!(tried.top1["0.01"], 35.0);
+    }
+
+    /// The rate chosen where top-1 is highest at `best`, and how many were tried.
+    fn check_search(best: f64, chosen: f64, tried: usize) {
+        let top1 = |rate: f64| Ok(50.0 - (rate / best).ln().abs());
+        let found = Tried::among_rates(top1).expect("nothing fails");
+        assert_eq!((found.chosen, found.top1.len()), (chosen, tried), "best at {best}");
+    }
+
+    #[test]
+    fn the_best_rate_has_a_neighbour_on_each_side() {
+        check_search(3e-3, 3e-3, 5);
+        check_search(3e-4, 3e-4, 6);
+        check_search(1e-4, 1e-4, 7);
+        check_search(3e-2, 3e-2, 6);
+    }
+
+    #[test]
+    fn the_search_ends_with_the_rates() {
+        check_search(1e-9, 1e-5, 8);
+        check_search(9.0, 1e-1, 6);
     }
 
     #[test]
