@@ -118,7 +118,7 @@ fn class_names() -> Vec<String> {
 }
 
 /// Interleaves three planes of 32 x 32 bytes.
-fn planes_to_image(planes: &[u8]) -> RgbImage {
+pub(crate) fn planes_to_image(planes: &[u8]) -> RgbImage {
     RgbImage::from_fn(SIDE, SIDE, |x, y| {
         let at = (y * SIDE + x) as usize;
         image::Rgb([planes[at], planes[PIXELS + at], planes[2 * PIXELS + at]])
@@ -139,6 +139,7 @@ fn check_batch(path: &Path, batch: &[u8], classes: usize) -> Result<(), DatasetE
     if batch.is_empty() || !batch.len().is_multiple_of(RECORD) {
         return Err(DatasetError::RecordLength {
             path: path.to_owned(),
+            set: "CIFAR-10",
             got: batch.len(),
             record: RECORD,
         });

@@ -27,11 +27,13 @@ pub enum DatasetError {
         source: io::Error,
     },
 
-    /// A CIFAR-10 batch does not consist of whole records.
-    #[error("{path} has {got} bytes; a CIFAR-10 batch is one or more records of {record} bytes")]
+    /// A file of CIFAR's does not consist of whole records.
+    #[error("{path} has {got} bytes; a file of {set} is one or more records of {record} bytes")]
     RecordLength {
-        /// The batch file.
+        /// The file.
         path: PathBuf,
+        /// The dataset.
+        set: &'static str,
         /// Its length in bytes.
         got: usize,
         /// Bytes in a record.
@@ -60,6 +62,27 @@ pub enum DatasetError {
         got: usize,
         /// How many were expected.
         want: usize,
+    },
+
+    /// A file of an official layout says something impossible.
+    #[error("{path}: {place}: {reason}")]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// A line, a variable, or another part of it.
+        place: String,
+        /// What was found there, and what was wanted.
+        reason: String,
+    },
+
+    /// More files than may be skipped cannot be decoded.
+    #[error("more than {at_most} images cannot be decoded")]
+    BadImages {
+        /// How many may be skipped.
+        at_most: usize,
+        /// The first one beyond.
+        #[source]
+        next: Box<DatasetError>,
     },
 
     /// A folder has no images in it.
@@ -139,6 +162,28 @@ pub enum DatasetError {
         name: &'static str,
         /// Where it was looked for.
         path: PathBuf,
+    },
+
+    /// A dataset that must be got by hand is not where it is looked for.
+    #[error(
+        "{name} is not in {path}; get it from {origin} and unpack it there, or give its own folder"
+    )]
+    NotPresent {
+        /// Name of the dataset.
+        name: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Where to get it.
+        origin: &'static str,
+    },
+
+    /// A level of the tree of life that is none, or asked of a dataset without one.
+    #[error("{spec}: {reason}")]
+    Level {
+        /// The dataset, as it was asked for.
+        spec: String,
+        /// What is wrong.
+        reason: String,
     },
 
     /// An index past the end.

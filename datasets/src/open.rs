@@ -3,18 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use crate::fetch::{NAME as CIFAR10, is_complete};
-use crate::folder::{BadImages, ImageFolder, sub_folders};
-use crate::{Cifar10, Dataset, DatasetError, Split, cache_folder};
+use crate::folder::sub_folders;
+use crate::idx::Idx;
+use crate::known::{KNOWN_DATASETS, KnownDataset, known_dataset};
+use crate::layout::{Level, Wanted, layout_of};
+use crate::{BadImages, Cifar10, Cifar100, Dataset, DatasetError, ImageFiles, Split, cache_folder};
 
 const CIFAR10_SAMPLE: &str = "cifar10-sample";
-
-/// Names that [`open`] knows, with what they stand for.
-pub const KNOWN_DATASETS: [(&str, &str); 2] = [
-    (
-        CIFAR10,
-        "CIFAR-10, 50,000 training and 10,000 test images of 32 x 32; fetched into the cache",
-    ),
-    (CIFAR10_SAMPLE, "2,000 training and 1,000 test images of CIFAR-10, inside the program"),
+const FASHION: [&str; 10] = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
 ];
 
 /// The training and the test images of one dataset.
@@ -25,11 +31,12 @@ pub struct TrainTest {
     pub test: Box<dyn Dataset>,
 }
 
-/// Opens one split of a dataset: a name of [`KNOWN_DATASETS`] or the path of a folder.
+/// Opens one split of a dataset: a name of [`KNOWN_DATASETS`], which lies in the cache, or the path of a folder.
 ///
-/// A folder is CIFAR-10 in its binary layout if it has its files, otherwise a folder of images: `train/class/file` and
-/// `test/class/file` (or `val`, `valid`, `validation`), `class/file`, or unlabelled files. A folder that is not divided
-/// gives all its images for either split.
+/// What a folder holds decides how it is read: the official layout of a known dataset, otherwise a folder of images,
+/// `train/class/file` and `test/class/file` (or `val`, `valid`, `validation`), `class/file`, or unlabelled files. A
+/// folder that is not divided gives all its images for either split. iNaturalist takes a level of the tree of life
+/// for its classes, as in `inat2019:genus`.
 ///
 /// # Errors
 /// When the name is unknown, or the dataset cannot be read.
@@ -38,17 +45,33 @@ pub fn open(
     split: Split,
     bad_images: BadImages,
 ) -> Result<Box<dyn Dataset>, DatasetError> {
-    match spec {
-        CIFAR10 => {
-            let folder = cache_folder()?.join(CIFAR10);
-            if !is_complete(&folder) {
-                return Err(DatasetError::NotFetched { name: CIFAR10, path: folder });
-            }
-            Ok(Box::new(Cifar10::open(&folder, split)?))
-        }
-        CIFAR10_SAMPLE => Ok(Box::new(Cifar10::sample(split)?)),
-        path => open_folder(&known_folder(path)?, split, bad_images),
+    if spec == CIFAR10_SAMPLE {
+        return Ok(Box::new(Cifar10::sample(split)?));
     }
+    let Place { name, folder, level } = Place::of(spec)?;
+    let wanted = Wanted { split, bad_images, level: level.unwrap_or_default() };
+    let layout = layout_of(&folder);
+    if level.is_some() && layout.is_none_or(|layout| layout.name != "inat2019") {
+        let reason = "only iNaturalist has levels of the tree of life".to_owned();
+        return Err(DatasetError::Level { spec: spec.to_owned(), reason });
+    }
+    if let Some(layout) = layout {
+        return layout.open(&folder, wanted);
+    }
+    if Idx::is_layout(&folder) {
+        let classes: Vec<String> = match name {
+            Some("fashion_mnist") => FASHION.map(str::to_owned).to_vec(),
+            _ => (0..10).map(|digit| digit.to_string()).collect(),
+        };
+        return Ok(Box::new(Idx::open(&folder, split, classes)?));
+    }
+    if Cifar10::is_layout(&folder) {
+        return Ok(Box::new(Cifar10::open(&folder, split)?));
+    }
+    if Cifar100::is_layout(&folder) {
+        return Ok(Box::new(Cifar100::open(&folder, split)?));
+    }
+    open_images(&folder, split, bad_images)
 }
 
 /// Opens both splits, and refuses a dataset that would be measured on the images it learns from.
@@ -56,10 +79,9 @@ pub fn open(
 /// # Errors
 /// As [`open`]; also when a folder is not divided, its images are unlabelled, or the splits differ in their classes.
 pub fn open_train_test(spec: &str, bad_images: BadImages) -> Result<TrainTest, DatasetError> {
-    let is_name = KNOWN_DATASETS.iter().any(|(name, _)| *name == spec);
-    if !is_name {
-        let folder = known_folder(spec)?;
-        if !Cifar10::is_layout(&folder) && split_names(&folder)?.is_none() {
+    if spec != CIFAR10_SAMPLE {
+        let Place { folder, .. } = Place::of(spec)?;
+        if !is_layout(&folder) && split_names(&folder)?.is_none() {
             return Err(DatasetError::NotSplit { path: folder });
         }
     }
@@ -78,6 +100,55 @@ pub fn open_train_test(spec: &str, bad_images: BadImages) -> Result<TrainTest, D
     Ok(TrainTest { train, test })
 }
 
+/// Whether a folder has the official layout of a dataset that is more than a folder of images.
+fn is_layout(folder: &Path) -> bool {
+    layout_of(folder).is_some()
+        || Idx::is_layout(folder)
+        || Cifar10::is_layout(folder)
+        || Cifar100::is_layout(folder)
+}
+
+/// Where a dataset is.
+struct Place {
+    /// Its name, where it was asked for by that.
+    name: Option<&'static str>,
+    folder: PathBuf,
+    level: Option<Level>,
+}
+
+impl Place {
+    fn of(spec: &str) -> Result<Self, DatasetError> {
+        if PathBuf::from(spec).is_dir() {
+            return Ok(Self { name: None, folder: spec.into(), level: None });
+        }
+        let (place, level) = match spec.rsplit_once(':') {
+            Some((place, level)) if !level.contains(['/', '\\']) => {
+                let level = level.parse().map_err(|want: &str| DatasetError::Level {
+                    spec: spec.to_owned(),
+                    reason: format!("`{level}` is no level, {want}"),
+                })?;
+                (place, Some(level))
+            }
+            _ => (spec, None),
+        };
+        if let Some(known) = known_dataset(place) {
+            return Ok(Self { name: Some(known.name), folder: in_cache(known)?, level });
+        }
+        Ok(Self { name: None, folder: known_folder(place)?, level })
+    }
+}
+
+/// The folder of a known dataset in the cache.
+fn in_cache(known: &KnownDataset) -> Result<PathBuf, DatasetError> {
+    let path = cache_folder()?.join(known.name);
+    let is_there = if known.name == CIFAR10 { is_complete(&path) } else { path.is_dir() };
+    match is_there {
+        true => Ok(path),
+        false if known.is_fetched => Err(DatasetError::NotFetched { name: known.name, path }),
+        false => Err(DatasetError::NotPresent { name: known.name, path, origin: known.source }),
+    }
+}
+
 /// The folder a text means. Text with neither a separator nor a folder behind it was meant as a name.
 fn known_folder(spec: &str) -> Result<PathBuf, DatasetError> {
     let path = PathBuf::from(spec);
@@ -87,18 +158,16 @@ fn known_folder(spec: &str) -> Result<PathBuf, DatasetError> {
     if path.components().count() > 1 {
         return Err(DatasetError::MissingFolder { path });
     }
-    let known: Vec<_> = KNOWN_DATASETS.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let known: Vec<_> = KNOWN_DATASETS.iter().map(|known| format!("`{}`", known.name)).collect();
     Err(DatasetError::UnknownDataset { name: spec.to_owned(), known: known.join(", ") })
 }
 
-fn open_folder(
+/// A folder of images, divided into splits or not.
+fn open_images(
     folder: &Path,
     split: Split,
     bad_images: BadImages,
 ) -> Result<Box<dyn Dataset>, DatasetError> {
-    if Cifar10::is_layout(folder) {
-        return Ok(Box::new(Cifar10::open(folder, split)?));
-    }
     let folder = match split_names(folder)? {
         None => folder.to_owned(),
         Some(present) => {
@@ -107,7 +176,7 @@ fn open_folder(
             folder.join(name.unwrap_or(&wanted[0]))
         }
     };
-    Ok(Box::new(ImageFolder::open(&folder, bad_images)?))
+    Ok(Box::new(ImageFiles::open(&folder, bad_images)?))
 }
 
 /// Names of the folders of a split, the first that exists is taken.
@@ -194,7 +263,9 @@ mod tests {
         let error = open("cifar11", Split::Train, BadImages::Refuse).err().expect("no such set");
         assert_eq!(
             error.to_string(),
-            "unknown dataset `cifar11`; known are `cifar10`, `cifar10-sample`, or the path of a folder"
+            "unknown dataset `cifar11`; known are `cifar10`, `cifar10-sample`, `cifar100`, `imagenet`, \
+             `food101`, `flowers102`, `stanford_cars`, `cub200`, `inat2019`, `fashion_mnist`, `mnist`, \
+             `tiny_imagenet`, or the path of a folder"
         );
     }
 
