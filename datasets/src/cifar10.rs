@@ -16,6 +16,8 @@ pub(crate) const SIDE: u32 = 32;
 pub(crate) const PIXELS: usize = (SIDE * SIDE) as usize;
 /// Bytes in a record: the label, then three planes.
 pub(crate) const RECORD: usize = 1 + 3 * PIXELS;
+/// Images in every official batch file.
+pub(crate) const BATCH_IMAGES: usize = 10_000;
 /// Names of the classes, by label.
 pub(crate) const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];

@@ -12,10 +12,11 @@ use crate::layout::fault;
 use crate::{Dataset, DatasetError, Split};
 
 /// Bytes in a record: two labels, then three planes.
-const RECORD: usize = 2 + 3 * PIXELS;
+pub(crate) const RECORD: usize = 2 + 3 * PIXELS;
 const CLASSES: usize = 100;
+const COARSE_CLASSES: usize = 20;
 /// The file with the names of the classes, which may be absent.
-const NAMES: &str = "fine_label_names.txt";
+pub(crate) const NAMES: &str = "fine_label_names.txt";
 
 /// One split of CIFAR-100, held in memory as the bytes of its file.
 #[derive(Debug)]
@@ -29,7 +30,8 @@ impl Cifar100 {
     /// Reads one split; the file may hold any number of records.
     ///
     /// # Errors
-    /// When the file is missing, is not a whole number of records, or a label is not below 100.
+    /// When the file is missing, is not a whole number of records, or a label is not below 100, its coarse one not
+    /// below 20.
     pub fn open(folder: &Path, split: Split) -> Result<Self, DatasetError> {
         let path = file(folder, split);
         let records = fs::read(&path).map_err(DatasetError::io("read", &path))?;
@@ -37,9 +39,11 @@ impl Cifar100 {
             let got = records.len();
             return Err(DatasetError::RecordLength { path, set: "CIFAR-100", got, record: RECORD });
         }
-        let labels = records.chunks_exact(RECORD).map(|record| usize::from(record[1]));
-        if let Some((record, got)) = labels.enumerate().find(|(_, label)| *label >= CLASSES) {
-            return Err(DatasetError::LabelOutOfRange { path, record, got, classes: CLASSES });
+        for (at, classes) in [(0, COARSE_CLASSES), (1, CLASSES)] {
+            let labels = records.chunks_exact(RECORD).map(|record| usize::from(record[at]));
+            if let Some((record, got)) = labels.enumerate().find(|(_, label)| *label >= classes) {
+                return Err(DatasetError::LabelOutOfRange { path, record, got, classes });
+            }
         }
         Ok(Self { split, classes: classes(&folder.join(NAMES))?, records })
     }
@@ -132,6 +136,8 @@ mod tests {
         assert!(message.contains("3000 bytes; a file of CIFAR-100 is one or more records of 3074"));
         let message = open(&record(0, 100, [0; 3])).expect_err("labels end at 99").to_string();
         assert!(message.contains("has label 100, but there are 100 classes"), "{message}");
+        let message = open(&record(20, 0, [0; 3])).expect_err("coarse ones end at 19").to_string();
+        assert!(message.contains("has label 20, but there are 20 classes"), "{message}");
     }
 
     #[test]

@@ -166,7 +166,7 @@ pub enum DatasetError {
 
     /// A dataset that must be got by hand is not where it is looked for.
     #[error(
-        "{name} is not in {path}; get it from {origin} and unpack it there, or give its own folder"
+        "{name} is not in {path}; get it from {origin} and unpack it there ({layout}), or give its own folder"
     )]
     NotPresent {
         /// Name of the dataset.
@@ -175,6 +175,8 @@ pub enum DatasetError {
         path: PathBuf,
         /// Where to get it.
         origin: &'static str,
+        /// What its folder holds.
+        layout: &'static str,
     },
 
     /// A level of the tree of life that is none, or asked of a dataset without one.
@@ -199,6 +201,13 @@ pub enum DatasetError {
     #[error("the share to hold out must be above 0 and below 1, got {got}")]
     Share {
         /// The share asked for.
+        got: f64,
+    },
+
+    /// A fraction of the training images is none.
+    #[error("the fraction of the training images must be above 0 and at most 1, got {got}")]
+    Fraction {
+        /// The fraction asked for.
         got: f64,
     },
 
@@ -307,15 +316,29 @@ pub enum DatasetError {
         reason: String,
     },
 
-    /// A dataset could be fetched neither from its own address nor from the mirror.
-    #[error("cannot fetch {name}; first: {}; then: {}", with_causes(official), with_causes(mirror))]
+    /// A file was to be downloaded that nobody published a checksum of.
+    #[error("no checksum of {file} is published; it is not downloaded")]
+    NoChecksum {
+        /// The file.
+        file: String,
+    },
+
+    /// A dataset that `learngene data fetch` does not bring.
+    #[error(
+        "{name} is not fetched; `learngene data list` says which are, and where to get the others"
+    )]
+    NotFetchable {
+        /// What was asked for.
+        name: String,
+    },
+
+    /// A dataset could be fetched neither from its own address nor from a mirror.
+    #[error("cannot fetch {name}: {}", all(reasons))]
     Fetch {
         /// Name of the dataset.
         name: &'static str,
-        /// Why the official address failed.
-        official: Box<DatasetError>,
-        /// Why the mirror failed.
-        mirror: Box<DatasetError>,
+        /// Why each way failed, in the order in which they were tried.
+        reasons: Vec<DatasetError>,
     },
 }
 
@@ -326,8 +349,13 @@ impl DatasetError {
     }
 }
 
+/// Every reason with its causes.
+fn all(reasons: &[DatasetError]) -> String {
+    reasons.iter().map(with_causes).collect::<Vec<_>>().join("; then: ")
+}
+
 /// The message of an error and of everything that caused it.
-fn with_causes(error: &DatasetError) -> String {
+pub(crate) fn with_causes(error: &DatasetError) -> String {
     let first: &dyn Error = error;
     let messages = iter::successors(Some(first), |&error| error.source()).map(ToString::to_string);
     messages.collect::<Vec<_>>().join(": ")

@@ -150,40 +150,6 @@ mod tests {
     }
 
     #[test]
-    fn grey_becomes_rgb() {
-        let mut grey = std::io::Cursor::new(Vec::new());
-        image::GrayImage::from_pixel(4, 3, image::Luma([77]))
-            .write_to(&mut grey, image::ImageFormat::Png)
-            .expect("memory can be written to");
-        let folder = TempFolder::with([("grey.png", grey.get_ref().as_slice())]);
-        let image = open(&folder).and_then(|dataset| dataset.image(0)).expect("the image is good");
-        assert_eq!((image.dimensions(), image.get_pixel(3, 2).0), ((4, 3), [77, 77, 77]));
-    }
-
-    #[test]
-    fn a_palette_becomes_rgb() {
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
-        encoder.set_color(png::ColorType::Indexed);
-        encoder.set_palette([10, 20, 30, 40, 50, 60].as_slice());
-        let mut writer = encoder.write_header().expect("memory can be written to");
-        writer.write_image_data(&[1, 0]).expect("memory can be written to");
-        writer.finish().expect("memory can be written to");
-        let folder = TempFolder::with([("palette.png", bytes.as_slice())]);
-        let image = open(&folder).and_then(|dataset| dataset.image(0)).expect("the image is good");
-        assert_eq!(image.into_raw(), [40, 50, 60, 10, 20, 30]);
-    }
-
-    #[test]
-    fn the_inks_of_print_become_rgb() {
-        let cmyk = include_bytes!("../fixtures/cmyk.jpg");
-        let folder = TempFolder::with([("cmyk.jpg", cmyk.as_slice())]);
-        let image = open(&folder).and_then(|dataset| dataset.image(0)).expect("the image is good");
-        let [red, green, blue] = image.get_pixel(3, 3).0;
-        assert!(red > 250 && green < 5 && blue < 5, "{red} {green} {blue}");
-    }
-
-    #[test]
     fn a_bad_image_among_good_ones_is_named() {
         let png = png_bytes([1, 2, 3]);
         let folder = TempFolder::with([("a.png", png.as_slice()), ("bad.png", &png[..40])]);

@@ -94,10 +94,12 @@ fn prefix(split: Split) -> &'static str {
     }
 }
 
-/// The plain file, or the gzipped one where that is not there.
+/// The plain file, or another spelling of it where that is not there: gzipped, or with a dot in its name as some
+/// programs unpack it.
 fn find(folder: &Path, name: &str) -> PathBuf {
-    let (plain, gzipped) = (folder.join(name), folder.join(format!("{name}.gz")));
-    if gzipped.is_file() && !plain.is_file() { gzipped } else { plain }
+    let spellings = [name.to_owned(), format!("{name}.gz"), name.replace("-idx", ".idx")];
+    let mut paths = spellings.iter().map(|name| folder.join(name));
+    paths.find(|path| path.is_file()).unwrap_or_else(|| folder.join(name))
 }
 
 /// Dimensions and bytes of a file.
@@ -183,6 +185,16 @@ mod tests {
         let error = Idx::open(folder.path(), Split::Train, vec!["zero".into()]);
         let message = error.expect_err("the stream ends early").to_string();
         assert!(message.starts_with("cannot unpack ") && message.ends_with(".gz"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let images = file(&[1, 1, 1], &[7]);
+        let folder = TempFolder::with([("train-images.idx3-ubyte", images.as_slice())]);
+        assert!(Idx::is_layout(folder.path()));
+        let error = Idx::open(folder.path(), Split::Train, vec!["zero".into()]);
+        let message = error.expect_err("there are no labels").to_string();
+        assert!(message.ends_with("train-labels-idx1-ubyte"), "{message}");
     }
 
     #[test]

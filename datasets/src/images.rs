@@ -1,10 +1,15 @@
 //! Image files, wherever a layout puts them.
 
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, RgbImage};
+use image::RgbImage;
 use rayon::prelude::*;
 
+use crate::decode::decode;
+
+use crate::error::with_causes;
 use crate::{Dataset, DatasetError};
 
 /// What to do with files that cannot be decoded.
@@ -19,6 +24,35 @@ pub enum BadImages {
         /// Most files that may be left out.
         at_most: usize,
     },
+}
+
+impl fmt::Display for BadImages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse => f.write_str("refuse"),
+            Self::Skip { at_most: usize::MAX } => f.write_str("skip"),
+            Self::Skip { at_most } => write!(f, "skip:{at_most}"),
+        }
+    }
+}
+
+/// The text does not say what to do with bad images.
+#[derive(Debug, thiserror::Error)]
+#[error("wanted refuse, skip, or skip:N for at most N images, got `{0}`")]
+pub struct UnknownBadImages(String);
+
+impl FromStr for BadImages {
+    type Err = UnknownBadImages;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let at_most = |number: &str| number.parse().map_err(|_| UnknownBadImages(text.to_owned()));
+        match text.split_once(':') {
+            None if text == "refuse" => Ok(Self::Refuse),
+            None if text == "skip" => Ok(Self::Skip { at_most: usize::MAX }),
+            Some(("skip", number)) => Ok(Self::Skip { at_most: at_most(number)? }),
+            _ => Err(UnknownBadImages(text.to_owned())),
+        }
+    }
 }
 
 /// Image files under one folder, with or without classes.
@@ -63,13 +97,17 @@ impl ImageFiles {
     }
 
     fn skip(&mut self, at_most: usize) -> Result<(), DatasetError> {
+        tracing::info!("decoding {} images, to leave bad ones out", self.files.len());
         let decoded: Vec<_> =
             self.files.par_iter().map(|file| decode(&self.root.join(&file.path)).err()).collect();
         let files = std::mem::take(&mut self.files);
         for (file, error) in files.into_iter().zip(decoded) {
             match error {
                 None => self.files.push(file),
-                Some(_) if self.skipped.len() < at_most => self.skipped.push(portable(&file.path)),
+                Some(error) if self.skipped.len() < at_most => {
+                    tracing::warn!("left out: {}", with_causes(&error));
+                    self.skipped.push(portable(&file.path));
+                }
                 Some(error) => {
                     return Err(DatasetError::BadImages { at_most, next: Box::new(error) });
                 }
@@ -107,22 +145,6 @@ impl Dataset for ImageFiles {
     }
 }
 
-fn decode(path: &Path) -> Result<RgbImage, DatasetError> {
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(DatasetError::io("read", path))?;
-    upright(reader).map_err(|source| DatasetError::BadImage { path: path.to_owned(), source })
-}
-
-/// The image as it is to be looked at.
-fn upright(reader: ImageReader<std::io::BufReader<std::fs::File>>) -> Result<RgbImage, ImageError> {
-    let mut decoder = reader.into_decoder()?;
-    let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
-    Ok(image.into_rgb8())
-}
-
 /// A relative path with `/` between its parts on every system.
 fn portable(path: &Path) -> String {
     let parts = path.components().filter_map(|part| match part {
@@ -130,4 +152,29 @@ fn portable(path: &Path) -> String {
         _ => None,
     });
     parts.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, want: BadImages) {
+        let read: BadImages = text.parse().expect("it says what to do");
+        assert_eq!((read, read.to_string().as_str()), (want, text));
+    }
+
+    #[test]
+    fn what_to_do_with_bad_images_is_read_and_written() {
+        check("refuse", BadImages::Refuse);
+        check("skip", BadImages::Skip { at_most: usize::MAX });
+        check("skip:12", BadImages::Skip { at_most: 12 });
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "Skip", "skip:", "skip:-1", "skip:many", "refuse:3"] {
+            let error = text.parse::<BadImages>().expect_err("it is none of them");
+            assert!(error.to_string().ends_with(&format!("got `{text}`")), "{error}");
+        }
+    }
 }

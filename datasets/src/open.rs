@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fetch::{NAME as CIFAR10, is_complete};
+use crate::fetch::is_complete;
 use crate::folder::sub_folders;
 use crate::idx::Idx;
 use crate::known::{KNOWN_DATASETS, KnownDataset, known_dataset};
@@ -31,7 +31,8 @@ pub struct TrainTest {
     pub test: Box<dyn Dataset>,
 }
 
-/// Opens one split of a dataset: a name of [`KNOWN_DATASETS`], which lies in the cache, or the path of a folder.
+/// Opens one split of a dataset: a name of [`KNOWN_DATASETS`], which lies in the cache, or the path of a folder (a
+/// folder of such a name is `./mnist`).
 ///
 /// What a folder holds decides how it is read: the official layout of a known dataset, otherwise a folder of images,
 /// `train/class/file` and `test/class/file` (or `val`, `valid`, `validation`), `class/file`, or unlabelled files. A
@@ -79,25 +80,71 @@ pub fn open(
 /// # Errors
 /// As [`open`]; also when a folder is not divided, its images are unlabelled, or the splits differ in their classes.
 pub fn open_train_test(spec: &str, bad_images: BadImages) -> Result<TrainTest, DatasetError> {
-    if spec != CIFAR10_SAMPLE {
-        let Place { folder, .. } = Place::of(spec)?;
-        if !is_layout(&folder) && split_names(&folder)?.is_none() {
-            return Err(DatasetError::NotSplit { path: folder });
-        }
+    if let (false, Some(path)) = divided_folder(spec)? {
+        return Err(DatasetError::NotSplit { path });
     }
     let train = open(spec, Split::Train, bad_images)?;
     let test = open(spec, Split::Test, bad_images)?;
     if train.classes() != test.classes() {
         return Err(DatasetError::ClassesDiffer {
             spec: spec.to_owned(),
-            train: train.classes().join(", "),
-            test: test.classes().join(", "),
+            train: listed(train.classes()),
+            test: listed(test.classes()),
         });
     }
     if train.classes().is_empty() {
         return Err(DatasetError::Unlabelled { spec: spec.to_owned() });
     }
     Ok(TrainTest { train, test })
+}
+
+/// What is known of the dataset that a text means: by its name, or by the layout of its folder where only one dataset
+/// has it.
+pub(crate) fn manifest_of(spec: &str) -> Result<Option<&'static KnownDataset>, DatasetError> {
+    if spec == CIFAR10_SAMPLE {
+        return Ok(known_dataset(CIFAR10_SAMPLE));
+    }
+    let Place { name, folder, .. } = Place::of(spec)?;
+    let by_layout = || match layout_of(&folder) {
+        Some(layout) => Some(layout.name),
+        None if Cifar10::is_layout(&folder) => Some("cifar10"),
+        None if Cifar100::is_layout(&folder) => Some("cifar100"),
+        None => None,
+    };
+    Ok(name.or_else(by_layout).and_then(known_dataset))
+}
+
+/// Whether the splits of a dataset are parts of their own, and where the dataset is (nowhere, if it is in the program).
+pub(crate) fn divided_folder(spec: &str) -> Result<(bool, Option<PathBuf>), DatasetError> {
+    if spec == CIFAR10_SAMPLE {
+        return Ok((true, None));
+    }
+    let Place { folder, .. } = Place::of(spec)?;
+    Ok((is_layout(&folder) || split_names(&folder)?.is_some(), Some(folder)))
+}
+
+/// Whether a known dataset is where its name is looked for.
+///
+/// # Errors
+/// When no cache folder is known.
+pub fn is_in_cache(known: &KnownDataset) -> Result<bool, DatasetError> {
+    let path = cache_folder()?.join(known.name);
+    Ok(match known {
+        KnownDataset { name: CIFAR10_SAMPLE, .. } => true,
+        KnownDataset { name, is_fetched: true, .. } => is_complete(name, &path),
+        _ => path.is_dir(),
+    })
+}
+
+/// Names of classes, the first of many.
+fn listed(classes: &[String]) -> String {
+    const MANY: usize = 10;
+    let first = classes[..classes.len().min(MANY)].join(", ");
+    match classes.len().saturating_sub(MANY) {
+        0 if classes.is_empty() => "none".to_owned(),
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// Whether a folder has the official layout of a dataset that is more than a folder of images.
@@ -118,7 +165,7 @@ struct Place {
 
 impl Place {
     fn of(spec: &str) -> Result<Self, DatasetError> {
-        if PathBuf::from(spec).is_dir() {
+        if known_dataset(spec).is_none() && PathBuf::from(spec).is_dir() {
             return Ok(Self { name: None, folder: spec.into(), level: None });
         }
         let (place, level) = match spec.rsplit_once(':') {
@@ -140,12 +187,12 @@ impl Place {
 
 /// The folder of a known dataset in the cache.
 fn in_cache(known: &KnownDataset) -> Result<PathBuf, DatasetError> {
-    let path = cache_folder()?.join(known.name);
-    let is_there = if known.name == CIFAR10 { is_complete(&path) } else { path.is_dir() };
-    match is_there {
+    let KnownDataset { name, source: origin, layout, is_fetched, .. } = *known;
+    let path = cache_folder()?.join(name);
+    match is_in_cache(known)? {
         true => Ok(path),
-        false if known.is_fetched => Err(DatasetError::NotFetched { name: known.name, path }),
-        false => Err(DatasetError::NotPresent { name: known.name, path, origin: known.source }),
+        false if is_fetched => Err(DatasetError::NotFetched { name, path }),
+        false => Err(DatasetError::NotPresent { name, path, origin, layout }),
     }
 }
 
@@ -249,6 +296,68 @@ mod tests {
         let folder = TempFolder::with(files);
         let both = open_train_test(spec(&folder), BadImages::Refuse).expect("the layout is whole");
         assert_eq!((both.train.len(), both.test.len()), (10, 1));
+    }
+
+    /// Some of ImageNet's files are PNGs by another name.
+    #[test]
+    fn imagenet() {
+        let files = [
+            "train/n01440764/n01440764_10026.JPEG",
+            "train/n01443537/n01443537_10007.JPEG",
+            "val/n01440764/ILSVRC2012_val_00000293.JPEG",
+            "val/n01443537/ILSVRC2012_val_00000236.JPEG",
+        ];
+        let images: Vec<_> =
+            (0..).zip(files).map(|(red, file)| (file, png_bytes([red, 9, 8]))).collect();
+        let folder = TempFolder::with(images.iter().map(|(file, bytes)| (*file, bytes.as_slice())));
+        let TrainTest { train, test } =
+            open_train_test(spec(&folder), BadImages::Refuse).expect("the layout is whole");
+        assert_eq!(train.classes(), ["n01440764", "n01443537"]);
+        for (dataset, start) in [(&train, 0), (&test, 2)] {
+            assert_eq!((dataset.len(), dataset.label(0), dataset.label(1)), (2, Some(0), Some(1)));
+            let red = |at| dataset.image(at).expect("the image is good").get_pixel(5, 4).0[0];
+            assert_eq!((red(0), red(1)), (start, start + 1));
+            assert!(dataset.name(1).starts_with("n01443537/"));
+        }
+    }
+
+    /// As they come out of the official archive, before they are moved to their classes.
+    #[test]
+    fn imagenets_validation_images_without_classes_are_refused() {
+        let folder = images(&["train/n01440764/a.JPEG", "val/ILSVRC2012_val_00000001.JPEG"]);
+        let error = open_train_test(spec(&folder), BadImages::Refuse).err().expect("no labels");
+        assert!(
+            error.to_string().contains("have the classes n01440764, the test images none"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_name_means_the_dataset_and_not_a_folder_here() {
+        let known = Place::of("no-such-name").err().expect("it is none");
+        assert!(matches!(known, DatasetError::UnknownDataset { .. }), "{known}");
+        let error = Place::of("imagenet:genus").err().expect("it is not in the cache");
+        assert!(matches!(error, DatasetError::NotPresent { name: "imagenet", .. }), "{error}");
+    }
+
+    #[test]
+    fn levels_belong_to_inaturalist() {
+        let folder = images(&["train/cat/a.png", "test/cat/b.png"]);
+        let refused = |level: &str, reason: &str| {
+            let spec = format!("{}:{level}", spec(&folder));
+            let error = open(&spec, Split::Train, BadImages::Refuse).err().expect("no levels");
+            assert!(error.to_string().contains(reason), "{error}");
+        };
+        refused("genus", "only iNaturalist has levels of the tree of life");
+        refused("tribe", "`tribe` is no level, wanted species, genus, family");
+    }
+
+    #[test]
+    fn many_classes_are_cut_short() {
+        let names = |count: usize| (0..count).map(|at| at.to_string()).collect::<Vec<_>>();
+        assert_eq!(listed(&[]), "none");
+        assert_eq!(listed(&names(10)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9");
+        assert_eq!(listed(&names(1000)), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 990 more");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! <https://github.com/visipedia/inat_comp/tree/master/2019>: `train2019.json` and `val2019.json` in the format of
 //! COCO, beside them `categories.json` with the full taxonomy, which the lists themselves leave out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -109,34 +109,51 @@ pub(super) fn open(folder: &Path, wanted: Wanted) -> Result<Box<dyn Dataset>, Da
         true => (&taxonomy, read(&taxonomy)?),
         false => (&path, categories),
     };
-    let mut names = HashMap::new();
-    for category in &categories {
-        let name = category.at(wanted.level).ok_or_else(|| {
-            let reason = "does not say its place in the tree of life, which categories.json does";
-            fault(place, format!("category {}", category.id), reason)
-        })?;
-        names.insert(category.id, name);
-    }
-    // Every level has its classes in the order of their names, species in that of their numbers.
-    let classes: Vec<&String> = match wanted.level {
-        Level::Species => categories.iter().map(|category| &category.name).collect(),
-        _ => names.values().copied().collect::<BTreeSet<_>>().into_iter().collect(),
-    };
-    let labels: HashMap<&String, usize> = classes.iter().copied().zip(0..).collect();
+    let (classes, labels) = classes(place, categories, wanted.level)?;
     let paths: HashMap<u64, PathBuf> =
         images.into_iter().map(|image| (image.id, image.file_name)).collect();
     let file = |Annotation { image_id, category_id }: Annotation| {
         let place = format!("annotation of image {image_id}");
         let image = paths.get(&image_id).ok_or_else(|| fault(&path, &place, "no such image"))?;
-        let name = names.get(&category_id);
-        let name = name.ok_or_else(|| {
+        let label = labels.get(&category_id).ok_or_else(|| {
             fault(&path, &place, format!("category {category_id}, of which there is none"))
         })?;
-        Ok(ImageFile { path: image.clone(), label: Some(labels[*name]) })
+        Ok(ImageFile { path: image.clone(), label: Some(*label) })
     };
     let files = annotations.into_iter().map(file).collect::<Result<_, DatasetError>>()?;
-    let classes = classes.into_iter().cloned().collect();
     Ok(Box::new(ImageFiles::new(folder, classes, files, wanted.bad_images)?))
+}
+
+/// Names of the classes, and which of them each category is: species in the order of their numbers, those of every
+/// other level in that of their names.
+fn classes(
+    place: &Path,
+    mut categories: Vec<Category>,
+    level: Level,
+) -> Result<(Vec<String>, HashMap<u64, usize>), DatasetError> {
+    categories.sort_by_key(|category| category.id);
+    if let Some(pair) = categories.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        return Err(fault(place, format!("category {}", pair[0].id), "is there twice"));
+    }
+    let mut names = Vec::new();
+    for category in &categories {
+        let name = category.at(level).ok_or_else(|| {
+            let reason = "does not say its place in the tree of life, which categories.json does";
+            fault(place, format!("category {}", category.id), reason)
+        })?;
+        names.push(name);
+    }
+    let mut classes: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    if level == Level::Species {
+        let labels = categories.iter().map(|category| category.id).zip(0..).collect();
+        return Ok((classes, labels));
+    }
+    classes.sort();
+    classes.dedup();
+    let label = |name: &String| classes.partition_point(|class| class < name);
+    let labels = categories.iter().zip(names).map(|(category, name)| (category.id, label(name)));
+    let labels = labels.collect();
+    Ok((classes, labels))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {

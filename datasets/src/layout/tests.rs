@@ -103,9 +103,24 @@ fn flowers102() {
         (&labels[..150], "MAT file: truncated: "),
         (&labels[..128], "labels: missing beside "),
         (FLOWERS[1].1, "labels: missing beside trnid, tstid, valid"),
+        (
+            fixture!("flowers102", "wrong/imagelabels.mat").1,
+            "labels: class 103, but there are 1 to 102",
+        ),
     ] {
         let message = refused(&FLOWERS, "imagelabels.mat", bytes);
         assert!(message.contains(&format!("imagelabels.mat: {reason}")), "{message}");
+    }
+    let message = refused(&FLOWERS, "setid.mat", fixture!("flowers102", "wrong/setid.mat").1);
+    let reason = "setid.mat: trnid: image 7, but there are labels of 1 to 6";
+    assert!(message.contains(reason), "{message}");
+    // Saved by MATLAB with `-v7.3`, and on another kind of machine.
+    for (end, reason) in
+        [([0, 2, b'I', b'M'], "version 7.3"), ([1, 0, b'M', b'I'], "little-endian")]
+    {
+        let changed = [&labels[..124], &end, &labels[128..]].concat();
+        let message = refused(&FLOWERS, "imagelabels.mat", &changed);
+        assert!(message.contains(reason), "{message}");
     }
 }
 
@@ -130,6 +145,10 @@ fn stanford_cars() {
     let dataset = open(folder.path(), Split::Test, Level::default()).expect("the set is whole");
     assert_eq!(dataset.classes()[2], "Citroën 2CV");
     // The names of the classes in place of the annotations, and annotations of more classes than there are names.
+    let wrong = fixture!("stanford_cars", "wrong/cars_train_annos.mat").1;
+    let message = refused(&CARS, "devkit/cars_train_annos.mat", wrong);
+    let reason = "annotations: annotation 2: class 4, but there are 1 to 3";
+    assert!(message.contains(reason), "{message}");
     let message = refused(&CARS, "devkit/cars_train_annos.mat", CARS[0].1);
     assert!(message.contains("annotations: missing beside class_names"), "{message}");
     let damaged = &CARS[1].1[..200];
@@ -208,6 +227,10 @@ fn inat2019() {
     let changed = text.replace("\"image_id\": 12", "\"image_id\": 77");
     let message = refused(&LIFE, "train2019.json", changed.as_bytes());
     assert!(message.contains("annotation of image 77: no such image"), "{message}");
+    let taxonomy = String::from_utf8(LIFE[2].1.to_vec()).expect("JSON is text");
+    let changed = taxonomy.replace("\"id\": 2", "\"id\": 1");
+    let message = refused(&LIFE, "categories.json", changed.as_bytes());
+    assert!(message.contains("categories.json: category 1: is there twice"), "{message}");
     let without_taxonomy = TempFolder::with(LIFE[..2].iter().copied());
     let error = open(without_taxonomy.path(), Split::Train, Level::Order).err();
     let message = error.expect("the lists do not know orders").to_string();
@@ -249,4 +272,12 @@ fn tiny_imagenet() {
     );
     let message = refused(&TINY, "wnids.txt", b"n05\n");
     assert!(message.contains("n05"), "{message}");
+    let folder = set(&TINY, &images[1..]);
+    let path = folder.path().join("train/n01/images");
+    std::fs::create_dir_all(&path).expect("the folder can be written to");
+    let error = open(folder.path(), Split::Train, Level::default()).err().expect("no goldfish");
+    assert!(
+        matches!(&error, DatasetError::EmptyFolder { path: named } if *named == path),
+        "{error}"
+    );
 }

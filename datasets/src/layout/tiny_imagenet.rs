@@ -25,7 +25,11 @@ fn training_files(folder: &Path, wnids: &[String]) -> Result<Vec<ImageFile>, Dat
     let mut files = Vec::new();
     for (label, wnid) in wnids.iter().enumerate() {
         let images = PathBuf::from("train").join(wnid).join("images");
-        files.extend(list_images(folder, &images, Some(label))?);
+        let found = list_images(folder, &images, Some(label))?;
+        if found.is_empty() {
+            return Err(DatasetError::EmptyFolder { path: folder.join(images) });
+        }
+        files.extend(found);
     }
     Ok(files)
 }
