@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::with_causes;
 use crate::open::{divided_folder, manifest_of};
-use crate::{BadImages, Dataset, DatasetError, KnownDataset, Split, open};
+use crate::{BadImages, Dataset, DatasetError, KnownDataset, Level, Split, open};
 
 /// Images that are decoded between two calls of the progress callback.
 const CHUNK: usize = 256;
@@ -79,7 +79,9 @@ pub fn check(
         difference_count: 0,
     };
     // A level of the tree of life has other classes.
-    let wanted_classes = manifest.filter(|_| !spec.contains(':')).map(|known| known.classes);
+    let level = spec.rsplit_once(':').and_then(|(_, level)| level.parse::<Level>().ok());
+    let is_of_species = level.unwrap_or_default() == Level::Species;
+    let wanted_classes = manifest.filter(|_| is_of_species).map(|known| known.classes);
     let splits: &[_] = match is_divided {
         true => &[Some(Split::Train), Some(Split::Test)],
         false => &[None],

@@ -5,9 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::ensure;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use learngene_datasets::{
-    CheckedPreprocess, Dataset, Split, TrainTest,
-};
+use learngene_datasets::{CheckedPreprocess, Dataset, Split, TrainTest};
 use learngene_models::{Classifier, Model};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,

@@ -7,9 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use burn::tensor::Device;
-use learngene_datasets::{
-    Dataset, Fraction, HeldOut, Split, TrainTest, fraction, hold_out,
-};
+use learngene_datasets::{Dataset, Fraction, HeldOut, Split, TrainTest, fraction, hold_out};
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};

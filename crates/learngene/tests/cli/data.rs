@@ -32,7 +32,9 @@ fn the_list_is_a_table() {
     let said = Workbench::new().succeed("data list");
     let line = |name: &str| {
         let line = said.lines().find(|line| line.starts_with(&format!("{name} ")));
-        line.unwrap_or_else(|| panic!("{said}\nlacks {name}")).split_whitespace().collect::<Vec<_>>()
+        line.unwrap_or_else(|| panic!("{said}\nlacks {name}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
     };
     assert_eq!(line("imagenet")[..5], ["imagenet", "1,000", "1,281,167", "50,000", "hand"]);
     assert_eq!(line("mnist")[..6], ["mnist", "10", "60,000", "10,000", "data", "fetch"]);
@@ -43,7 +45,8 @@ fn the_list_is_a_table() {
 
 #[test]
 fn the_sample_is_whole() {
-    let parts = ["train  2,000 images (2,000 wanted), 10 classes (10 wanted), 2,000 decoded", "test "];
+    let parts =
+        ["train  2,000 images (2,000 wanted), 10 classes (10 wanted), 2,000 decoded", "test "];
     good(&Workbench::new(), "cifar10-sample", &parts);
     let counted = ["test   1,000 images (1,000 wanted), 10 classes (10 wanted)\n"];
     good(&Workbench::new(), "cifar10-sample --count-only", &counted);

@@ -300,7 +300,10 @@ fn a_fraction_of_the_training_images_is_learnt_from() {
     let run = bench.succeed_json(&format!("{args} --fraction 0.5 --out half"));
     assert_eq!((&run["train_images"], &run["test_images"]), (&4.into(), &8.into()));
     let drawn = serde_json::json!({ "share": 0.5, "seed": 5 });
-    assert_eq!((&run["fraction"], &bench.json("half/start.json")["train_fraction"]), (&drawn, &drawn));
+    assert_eq!(
+        (&run["fraction"], &bench.json("half/start.json")["train_fraction"]),
+        (&drawn, &drawn)
+    );
     let run = bench.succeed_json(&format!("{args} --out all"));
     assert_eq!((&run["train_images"], &run["fraction"]), (&8.into(), &serde_json::Value::Null));
     assert!(bench.json("all/start.json").get("train_fraction").is_none());

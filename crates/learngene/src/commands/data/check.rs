@@ -17,10 +17,8 @@ use crate::{
 /// Ends with 1 where images cannot be decoded, numbers differ from the manifest's, classes have no
 /// images, or files have another checksum than the published one.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  learngene data check cifar10\n  \
-    learngene data check /data/imagenet --as imagenet --count-only"
-)]
+#[command(after_help = "Examples:\n  learngene data check cifar10\n  \
+    learngene data check /data/imagenet --as imagenet --count-only")]
 pub struct Args {
     /// The name of a dataset or a folder.
     #[arg(value_name = "NAME|FOLDER", value_parser = dataset)]
@@ -42,8 +40,7 @@ pub struct Args {
 
 fn known() -> impl TypedValueParser<Value = &'static KnownDataset> {
     let names = KNOWN_DATASETS.map(|known| known.name);
-    PossibleValuesParser::new(names)
-        .try_map(|name| known_dataset(&name).ok_or("it is not known"))
+    PossibleValuesParser::new(names).try_map(|name| known_dataset(&name).ok_or("it is not known"))
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {

@@ -8,10 +8,8 @@ use clap::Subcommand;
 
 /// Lists, checks and fetches datasets.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  learngene data list\n  learngene data fetch cifar100\n  \
-    learngene data check /data/imagenet --as imagenet"
-)]
+#[command(after_help = "Examples:\n  learngene data list\n  learngene data fetch cifar100\n  \
+    learngene data check /data/imagenet --as imagenet")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
