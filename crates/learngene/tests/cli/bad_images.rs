@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::workbench::{TINY, Workbench, png};
+use crate::workbench::{TINY, Workbench, check_message, png};
 
 /// `probe` of a folder named `photos` is refused.
 fn check(bench: &Workbench, parts: &[&str]) {
@@ -114,7 +114,9 @@ fn training_and_evaluating_leave_out_unreadable_images_only_when_asked() {
     let evaluation = bench.succeed_json(&format!("{eval} --bad-images skip:1 --json"));
     assert_eq!(evaluation["images"], 4);
     bench.check(eval, 1, &["cannot decode the image pets/test/dog/text.png"]);
-    bench.check(&train.replace("run", "other"), 1, &["cannot decode the image pets/"]);
+    let refusing = train.replace("run", "other");
+    let output = bench.command(&refusing).output().expect("the program was built");
+    check_message(&refusing, &output, 1, &["cannot decode the image pets/"]);
 }
 
 #[test]
