@@ -354,9 +354,34 @@ fn all(reasons: &[DatasetError]) -> String {
     reasons.iter().map(with_causes).collect::<Vec<_>>().join("; then: ")
 }
 
-/// The message of an error and of everything that caused it.
+/// The message of an error and of everything that caused it, without those that the one before ends with.
 pub(crate) fn with_causes(error: &DatasetError) -> String {
     let first: &dyn Error = error;
-    let messages = iter::successors(Some(first), |&error| error.source()).map(ToString::to_string);
-    messages.collect::<Vec<_>>().join(": ")
+    let mut messages: Vec<String> = Vec::new();
+    for error in iter::successors(Some(first), |&error| error.source()) {
+        let message = error.to_string();
+        if messages.last().is_none_or(|last| !last.ends_with(&message)) {
+            messages.push(message);
+        }
+    }
+    messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_unless_they_repeat() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = DatasetError::io("write", Path::new("a"))(full);
+        assert_eq!(with_causes(&error), "cannot write a: no storage space");
+        let source = image::ImageError::Decoding(image::error::DecodingError::new(
+            image::error::ImageFormatHint::Exact(image::ImageFormat::Jpeg),
+            "the file is truncated",
+        ));
+        let error = DatasetError::BadImage { path: "b.jpg".into(), source };
+        let said = with_causes(&error);
+        assert_eq!(said.matches("the file is truncated").count(), 1, "{said}");
+    }
 }

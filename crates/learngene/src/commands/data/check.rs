@@ -80,12 +80,12 @@ fn describe(report: &CheckReport, show: usize) -> String {
 /// `train  50,000 images (50,000 wanted), 10 classes (10 wanted), 50,000 decoded`.
 fn describe_split(split: &CheckedSplit) -> String {
     let name = split.split.map_or_else(|| "all".to_owned(), |split| split.to_string());
-    let of = |found: usize, what: &str, wanted: Option<usize>| {
+    let of = |found: String, wanted: Option<usize>| {
         let wanted = wanted.map(|wanted| format!(" ({} wanted)", thousands(wanted as u64)));
-        format!("{} {what}{}", thousands(found as u64), wanted.unwrap_or_default())
+        format!("{found}{}", wanted.unwrap_or_default())
     };
-    let images = of(split.images, "images", split.wanted_images);
-    let classes = of(split.classes, "classes", split.wanted_classes);
+    let images = of(count(split.images, "image", "images"), split.wanted_images);
+    let classes = of(count(split.classes, "class", "classes"), split.wanted_classes);
     let decoded = split.decoded.map(|decoded| format!(", {} decoded", thousands(decoded as u64)));
     format!("{name:6} {images}, {classes}{}", decoded.unwrap_or_default())
 }
