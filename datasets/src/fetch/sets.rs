@@ -23,6 +23,9 @@ pub(super) struct File {
     pub bytes: Option<u64>,
 }
 
+/// Writes all files of a set under a folder.
+pub(super) type Mirror = fn(&Path, &mut dyn FnMut(Progress)) -> Result<(), DatasetError>;
+
 /// A way to all files of a set.
 pub(super) enum Way<'a> {
     /// A `.tar.gz` with them in it.
@@ -30,7 +33,7 @@ pub(super) enum Way<'a> {
     /// Each by its name after this address.
     Files { base: &'a str },
     /// Something that writes them all under a folder.
-    Mirror(fn(&Path, &mut dyn FnMut(Progress)) -> Result<(), DatasetError>),
+    Mirror(Mirror),
 }
 
 /// A file that readers can do without.

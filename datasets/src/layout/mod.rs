@@ -23,13 +23,16 @@ pub(crate) struct Wanted {
     pub level: Level,
 }
 
+/// Opens what is wanted of a folder.
+type Open = fn(&Path, Wanted) -> Result<Box<dyn Dataset>, DatasetError>;
+
 /// A reader of one layout.
 pub(crate) struct Layout {
     /// The name of the dataset.
     pub name: &'static str,
     /// Files by which the layout is known, relative to the folder.
     markers: &'static [&'static str],
-    open: fn(&Path, Wanted) -> Result<Box<dyn Dataset>, DatasetError>,
+    open: Open,
 }
 
 /// Readers of layouts that are more than folders of images.
