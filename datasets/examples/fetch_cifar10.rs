@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use learngene_datasets::fetch::fetch_cifar10;
+use learngene_datasets::fetch::fetch;
 use learngene_datasets::{Cifar10, Dataset, Split, cache_folder};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut last = None;
-    let fetched = fetch_cifar10(&cache_folder()?, &mut |progress| {
+    let fetched = fetch("cifar10", &cache_folder()?, &mut |progress| {
         let megabytes = progress.done / 10_000_000 * 10;
         if last != Some((progress.stage, megabytes)) {
             last = Some((progress.stage, megabytes));

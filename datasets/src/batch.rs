@@ -62,7 +62,7 @@ pub fn load_batch(
 mod tests {
     use super::*;
     use crate::fixtures::{TempFolder, png_bytes};
-    use crate::{BadImages, Cifar10, ImageFolder, Preprocess, Split};
+    use crate::{BadImages, Cifar10, ImageFiles, Preprocess, Split};
 
     const IMAGE: usize = 3 * 32 * 32;
 
@@ -117,7 +117,7 @@ mod tests {
     fn unlabelled_images_have_no_labels() {
         let png = png_bytes([255, 255, 255]);
         let folder = TempFolder::with([("a.png", png.as_slice())]);
-        let dataset = ImageFolder::open(folder.path(), BadImages::Refuse).expect("one image");
+        let dataset = ImageFiles::open(folder.path(), BadImages::Refuse).expect("one image");
         let preprocess = Preprocess::new(8).check().expect("the settings are valid");
         let batch = load_batch(&dataset, &[0], &preprocess, None).expect("the image is good");
         assert_eq!((batch.shape, batch.labels.len()), ([1, 3, 8, 8], 0));

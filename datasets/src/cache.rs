@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -28,9 +29,14 @@ pub fn cache_folder() -> Result<PathBuf, DatasetError> {
 pub(crate) fn staging_folder(cache: &Path) -> Result<TempDir, DatasetError> {
     let staging = fs::create_dir_all(cache)
         .and_then(|()| tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache));
-    staging.map_err(|source| DatasetError::CacheNotWritable {
+    staging.map_err(cache_error(cache))
+}
+
+/// Makes the adapter from an error of the file system to one that names the cache.
+pub(crate) fn cache_error(cache: &Path) -> impl FnOnce(io::Error) -> DatasetError {
+    move |source| DatasetError::CacheNotWritable {
         path: cache.to_owned(),
         variable: CACHE_VARIABLE,
         source,
-    })
+    }
 }

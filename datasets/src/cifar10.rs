@@ -16,6 +16,8 @@ pub(crate) const SIDE: u32 = 32;
 pub(crate) const PIXELS: usize = (SIDE * SIDE) as usize;
 /// Bytes in a record: the label, then three planes.
 pub(crate) const RECORD: usize = 1 + 3 * PIXELS;
+/// Images in every official batch file.
+pub(crate) const BATCH_IMAGES: usize = 10_000;
 /// Names of the classes, by label.
 pub(crate) const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -118,7 +120,7 @@ fn class_names() -> Vec<String> {
 }
 
 /// Interleaves three planes of 32 x 32 bytes.
-fn planes_to_image(planes: &[u8]) -> RgbImage {
+pub(crate) fn planes_to_image(planes: &[u8]) -> RgbImage {
     RgbImage::from_fn(SIDE, SIDE, |x, y| {
         let at = (y * SIDE + x) as usize;
         image::Rgb([planes[at], planes[PIXELS + at], planes[2 * PIXELS + at]])
@@ -139,6 +141,7 @@ fn check_batch(path: &Path, batch: &[u8], classes: usize) -> Result<(), DatasetE
     if batch.is_empty() || !batch.len().is_multiple_of(RECORD) {
         return Err(DatasetError::RecordLength {
             path: path.to_owned(),
+            set: "CIFAR-10",
             got: batch.len(),
             record: RECORD,
         });

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use image::RgbImage;
+use serde::Serialize;
 
-use crate::DatasetError;
+use crate::{DatasetError, Fraction};
 
 /// A finite, ordered list of RGB images, with labels where there are any.
 ///
@@ -40,10 +41,16 @@ pub trait Dataset: Send + Sync {
     fn skipped(&self) -> &[String] {
         &[]
     }
+
+    /// Which part of a larger dataset was drawn, where one was.
+    fn fraction(&self) -> Option<Fraction> {
+        None
+    }
 }
 
 /// Which part of a dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// The images to learn from.
     Train,

@@ -27,11 +27,13 @@ pub enum DatasetError {
         source: io::Error,
     },
 
-    /// A CIFAR-10 batch does not consist of whole records.
-    #[error("{path} has {got} bytes; a CIFAR-10 batch is one or more records of {record} bytes")]
+    /// A file of CIFAR's does not consist of whole records.
+    #[error("{path} has {got} bytes; a file of {set} is one or more records of {record} bytes")]
     RecordLength {
-        /// The batch file.
+        /// The file.
         path: PathBuf,
+        /// The dataset.
+        set: &'static str,
         /// Its length in bytes.
         got: usize,
         /// Bytes in a record.
@@ -60,6 +62,27 @@ pub enum DatasetError {
         got: usize,
         /// How many were expected.
         want: usize,
+    },
+
+    /// A file of an official layout says something impossible.
+    #[error("{path}: {place}: {reason}")]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// A line, a variable, or another part of it.
+        place: String,
+        /// What was found there, and what was wanted.
+        reason: String,
+    },
+
+    /// More files than may be skipped cannot be decoded.
+    #[error("more than {at_most} images cannot be decoded")]
+    BadImages {
+        /// How many may be skipped.
+        at_most: usize,
+        /// The first one beyond.
+        #[source]
+        next: Box<DatasetError>,
     },
 
     /// A folder has no images in it.
@@ -141,6 +164,30 @@ pub enum DatasetError {
         path: PathBuf,
     },
 
+    /// A dataset that must be got by hand is not where it is looked for.
+    #[error(
+        "{name} is not in {path}; get it from {origin} and unpack it there ({layout}), or give its own folder"
+    )]
+    NotPresent {
+        /// Name of the dataset.
+        name: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Where to get it.
+        origin: &'static str,
+        /// What its folder holds.
+        layout: &'static str,
+    },
+
+    /// A level of the tree of life that is none, or asked of a dataset without one.
+    #[error("{spec}: {reason}")]
+    Level {
+        /// The dataset, as it was asked for.
+        spec: String,
+        /// What is wrong.
+        reason: String,
+    },
+
     /// An index past the end.
     #[error("image {index} was asked for, but the dataset has {len}")]
     IndexOutOfRange {
@@ -154,6 +201,13 @@ pub enum DatasetError {
     #[error("the share to hold out must be above 0 and below 1, got {got}")]
     Share {
         /// The share asked for.
+        got: f64,
+    },
+
+    /// A fraction of the training images is none.
+    #[error("the fraction of the training images must be above 0 and at most 1, got {got}")]
+    Fraction {
+        /// The fraction asked for.
         got: f64,
     },
 
@@ -262,15 +316,29 @@ pub enum DatasetError {
         reason: String,
     },
 
-    /// A dataset could be fetched neither from its own address nor from the mirror.
-    #[error("cannot fetch {name}; first: {}; then: {}", with_causes(official), with_causes(mirror))]
+    /// A file was to be downloaded that nobody published a checksum of.
+    #[error("no checksum of {file} is published; it is not downloaded")]
+    NoChecksum {
+        /// The file.
+        file: String,
+    },
+
+    /// A dataset that `learngene data fetch` does not bring.
+    #[error(
+        "{name} is not fetched; `learngene data list` says which are, and where to get the others"
+    )]
+    NotFetchable {
+        /// What was asked for.
+        name: String,
+    },
+
+    /// A dataset could be fetched neither from its own address nor from a mirror.
+    #[error("cannot fetch {name}: {}", all(reasons))]
     Fetch {
         /// Name of the dataset.
         name: &'static str,
-        /// Why the official address failed.
-        official: Box<DatasetError>,
-        /// Why the mirror failed.
-        mirror: Box<DatasetError>,
+        /// Why each way failed, in the order in which they were tried.
+        reasons: Vec<DatasetError>,
     },
 }
 
@@ -281,9 +349,39 @@ impl DatasetError {
     }
 }
 
-/// The message of an error and of everything that caused it.
-fn with_causes(error: &DatasetError) -> String {
+/// Every reason with its causes.
+fn all(reasons: &[DatasetError]) -> String {
+    reasons.iter().map(with_causes).collect::<Vec<_>>().join("; then: ")
+}
+
+/// The message of an error and of everything that caused it, without those that the one before ends with.
+pub(crate) fn with_causes(error: &DatasetError) -> String {
     let first: &dyn Error = error;
-    let messages = iter::successors(Some(first), |&error| error.source()).map(ToString::to_string);
-    messages.collect::<Vec<_>>().join(": ")
+    let mut messages: Vec<String> = Vec::new();
+    for error in iter::successors(Some(first), |&error| error.source()) {
+        let message = error.to_string();
+        if messages.last().is_none_or(|last| !last.ends_with(&message)) {
+            messages.push(message);
+        }
+    }
+    messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_unless_they_repeat() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = DatasetError::io("write", Path::new("a"))(full);
+        assert_eq!(with_causes(&error), "cannot write a: no storage space");
+        let source = image::ImageError::Decoding(image::error::DecodingError::new(
+            image::error::ImageFormatHint::Exact(image::ImageFormat::Jpeg),
+            "the file is truncated",
+        ));
+        let error = DatasetError::BadImage { path: "b.jpg".into(), source };
+        let said = with_causes(&error);
+        assert_eq!(said.matches("the file is truncated").count(), 1, "{said}");
+    }
 }

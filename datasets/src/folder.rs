@@ -2,49 +2,19 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use image::{ImageReader, RgbImage};
-use rayon::prelude::*;
-
-use crate::{Dataset, DatasetError};
+use crate::images::ImageFile;
+use crate::{BadImages, DatasetError, ImageFiles};
 
 /// Names of image files that are taken for images without looking into them.
 const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// What to do with files that cannot be decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BadImages {
-    /// Reading such an image is an error that names the file.
-    #[default]
-    Refuse,
-    /// Every file is decoded once on opening; those that fail are left out and listed by
-    /// [`Dataset::skipped`].
-    Skip,
-}
-
-/// Image files in a folder: one sub-folder for each class, or all in one folder and unlabelled.
-///
-/// Classes and files are sorted by name; hidden files are passed over, and so are files that are images neither by
-/// name nor by content. What a file holds decides how it is decoded, not its name. All kinds of pixels become RGB
-/// of eight bits; transparency is dropped.
-#[derive(Debug)]
-pub struct ImageFolder {
-    folder: PathBuf,
-    classes: Vec<String>,
-    files: Vec<ImageFile>,
-    skipped: Vec<String>,
-}
-
-#[derive(Debug)]
-struct ImageFile {
-    /// Relative to the folder.
-    path: PathBuf,
-    label: Option<usize>,
-}
-
-impl ImageFolder {
-    /// Lists the images of a folder.
+impl ImageFiles {
+    /// Lists image files in a folder: one sub-folder for each class, or all in one folder and unlabelled.
+    ///
+    /// Classes and files are sorted by name; hidden files are passed over, and so are files that are images neither by
+    /// name nor by content.
     ///
     /// # Errors
     /// When the folder or one of its class folders is missing, unreadable, or without images, or when it holds both
@@ -62,58 +32,7 @@ impl ImageFolder {
             }
             files.extend(found);
         }
-        let mut dataset = Self { folder: folder.to_owned(), classes, files, skipped: Vec::new() };
-        if bad_images == BadImages::Skip {
-            dataset.skip_bad_images();
-        }
-        if dataset.files.is_empty() {
-            return Err(DatasetError::EmptyFolder { path: folder.to_owned() });
-        }
-        Ok(dataset)
-    }
-
-    fn skip_bad_images(&mut self) {
-        let good: Vec<bool> = self
-            .files
-            .par_iter()
-            .map(|file| decode(&self.folder.join(&file.path)).is_ok())
-            .collect();
-        let files = std::mem::take(&mut self.files);
-        for (file, good) in files.into_iter().zip(good) {
-            if good {
-                self.files.push(file);
-            } else {
-                self.skipped.push(portable_name(&file.path));
-            }
-        }
-    }
-}
-
-impl Dataset for ImageFolder {
-    fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        self.files.get(index)?.label
-    }
-
-    fn image(&self, index: usize) -> Result<RgbImage, DatasetError> {
-        let len = self.len();
-        let file = self.files.get(index).ok_or(DatasetError::IndexOutOfRange { index, len })?;
-        decode(&self.folder.join(&file.path))
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.files.get(index).map(|file| portable_name(&file.path)).unwrap_or_default()
-    }
-
-    fn skipped(&self) -> &[String] {
-        &self.skipped
+        Self::new(folder, classes, files, bad_images)
     }
 }
 
@@ -121,16 +40,6 @@ impl Dataset for ImageFolder {
 pub(crate) fn sub_folders(folder: &Path) -> Result<Vec<String>, DatasetError> {
     let names = visible_entries(folder)?.into_iter().filter(|name| folder.join(name).is_dir());
     Ok(names.collect())
-}
-
-fn decode(path: &Path) -> Result<RgbImage, DatasetError> {
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(DatasetError::io("read", path))?;
-    match reader.decode() {
-        Ok(image) => Ok(image.into_rgb8()),
-        Err(source) => Err(DatasetError::BadImage { path: path.to_owned(), source }),
-    }
 }
 
 /// Images under `root/relative` and its sub-folders.
@@ -143,7 +52,7 @@ fn list_tree(root: &Path, relative: &Path, label: usize) -> Result<Vec<ImageFile
 }
 
 /// Images directly in `root/relative`.
-fn list_images(
+pub(crate) fn list_images(
     root: &Path,
     relative: &Path,
     label: Option<usize>,
@@ -191,25 +100,17 @@ fn is_image(path: &Path) -> Result<bool, DatasetError> {
     Ok(image::guess_format(&start).is_ok())
 }
 
-/// A relative path with `/` between its parts on every system.
-fn portable_name(path: &Path) -> String {
-    let parts = path.components().filter_map(|part| match part {
-        Component::Normal(name) => name.to_str(),
-        _ => None,
-    });
-    parts.collect::<Vec<_>>().join("/")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dataset;
     use crate::fixtures::{TempFolder, png_bytes};
 
-    fn open(folder: &TempFolder) -> Result<ImageFolder, DatasetError> {
-        ImageFolder::open(folder.path(), BadImages::Refuse)
+    fn open(folder: &TempFolder) -> Result<ImageFiles, DatasetError> {
+        ImageFiles::open(folder.path(), BadImages::Refuse)
     }
 
-    fn names(dataset: &ImageFolder) -> Vec<String> {
+    fn names(dataset: &ImageFiles) -> Vec<String> {
         (0..dataset.len()).map(|index| dataset.name(index)).collect()
     }
 
@@ -249,40 +150,6 @@ mod tests {
     }
 
     #[test]
-    fn grey_becomes_rgb() {
-        let mut grey = std::io::Cursor::new(Vec::new());
-        image::GrayImage::from_pixel(4, 3, image::Luma([77]))
-            .write_to(&mut grey, image::ImageFormat::Png)
-            .expect("memory can be written to");
-        let folder = TempFolder::with([("grey.png", grey.get_ref().as_slice())]);
-        let image = open(&folder).and_then(|dataset| dataset.image(0)).expect("the image is good");
-        assert_eq!((image.dimensions(), image.get_pixel(3, 2).0), ((4, 3), [77, 77, 77]));
-    }
-
-    #[test]
-    fn a_palette_becomes_rgb() {
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
-        encoder.set_color(png::ColorType::Indexed);
-        encoder.set_palette([10, 20, 30, 40, 50, 60].as_slice());
-        let mut writer = encoder.write_header().expect("memory can be written to");
-        writer.write_image_data(&[1, 0]).expect("memory can be written to");
-        writer.finish().expect("memory can be written to");
-        let folder = TempFolder::with([("palette.png", bytes.as_slice())]);
-        let image = open(&folder).and_then(|dataset| dataset.image(0)).expect("the image is good");
-        assert_eq!(image.into_raw(), [40, 50, 60, 10, 20, 30]);
-    }
-
-    #[test]
-    fn the_inks_of_print_become_rgb() {
-        let cmyk = include_bytes!("../fixtures/cmyk.jpg");
-        let folder = TempFolder::with([("cmyk.jpg", cmyk.as_slice())]);
-        let image = open(&folder).and_then(|dataset| dataset.image(0)).expect("the image is good");
-        let [red, green, blue] = image.get_pixel(3, 3).0;
-        assert!(red > 250 && green < 5 && blue < 5, "{red} {green} {blue}");
-    }
-
-    #[test]
     fn a_bad_image_among_good_ones_is_named() {
         let png = png_bytes([1, 2, 3]);
         let folder = TempFolder::with([("a.png", png.as_slice()), ("bad.png", &png[..40])]);
@@ -303,8 +170,8 @@ mod tests {
             ("dog/d.png", &png),
         ];
         let folder = TempFolder::with(files);
-        let dataset =
-            ImageFolder::open(folder.path(), BadImages::Skip).expect("two images are good");
+        let dataset = ImageFiles::open(folder.path(), BadImages::Skip { at_most: 2 })
+            .expect("two images are good");
         assert_eq!(names(&dataset), ["cat/b.png", "dog/d.png"]);
         assert_eq!(dataset.skipped(), ["cat/a.png", "dog/c.jpg"]);
     }
@@ -312,7 +179,8 @@ mod tests {
     #[test]
     fn only_bad_images_are_as_good_as_none() {
         let folder = TempFolder::with([("a.png", b"text".as_slice())]);
-        let error = ImageFolder::open(folder.path(), BadImages::Skip).expect_err("none is left");
+        let error = ImageFiles::open(folder.path(), BadImages::Skip { at_most: 2 })
+            .expect_err("none is left");
         assert!(matches!(error, DatasetError::EmptyFolder { .. }));
     }
 
@@ -345,7 +213,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_refused() {
         let folder = TempFolder::with([]);
-        let error = ImageFolder::open(&folder.path().join("gone"), BadImages::Refuse)
+        let error = ImageFiles::open(&folder.path().join("gone"), BadImages::Refuse)
             .expect_err("the folder was never made");
         assert!(matches!(&error, DatasetError::MissingFolder { path } if path.ends_with("gone")));
     }

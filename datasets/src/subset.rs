@@ -6,6 +6,7 @@ use image::RgbImage;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 
 use crate::{Dataset, DatasetError};
 
@@ -14,6 +15,16 @@ use crate::{Dataset, DatasetError};
 pub struct Subset {
     dataset: Arc<dyn Dataset>,
     indices: Vec<usize>,
+    fraction: Option<Fraction>,
+}
+
+/// A fraction of a dataset, drawn by [`fraction`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Fraction {
+    /// Above 0 and below 1.
+    pub share: f64,
+    /// Decides which images.
+    pub seed: u64,
 }
 
 impl Subset {
@@ -24,7 +35,7 @@ impl Subset {
     pub fn new(dataset: Arc<dyn Dataset>, indices: Vec<usize>) -> Result<Self, DatasetError> {
         let len = dataset.len();
         match indices.iter().find(|index| **index >= len) {
-            None => Ok(Self { dataset, indices }),
+            None => Ok(Self::of(dataset, indices)),
             Some(&index) => Err(DatasetError::IndexOutOfRange { index, len }),
         }
     }
@@ -32,7 +43,12 @@ impl Subset {
     /// Takes the first `count` images, or all of them if there are fewer.
     pub fn first(dataset: Arc<dyn Dataset>, count: usize) -> Self {
         let indices = (0..dataset.len().min(count)).collect();
-        Self { dataset, indices }
+        Self::of(dataset, indices)
+    }
+
+    /// With indices that exist.
+    fn of(dataset: Arc<dyn Dataset>, indices: Vec<usize>) -> Self {
+        Self { dataset, indices, fraction: None }
     }
 
     /// Indices of the images in the dataset they were taken from.
@@ -63,6 +79,10 @@ impl Dataset for Subset {
     fn name(&self, index: usize) -> String {
         self.indices.get(index).map(|inner| self.dataset.name(*inner)).unwrap_or_default()
     }
+
+    fn fraction(&self) -> Option<Fraction> {
+        self.fraction.or_else(|| self.dataset.fraction())
+    }
 }
 
 /// A dataset in two parts.
@@ -86,12 +106,8 @@ pub fn hold_out(dataset: Arc<dyn Dataset>, share: f64, seed: u64) -> Result<Held
         return Err(DatasetError::Share { got: share });
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut members = vec![Vec::new(); dataset.classes().len().max(1)];
-    for index in 0..dataset.len() {
-        members[dataset.label(index).unwrap_or(0)].push(index);
-    }
     let (mut kept, mut held_out) = (Vec::new(), Vec::new());
-    for mut class in members {
+    for mut class in members(dataset.as_ref()) {
         class.shuffle(&mut rng);
         let count = (share * class.len() as f64).round() as usize;
         kept.extend(class.split_off(count));
@@ -103,13 +119,53 @@ pub fn hold_out(dataset: Arc<dyn Dataset>, share: f64, seed: u64) -> Result<Held
     kept.sort_unstable();
     held_out.sort_unstable();
     Ok(HeldOut {
-        kept: Subset { dataset: Arc::clone(&dataset), indices: kept },
-        held_out: Subset { dataset, indices: held_out },
+        kept: Subset::of(Arc::clone(&dataset), kept),
+        held_out: Subset::of(dataset, held_out),
     })
+}
+
+/// Takes a fraction of every class, drawn by `seed`, in the order of the dataset.
+///
+/// Of a class of `n` images `round(share * n)` are taken, but at least one. With the same seed a smaller fraction is
+/// a part of every larger one, and 1 is the whole dataset. Unlabelled images count as one class.
+///
+/// # Errors
+/// When `share` is not above 0 and at most 1.
+pub fn fraction(dataset: Arc<dyn Dataset>, share: f64, seed: u64) -> Result<Subset, DatasetError> {
+    if !(share > 0.0 && share <= 1.0) {
+        return Err(DatasetError::Fraction { got: share });
+    }
+    if share == 1.0 {
+        let all = (0..dataset.len()).collect();
+        return Ok(Subset::of(dataset, all));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // What is held out by the same seed is drawn from stream 0.
+    rng.set_stream(1);
+    let mut taken = Vec::new();
+    for mut class in members(dataset.as_ref()) {
+        class.shuffle(&mut rng);
+        let count = (share * class.len() as f64).round() as usize;
+        class.truncate(count.max(1));
+        taken.extend(class);
+    }
+    taken.sort_unstable();
+    Ok(Subset { fraction: Some(Fraction { share, seed }), ..Subset::of(dataset, taken) })
+}
+
+/// Indices of every class.
+fn members(dataset: &dyn Dataset) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); dataset.classes().len().max(1)];
+    for index in 0..dataset.len() {
+        members[dataset.label(index).unwrap_or(0)].push(index);
+    }
+    members
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Cifar10, Split};
 
@@ -172,5 +228,64 @@ mod tests {
     fn an_empty_part_is_refused() {
         let error = hold_out(sample(), 0.001, 0).err().expect("0.1 images of each class");
         assert!(matches!(error, DatasetError::EmptyPart { images: 1_000, .. }), "{error}");
+    }
+
+    fn counts(part: &Subset) -> Vec<usize> {
+        let mut counts = vec![0; part.classes().len()];
+        (0..part.len()).filter_map(|index| part.label(index)).for_each(|label| counts[label] += 1);
+        counts
+    }
+
+    fn check_fraction(share: f64, want: usize) {
+        let part = fraction(sample(), share, 3).expect("the share is valid");
+        assert_eq!(counts(&part), [want; 10]);
+    }
+
+    #[test]
+    fn a_fraction_is_of_every_class() {
+        check_fraction(0.25, 25);
+        check_fraction(0.5, 50);
+        check_fraction(1.0, 100);
+        check_fraction(0.254, 25);
+        check_fraction(0.0001, 1);
+    }
+
+    #[test]
+    fn a_fraction_is_remembered_through_other_subsets() {
+        let quarter: Arc<dyn Dataset> = Arc::new(fraction(sample(), 0.25, 3).expect("valid"));
+        let of_it = Subset::first(quarter, 7);
+        assert_eq!(of_it.fraction(), Some(Fraction { share: 0.25, seed: 3 }));
+        assert_eq!(fraction(sample(), 1.0, 3).expect("valid").fraction(), None);
+    }
+
+    #[test]
+    fn a_fraction_that_is_none_is_refused() {
+        for share in [0.0, -0.5, 1.01, f64::NAN] {
+            let error = fraction(sample(), share, 0).err().expect("nothing, or more than all");
+            assert!(error.to_string().contains("above 0 and at most 1, got"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_of_what_is_kept_has_nothing_held_out() {
+        let HeldOut { kept, held_out } = parts(7);
+        let part = fraction(Arc::new(kept.clone()), 0.5, 7).expect("the share is valid");
+        let names = |part: &Subset| (0..part.len()).map(|at| part.name(at)).collect::<Vec<_>>();
+        let held_out = names(&held_out);
+        assert!(names(&part).iter().all(|name| !held_out.contains(name)));
+        assert_eq!(counts(&part), [40; 10]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Of two fractions with one seed the smaller is part of the larger, and the seed alone decides.
+        #[test]
+        fn fractions_are_nested(one in 0.01f64..1.0, other in 0.01f64..1.0, seed: u64) {
+            let draw = |share| fraction(sample(), share, seed).expect("valid").indices().to_vec();
+            let (small, large) = (draw(one.min(other)), draw(one.max(other)));
+            prop_assert!(small.iter().all(|index| large.binary_search(index).is_ok()));
+            prop_assert_eq!(draw(one), draw(one));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a run starts from beside its recipe, so that no run is taken for another one.
 
-use learngene_datasets::Preprocess;
+use learngene_datasets::{Fraction, Preprocess};
 use learngene_models::{Classifier, StateDict};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -13,6 +13,9 @@ pub(crate) struct Start {
     /// SHA-256 of the initial parameters, see [`sha256`].
     model_sha256: String,
     train_images: usize,
+    /// What part of the training images was drawn, where not all are learnt from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    train_fraction: Option<Fraction>,
     test_images: usize,
     classes: Vec<String>,
     preprocess: Preprocess,
@@ -23,6 +26,7 @@ impl Start {
         Self {
             model_sha256: sha256(&model.state_dict()),
             train_images: data.train.len(),
+            train_fraction: data.train.fraction(),
             test_images: data.test.len(),
             classes: data.train.classes().to_vec(),
             preprocess: data.preprocess.settings().clone(),

@@ -7,15 +7,14 @@ use clap::Args;
 use indicatif::ProgressBar;
 use learngene_clustering::{Convention, MeanAttentionDistances, Preprocess, probe};
 use learngene_datasets::{
-    BadImages, CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
-    open,
+    CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
 use learngene_models::checkpoint::Checkpoint;
 
 use crate::{
     args::{DeviceArgs, PreprocessArgs, at_least_one, choice, dataset},
+    images::BadImagesArgs,
     progress,
-    text::count,
 };
 
 /// Which images the ancestor is shown, and what becomes of its attention.
@@ -39,9 +38,8 @@ pub struct ProbeArgs {
     #[arg(long, default_value = "renormalized",
         value_parser = choice::<Convention>(["renormalized", "published"]))]
     pub convention: Convention,
-    /// Leaves out images that cannot be decoded, and says how many.
-    #[arg(long)]
-    pub skip_bad_images: bool,
+    #[command(flatten)]
+    pub bad_images: BadImagesArgs,
     #[command(flatten)]
     pub preprocess: PreprocessArgs,
     #[command(flatten)]
@@ -93,12 +91,7 @@ impl ProbeArgs {
 
     /// The images to show: all, or so many taken evenly from the whole set.
     fn open_images(&self) -> anyhow::Result<Box<dyn Dataset>> {
-        let policy = if self.skip_bad_images { BadImages::Skip } else { BadImages::Refuse };
-        let all = open(&self.images, self.split, policy)?;
-        if !all.skipped().is_empty() {
-            let skipped = count(all.skipped().len(), "image", "images");
-            tracing::warn!("left out {skipped} that cannot be decoded");
-        }
+        let all = self.bad_images.open(&self.images, self.split)?;
         let limit = self.limit.get();
         if all.len() <= limit {
             return Ok(all);

@@ -8,6 +8,7 @@ mod commands;
 mod device;
 mod error;
 mod files;
+mod images;
 mod memory;
 mod progress;
 mod report;

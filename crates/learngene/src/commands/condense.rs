@@ -105,7 +105,7 @@ struct Measured {
     /// Distances that `probe` measured.
     // The group `ProbeArgs` is empty, for clap puts no flags into that of a struct with flattened ones.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["limit", "split", "batch_size",
-        "convention", "skip_bad_images", "PreprocessArgs", "DeviceArgs"])]
+        "convention", "bad_images", "PreprocessArgs", "DeviceArgs"])]
     distances: PathBuf,
     /// Clusters that `cluster` found in these distances.
     #[arg(long, value_name = "FILE", requires = "distances",

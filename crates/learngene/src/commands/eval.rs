@@ -5,9 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::ensure;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use learngene_datasets::{
-    BadImages, CheckedPreprocess, Dataset, Split, TrainTest, open, open_train_test,
-};
+use learngene_datasets::{CheckedPreprocess, Dataset, Split, TrainTest};
 use learngene_models::{Classifier, Model};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,
@@ -16,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset},
+    images::BadImagesArgs,
     progress,
     text::count,
 };
@@ -53,6 +52,8 @@ pub struct Args {
     /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
     #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, help_heading = FROZEN)]
     ridge: f64,
+    #[command(flatten)]
+    bad_images: BadImagesArgs,
     #[command(flatten)]
     preprocess: PreprocessArgs,
     #[command(flatten)]
@@ -118,7 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
          features with --frozen",
         args.checkpoint.checkpoint.display()
     );
-    let images = open(&args.data, args.split, BadImages::Refuse)?;
+    let images = args.bad_images.open(&args.data, args.split)?;
     ensure!(
         !images.classes().is_empty(),
         "the images of {} are unlabelled: put those of each class into a folder of its name",
@@ -143,7 +144,7 @@ impl Args {
             "--frozen compares test images with training images, and --split train would compare \
              these with themselves"
         );
-        let TrainTest { train, test } = open_train_test(&self.data, BadImages::Refuse)?;
+        let TrainTest { train, test } = self.bad_images.open_train_test(&self.data)?;
         ensure!(
             !self.frozen.contains(&Way::Knn) || self.k.get() <= train.len(),
             "--k asks for {} neighbours, but there are {} training images",

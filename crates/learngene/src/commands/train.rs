@@ -7,9 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use burn::tensor::Device;
-use learngene_datasets::{
-    BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
-};
+use learngene_datasets::{Dataset, Fraction, HeldOut, Split, TrainTest, fraction, hold_out};
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{FitData, Metrics, Recipe, fit};
@@ -18,6 +16,7 @@ use serde::Serialize;
 use crate::{
     args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
     files::{prepare_folder, read, write_whole},
+    images::BadImagesArgs,
     progress::TrainingProgress,
     text::{self, count, thousands},
     transform_args::{TransformArgs, WarmUp},
@@ -44,6 +43,12 @@ pub struct Args {
     /// Evaluates on so large a share of the training images, held out, instead of the test images.
     #[arg(long, value_name = "SHARE", help_heading = "Images")]
     hold_out: Option<f64>,
+    /// Learns from this fraction of the training images, of every class alike and drawn by the seed,
+    /// such as 0.25; a smaller one is part of every larger one.
+    #[arg(long, value_name = "SHARE", help_heading = "Images")]
+    fraction: Option<f64>,
+    #[command(flatten)]
+    bad_images: BadImagesArgs,
     #[command(flatten)]
     preprocess: PreprocessArgs,
     #[command(flatten)]
@@ -130,6 +135,8 @@ fn recipe_help() -> String {
 #[derive(Serialize)]
 struct Summary {
     recipe: Recipe,
+    /// What part of the training images was drawn; null for all of them.
+    fraction: Option<Fraction>,
     train_images: usize,
     test_images: usize,
     classes: usize,
@@ -143,6 +150,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let warm_up = args.transform.warm_up(checkpoint, &recipe)?;
     prepare_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
+    let fraction = train.fraction();
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
     let device = args.device.device.open()?;
     let model = match &args.start {
@@ -173,7 +181,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
-    let summary = Summary { recipe, train_images, test_images, classes, metrics };
+    let summary = Summary { recipe, fraction, train_images, test_images, classes, metrics };
     super::print(args.json, &summary, |summary| match summary.metrics.last() {
         Some(Metrics { epoch, test, .. }) => {
             let epochs = if *epoch == 1.0 { "epoch" } else { "epochs" };
@@ -247,16 +255,20 @@ impl Args {
 
     /// Images to learn from and to evaluate on.
     fn images(&self, seed: u64) -> anyhow::Result<(Arc<dyn Dataset>, Arc<dyn Dataset>)> {
-        Ok(match self.hold_out {
+        let (train, test): (Arc<dyn Dataset>, Arc<dyn Dataset>) = match self.hold_out {
             Some(share) => {
-                let all = open(&self.data, Split::Train, BadImages::Refuse)?;
+                let all = self.bad_images.open(&self.data, Split::Train)?;
                 let HeldOut { kept, held_out } = hold_out(all.into(), share, seed)?;
                 (Arc::new(kept), Arc::new(held_out))
             }
             None => {
-                let TrainTest { train, test } = open_train_test(&self.data, BadImages::Refuse)?;
+                let TrainTest { train, test } = self.bad_images.open_train_test(&self.data)?;
                 (train.into(), test.into())
             }
+        };
+        Ok(match self.fraction {
+            Some(share) => (Arc::new(fraction(train, share, seed)?), test),
+            None => (train, test),
         })
     }
 }

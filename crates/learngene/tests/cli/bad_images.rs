@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::workbench::{TINY, Workbench, png};
+use crate::workbench::{TINY, Workbench, check_message, png};
 
 /// `probe` of a folder named `photos` is refused.
 fn check(bench: &Workbench, parts: &[&str]) {
@@ -75,10 +75,13 @@ fn unreadable_images_can_be_left_out_and_are_counted() {
     bench.photos("photos", 3);
     bench.write("photos/text.png", "no image");
     bench.write("photos/empty.jpg", "");
-    let args = format!("probe {TINY} --images photos --skip-bad-images --out d.json");
+    let args = format!("probe {TINY} --images photos --bad-images skip:2 --out d.json");
     let output = bench.command(&args).assert().success();
     let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert!(said.contains("left out 2 images"), "{said}");
+    assert!(said.contains("left out 2 images of the train split"), "{said}");
+    for bad in ["left out: cannot decode the image photos/text.png", "photos/empty.jpg"] {
+        assert!(said.contains(bad), "{said}");
+    }
     assert_eq!(bench.json("d.json")["images"], 3);
 
     // The same images without the bad ones are the same probe.
@@ -89,10 +92,38 @@ fn unreadable_images_can_be_left_out_and_are_counted() {
 }
 
 #[test]
+fn more_unreadable_images_than_may_be_left_out() {
+    let bench = Workbench::new();
+    bench.photos("photos", 3);
+    bench.write("photos/text.png", "no image");
+    bench.write("photos/empty.jpg", "");
+    let args = format!("probe {TINY} --images photos --bad-images skip:1 --out d.json");
+    bench.check(&args, 1, &["more than 1 images cannot be decoded", "photos/text.png"]);
+}
+
+#[test]
+fn training_and_evaluating_leave_out_unreadable_images_only_when_asked() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 2);
+    bench.write("pets/train/cat/text.png", "no image");
+    bench.write("pets/test/dog/text.png", "no image");
+    let train = format!("train {TINY} --data pets --epochs 1 --batch-size 4 --json --out run");
+    let skipping = bench.succeed_json(&format!("{train} --bad-images skip"));
+    assert_eq!((&skipping["train_images"], &skipping["test_images"]), (&4.into(), &4.into()));
+    let eval = "eval --checkpoint run/best.safetensors --num-heads 3 --data pets";
+    let evaluation = bench.succeed_json(&format!("{eval} --bad-images skip:1 --json"));
+    assert_eq!(evaluation["images"], 4);
+    bench.check(eval, 1, &["cannot decode the image pets/test/dog/text.png"]);
+    let refusing = train.replace("run", "other");
+    let output = bench.command(&refusing).output().expect("the program was built");
+    check_message(&refusing, &output, 1, &["cannot decode the image pets/"]);
+}
+
+#[test]
 fn nothing_but_unreadable_images() {
     let bench = Workbench::new();
     bench.write("photos/text.png", "no image");
-    let args = format!("probe {TINY} --images photos --skip-bad-images --out d.json");
+    let args = format!("probe {TINY} --images photos --bad-images skip --out d.json");
     bench.check(&args, 1, &["no images in photos"]);
 }
 

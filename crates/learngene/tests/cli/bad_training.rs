@@ -74,6 +74,13 @@ fn all_or_nothing_held_out() {
 }
 
 #[test]
+fn a_fraction_of_nothing_or_more_than_all() {
+    for (share, got) in [("0", "got 0"), ("1.5", "got 1.5"), ("nan", "got NaN")] {
+        options(&format!("--fraction {share}"), &["above 0 and at most 1", got]);
+    }
+}
+
+#[test]
 fn a_shape_that_is_not_there() {
     let args = "train --config none.json --data pets --out run";
     bench().check(args, 1, &["cannot read none.json", "No such file"]);

@@ -205,6 +205,17 @@ fn datasets() {
     let datasets = Workbench::new().succeed_json("data list --json");
     let names: Vec<&Value> =
         datasets.as_array().expect("a list").iter().map(|dataset| &dataset["name"]).collect();
-    assert_eq!(names, ["cifar10", "cifar10-sample"]);
-    assert!(datasets[0]["description"].is_string());
+    assert_eq!(names.len(), 12);
+    assert!(
+        ["cifar10", "imagenet", "inat2019", "mnist"].iter().all(|set| names.contains(&&json!(set)))
+    );
+    let cifar10 = &datasets[0];
+    assert_eq!(
+        [&cifar10["classes"], &cifar10["train"], &cifar10["test"], &cifar10["is_in_cache"]],
+        [&json!(10), &json!(50_000), &json!(10_000), &json!(false)]
+    );
+    assert!(["title", "source", "licence", "layout"].iter().all(|key| cifar10[key].is_string()));
+    let archive =
+        json!({ "file": "cifar-10-binary.tar.gz", "md5": "c32a1d4ab5d03f1284b67883e8d87530" });
+    assert_eq!(cifar10["checksums"][0], archive);
 }

@@ -10,6 +10,7 @@ mod bad_output;
 mod bad_training;
 mod bench;
 mod choices;
+mod data;
 mod forward;
 mod frozen;
 mod json;

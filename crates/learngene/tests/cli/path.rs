@@ -293,6 +293,26 @@ fn images_held_out_of_the_training_images_are_evaluated_on() {
 }
 
 #[test]
+fn a_fraction_of_the_training_images_is_learnt_from() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 4);
+    let args = format!("train {TINY} --data pets --epochs 1 --batch-size 4 --seed 5 --json");
+    let run = bench.succeed_json(&format!("{args} --fraction 0.5 --out half"));
+    assert_eq!((&run["train_images"], &run["test_images"]), (&4.into(), &8.into()));
+    let drawn = serde_json::json!({ "share": 0.5, "seed": 5 });
+    assert_eq!(
+        (&run["fraction"], &bench.json("half/start.json")["train_fraction"]),
+        (&drawn, &drawn)
+    );
+    let run = bench.succeed_json(&format!("{args} --out all"));
+    assert_eq!((&run["train_images"], &run["fraction"]), (&8.into(), &serde_json::Value::Null));
+    assert!(bench.json("all/start.json").get("train_fraction").is_none());
+    // As many images, drawn otherwise, are another run.
+    let other = format!("{args} --fraction 0.51 --out half");
+    bench.check(&other, 1, &["half/start.json", "another run", "found \"share\": 0.5"]);
+}
+
+#[test]
 fn checkpoints_convert_between_names_without_a_change() {
     let bench = Workbench::new();
     bench.succeed(&format!("convert {TINY} --names hf --out hf.safetensors"));

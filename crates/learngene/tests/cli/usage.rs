@@ -46,7 +46,7 @@ fn what_would_have_no_effect() {
         "--split test",
         "--batch-size 2",
         "--convention published",
-        "--skip-bad-images",
+        "--bad-images skip",
         "--image-size 32",
         "--crop-pct 1",
         "--mean 0,0,0",
@@ -176,5 +176,18 @@ fn choices_that_do_not_exist() {
 
 #[test]
 fn a_dataset_that_cannot_be_fetched() {
-    check("data fetch imagenet", &["imagenet", "cifar10"]);
+    check("data fetch imagenet", &["imagenet", "cifar10, cifar100, fashion_mnist, mnist"]);
+}
+
+#[test]
+fn a_manifest_that_does_not_exist() {
+    check("data check cifar10-sample --as mnits", &["--as", "mnits", "mnist"]);
+}
+
+#[test]
+fn bad_images_neither_refused_nor_skipped() {
+    for text in ["ignore", "skip:", "skip:-1", "refuse:2"] {
+        let args = format!("eval {TINY} --data cifar10-sample --bad-images {text}");
+        check(&args, &["--bad-images", "wanted refuse, skip, or skip:N", text]);
+    }
 }

@@ -1,0 +1,82 @@
+//! `learngene data list`
+
+use learngene_datasets::{KNOWN_DATASETS, KnownDataset, is_in_cache};
+use serde::Serialize;
+
+use crate::text::thousands;
+
+/// Lists the datasets that are known by name: classes, images, terms, and where to get them.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  learngene data list --json")]
+pub struct Args {
+    /// Prints JSON, with the layout of each folder and published checksums.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A dataset, and whether it can be used by its name here.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    known: KnownDataset,
+    is_in_cache: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let listed = KNOWN_DATASETS.into_iter().map(|known| {
+        let is_in_cache = is_in_cache(&known)?;
+        Ok(Listed { known, is_in_cache })
+    });
+    let listed: Vec<Listed> = listed.collect::<anyhow::Result<_>>()?;
+    super::super::print(args.json, &listed, |listed| {
+        let head = ["name", "classes", "train", "test", "got by", "licence", "source"];
+        let rows = listed.iter().map(row);
+        let rows: Vec<_> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
+        let unused = "Folders of images of your own (train/CLASS/.., test/CLASS/..) need no name.";
+        format!("{}\n\n{unused}", table(&rows))
+    })
+}
+
+fn row(Listed { known, is_in_cache }: &Listed) -> [String; 7] {
+    let got_by = match (is_in_cache, known.is_fetched) {
+        (true, _) => "is here",
+        (false, true) => "data fetch",
+        (false, false) => "hand",
+    };
+    [
+        known.name.into(),
+        thousands(known.classes as u64),
+        thousands(known.train as u64),
+        thousands(known.test as u64),
+        got_by.into(),
+        known.licence.into(),
+        known.source.into(),
+    ]
+}
+
+/// Columns as wide as their widest entry; numbers stand to the right.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    });
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (text, width))| {
+            let is_number = (1..=3).contains(&column);
+            if is_number { format!("{text:>width$}") } else { format!("{text:width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["name", "n", "m", "k", "x"], ["mnist", "10", "9", "1,000", "MIT"]];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "name    n  m      k  x\nmnist  10  9  1,000  MIT");
+    }
+}
