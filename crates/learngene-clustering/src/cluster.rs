@@ -71,6 +71,7 @@ pub fn cluster(
     Ok(HeadClusters {
         layers,
         parameters: params.clone(),
+        random_heads: None,
         ffn: None,
         convention: distances.convention,
         images: distances.images,
