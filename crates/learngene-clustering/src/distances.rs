@@ -313,6 +313,19 @@ mod tests {
     }
 
     #[test]
+    fn a_change_for_each_layer_or_none_at_all() {
+        for (changes, got) in
+            [("[0.5]", "[0.5]"), ("[0.5,1.5]", "[0.5, 1.5]"), ("[-1,0]", "[-1.0, 0.0]")]
+        {
+            let changes = format!(r#""representation_change":{changes}"#);
+            let message = refusal(&format!(r#"{{"mean_attention_distance":[[1],[2]],{changes}}}"#));
+            let wanted =
+                "changes of representation must be 2 numbers from 0 to 1, one for each layer";
+            assert_eq!(message, format!("{wanted}, got {got}"));
+        }
+    }
+
+    #[test]
     fn stages_are_all_layers() {
         assert_eq!(full().stages(), Some(vec![0..1, 1..2]));
         for depths in ["[1]", "[2,0]", "[3]", "[18446744073709551615,3]"] {

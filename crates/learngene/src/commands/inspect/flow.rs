@@ -155,22 +155,22 @@ impl Description {
     /// The same in words.
     pub fn describe(&self) -> String {
         let DescendantConfig { order, projection, new_layers, .. } = &self.wanted;
-        let mut lines = vec![
-            format!(
-                "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
-                self.method,
-                count(self.config.depth(), "layer", "layers"),
-                heads(&self.config.num_heads()),
-                self.config.embed_dim(),
-                self.config.layer(0).mlp_hidden_dim,
-                thousands(self.parameters),
-                thousands(self.inherited_parameters)
-            ),
-            match projection {
+        let mut lines = vec![format!(
+            "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
+            self.method,
+            count(self.config.depth(), "layer", "layers"),
+            heads(&self.config.num_heads()),
+            self.config.embed_dim(),
+            self.config.layer(0).mlp_hidden_dim,
+            thousands(self.parameters),
+            thousands(self.inherited_parameters)
+        )];
+        if self.method == "cluster-learngene" {
+            lines.push(match projection {
                 Some(projection) => format!("order {order}, projection {projection}"),
                 None => format!("order {order}, the learngene's own projection"),
-            },
-        ];
+            });
+        }
         for (layer, (source, slots)) in self.layers.iter().zip(&self.slots).enumerate() {
             let from: Vec<usize> = slots.iter().map(|slot| slot.head).collect();
             let sharers = (0..self.ffn.len()).filter(|other| self.ffn[*other] == self.ffn[layer]);
