@@ -8,6 +8,7 @@ mod kmeans;
 #[cfg(feature = "kmeans")]
 mod kmeans_crate;
 mod params;
+mod random_heads;
 
 pub use ffn_clusters::{FfnClusters, FfnGroup, cluster_ffns};
 pub use ffn_params::{

@@ -1,8 +1,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{ClusterParams, FfnClusters};
@@ -84,20 +82,6 @@ impl LayerClusters {
         labels.filter(|(_, label)| **label == Some(cluster)).map(|(head, _)| head).collect()
     }
 
-    /// The same clusters where head h has moved to `places[h]`.
-    fn moved(&self, places: &[usize]) -> Self {
-        let mut partition = vec![None; places.len()];
-        for (label, place) in self.labels.iter().zip(places) {
-            partition[*place] = *label;
-        }
-        let labels = number_by_first_appearance(&partition);
-        let (clusters, sizes) = by_priority(&labels);
-        let moved: Vec<usize> = self.representatives.iter().map(|head| places[*head]).collect();
-        let of = |label: &usize| moved.iter().copied().find(|head| labels[*head] == Some(*label));
-        let representatives = clusters.iter().filter_map(of).collect();
-        Self { labels, clusters, sizes, representatives }
-    }
-
     fn check(&self, layer: usize) -> Result<(), ClusteringError> {
         let labels = number_by_first_appearance(&self.labels);
         let (clusters, sizes) = by_priority(&labels);
@@ -117,32 +101,6 @@ impl LayerClusters {
 }
 
 impl HeadClusters {
-    /// As many clusters of the same sizes, but of heads drawn at random instead of by density: what
-    /// is kept then differs from the method's in nothing but which heads they are.
-    ///
-    /// The heads of each layer change places by a permutation drawn from the seed, every one as
-    /// likely as any other; labels and representatives move with them, so that the heads kept are a
-    /// uniform sample of the layer's.
-    ///
-    /// ```
-    /// use learngene_clustering::{ClusterParams, MeanAttentionDistances, cluster};
-    ///
-    /// let distances = MeanAttentionDistances::new(vec![vec![10.0, 11.0, 40.0, 80.0]]);
-    /// let clusters = cluster(&distances, &ClusterParams::dbscan(5.0).check()?)?;
-    /// let random = clusters.clone().with_random_heads(7);
-    /// assert_eq!(random.layers[0].sizes, clusters.layers[0].sizes);
-    /// # Ok::<(), learngene_clustering::ClusteringError>(())
-    /// ```
-    #[must_use]
-    pub fn with_random_heads(self, seed: u64) -> Self {
-        let deal = |(layer, clusters): (usize, LayerClusters)| {
-            let places = permutation(clusters.labels.len(), seed, layer as u64);
-            clusters.moved(&places)
-        };
-        let layers = self.layers.into_iter().enumerate().map(deal).collect();
-        Self { layers, random_heads: Some(seed), ..self }
-    }
-
     /// Refuses lists that contradict each other, in files written or edited by others.
     pub fn check(&self) -> Result<(), ClusteringError> {
         if self.layers.is_empty() {
@@ -176,7 +134,7 @@ impl JsonFile for HeadClusters {
     }
 }
 
-fn number_by_first_appearance(partition: &[Option<usize>]) -> Vec<Option<usize>> {
+pub(super) fn number_by_first_appearance(partition: &[Option<usize>]) -> Vec<Option<usize>> {
     let mut numbers: HashMap<usize, usize> = HashMap::new();
     let mut number = |group: usize| {
         let next = numbers.len();
@@ -185,21 +143,8 @@ fn number_by_first_appearance(partition: &[Option<usize>]) -> Vec<Option<usize>>
     partition.iter().map(|group| group.map(&mut number)).collect()
 }
 
-/// A permutation of so many things, by Fisher and Yates, from a stream of the seed's.
-fn permutation(count: usize, seed: u64, stream: u64) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(stream);
-    let mut places: Vec<usize> = (0..count).collect();
-    for last in (1..count).rev() {
-        // The remainder of 64 bits favours no head by more than one in 2^50.
-        let other = rng.next_u64() % (last as u64 + 1);
-        places.swap(last, other as usize);
-    }
-    places
-}
-
 /// Labels and sizes of the clusters, largest first, ties by label.
-fn by_priority(labels: &[Option<usize>]) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn by_priority(labels: &[Option<usize>]) -> (Vec<usize>, Vec<usize>) {
     let mut sizes: Vec<usize> = Vec::new();
     for &label in labels.iter().flatten() {
         // Labels are numbered by first appearance: a new one is the next free index.
@@ -256,44 +201,6 @@ mod tests {
         assert_eq!(layer.clusters, [1, 2, 0]);
         assert_eq!(layer.sizes, [2, 2, 1]);
         assert_eq!(layer.representatives, [1, 2, 0]);
-    }
-
-    /// Sizes, and with them the number of heads kept, stay; every layer draws for itself.
-    #[test]
-    fn random_heads_are_as_many() {
-        let layer = LayerClusters::new(&[0, 0, 1, 1, 1, 2, 3, 4].map(Some), &[0.0; 8]);
-        let clusters = HeadClusters { layers: vec![layer.clone(); 3], ffn: None, ..valid() };
-        let dealt = |seed| clusters.clone().with_random_heads(seed);
-        for seed in 0..20 {
-            let random = dealt(seed);
-            random.check().expect("clusters like any other");
-            assert!(random.layers.iter().all(|random| random.sizes == layer.sizes));
-            assert_eq!(random.random_heads, Some(seed));
-        }
-        assert_eq!(dealt(3), dealt(3));
-        assert_ne!(dealt(3).layers, dealt(4).layers);
-        assert_ne!(dealt(3).layers[0], dealt(3).layers[1]);
-        let text = json::to_json(&dealt(3)).expect("valid clusters");
-        assert_eq!(serde_json::from_str::<HeadClusters>(&text).expect("own text"), dealt(3));
-    }
-
-    #[test]
-    fn noise_that_was_dropped_is_random_too() {
-        let random = valid().with_random_heads(1).layers.remove(0);
-        assert_eq!(random.labels.iter().filter(|label| label.is_none()).count(), 1);
-        assert_eq!(random.sizes, [2, 1]);
-    }
-
-    /// Of 4,000 draws of 5 heads of 8 each head is in 2,500; the standard deviation is 31.
-    #[test]
-    fn every_head_is_kept_equally_often() {
-        let layer = LayerClusters::new(&[0, 0, 1, 1, 1, 2, 3, 4].map(Some), &[0.0; 8]);
-        let mut kept = [0; 8];
-        for seed in 0..4000 {
-            let random = layer.moved(&permutation(8, seed, 0));
-            random.representatives.iter().for_each(|head| kept[*head] += 1);
-        }
-        assert!(kept.iter().all(|count| (2375..2625).contains(count)), "{kept:?}");
     }
 
     fn check_nearest(densities: &[f64], want: usize) {

@@ -13,6 +13,7 @@ mod choices;
 mod forward;
 mod frozen;
 mod json;
+mod methods;
 mod path;
 mod repeat;
 mod report;
