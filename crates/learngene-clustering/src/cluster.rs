@@ -8,6 +8,7 @@ mod kmeans;
 #[cfg(feature = "kmeans")]
 mod kmeans_crate;
 mod params;
+mod random_heads;
 
 pub use ffn_clusters::{FfnClusters, FfnGroup, cluster_ffns};
 pub use ffn_params::{
@@ -71,6 +72,7 @@ pub fn cluster(
     Ok(HeadClusters {
         layers,
         parameters: params.clone(),
+        random_heads: None,
         ffn: None,
         convention: distances.convention,
         images: distances.images,

@@ -95,7 +95,7 @@ fn describe(
             parameters: ancestor.parameters.num_parameters() as u64,
         },
         probe: manifest::probe(distances)?,
-        clustering: manifest::clustering(&clusters.parameters, depth),
+        clustering: manifest::clustering(clusters, depth),
         layers: clusters.layers.iter().map(manifest::layer_clusters).collect(),
         ffn: manifest::ffn(clusters.ffn.as_ref(), depth),
         refit: None,

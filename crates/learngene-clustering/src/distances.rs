@@ -67,6 +67,10 @@ pub struct MeanAttentionDistances {
     /// Attention rows left out, because almost all their mass lay on the class token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped_rows: Option<u64>,
+    /// `[layer]`: how much the layer changes what it is given, in `[0, 1]`, where that was measured
+    /// ([`representation_change`](crate::representation_change)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub representation_change: Option<Vec<f64>>,
     /// SHA-256 of the list of images, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images_sha256: Option<String>,
@@ -111,8 +115,8 @@ impl MeanAttentionDistances {
     }
 
     /// Refuses an empty layer, a distance that is negative or not finite, a `std` of another shape,
-    /// attended sides that are none or not one for each layer, and stages that are empty or not all
-    /// of the layers.
+    /// attended sides or changes of representation that are none or not one for each layer, and
+    /// stages that are empty or not all of the layers.
     pub fn check(&self) -> Result<(), ClusteringError> {
         if self.mean_attention_distance.is_empty() {
             return Err(ClusteringError::NoLayers);
@@ -133,6 +137,13 @@ impl MeanAttentionDistances {
             let sum = depths.iter().try_fold(0_usize, |sum, depth| sum.checked_add(*depth));
             if sum != Some(want) || depths.contains(&0) {
                 return Err(ClusteringError::Depths { got: depths.clone(), want });
+            }
+        }
+
+        if let Some(change) = &self.representation_change {
+            let want = self.mean_attention_distance.len();
+            if change.len() != want || !change.iter().all(|change| (0.0..=1.0).contains(change)) {
+                return Err(ClusteringError::Change { got: change.clone(), want });
             }
         }
 
@@ -198,6 +209,7 @@ mod tests {
                 std: [0.229, 0.224, 0.225],
             }),
             skipped_rows: Some(0),
+            representation_change: Some(vec![0.25, 1.0]),
             images_sha256: Some("ab".repeat(32)),
             ancestor_sha256: Some("cd".repeat(32)),
             producer: Some("a test".to_owned()),
@@ -298,6 +310,19 @@ mod tests {
         );
         let message = refusal(r#"{"mean_attention_distance":[[1],[2]],"attended_side":[56,0]}"#);
         assert!(message.ends_with("got [56, 0]"), "{message}");
+    }
+
+    #[test]
+    fn a_change_for_each_layer_or_none_at_all() {
+        for (changes, got) in
+            [("[0.5]", "[0.5]"), ("[0.5,1.5]", "[0.5, 1.5]"), ("[-1,0]", "[-1.0, 0.0]")]
+        {
+            let changes = format!(r#""representation_change":{changes}"#);
+            let message = refusal(&format!(r#"{{"mean_attention_distance":[[1],[2]],{changes}}}"#));
+            let wanted =
+                "changes of representation must be 2 numbers from 0 to 1, one for each layer";
+            assert_eq!(message, format!("{wanted}, got {got}"));
+        }
     }
 
     #[test]

@@ -244,6 +244,31 @@ pub enum ClusteringError {
     #[error("there must be at least one image to look at, got none")]
     NoImages,
 
+    /// Changes of representation that are none, or not one for each layer.
+    #[error(
+        "changes of representation must be {want} numbers from 0 to 1, one for each layer, got \
+         {got:?}"
+    )]
+    Change {
+        /// The numbers.
+        got: Vec<f64>,
+        /// Layers.
+        want: usize,
+    },
+    /// Fewer images than a measurement needs.
+    #[error("the change of representations needs at least {want} images, got {got}")]
+    FewImages {
+        /// Images that came.
+        got: u64,
+        /// Images needed.
+        want: u64,
+    },
+    /// A layer to which all images are the same, so that similarity has no meaning there.
+    #[error("all images look the same to layer {layer}: show it different ones")]
+    EqualImages {
+        /// The layer.
+        layer: usize,
+    },
     /// The images could not be had.
     #[error("the probe images cannot be read")]
     Images {

@@ -23,7 +23,10 @@ pub use condense::{CondenseOptions, condense};
 pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
-pub use probe::{DistanceAccumulator, HeadStatistics, ProbeStatistics, patch_distances, probe};
+pub use probe::{
+    DistanceAccumulator, HeadStatistics, ProbeStatistics, RepresentationChange, patch_distances,
+    probe, representation_change,
+};
 pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 

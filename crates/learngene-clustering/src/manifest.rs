@@ -5,7 +5,7 @@ use learngene_models::{ModelConfig, checkpoint::Dtype};
 
 use crate::{
     cluster::{
-        Algorithm, ClusterParams, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, FfnParams,
+        Algorithm, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, FfnParams, HeadClusters,
         LayerClusters, NoisePolicy, Representative, for_each_layer,
     },
     distances::{Convention, MeanAttentionDistances},
@@ -107,7 +107,8 @@ pub(crate) fn probe(distances: &MeanAttentionDistances) -> Result<format::Probe,
     })
 }
 
-pub(crate) fn clustering(params: &ClusterParams, depth: usize) -> format::Clustering {
+pub(crate) fn clustering(clusters: &HeadClusters, depth: usize) -> format::Clustering {
+    let params = &clusters.parameters;
     // One entry may stand for all layers here, but the format has one for each.
     let algorithm = match &params.algorithm {
         Algorithm::Dbscan { eps, min_points, noise } => format::ClusterAlgorithm::Dbscan {
@@ -123,7 +124,11 @@ pub(crate) fn clustering(params: &ClusterParams, depth: usize) -> format::Cluste
             format::ClusterAlgorithm::Kmeans { k: for_each_layer(k, depth), seed: *seed }
         }
     };
-    format::Clustering { algorithm, representative: representative(params.representative) }
+    format::Clustering {
+        algorithm,
+        representative: representative(params.representative),
+        random_heads: clusters.random_heads,
+    }
 }
 
 pub(crate) fn layer_clusters(layer: &LayerClusters) -> format::LayerClusters {

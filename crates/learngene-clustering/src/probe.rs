@@ -1,6 +1,7 @@
-//! Mean attention distances of an ancestor's heads.
+//! Mean attention distances of an ancestor's heads, and what its layers change.
 
 mod accumulator;
+mod change;
 mod contrast;
 mod field;
 mod geometry;
@@ -9,5 +10,6 @@ mod measure;
 pub(crate) use contrast::Contrast;
 
 pub use accumulator::{DistanceAccumulator, HeadStatistics};
+pub use change::{RepresentationChange, representation_change};
 pub use geometry::patch_distances;
 pub use measure::{ProbeStatistics, probe};

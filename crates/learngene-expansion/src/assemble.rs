@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use learngene_models::{HostTensor, ModelConfig, StateDict, checkpoint::resample_pos_embed};
 
 use crate::{
-    ClassifierPolicy, Descendant, ExpansionError, NewLayers, SlotSource, attention::FusedAttention,
-    checked::CheckedDescendantConfig, init::fresh_classifier, ledger::Ledger, width::Widths,
+    ClassifierPolicy, Descendant, ExpansionError, NewLayers, SlotSource,
+    attention::FusedAttention,
+    checked::CheckedDescendantConfig,
+    init::{fresh_classifier, fresh_layer},
+    ledger::Ledger,
+    width::Widths,
 };
 
 /// Parameters of a layer, in timm's names, that neither a head nor the output projection owns.
@@ -64,6 +68,10 @@ pub(crate) fn assemble(
     let mut slots = Vec::with_capacity(wanted.sources.len());
     let mut used = BTreeSet::new();
     for layer in 0..wanted.sources.len() {
+        if wanted.drawn[layer] {
+            slots.push(Vec::new());
+            continue;
+        }
         slots.push(assembly.copy_layer(layer, &wanted)?);
         let is_new = !used.insert(wanted.sources[layer]);
         if is_new && wanted.new_layers == NewLayers::Identity {
@@ -72,17 +80,27 @@ pub(crate) fn assemble(
     }
     let Assembly { to, ledger, .. } = assembly;
     let mut parameters = widths.resize(to);
-    if wanted.classifier == ClassifierPolicy::Fresh {
-        for (name, tensor) in fresh_classifier(&wanted.shape, wanted.seed) {
-            parameters.insert(name, tensor);
-        }
+    let drawn = (0..wanted.drawn.len()).filter(|layer| wanted.drawn[*layer]);
+    let drawn = drawn.flat_map(|layer| fresh_layer(&wanted.shape, layer, wanted.seed));
+    let is_fresh = wanted.classifier == ClassifierPolicy::Fresh;
+    let classifier = is_fresh.then(|| fresh_classifier(&wanted.shape, wanted.seed));
+    for (name, tensor) in drawn.chain(classifier.into_iter().flatten()) {
+        parameters.insert(name, tensor);
     }
+    let depth = source.ancestor().depth();
+    let origin = |layer: usize| (!wanted.drawn[layer]).then(|| wanted.sources[layer]);
+    let layers: Vec<Option<usize>> = (0..wanted.sources.len()).map(origin).collect();
+    // The ancestor's networks have the numbers below its depth.
+    let ffn = |(layer, origin): (usize, &Option<usize>)| match origin {
+        Some(source_layer) => source.ffn(*source_layer),
+        None => depth + layer,
+    };
     Ok(Descendant {
         config: wanted.shape,
         parameters,
         inherited_parameters: ledger.total(),
-        ffn: wanted.sources.iter().map(|layer| source.ffn(*layer)).collect(),
-        layers: wanted.sources,
+        ffn: layers.iter().enumerate().map(ffn).collect(),
+        layers,
         slots,
     })
 }
@@ -128,7 +146,8 @@ impl<S: Source> Assembly<'_, S> {
         let block = wanted.inherited.block(layer);
         for name in PLAIN {
             let to = format!("{block}.{name}");
-            let tensor = self.take(&self.source.locate_in_layer(source, name), &to);
+            let of = if name.starts_with("norm") { wanted.norm_sources[layer] } else { source };
+            let tensor = self.take(&self.source.locate_in_layer(of, name), &to);
             self.to.insert(to, tensor);
         }
         let mut attention = FusedAttention::new(wanted.inherited.layer(layer));

@@ -22,8 +22,14 @@ pub(crate) struct CheckedDescendantConfig {
     pub(crate) inherited: ModelConfig,
     /// Shape of the descendant.
     pub(crate) shape: ModelConfig,
-    /// The ancestor's layer that each layer inherits.
+    /// The ancestor's layer that each layer inherits; of a drawn one, the layer whose number of heads
+    /// it has by default.
     pub(crate) sources: Vec<usize>,
+    /// The ancestor's layer that each layer has its norms from: the same, but where layers share
+    /// all else.
+    pub(crate) norm_sources: Vec<usize>,
+    /// Whether each layer is drawn instead of inherited.
+    pub(crate) drawn: Vec<bool>,
     pub(crate) order: Order,
     pub(crate) projection: Option<ProjectionPolicy>,
     pub(crate) new_layers: NewLayers,
@@ -40,10 +46,8 @@ impl DescendantConfig {
         Ok(self.check(ancestor)?.shape)
     }
 
-    pub(crate) fn check(
-        &self,
-        ancestor: &ModelConfig,
-    ) -> Result<CheckedDescendantConfig, ExpansionError> {
+    /// Layers of each stage.
+    pub(crate) fn depths(&self, ancestor: &ModelConfig) -> Result<Vec<usize>, ExpansionError> {
         ancestor.check()?;
         let stages = ancestor.stages();
         let depths = match self.depth.depths(&stages)? {
@@ -54,7 +58,15 @@ impl DescendantConfig {
             },
         };
         at_most(MAX_DEPTH, "depth", depths.iter().fold(0, |sum, d| sum.saturating_add(*d)))?;
-        let sources = self.layers.sources(&depths, &stages)?;
+        Ok(depths)
+    }
+
+    pub(crate) fn check(
+        &self,
+        ancestor: &ModelConfig,
+    ) -> Result<CheckedDescendantConfig, ExpansionError> {
+        let depths = self.depths(ancestor)?;
+        let sources = self.layers.sources(&depths, &ancestor.stages())?;
 
         let of_ancestor = ancestor.num_heads();
         let ancestor_heads: Vec<usize> = sources.iter().map(|l| of_ancestor[*l]).collect();
@@ -85,6 +97,8 @@ impl DescendantConfig {
         Ok(CheckedDescendantConfig {
             inherited,
             shape,
+            norm_sources: sources.clone(),
+            drawn: vec![false; sources.len()],
             sources,
             order: self.order,
             projection: self.projection,

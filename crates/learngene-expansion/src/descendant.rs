@@ -15,14 +15,16 @@ pub struct Descendant {
     pub parameters: StateDict,
     /// Scalars of the source that were used (I-Params), each counted once however many copies the
     /// descendant holds of it; interpolated positions count as many as were read, a fresh
-    /// classifier none.
+    /// classifier and drawn layers none. Embeddings, the final norm and a Swin's merging of patches
+    /// count like any other.
     pub inherited_parameters: u64,
-    /// `layers[l]`: the ancestor's layer that layer `l` inherits.
-    pub layers: Vec<usize>,
-    /// `slots[l][s]`: what fills head `s` of layer `l`.
+    /// `layers[l]`: the ancestor's layer that layer `l` inherits, none where it is drawn.
+    pub layers: Vec<Option<usize>>,
+    /// `slots[l][s]`: what fills head `s` of layer `l`; empty for a layer whose heads are none of
+    /// the ancestor's, as they are drawn, or picked from several.
     pub slots: Vec<Vec<SlotSource>>,
     /// `ffn[l]`: which feed-forward network of the source layer `l` has; layers of the same number
-    /// start with the same one.
+    /// start with the same one. A drawn layer has a number of its own.
     pub ffn: Vec<usize>,
 }
 

@@ -221,6 +221,72 @@ pub enum ExpansionError {
         /// Classes of the ancestor.
         want: usize,
     },
+    /// A number of inherited layers that ancestor or descendant have not.
+    #[error("the number of inherited layers must be 1 to {most} here, got {got}")]
+    InheritedLayers {
+        /// Layers asked for.
+        got: usize,
+        /// The most that the ancestor has and the descendant has room for.
+        most: usize,
+    },
+    /// A stage that is to inherit more layers than it has.
+    #[error(
+        "stage {stage} of the descendant has {room} layers, but is to inherit {got} of the \
+         ancestor's last layers; ask for fewer inherited layers, or for a deeper stage"
+    )]
+    StageRoom {
+        /// The stage.
+        stage: usize,
+        /// Layers it is to inherit.
+        got: usize,
+        /// Layers it has.
+        room: usize,
+    },
+    /// Changes of representation that are not those of the ancestor's layers.
+    #[error(
+        "changes of representation must be one finite number for each of the ancestor's {depth} \
+         layers, got {got}"
+    )]
+    RepresentationChange {
+        /// What there is instead.
+        got: String,
+        /// Depth of the ancestor.
+        depth: usize,
+    },
+    /// Layers that share weights with no other.
+    #[error("at least 2 layers in a row must share weights, got {got}")]
+    SharedLayers {
+        /// Layers asked for.
+        got: usize,
+    },
+    /// Weight selection for a model that is larger than its ancestor.
+    #[error(
+        "weight selection picks from a larger model: layer {layer} of the descendant is to have \
+         {what} {got}, but the ancestor's has {most}"
+    )]
+    Larger {
+        /// Layer of the descendant.
+        layer: usize,
+        /// What is larger.
+        what: &'static str,
+        /// The number asked for.
+        got: usize,
+        /// The ancestor's.
+        most: usize,
+    },
+    /// Weight selection for a layer that was picked from before.
+    #[error(
+        "weight selection picks from a larger model: layers {first} and {layer} of the descendant \
+         would both be the ancestor's layer {source_layer}"
+    )]
+    Repeated {
+        /// Layer of the descendant.
+        layer: usize,
+        /// The layer before it of the same origin.
+        first: usize,
+        /// Layer of the ancestor.
+        source_layer: usize,
+    },
     /// A shape that no vision transformer can have.
     #[error(transparent)]
     Shape(#[from] ShapeError),

@@ -59,6 +59,25 @@ pub(crate) fn fresh_classifier(config: &ModelConfig, seed: u64) -> Vec<(String, 
         .collect()
 }
 
+/// The freshly drawn parameters of one layer.
+///
+/// Its streams are not those of [`from_scratch`], for the reason told at [`fresh_classifier`].
+pub(crate) fn fresh_layer(
+    config: &ModelConfig,
+    layer: usize,
+    seed: u64,
+) -> Vec<(String, HostTensor)> {
+    let block = config.block(layer) + ".";
+    let shapes = config.parameter_shapes().into_iter();
+    shapes
+        .filter(|(name, _)| name.starts_with(&block))
+        .map(|(name, shape)| {
+            let tensor = fresh(&name, &format!("descendant.{name}"), shape, seed);
+            (name, tensor)
+        })
+        .collect()
+}
+
 /// A parameter's first values, where they are random from the stream of that name.
 fn fresh(name: &str, stream: &str, shape: Vec<usize>, seed: u64) -> HostTensor {
     let count = shape.iter().product();

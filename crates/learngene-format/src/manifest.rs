@@ -103,6 +103,10 @@ pub struct Clustering {
     pub algorithm: ClusterAlgorithm,
     /// What stands for a cluster.
     pub representative: RepresentativePolicy,
+    /// Seed by which each layer's heads were dealt at random to clusters of the sizes that the
+    /// algorithm gave, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_heads: Option<u64>,
 }
 
 /// The algorithm that joins the heads of one layer.

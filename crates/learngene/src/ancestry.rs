@@ -5,7 +5,9 @@ use std::{num::NonZeroUsize, path::Path};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
-use learngene_clustering::{Convention, MeanAttentionDistances, Preprocess, probe};
+use learngene_clustering::{
+    Convention, MeanAttentionDistances, Preprocess, probe, representation_change,
+};
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
@@ -83,10 +85,24 @@ impl ProbeArgs {
                 std: settings.std,
             }),
             skipped_rows: Some(measured.skipped_rows),
+            representation_change: None,
             images_sha256: Some(images.sha256.clone()),
             ancestor_sha256: Some(ancestor.sha256.clone()),
             producer: Some(crate::PRODUCER.into()),
         })
+    }
+
+    /// Measures how much every layer of an ancestor changes what it is given.
+    pub fn measure_changes(
+        &self,
+        ancestor: &Checkpoint,
+        images: &ProbeImages,
+    ) -> anyhow::Result<Vec<f64>> {
+        let model = ancestor.load(&images.device)?;
+        let bar = progress::bar(images.images.len() as u64, "images").with_message("changes");
+        let measured = representation_change(&model, images.batches(&bar))?;
+        bar.finish_and_clear();
+        Ok(measured.change)
     }
 
     /// The images to show: all, or so many taken evenly from the whole set.

@@ -37,6 +37,10 @@ pub struct ClusterArgs {
     #[arg(long, default_value = "nearest",
         value_parser = choice::<Representative>(["nearest", "mean"]))]
     pub representative: Representative,
+    /// Keeps as many heads of each layer, but drawn at random by this seed instead of by density: a
+    /// control.
+    #[arg(long, value_name = "SEED")]
+    pub random_heads: Option<u64>,
 }
 
 impl ClusterArgs {
@@ -61,7 +65,10 @@ impl ClusterArgs {
                 "in {joined} of {all} layers all heads are one cluster: a smaller --eps keeps more"
             );
         }
-        Ok(clusters)
+        Ok(match self.random_heads {
+            Some(seed) => clusters.with_random_heads(seed),
+            None => clusters,
+        })
     }
 
     /// The parameters for these distances.

@@ -30,7 +30,16 @@ pub struct Learnt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     pub method: String,
-    pub learngene_sha256: String,
+    #[serde(default)]
+    pub learngene_sha256: Option<String>,
+    #[serde(default)]
+    pub ancestor_sha256: Option<String>,
+    #[serde(default)]
+    pub images_sha256: Option<String>,
+    #[serde(default)]
+    pub inherited_layers: Option<usize>,
+    #[serde(default)]
+    pub shared_layers: Option<usize>,
     pub wanted: DescendantConfig,
 }
 
@@ -46,14 +55,20 @@ impl Origin {
     }
 
     fn without_classifier(&self) -> serde_json::Map<String, Value> {
-        let Self { method, learngene_sha256, wanted } = self.clone();
         let classifier = ClassifierPolicy::default();
-        let wanted = DescendantConfig { classifier, num_classes: None, seed: 0, ..wanted };
+        // Of these methods the seed draws whole layers, else the classifier alone.
+        let draws_layers = ["heuristic-learngene", "auto-learngene"].contains(&&*self.method);
+        let seed = if draws_layers { self.wanted.seed } else { 0 };
+        let wanted =
+            DescendantConfig { classifier, num_classes: None, seed, ..self.wanted.clone() };
         let Ok(Value::Object(mut fields)) = serde_json::to_value(wanted) else {
             unreachable!("a structure of plain fields is an object")
         };
-        fields.insert("method".into(), method.into());
-        fields.insert("learngene_sha256".into(), learngene_sha256.into());
+        let Ok(Value::Object(mut others)) = serde_json::to_value(self) else {
+            unreachable!("a structure of plain fields is an object")
+        };
+        others.remove("wanted");
+        fields.append(&mut others);
         fields
     }
 }
@@ -110,7 +125,16 @@ mod tests {
         let config = TransformationConfig { ffn, ..TransformationConfig::default() };
         let method = "cluster-learngene".into();
         let wanted = DescendantConfig { depth: 4.into(), ..DescendantConfig::default() };
-        Learnt { config, by: Origin { method, learngene_sha256: "a1".into(), wanted } }
+        let by = Origin {
+            method,
+            learngene_sha256: Some("a1".into()),
+            ancestor_sha256: None,
+            images_sha256: None,
+            inherited_layers: None,
+            shared_layers: None,
+            wanted,
+        };
+        Learnt { config, by }
     }
 
     #[test]
@@ -119,12 +143,34 @@ mod tests {
         let mut here = there.clone();
         (here.wanted.seed, here.wanted.num_classes) = (7, Some(3));
         assert_eq!(there.difference(&here), None);
+        let heuristic = |seed| Origin {
+            method: "heuristic-learngene".into(),
+            wanted: DescendantConfig { seed, ..here.wanted.clone() },
+            ..here.clone()
+        };
+        let words = "seed is 1 there, 2 here";
+        assert_eq!(heuristic(1).difference(&heuristic(2)).as_deref(), Some(words));
         here.wanted.order = "increasing".parse().expect("an order");
         let words = "order is \"priority\" there, \"increasing\" here";
         assert_eq!(there.difference(&here).as_deref(), Some(words));
-        here.learngene_sha256 = "b2".into();
+        here.learngene_sha256 = Some("b2".into());
         let words = "learngene_sha256 is \"a1\" there, \"b2\" here";
         assert_eq!(there.difference(&here).as_deref(), Some(words));
+    }
+
+    /// Files of before the other fields were there tell none of them.
+    #[test]
+    fn fields_that_are_absent_are_none() {
+        let Learnt { by, .. } = learnt();
+        let wanted = serde_json::to_value(&by.wanted).expect("plain data");
+        let old = serde_json::json!({
+            "method": "cluster-learngene", "learngene_sha256": "a1", "wanted": wanted
+        });
+        let old: Origin = serde_json::from_value(old).expect("fields of their own defaults");
+        assert_eq!(old.difference(&by), None);
+        let other = Origin { shared_layers: Some(3), ..by };
+        let words = "shared_layers is null there, 3 here";
+        assert_eq!(old.difference(&other).as_deref(), Some(words));
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub struct HeadClusters {
     pub layers: Vec<LayerClusters>,
     /// How the clusters were made.
     pub parameters: ClusterParams,
+    /// Seed by which each layer's heads were dealt to its clusters at random, where they were:
+    /// [`HeadClusters::with_random_heads`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_heads: Option<u64>,
     /// Layers that share one feed-forward network; where absent, each keeps its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ffn: Option<FfnClusters>,
@@ -130,7 +134,7 @@ impl JsonFile for HeadClusters {
     }
 }
 
-fn number_by_first_appearance(partition: &[Option<usize>]) -> Vec<Option<usize>> {
+pub(super) fn number_by_first_appearance(partition: &[Option<usize>]) -> Vec<Option<usize>> {
     let mut numbers: HashMap<usize, usize> = HashMap::new();
     let mut number = |group: usize| {
         let next = numbers.len();
@@ -140,7 +144,7 @@ fn number_by_first_appearance(partition: &[Option<usize>]) -> Vec<Option<usize>>
 }
 
 /// Labels and sizes of the clusters, largest first, ties by label.
-fn by_priority(labels: &[Option<usize>]) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn by_priority(labels: &[Option<usize>]) -> (Vec<usize>, Vec<usize>) {
     let mut sizes: Vec<usize> = Vec::new();
     for &label in labels.iter().flatten() {
         // Labels are numbered by first appearance: a new one is the next free index.
@@ -233,6 +237,7 @@ mod tests {
                 representatives: vec![3, 0],
             }],
             parameters: ClusterParams::dbscan(10.0),
+            random_heads: None,
             ffn: Some(FfnClusters {
                 groups: vec![FfnGroup { layers: vec![0], representative: 0 }],
                 parameters: FfnParams::contiguous(vec![5.0]),

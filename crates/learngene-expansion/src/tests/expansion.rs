@@ -171,7 +171,7 @@ fn layers_bring_their_norms_and_feed_forward_networks() {
     let wanted = DescendantConfig { layers, ..Default::default() };
     let descendant = expand(&learngene, &wanted).expect("layers 0 to 2 exist");
 
-    assert_eq!(descendant.layers, [2, 1, 1, 0]);
+    assert_eq!(descendant.layers, [2, 1, 1, 0].map(Some));
     assert_eq!(descendant.config.num_heads(), [2, 4, 4, 3]);
     let same = |to: String, from: String| {
         assert_eq!(descendant.parameters.get(&to), parameters.get(&from), "{to}");

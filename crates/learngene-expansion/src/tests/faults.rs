@@ -12,7 +12,7 @@ use super::support::{
 };
 use crate::{
     ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, ProjectionPolicy,
-    expand,
+    auto_learngene, expand, heuristic_learngene, pretraining_finetuning,
 };
 
 fn expanded(learngene: &Learngene, wanted: DescendantConfig) -> Descendant {
@@ -177,4 +177,48 @@ fn fault_9_any_depth_and_any_number_of_heads() {
             assert!(logits.iter().all(|value| value.is_finite()), "{depth} layers, {heads} heads");
         }
     }
+}
+
+/// DeiT-B's 12 layers of 12 heads, narrower. The published code took the names of layers to remove
+/// for those of the file's outermost entries, of which there is one, `model`: all layers stayed.
+#[test]
+fn fault_13_baselines_leave_out_the_layers_that_they_say() {
+    let vit = VitConfig::uniform(24, 12, 12).with_image_size(16).with_patch_size(4);
+    let config: ModelConfig = vit.with_num_classes(5).into();
+    let parameters = random_parameters(&config);
+    let count = |names: &str| -> u64 {
+        let of = parameters.iter().filter(|(name, _)| name.starts_with(names));
+        of.map(|(_, tensor)| tensor.values.len() as u64).sum()
+    };
+    let check = |descendant: Descendant, kept: std::ops::Range<usize>, depth: usize| {
+        assert_eq!(descendant.config.depth(), depth);
+        let sources: Vec<usize> = descendant.layers.iter().flatten().copied().collect();
+        assert_eq!(sources, kept.clone().collect::<Vec<_>>());
+        let removed = (0..12).filter(|layer| !kept.contains(layer));
+        let removed: Vec<String> = removed.map(|layer| format!("blocks.{layer}.")).collect();
+        let left_out: u64 = removed.iter().map(|block| count(block)).sum();
+        let all = parameters.num_parameters() as u64;
+        assert_eq!(descendant.inherited_parameters, all - count("head.") - left_out);
+        for (name, tensor) in parameters.iter() {
+            if removed.iter().any(|block| name.starts_with(block)) {
+                let is_there = descendant.parameters.iter().any(|(_, other)| other == tensor);
+                assert!(!is_there, "{name} was left out");
+            }
+        }
+    };
+    let layers = |layers, depth: usize| {
+        let wanted = DescendantConfig { depth: depth.into(), layers, ..Default::default() };
+        pretraining_finetuning(&parameters, &config, &wanted).expect("layers of the ancestor")
+    };
+    check(layers(LayerPolicy::Front, 10), 0..10, 10);
+    check(layers(LayerPolicy::List((1..11).collect()), 10), 1..11, 10);
+    check(layers(LayerPolicy::Last, 10), 2..12, 10);
+    check(layers(LayerPolicy::Last, 6), 6..12, 6);
+
+    let none = DescendantConfig::default();
+    let heuristic = heuristic_learngene(&parameters, &config, None, &none).expect("three of 12");
+    check(heuristic, 9..12, 12);
+    let change: Vec<f64> = (0..12).map(|layer| 1.0 / f64::from(layer + 1)).collect();
+    let auto = auto_learngene(&parameters, &config, &change, None, &none).expect("six of 12");
+    check(auto, 0..6, 12);
 }

@@ -153,6 +153,7 @@ impl Condensing {
                     noise: NoisePolicy::Drop,
                 },
                 representative: RepresentativePolicy::Nearest,
+                random_heads: None,
             },
             layers,
             ffn: self.ffn(),

@@ -16,7 +16,8 @@ use crate::SlotSource;
 pub struct TransformationPlan {
     /// `ffn[l]`: layers of the same number began with the same feed-forward network.
     pub ffn: Vec<usize>,
-    /// `heads[l][s]`: slots of layer `l` of the same number are copies of one centroid.
+    /// `heads[l][s]`: slots of layer `l` of the same number are copies of one centroid; empty where
+    /// no head of the layer is a copy of another.
     pub heads: Vec<Vec<usize>>,
 }
 
@@ -46,7 +47,7 @@ impl TransformationPlan {
         }
         let num_heads = config.num_heads().into_iter().zip(&self.heads);
         for (layer, (want, slots)) in num_heads.enumerate() {
-            if slots.len() != want {
+            if !slots.is_empty() && slots.len() != want {
                 return Err(TransformationError::Heads { layer, got: slots.len(), want });
             }
         }
@@ -126,6 +127,9 @@ mod tests {
     fn a_plan_of_other_heads_is_refused_with_the_layer() {
         let message = "layer 1: the plan of transformations tells of 3 heads, the layer has 4";
         check(&[0, 0, 1], &[&[0, 1, 0], &[0, 1, 2], &[0, 0]], message);
+        let vit = VitConfig::new(24, vec![3, 4, 2], 8, 40).into();
+        let drawn = plan(&[0, 4, 1], &[&[0, 1, 0], &[], &[0, 0]]);
+        assert_eq!(drawn.check(&vit), Ok(()), "a layer without copies tells of none");
     }
 
     #[test]

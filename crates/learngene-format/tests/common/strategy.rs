@@ -149,8 +149,13 @@ fn clusterings(depth: usize) -> impl Strategy<Value = Clustering> {
         .prop_map(|(eps, min_points, noise)| ClusterAlgorithm::Dbscan { eps, min_points, noise });
     let kmeans = any::<u64>()
         .prop_map(move |seed| ClusterAlgorithm::Kmeans { k: vec![MAX_HEADS; depth], seed });
-    (prop_oneof![dbscan, kmeans], representatives())
-        .prop_map(|(algorithm, representative)| Clustering { algorithm, representative })
+    (prop_oneof![dbscan, kmeans], representatives(), any::<Option<u64>>()).prop_map(
+        |(algorithm, representative, random_heads)| Clustering {
+            algorithm,
+            representative,
+            random_heads,
+        },
+    )
 }
 
 /// Clusters of one layer; heads are left out only where `drops`, and never all of them.

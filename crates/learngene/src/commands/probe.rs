@@ -18,6 +18,10 @@ pub struct Args {
     checkpoint: CheckpointArgs,
     #[command(flatten)]
     probe: ProbeArgs,
+    /// Measures too how much every layer changes what it is given, in a second pass over the images:
+    /// for `expand --method auto-learngene`.
+    #[arg(long, help_heading = "Probe")]
+    layer_changes: bool,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -38,7 +42,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(&[&args.checkpoint.checkpoint])?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
-    let distances = args.probe.measure(&ancestor, &images)?;
+    let mut distances = args.probe.measure(&ancestor, &images)?;
+    if args.layer_changes {
+        distances.representation_change = Some(args.probe.measure_changes(&ancestor, &images)?);
+    }
     distances.write(&args.out.out)?;
     let json = args.out.json;
     let probed = Probed {

@@ -106,6 +106,64 @@ fn flags_that_a_method_does_not_look_at() {
     refused("from-scratch", "--classifier inherit", "--classifier");
     refused("from-scratch", "--new-layers identity", "--new-layers");
     refused("from-scratch", TINY, "--checkpoint");
+    refused("from-scratch", "--inherited-layers 2", "--inherited-layers");
+    let with_ancestor = [
+        ("pretraining-finetuning", "--inherited-layers 2"),
+        ("pretraining-finetuning", "--shared-layers 2"),
+        ("heuristic-learngene", "--layers even"),
+        ("heuristic-learngene", "--new-layers identity"),
+        ("heuristic-learngene", "--distances d.json"),
+        ("weight-transformation", "--projection centroid"),
+        ("weight-transformation", "--new-layers identity"),
+        ("weight-selection", "--order origin"),
+        ("weight-selection", "--new-layers identity"),
+        ("weight-selection", "--shared-layers 2"),
+    ];
+    for (method, flags) in with_ancestor {
+        let flag = flags.split(' ').next().expect("it begins with its name");
+        refused(method, &format!("{TINY} {flags}"), flag);
+    }
+}
+
+#[test]
+fn a_cluster_learngene_without_its_learngene() {
+    let args = format!("expand {TINY} --out d.safetensors");
+    let parts = ["--method cluster-learngene", "needs a learngene", "`learngene condense`"];
+    Workbench::new().check(&args, 1, &parts);
+}
+
+#[test]
+fn layers_that_a_method_cannot_have() {
+    let bench = Workbench::new();
+    let check = |flags: &str, parts: &[&str]| {
+        bench.check(&format!("expand {TINY} {flags} --out d.safetensors"), 1, parts);
+    };
+    let heuristic = "--method heuristic-learngene";
+    let parts = ["inherited layers must be 1 to 3 here, got 4"];
+    check(&format!("{heuristic} --inherited-layers 4"), &parts);
+    // The default of its paper.
+    let parts = ["inherited layers must be 1 to 2 here, got 3"];
+    check(&format!("{heuristic} --depth 2"), &parts);
+    let parts = ["at least 2 layers in a row must share weights, got 1"];
+    check("--method weight-transformation --shared-layers 1", &parts);
+    let parts = ["picks from a larger model", "layer 0", "token width 96", "has 48"];
+    check("--method weight-selection --embed-dim 96", &parts);
+}
+
+#[test]
+fn distances_that_choose_no_layers() {
+    let bench = Workbench::with_learngene();
+    bench.succeed(&format!("probe {TINY} --images photos --out d.json"));
+    let auto = "expand --method auto-learngene --distances d.json --out made/d.safetensors";
+    let parts = ["d.json does not tell how much each layer changes", "probe --layer-changes"];
+    bench.check(&format!("{auto} {TINY}"), 1, &parts);
+    bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
+    bench.succeed("expand tiny.learngene --out other.safetensors");
+    let parts = ["ancestor hash of the distances is", "that of the checkpoint is"];
+    bench.check(&format!("{auto} --checkpoint other.safetensors"), 1, &parts);
+    bench.write("d.json", r#"{"mean_attention_distance":[[1]],"representation_change":[2]}"#);
+    let parts = ["changes of representation must be 1 numbers from 0 to 1", "got [2.0]"];
+    bench.check(&format!("{auto} {TINY}"), 1, &parts);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod data;
 mod forward;
 mod frozen;
 mod json;
+mod methods;
 mod path;
 mod repeat;
 mod report;

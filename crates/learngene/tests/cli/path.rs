@@ -184,24 +184,6 @@ fn a_descendant_can_have_other_heads() {
 }
 
 #[test]
-fn every_method_gives_a_checkpoint_of_the_same_shape() {
-    let bench = Workbench::with_learngene();
-    bench.labelled_photos("pets", 1);
-    for method in [
-        "cluster-learngene",
-        "from-scratch",
-        "pretraining-finetuning --checkpoint tiny.safetensors --num-heads 3",
-    ] {
-        let made = bench.succeed_json(&format!(
-            "expand tiny.learngene --depth 2 --num-classes 2 --method {method} \
-             --out d.safetensors --json"
-        ));
-        assert_eq!(made["config"]["num_heads"], serde_json::json!([3, 3]), "{method}");
-        bench.succeed("eval --checkpoint d.safetensors --data pets");
-    }
-}
-
-#[test]
 fn a_descendant_in_hugging_face_names_has_its_config_beside_it() {
     let bench = Workbench::with_learngene();
     bench.labelled_photos("pets", 1);

@@ -57,7 +57,9 @@ fn what_would_have_no_effect() {
         let parts = ["'--distances <FILE>'", "cannot be used with", name];
         check(&format!("{condense} {flag}"), &parts);
     }
-    for flag in ["--eps 1", "--min-points 2", "--representative mean", "--kmeans 2"] {
+    for flag in
+        ["--eps 1", "--min-points 2", "--representative mean", "--kmeans 2", "--random-heads 1"]
+    {
         let name = flag.split(' ').next().expect("it begins with its name");
         let parts = ["'--clusters <FILE>'", "cannot be used with", name];
         check(&format!("{condense} --clusters b {flag}"), &parts);
@@ -88,9 +90,20 @@ fn heads_and_head_ratio() {
 }
 
 #[test]
-fn pretraining_finetuning_without_the_ancestor() {
-    let args = "expand x.learngene --method pretraining-finetuning --out d.safetensors";
-    check(args, &["--checkpoint <FILE>"]);
+fn methods_of_the_whole_ancestor_without_it() {
+    for method in [
+        "pretraining-finetuning",
+        "heuristic-learngene",
+        "auto-learngene",
+        "weight-transformation",
+        "weight-selection",
+    ] {
+        let args = format!("expand x.learngene --method {method} --out d.safetensors");
+        check(&args, &["--checkpoint <FILE>"]);
+    }
+    let args = format!("expand {TINY} --method auto-learngene --out d.safetensors");
+    check(&args, &["--distances <FILE>"]);
+    check("expand --method from-scratch --out d.safetensors", &["<LEARNGENE>"]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(super) struct Description {
     config: ModelConfig,
     parameters: u64,
     inherited_parameters: u64,
-    layers: Vec<usize>,
+    layers: Vec<Option<usize>>,
     slots: Vec<Vec<SlotSource>>,
     ffn: Vec<usize>,
 }
@@ -101,10 +101,14 @@ impl Description {
         }
         for (layer, (slots, heads)) in self.slots.iter().zip(&num_heads).enumerate() {
             let found = slots.len();
-            ensure!(found == *heads, "layer {layer} has {heads} heads, but it tells of {found}");
+            // None where heads were drawn, or picked from several.
+            ensure!(
+                found == *heads || found == 0,
+                "layer {layer} has {heads} heads, but it tells of {found}"
+            );
         }
         let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for layer in &self.layers {
+        for layer in self.layers.iter().flatten() {
             used.entry(*layer).or_default();
         }
         for slot in self.slots.iter().flatten() {
@@ -143,7 +147,7 @@ impl Description {
                 .layers
                 .iter()
                 .enumerate()
-                .map(|(to, from)| (row_of(*from), to))
+                .filter_map(|(to, from)| Some((row_of((*from)?), to)))
                 .collect(),
         })
     }
@@ -151,22 +155,22 @@ impl Description {
     /// The same in words.
     pub fn describe(&self) -> String {
         let DescendantConfig { order, projection, new_layers, .. } = &self.wanted;
-        let mut lines = vec![
-            format!(
-                "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
-                self.method,
-                count(self.config.depth(), "layer", "layers"),
-                heads(&self.config.num_heads()),
-                self.config.embed_dim(),
-                self.config.layer(0).mlp_hidden_dim,
-                thousands(self.parameters),
-                thousands(self.inherited_parameters)
-            ),
-            match projection {
+        let mut lines = vec![format!(
+            "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
+            self.method,
+            count(self.config.depth(), "layer", "layers"),
+            heads(&self.config.num_heads()),
+            self.config.embed_dim(),
+            self.config.layer(0).mlp_hidden_dim,
+            thousands(self.parameters),
+            thousands(self.inherited_parameters)
+        )];
+        if self.method == "cluster-learngene" {
+            lines.push(match projection {
                 Some(projection) => format!("order {order}, projection {projection}"),
                 None => format!("order {order}, the learngene's own projection"),
-            },
-        ];
+            });
+        }
         for (layer, (source, slots)) in self.layers.iter().zip(&self.slots).enumerate() {
             let from: Vec<usize> = slots.iter().map(|slot| slot.head).collect();
             let sharers = (0..self.ffn.len()).filter(|other| self.ffn[*other] == self.ffn[layer]);
@@ -181,10 +185,16 @@ impl Description {
                 NewLayers::Identity if is_new => ", the identity at first",
                 _ => "",
             };
-            lines.push(format!(
-                "layer {layer:2} from the ancestor's {source:2}{start}: heads from {}{shares}",
-                list(&from)
-            ));
+            let heads = match from.as_slice() {
+                [] => "picked from all".into(),
+                from => format!("from {}", list(from)),
+            };
+            lines.push(match source {
+                Some(source) => format!(
+                    "layer {layer:2} from the ancestor's {source:2}{start}: heads {heads}{shares}"
+                ),
+                None => format!("layer {layer:2} drawn"),
+            });
         }
         lines.join("\n")
     }
@@ -203,7 +213,7 @@ mod tests {
             config: learngene_models::VitConfig::new(8, vec![3, 1], 4, 16).into(),
             parameters: 100,
             inherited_parameters: 60,
-            layers: vec![2, 2],
+            layers: vec![Some(2), Some(2)],
             slots: vec![vec![slot(2, 5), slot(2, 1), slot(2, 5)], vec![slot(2, 1)]],
             ffn: vec![1, 1],
         }
@@ -242,6 +252,19 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
+    }
+
+    #[test]
+    fn drawn_layers_have_no_source() {
+        let mut drawn = description();
+        (drawn.layers[0], drawn.slots[0], drawn.ffn[0]) = (None, Vec::new(), 7);
+        let flow = drawn.flow().expect("it agrees with itself");
+        assert_eq!((flow.heads.len(), flow.networks.as_slice()), (1, &[(0, 1)][..]));
+        let text = drawn.describe();
+        assert!(
+            text.contains("\nlayer  0 drawn\nlayer  1 from the ancestor's  2: heads"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -51,7 +51,9 @@ pub(super) fn describe(manifest: &Manifest) -> String {
         }
         ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
     };
-    line("clustering", algorithm);
+    let random = manifest.clustering.random_heads;
+    let random = random.map(|seed| format!(", heads dealt at random, seed {seed}"));
+    line("clustering", algorithm + &random.unwrap_or_default());
     line("networks", describe_ffn(manifest));
     if let Some(refit) = &manifest.refit {
         line("refit", describe_refit(refit, &manifest.ffn));

@@ -1,18 +1,15 @@
 //! `learngene expand`
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+mod method;
+mod words;
 
-use anyhow::{Context, anyhow, bail, ensure};
-use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, ensure};
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
-    NewLayers, Order, ProjectionPolicy, Ratio, SlotSource, ancestor_config, attach, expand,
-    from_scratch, pretraining_finetuning,
+    NewLayers, Order, ProjectionPolicy, Ratio, SlotSource, attach,
 };
-use learngene_format::Learngene;
 use learngene_models::{Classifier, ModelConfig, checkpoint, count_macs, count_parameters};
 use serde::Serialize;
 
@@ -21,23 +18,32 @@ use crate::{
     checkpoint_file::WriteArgs,
     device::DeviceChoice,
     files::{prepare, write_whole},
-    text::{count, heads, list, thousands},
+    text::{count, heads, thousands},
     transformations_file::{self, Origin},
 };
 
+use method::{Initialised, Method};
+
 /// Initialises a descendant of any depth and head count from a learngene alone.
+///
+/// For comparison, from the whole ancestor or from nothing by other methods.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene expand deit_base.learngene --depth 6 --head-ratio 2 \
-    --num-classes 10 --out descendant.safetensors"
+    after_help = "Examples:\n  learngene expand deit_base.learngene --depth 6 --head-ratio 2 \
+    --num-classes 10 --out descendant.safetensors\n  \
+    learngene expand --method heuristic-learngene --checkpoint deit_base.pth --depth 6 \
+    --num-classes 10 --out heuristic.safetensors"
 )]
 pub struct Args {
-    /// The learngene.
-    learngene: PathBuf,
-    /// How the descendant is initialised; the others are for comparison, and
-    /// `pretraining-finetuning` needs the --checkpoint of the whole ancestor.
-    #[arg(long, value_enum, default_value_t = Method::ClusterLearngene,
-        requires_if("pretraining-finetuning", "checkpoint"))]
+    /// The learngene; other methods than the first can do without.
+    #[arg(required_unless_present = "checkpoint")]
+    learngene: Option<PathBuf>,
+    /// How the descendant is initialised. All but the first two take the --checkpoint of the whole
+    /// ancestor.
+    #[arg(long, value_enum, default_value_t = Method::ClusterLearngene, requires_ifs([
+        ("pretraining-finetuning", "checkpoint"), ("heuristic-learngene", "checkpoint"),
+        ("auto-learngene", "checkpoint"), ("auto-learngene", "distances"),
+        ("weight-transformation", "checkpoint"), ("weight-selection", "checkpoint")]))]
     method: Method,
     #[command(flatten)]
     ancestor: Either<CheckpointArgs, Nothing>,
@@ -88,6 +94,16 @@ pub struct Args {
     /// Side of the descendant's images in pixels; the ancestor's by default.
     #[arg(long, value_name = "PIXELS", value_parser = image_size, help_heading = SHAPE)]
     image_size: Option<usize>,
+    /// Layers that heuristic-learngene (3 by default) or auto-learngene (half of the ancestor's)
+    /// inherits; the others are drawn.
+    #[arg(long, value_name = "N", help_heading = INHERITANCE)]
+    inherited_layers: Option<usize>,
+    /// Distances of `probe --layer-changes`, by which auto-learngene chooses layers.
+    #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
+    distances: Option<PathBuf>,
+    /// Layers in a row that share weights by weight-transformation [default: 2].
+    #[arg(long, value_name = "N", help_heading = INHERITANCE)]
+    shared_layers: Option<usize>,
     /// Folds in the transformations that a descendant of the same flags learnt: the file
     /// transformations.safetensors of its training's warm_up folder.
     #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
@@ -108,43 +124,31 @@ pub struct Args {
 const SHAPE: &str = "Shape";
 const INHERITANCE: &str = "Inheritance";
 
-/// An initialisation.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Method {
-    /// Priority weight-sharing from the learngene.
-    ClusterLearngene,
-    /// Freshly drawn weights.
-    FromScratch,
-    /// The ancestor's front layers and heads.
-    PretrainingFinetuning,
-}
-
-impl Method {
-    /// Its name on the command line.
-    fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-    }
-}
-
-/// A descendant, and the shape that it was made from.
-struct Initialised {
-    descendant: Descendant,
-    ancestor: ModelConfig,
-}
-
 /// What a descendant is made of: printed, and kept beside its checkpoint.
 #[derive(Serialize)]
 struct Expansion {
     producer: &'static str,
     method: Method,
-    learngene_sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learngene_sha256: Option<String>,
+    /// Of the whole ancestor's checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ancestor_sha256: Option<String>,
+    /// Of the list of images by which layers were chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images_sha256: Option<String>,
+    /// As asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inherited_layers: Option<usize>,
+    /// As asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_layers: Option<usize>,
     wanted: DescendantConfig,
     config: ModelConfig,
     parameters: u64,
     inherited_parameters: u64,
     macs: u64,
-    layers: Vec<usize>,
+    layers: Vec<Option<usize>>,
     slots: Vec<Vec<SlotSource>>,
     ffn: Vec<usize>,
     /// Of the file with the transformations that were folded in.
@@ -157,17 +161,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let wanted = args.wanted();
     args.check(&wanted)?;
     // A hash is of one byte after another, so it is taken beside the rest.
-    let (initialised, learngene_sha256) =
-        rayon::join(|| args.initialise(&wanted), || sha256(&args.learngene));
-    let (Initialised { descendant, ancestor }, learngene_sha256) =
-        (initialised?, learngene_sha256?);
+    let (initialised, learngene_sha256) = rayon::join(
+        || args.initialise(&wanted),
+        || args.learngene.as_deref().map(sha256).transpose(),
+    );
+    let Initialised { descendant, ancestor, ancestor_sha256, images_sha256 } = initialised?;
+    let origin = Origin {
+        method: args.method.name(),
+        learngene_sha256: learngene_sha256?,
+        ancestor_sha256,
+        images_sha256,
+        inherited_layers: args.inherited_layers,
+        shared_layers: args.shared_layers,
+        wanted,
+    };
     let descendant = match &args.fold {
-        Some(file) => {
-            let method = args.method.name();
-            let wanted = wanted.clone();
-            let learngene_sha256 = learngene_sha256.clone();
-            folded(descendant, file, &Origin { method, learngene_sha256, wanted })?
-        }
+        Some(file) => folded(descendant, file, &origin)?,
         None => descendant,
     };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
@@ -176,8 +185,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         producer: crate::PRODUCER,
         method: args.method,
         folded_sha256: args.fold.as_deref().map(sha256).transpose()?,
-        learngene_sha256,
-        wanted,
+        learngene_sha256: origin.learngene_sha256,
+        ancestor_sha256: origin.ancestor_sha256,
+        images_sha256: origin.images_sha256,
+        inherited_layers: origin.inherited_layers,
+        shared_layers: origin.shared_layers,
+        wanted: origin.wanted,
         parameters: count_parameters(&config),
         macs: count_macs(&config),
         inherited_parameters,
@@ -198,12 +211,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             thousands(*inherited_parameters),
             thousands(*macs)
         );
-        if let Some(repeats) = repeats(layers) {
-            text = format!("{text}\ndeeper than what it inherits: {repeats}");
+        let is_shared = args.method == Method::WeightTransformation;
+        match words::repeats(layers) {
+            Some(repeats) if is_shared => text.extend([
+                "\nsharing weights: ",
+                &repeats,
+                ", but for norms; `train --transform-ffn low-rank` learns how they differ",
+            ]),
+            Some(repeats) => text.extend(["\ndeeper than what it inherits: ", &repeats]),
+            None => {}
         }
+        text.extend(words::drawn(layers).map(|drawn| format!("\n{drawn}")));
         // Transformations parted them, or were not meant to.
         if args.fold.is_none() {
-            for copies in [copies(&expansion.slots), twins(expansion, &ancestor)] {
+            let twins = words::twins(config, layers, &ancestor);
+            for copies in [words::copies(&expansion.slots), twins] {
                 text.extend(copies.map(|copies| format!("\n{copies}")));
             }
         }
@@ -229,56 +251,12 @@ fn folded(descendant: Descendant, file: &Path, by: &Origin) -> anyhow::Result<De
     Ok(Descendant { parameters: transforming.fold().state_dict(), ..descendant })
 }
 
-/// In how many layers heads begin, and so train, as copies of each other: equal weights get equal
-/// gradients.
-fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
-    let has_copies = |slots: &&Vec<SlotSource>| {
-        let sources = slots.iter().map(|slot| (slot.head, slot.projection_head));
-        sources.collect::<BTreeSet<_>>().len() < slots.len()
-    };
-    let layers = slots.iter().filter(has_copies).count();
-    (layers > 0).then(|| {
-        let layers = count(layers, "layer", "layers");
-        format!(
-            "in {layers} several heads are copies of one, and stay equal while they train: \
-             `train --transform-heads low-rank` parts them"
-        )
-    })
-}
-
-/// In how many layers hidden units begin, and so train, as copies of each other.
-fn twins(expansion: &Expansion, ancestor: &ModelConfig) -> Option<String> {
-    let hidden = |config: &ModelConfig, layer| config.layer(layer).mlp_hidden_dim;
-    let is_wider = |(layer, source): &(usize, &usize)| {
-        hidden(&expansion.config, *layer) > hidden(ancestor, **source)
-    };
-    let layers = expansion.layers.iter().enumerate().filter(is_wider).count();
-    (layers > 0).then(|| {
-        let layers = count(layers, "layer", "layers");
-        format!(
-            "in {layers} several hidden units are copies of one, and stay equal while they train: \
-             `train --transform-ffn low-rank` parts them"
-        )
-    })
-}
-
-/// Which of the ancestor's layers several layers inherit: `layers 2, 3 repeat the ancestor's 2`.
-fn repeats(layers: &[usize]) -> Option<String> {
-    let sources: BTreeSet<usize> = layers.iter().copied().collect();
-    let repeats = sources.into_iter().filter_map(|source| {
-        let heirs: Vec<usize> = (0..layers.len()).filter(|heir| layers[*heir] == source).collect();
-        (heirs.len() > 1).then(|| format!("layers {} repeat the ancestor's {source}", list(&heirs)))
-    });
-    let repeats: Vec<String> = repeats.collect();
-    (!repeats.is_empty()).then(|| repeats.join("; "))
-}
-
 impl Args {
     /// Where the description goes; neither it nor the checkpoint takes the place of another file of
     /// this command.
     fn description(&self) -> anyhow::Result<PathBuf> {
-        let mut inputs = vec![self.learngene.as_path()];
-        inputs.extend(self.fold.as_deref());
+        let files = [&self.learngene, &self.fold, &self.distances];
+        let mut inputs: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         inputs.extend(self.ancestor.left().map(|ancestor| ancestor.checkpoint.as_path()));
         let description = self.out.with_extension("json");
         let is_config = description.file_name().is_some_and(|name| name == "config.json");
@@ -313,62 +291,5 @@ impl Args {
             image_size: self.image_size,
             seed: self.seed,
         }
-    }
-
-    /// Refuses what the method would not look at.
-    fn check(&self, wanted: &DescendantConfig) -> anyhow::Result<()> {
-        let default = DescendantConfig::default();
-        let of_clusters = [
-            ("--order", wanted.order != default.order),
-            ("--projection", wanted.projection.is_some()),
-        ];
-        let of_heirs = [
-            ("--new-layers", wanted.new_layers != default.new_layers),
-            ("--classifier", wanted.classifier != default.classifier),
-            ("--fold", self.fold.is_some()),
-        ];
-        let idle: Vec<(&str, bool)> = match self.method {
-            Method::ClusterLearngene => vec![("--checkpoint", self.ancestor.left().is_some())],
-            Method::PretrainingFinetuning => of_clusters.to_vec(),
-            Method::FromScratch => {
-                let checkpoint = ("--checkpoint", self.ancestor.left().is_some());
-                [&of_clusters[..], &of_heirs, &[checkpoint]].concat()
-            }
-        };
-        match idle.into_iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => bail!("--method {} does not look at {flag}", self.method.name()),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads the learngene and makes the descendant.
-    fn initialise(&self, wanted: &DescendantConfig) -> anyhow::Result<Initialised> {
-        let learngene = Learngene::read(&self.learngene)?;
-        let ancestor = ancestor_config(&learngene);
-        let descendant = match self.method {
-            Method::ClusterLearngene => expand(&learngene, wanted)?,
-            Method::PretrainingFinetuning => {
-                let args = self.ancestor.left();
-                let args = args.context("pretraining-finetuning needs --checkpoint")?;
-                // Positions were interpolated to the learngene's image size, if to any.
-                let whole = args.read(Some(ancestor.image_size()), None)?;
-                let num_classes = whole.config.num_classes();
-                ensure!(
-                    whole.config == ancestor.clone().with_num_classes(num_classes),
-                    "{} is of another shape than the ancestor of {}",
-                    args.checkpoint.display(),
-                    self.learngene.display()
-                );
-                pretraining_finetuning(&whole.parameters, &whole.config, wanted)?
-            }
-            Method::FromScratch => {
-                let config = wanted.shape(&ancestor)?;
-                let parameters = from_scratch(&config, self.seed)?;
-                let (layers, slots, ffn) = (Vec::new(), Vec::new(), Vec::new());
-                let inherited_parameters = 0;
-                Descendant { config, parameters, inherited_parameters, layers, slots, ffn }
-            }
-        };
-        Ok(Initialised { descendant, ancestor })
     }
 }

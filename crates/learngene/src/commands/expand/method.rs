@@ -1,0 +1,211 @@
+//! The initialisations, and which flags each of them looks at.
+
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+use learngene_clustering::MeanAttentionDistances;
+use learngene_expansion::{
+    Descendant, DescendantConfig, ancestor_config, auto_learngene, expand, from_scratch,
+    heuristic_learngene, pretraining_finetuning, weight_selection, weight_transformation,
+};
+use learngene_format::Learngene;
+use learngene_models::{ModelConfig, checkpoint::Checkpoint};
+use serde::Serialize;
+
+use super::Args;
+
+/// An initialisation.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Priority weight-sharing from the learngene.
+    ClusterLearngene,
+    /// Freshly drawn weights.
+    FromScratch,
+    /// The ancestor's front layers and heads.
+    PretrainingFinetuning,
+    /// The ancestor's last three layers, the others drawn (Wang et al., 2022).
+    HeuristicLearngene,
+    /// The layers that change their input the most, the others drawn: our reading of Wang et al.,
+    /// 2023.
+    AutoLearngene,
+    /// The ancestor's front layers, weights shared two by two (MiniViT, Zhang et al., 2022).
+    WeightTransformation,
+    /// Elements of the ancestor's front layers, picked evenly (Xu et al., 2024).
+    WeightSelection,
+}
+
+impl Method {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Whether it takes the whole ancestor.
+    fn takes_ancestor(self) -> bool {
+        !matches!(self, Self::ClusterLearngene | Self::FromScratch)
+    }
+
+    /// Whether it chooses itself which layers are inherited.
+    fn chooses_layers(self) -> bool {
+        matches!(self, Self::HeuristicLearngene | Self::AutoLearngene)
+    }
+}
+
+/// A descendant, and what it was made from.
+pub struct Initialised {
+    pub descendant: Descendant,
+    pub ancestor: ModelConfig,
+    /// Hash of the ancestor's checkpoint, where the method took it.
+    pub ancestor_sha256: Option<String>,
+    /// Hash of the list of images by which layers were chosen, where they were.
+    pub images_sha256: Option<String>,
+}
+
+impl Args {
+    /// Refuses what the method would not look at.
+    pub fn check(&self, wanted: &DescendantConfig) -> anyhow::Result<()> {
+        let (method, default) = (self.method, DescendantConfig::default());
+        let is_cluster = method == Method::ClusterLearngene;
+        let is_scratch = method == Method::FromScratch;
+        let repeats_layers = is_cluster || method == Method::PretrainingFinetuning;
+        ensure!(
+            !is_cluster || self.learngene.is_some(),
+            "--method {} needs a learngene: make one with `learngene condense`",
+            method.name()
+        );
+        // For training from scratch a checkpoint may stand in for the learngene, as a shape.
+        let takes_checkpoint = method.takes_ancestor() || (is_scratch && self.learngene.is_none());
+        let flags = [
+            ("--checkpoint", takes_checkpoint, self.ancestor.left().is_some()),
+            ("--order", is_cluster, wanted.order != default.order),
+            ("--projection", is_cluster, wanted.projection.is_some()),
+            ("--layers", !method.chooses_layers(), wanted.layers != default.layers),
+            ("--new-layers", repeats_layers, wanted.new_layers != default.new_layers),
+            ("--classifier", !is_scratch, wanted.classifier != default.classifier),
+            ("--fold", !is_scratch, self.fold.is_some()),
+            ("--inherited-layers", method.chooses_layers(), self.inherited_layers.is_some()),
+            ("--distances", method == Method::AutoLearngene, self.distances.is_some()),
+            (
+                "--shared-layers",
+                method == Method::WeightTransformation,
+                self.shared_layers.is_some(),
+            ),
+        ];
+        let idle = flags.into_iter().find(|(_, is_looked_at, is_given)| *is_given && !is_looked_at);
+        if let Some((flag, ..)) = idle {
+            bail!("--method {} does not look at {flag}", method.name());
+        }
+        Ok(())
+    }
+
+    /// Reads what the method needs and makes the descendant.
+    pub fn initialise(&self, wanted: &DescendantConfig) -> anyhow::Result<Initialised> {
+        let learngene = self.learngene.as_ref().map(Learngene::read).transpose()?;
+        if self.method == Method::ClusterLearngene {
+            let learngene = learngene.context("a cluster-learngene needs a learngene")?;
+            let (descendant, ancestor) = (expand(&learngene, wanted)?, ancestor_config(&learngene));
+            return Ok(Initialised {
+                descendant,
+                ancestor,
+                ancestor_sha256: None,
+                images_sha256: None,
+            });
+        }
+        let shape = learngene.as_ref().map(ancestor_config);
+        if self.method == Method::FromScratch {
+            let ancestor = match shape {
+                Some(shape) => shape,
+                None => self.whole(None)?.config,
+            };
+            let config = wanted.shape(&ancestor)?;
+            let descendant = Descendant {
+                parameters: from_scratch(&config, self.seed)?,
+                config,
+                inherited_parameters: 0,
+                layers: Vec::new(),
+                slots: Vec::new(),
+                ffn: Vec::new(),
+            };
+            return Ok(Initialised {
+                descendant,
+                ancestor,
+                ancestor_sha256: None,
+                images_sha256: None,
+            });
+        }
+        let whole = self.whole(shape.as_ref())?;
+        let (descendant, images_sha256) = self.inherit(&whole, wanted)?;
+        let ancestor_sha256 = Some(whole.sha256);
+        Ok(Initialised { descendant, ancestor: whole.config, ancestor_sha256, images_sha256 })
+    }
+
+    /// The whole ancestor, of the learngene's shape where there is one.
+    fn whole(&self, shape: Option<&ModelConfig>) -> anyhow::Result<Checkpoint> {
+        let args = self.ancestor.left();
+        let args = args.with_context(|| format!("{} needs --checkpoint", self.method.name()))?;
+        // Positions were interpolated to the learngene's image size, if to any.
+        let whole = args.read(shape.map(ModelConfig::image_size), None)?;
+        if let (Some(shape), Some(learngene)) = (shape, &self.learngene) {
+            let num_classes = whole.config.num_classes();
+            ensure!(
+                whole.config == shape.clone().with_num_classes(num_classes),
+                "{} is of another shape than the ancestor of {}",
+                args.checkpoint.display(),
+                learngene.display()
+            );
+        }
+        Ok(whole)
+    }
+
+    /// The descendant of the whole ancestor, and the hash of the images that had a say in it.
+    fn inherit(
+        &self,
+        whole: &Checkpoint,
+        wanted: &DescendantConfig,
+    ) -> anyhow::Result<(Descendant, Option<String>)> {
+        let (parameters, config) = (&whole.parameters, &whole.config);
+        let descendant = match self.method {
+            Method::HeuristicLearngene => {
+                heuristic_learngene(parameters, config, self.inherited_layers, wanted)?
+            }
+            Method::AutoLearngene => {
+                let (change, images) = self.representation_change(whole)?;
+                let count = self.inherited_layers;
+                let descendant = auto_learngene(parameters, config, &change, count, wanted)?;
+                return Ok((descendant, images));
+            }
+            Method::WeightTransformation => {
+                weight_transformation(parameters, config, self.shared_layers, wanted)?
+            }
+            Method::WeightSelection => weight_selection(parameters, config, wanted)?,
+            Method::PretrainingFinetuning | Method::ClusterLearngene | Method::FromScratch => {
+                pretraining_finetuning(parameters, config, wanted)?
+            }
+        };
+        Ok((descendant, None))
+    }
+
+    /// How much each layer of the ancestor changes its input, and the hash of the images.
+    fn representation_change(
+        &self,
+        whole: &Checkpoint,
+    ) -> anyhow::Result<(Vec<f64>, Option<String>)> {
+        let path = self.distances.as_ref().context("auto-learngene needs --distances")?;
+        let distances = MeanAttentionDistances::read(path)?;
+        if let Some(measured) = &distances.ancestor_sha256 {
+            ensure!(
+                *measured == whole.sha256,
+                "ancestor hash of the distances is {measured}, but that of the checkpoint is {}",
+                whole.sha256
+            );
+        }
+        let change = distances.representation_change.with_context(|| {
+            format!(
+                "{} does not tell how much each layer changes its input: measure it with \
+                 `learngene probe --layer-changes`",
+                path.display()
+            )
+        })?;
+        Ok((change, distances.images_sha256))
+    }
+}

@@ -1,0 +1,88 @@
+//! What a person should know of a descendant.
+
+use std::collections::BTreeSet;
+
+use learngene_expansion::SlotSource;
+use learngene_models::ModelConfig;
+
+use crate::text::{count, list};
+
+/// In how many layers heads begin, and so train, as copies of each other: equal weights get equal
+/// gradients.
+pub fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
+    let has_copies = |slots: &&Vec<SlotSource>| {
+        let sources = slots.iter().map(|slot| (slot.head, slot.projection_head));
+        sources.collect::<BTreeSet<_>>().len() < slots.len()
+    };
+    let layers = slots.iter().filter(has_copies).count();
+    (layers > 0).then(|| {
+        let layers = count(layers, "layer", "layers");
+        format!(
+            "in {layers} several heads are copies of one, and stay equal while they train: \
+             `train --transform-heads low-rank` parts them"
+        )
+    })
+}
+
+/// In how many layers hidden units begin, and so train, as copies of each other.
+pub fn twins(
+    config: &ModelConfig,
+    layers: &[Option<usize>],
+    ancestor: &ModelConfig,
+) -> Option<String> {
+    let hidden = |config: &ModelConfig, layer| config.layer(layer).mlp_hidden_dim;
+    let is_wider = |(layer, source): &(usize, &Option<usize>)| {
+        source.is_some_and(|source| hidden(config, *layer) > hidden(ancestor, source))
+    };
+    let layers = layers.iter().enumerate().filter(is_wider).count();
+    (layers > 0).then(|| {
+        let layers = count(layers, "layer", "layers");
+        format!(
+            "in {layers} several hidden units are copies of one, and stay equal while they train: \
+             `train --transform-ffn low-rank` parts them"
+        )
+    })
+}
+
+/// Which of the ancestor's layers several layers inherit: `layers 2, 3 repeat the ancestor's 2`.
+pub fn repeats(layers: &[Option<usize>]) -> Option<String> {
+    let sources: BTreeSet<usize> = layers.iter().flatten().copied().collect();
+    let repeats = sources.into_iter().filter_map(|source| {
+        let is_heir = |heir: &usize| layers[*heir] == Some(source);
+        let heirs: Vec<usize> = (0..layers.len()).filter(is_heir).collect();
+        (heirs.len() > 1).then(|| format!("layers {} repeat the ancestor's {source}", list(&heirs)))
+    });
+    let repeats: Vec<String> = repeats.collect();
+    (!repeats.is_empty()).then(|| repeats.join("; "))
+}
+
+/// Where inherited layers stand among drawn ones: `layers 0, 1 are drawn, 2, 3 are the ancestor's
+/// 10, 11`.
+pub fn drawn(layers: &[Option<usize>]) -> Option<String> {
+    let is_drawn = |layer: &usize| layers[*layer].is_none();
+    let (drawn, inherited): (Vec<usize>, Vec<usize>) = (0..layers.len()).partition(is_drawn);
+    let sources: Vec<usize> = layers.iter().flatten().copied().collect();
+    (!drawn.is_empty()).then(|| {
+        format!(
+            "layers {} are drawn, {} are the ancestor's {}",
+            list(&drawn),
+            list(&inherited),
+            list(&sources)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_of_layers_are_told() {
+        assert_eq!(drawn(&[0, 1].map(Some)), None);
+        let words = "layers 0, 2 are drawn, 1, 3 are the ancestor's 7, 8";
+        assert_eq!(drawn(&[None, Some(7), None, Some(8)]).as_deref(), Some(words));
+        assert_eq!(repeats(&[None, None, Some(1)]), None);
+        let words = "layers 0, 2 repeat the ancestor's 1";
+        assert_eq!(repeats(&[Some(1), None, Some(1)]).as_deref(), Some(words));
+    }
+}

@@ -1,0 +1,93 @@
+//! The initialisations that a learngene is compared with.
+
+use crate::workbench::{TINY, Workbench};
+
+#[test]
+fn every_method_gives_a_checkpoint_of_the_same_shape() {
+    let bench = Workbench::with_learngene();
+    bench.labelled_photos("pets", 1);
+    bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
+    for method in [
+        "cluster-learngene".to_owned(),
+        "from-scratch".to_owned(),
+        format!("pretraining-finetuning {TINY}"),
+        format!("heuristic-learngene --inherited-layers 1 {TINY}"),
+        format!("auto-learngene --distances d.json --inherited-layers 1 {TINY}"),
+        format!("weight-transformation {TINY}"),
+        format!("weight-selection {TINY}"),
+    ] {
+        let made = bench.succeed_json(&format!(
+            "expand tiny.learngene --depth 2 --num-classes 2 --method {method} \
+             --out made/d.safetensors --json"
+        ));
+        assert_eq!(made["config"]["num_heads"], serde_json::json!([3, 3]), "{method}");
+        bench.succeed("eval --checkpoint made/d.safetensors --data pets");
+        bench.succeed("inspect made/d.json --svg made/d.svg");
+    }
+}
+
+/// The whole ancestor is enough for what a learngene is compared with.
+#[test]
+fn methods_of_the_whole_ancestor_do_without_a_learngene() {
+    let bench = Workbench::new();
+    let expand = |args: &str| bench.succeed(&format!("expand {args} {TINY} --out d.safetensors"));
+    let said = expand("--method heuristic-learngene --inherited-layers 1");
+    assert!(said.contains("\nlayers 0, 1 are drawn, 2 are the ancestor's 2"), "{said}");
+    let made = bench.json("d.json");
+    assert_eq!(made["layers"], serde_json::json!([null, null, 2]));
+    assert_eq!(made["inherited_layers"], 1);
+    assert_eq!(made["learngene_sha256"], serde_json::Value::Null);
+    assert!(made["ancestor_sha256"].is_string());
+    let said = expand("--method weight-transformation");
+    assert!(said.contains("\nsharing weights: layers 0, 1 repeat the ancestor's 0, but"), "{said}");
+    expand("--method weight-selection --depth 2 --heads 1 --embed-dim 16");
+    expand("--method pretraining-finetuning --depth 2");
+    expand("--method from-scratch --depth 2");
+    assert_eq!(bench.json("d.json")["inherited_parameters"], 0);
+}
+
+/// Auto-Learngene keeps what the probe found to change the most.
+#[test]
+fn layers_are_chosen_by_what_was_measured() {
+    let bench = Workbench::new();
+    bench.photos("photos", 4);
+    bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
+    let distances = bench.json("d.json");
+    let changes = distances["representation_change"].as_array().expect("of every layer");
+    let changes: Vec<f64> = changes.iter().filter_map(serde_json::Value::as_f64).collect();
+    assert_eq!(changes.len(), 3);
+    let most = (0..3).max_by(|a, b| changes[*a].total_cmp(&changes[*b]));
+    let args = "--method auto-learngene --distances d.json --inherited-layers 1";
+    bench.succeed(&format!("expand {args} {TINY} --out made/auto.safetensors"));
+    let made = bench.json("made/auto.json");
+    assert_eq!(made["layers"], serde_json::json!([most, null, null]));
+    assert_eq!(made["images_sha256"], distances["images_sha256"]);
+}
+
+/// As many heads of each layer, others by another seed, and every one still the ancestor's.
+#[test]
+fn heads_can_be_kept_at_random() {
+    let bench = Workbench::with_learngene();
+    let kept = |seed: u32| {
+        bench.succeed(&format!(
+            "condense {TINY} --images photos --eps 0.2 --random-heads {seed} --out random.learngene"
+        ));
+        bench.succeed(&format!("verify random.learngene {TINY}"));
+        bench.succeed("expand random.learngene --out d.safetensors");
+        bench.succeed_json("inspect random.learngene --json")
+    };
+    let wanted = bench.succeed_json("inspect tiny.learngene --json");
+    let layers = |manifest: &serde_json::Value, field: &str| -> Vec<serde_json::Value> {
+        let layers = manifest["layers"].as_array().expect("layers");
+        layers.iter().map(|layer| layer[field].clone()).collect()
+    };
+    let random: Vec<_> = (0..6).map(kept).collect();
+    for (seed, manifest) in random.iter().enumerate() {
+        assert_eq!(layers(manifest, "sizes"), layers(&wanted, "sizes"));
+        assert_eq!(manifest["clustering"]["random_heads"], seed);
+    }
+    let heads = |manifest| layers(manifest, "representatives");
+    assert!(random.iter().any(|manifest| heads(manifest) != heads(&random[0])));
+    let said = bench.succeed("inspect random.learngene");
+    assert!(said.contains("heads dealt at random, seed 5"), "{said}");
+}
