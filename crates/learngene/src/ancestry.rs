@@ -93,7 +93,11 @@ impl ProbeArgs {
 
     /// The images to show: all, or so many taken evenly from the whole set.
     fn open_images(&self) -> anyhow::Result<Box<dyn Dataset>> {
-        let policy = if self.skip_bad_images { BadImages::Skip } else { BadImages::Refuse };
+        let policy = if self.skip_bad_images {
+            BadImages::Skip { at_most: usize::MAX }
+        } else {
+            BadImages::Refuse
+        };
         let all = open(&self.images, self.split, policy)?;
         if !all.skipped().is_empty() {
             let skipped = count(all.skipped().len(), "image", "images");

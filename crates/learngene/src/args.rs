@@ -211,8 +211,9 @@ pub fn image_size(text: &str) -> Result<usize, String> {
 
 /// A dataset's name, or a folder that is there.
 pub fn dataset(text: &str) -> Result<String, String> {
-    let known = KNOWN_DATASETS.map(|(name, _)| name);
-    match known.contains(&text) || Path::new(text).is_dir() {
+    let known = KNOWN_DATASETS.map(|known| known.name);
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    match known.contains(&name) || Path::new(text).is_dir() || Path::new(name).is_dir() {
         true => Ok(text.into()),
         false => Err(format!("wanted a folder that exists, or one of {}", known.join(", "))),
     }

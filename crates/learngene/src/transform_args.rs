@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use learngene_expansion::{
     FfnTransformation, HeadTransformation, Scope, SlotSource, TransformationConfig,
     TransformationPlan,
@@ -20,15 +20,17 @@ use crate::{
 /// How inherited weights are transformed while everything else is frozen.
 #[derive(Args)]
 #[command(next_help_heading = "Transformations")]
+#[command(group = ArgGroup::new("transformations").multiple(true)
+    .args(["transform_ffn", "transform_heads"]))]
 pub struct TransformArgs {
     /// Transforms the feed-forward networks in a warm-up, before everything trains: scale-shift,
     /// low-rank or low-rank:RANK (8 by default), cross-layer or cross-layer:WIDTH (16 by default). Needs the description that
     /// `expand` left beside the checkpoint.
-    #[arg(long, value_name = "KIND", group = "transformations")]
+    #[arg(long, value_name = "KIND")]
     pub transform_ffn: Option<FfnTransformation>,
     /// Transforms the heads of layers that hold copies of one, so that they part: low-rank or
     /// low-rank:RANK, or scale-shift, which does not part them.
-    #[arg(long, value_name = "KIND", group = "transformations")]
+    #[arg(long, value_name = "KIND")]
     pub transform_heads: Option<HeadTransformation>,
     /// Which feed-forward networks: all, or those that several layers share.
     #[arg(long, default_value = "all", requires = "transform_ffn",

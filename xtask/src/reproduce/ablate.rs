@@ -145,10 +145,10 @@ impl Trial<'_> {
         (expand, checkpoint)
     }
 
-    /// The command that trains the descendant.
-    fn training(&self, checkpoint: &Path, rate: f64, seed: u64) -> Line {
+    /// The command that trains the descendant, on what images its folder is to tell.
+    fn training(&self, checkpoint: &Path, images: &str, rate: f64, seed: u64) -> Line {
         let epochs = self.table.epochs;
-        let folder = self.slug(&format!("epochs {epochs} rate {rate} seed {seed}"));
+        let folder = self.slug(&format!("epochs {epochs} {images} rate {rate} seed {seed}"));
         let train = self.desk.training(checkpoint, folder, rate, seed);
         train.flag("epochs", epochs).args(self.setting.train)
     }
@@ -156,7 +156,7 @@ impl Trial<'_> {
     pub(crate) fn run(&self, rate: f64, seed: u64) -> Result<Run> {
         let (expand, checkpoint) = self.expanding(seed);
         self.desk.run(&expand)?;
-        let train = self.training(&checkpoint, rate, seed);
+        let train = self.training(&checkpoint, "", rate, seed);
         let top1 = self.desk.last_top1(&train)?;
         eprintln!("        seed {seed}: top-1 {top1:.2} %");
         Ok(Run { seed, top1, command: format!("{expand} && {train}") })
@@ -166,7 +166,7 @@ impl Trial<'_> {
     pub(crate) fn try_rates(&self) -> Result<Tried> {
         let (_, checkpoint) = self.expanding(0);
         Tried::among_candidates(|rate| {
-            let top1 = self.desk.held_out_top1(self.training(&checkpoint, rate, 0))?;
+            let top1 = self.desk.held_out_top1(self.training(&checkpoint, "held-out", rate, 0))?;
             eprintln!("        rate {rate}: {top1:.2} % of held-out training images");
             Ok(top1)
         })

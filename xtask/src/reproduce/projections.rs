@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Images that features are compared on, and that descendants are trained on.
     #[arg(long, value_name = "NAME|FOLDER", default_value = "cifar10-sample")]
     data: String,
+    /// Goes on with what an interrupted run of the same flags left, instead of starting anew.
+    #[arg(long)]
+    resume: bool,
 }
 
 /// What a policy came to.
@@ -66,7 +69,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         probe: words(&format!("--images cifar10-sample --limit 128 {}", options.probe)),
         expand: words(&options.expand),
     };
-    let desk = Desk::open(workspace, &learngene, "projections", subject, &options.data, true)?;
+    let (data, resume) = (&options.data, options.resume);
+    let desk = Desk::open(workspace, &learngene, "projections", subject, data, resume)?;
     desk.probe()?;
     let mut found = vec![desk.intact()?];
     for setting in projections().settings {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     args::{OutArgs, Written},
     cluster_args::{ClusterArgs, FfnArgs},
+    text::count,
 };
 
 /// Clusters the heads of each layer by their mean attention distance.
@@ -48,6 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         clusters: clusters.layers.iter().map(|layer| layer.sizes.len()).sum(),
     };
     super::print(json, &clustered, |Clustered { written, heads, clusters }| {
-        format!("{}: {heads} heads in {clusters} clusters", written.file.display())
+        let clusters = count(*clusters, "cluster", "clusters");
+        format!("{}: {heads} heads in {clusters}", written.file.display())
     })
 }

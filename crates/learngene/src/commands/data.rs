@@ -1,10 +1,9 @@
 //! `learngene data`
 
 use clap::Subcommand;
-use learngene_datasets::{KNOWN_DATASETS, cache_folder, fetch};
-use serde::Serialize;
+use learngene_datasets::{KNOWN_DATASETS, KnownDataset, cache_folder, fetch};
 
-use crate::progress;
+use crate::{progress, text::thousands};
 
 /// Lists and fetches datasets.
 #[derive(clap::Args)]
@@ -30,24 +29,11 @@ enum Action {
     },
 }
 
-#[derive(Serialize)]
-struct Listed {
-    name: &'static str,
-    description: &'static str,
-}
-
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.action {
-        Action::List { json } => {
-            let known = KNOWN_DATASETS.map(|(name, description)| Listed { name, description });
-            super::print(json, &known, |known| {
-                let lines: Vec<String> = known
-                    .iter()
-                    .map(|Listed { name, description }| format!("{name:16} {description}"))
-                    .collect();
-                lines.join("\n")
-            })
-        }
+        Action::List { json } => super::print(json, &KNOWN_DATASETS, |known| {
+            known.iter().map(describe).collect::<Vec<_>>().join("\n")
+        }),
         Action::Fetch { name } => {
             let cache = cache_folder()?;
             let bar = progress::bar(0, "bytes").with_message(format!("fetching {name}"));
@@ -59,4 +45,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             super::say(format_args!("{name}: {}", fetched.folder.display()))
         }
     }
+}
+
+/// `cifar10          CIFAR-10: 10 classes, 50,000 training and 10,000 test images; ..`.
+fn describe(known: &KnownDataset) -> String {
+    let KnownDataset { name, title, classes, train, test, source, licence, layout, .. } = known;
+    let (train, test) = (thousands(*train as u64), thousands(*test as u64));
+    format!(
+        "{name:16} {title}: {classes} classes, {train} training and {test} test images\n{:16} from \
+         {source}; {licence}\n{:16} {layout}",
+        "", ""
+    )
 }

@@ -139,6 +139,8 @@ struct Summary {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let recipe = args.recipe.recipe()?;
     recipe.check()?;
+    let checkpoint = args.start.left().map(|checkpoint| checkpoint.checkpoint.as_path());
+    let warm_up = args.transform.warm_up(checkpoint, &recipe)?;
     prepare_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
@@ -151,7 +153,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
 
     let image_size = model.config().image_size();
-    let checkpoint = args.start.left().map(|checkpoint| checkpoint.checkpoint.as_path());
     let preprocess = args.preprocess.check(image_size, checkpoint)?;
     tracing::info!(
         "{train_images} training and {test_images} test images of {image_size} px, {classes} \
@@ -163,12 +164,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     );
     let data = FitData { train, test, preprocess };
     let progress = || Arc::new(TrainingProgress::default());
-    let (model, last) = match args.transform.warm_up(checkpoint, &recipe)? {
+    let (model, last) = match warm_up {
         None => (model, recipe.clone()),
         Some(warm_up) => (args.warm_up(model, &data, &warm_up, &device)?, warm_up.after),
     };
+    let before = (recipe.epochs - last.epochs) as f64;
     let fitted = fit(model, &data, &last, &args.out, &device, progress())?;
-    let summary = Summary { recipe, train_images, test_images, classes, metrics: fitted.metrics };
+    // What came before, in a folder of its own, counts as well.
+    let metrics = fitted.metrics.into_iter();
+    let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
+    let summary = Summary { recipe, train_images, test_images, classes, metrics };
     super::print(args.json, &summary, |summary| match summary.metrics.last() {
         Some(Metrics { epoch, test, .. }) => {
             let epochs = if *epoch == 1.0 { "epoch" } else { "epochs" };

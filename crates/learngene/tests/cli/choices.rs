@@ -48,7 +48,7 @@ fn fitted_projections_are_told_and_used() {
         let error = |when: &str| fit[when]["relative"].as_f64().expect("a number");
         assert!(error("after") <= error("before"), "{fit}");
         let said = bench.succeed("inspect r.learngene");
-        assert!(said.contains("heads: error "), "{said}");
+        assert!(said.contains("head: error "), "{said}");
         assert!(said.contains("network of layers 0, 1: error "), "{said}");
         let said = bench.succeed(&format!("verify r.learngene {TINY}"));
         assert!(said.contains("fitted to the ancestor's outputs and cannot be compared"), "{said}");

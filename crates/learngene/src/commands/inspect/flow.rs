@@ -235,7 +235,7 @@ mod tests {
     fn words_tell_the_same() {
         let text = description().describe();
         for line in [
-            "cluster-learngene: 2 layers of 3,1 heads, embed_dim 8, hidden width 16, 100 parameters",
+            "cluster-learngene: 2 layers of 3, 1 heads, embed_dim 8, hidden width 16, 100 parameters",
             "order priority, the learngene's own projection",
             "layer  0 from the ancestor's  2: heads from 5, 1, 5; its network is that of layer 1",
             "layer  1 from the ancestor's  2, the identity at first: heads from 1; its network",

@@ -7,7 +7,7 @@ use learngene_format::{
     RepresentativePolicy,
 };
 
-use crate::text::{list, thousands};
+use crate::text::{count, list, thousands};
 
 pub(super) fn describe(manifest: &Manifest) -> String {
     let mut text = String::new();
@@ -129,7 +129,8 @@ fn describe_fits(refit: &Refit, layer: usize) -> String {
     let fits = refit.attention[layer].iter().map(|projection| {
         let (heads, fit) = (projection.heads, &projection.fit);
         format!(
-            "{heads} heads: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
+            "{}: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
+            count(heads, "head", "heads"),
             fit.before.relative,
             fit.after.relative,
             fit.before.median_channel,
