@@ -5,6 +5,7 @@ mod batch;
 mod cache;
 mod cifar10;
 mod cifar100;
+mod contact_sheet;
 mod dataset;
 mod error;
 pub mod fetch;
@@ -15,25 +16,33 @@ mod idx;
 mod images;
 mod known;
 mod layout;
+mod loader;
 mod mat;
 mod open;
+mod pipeline;
 mod preprocess;
 mod provenance;
 mod sample;
 mod subset;
 
-pub use augment::{Augment, Change};
+pub use augment::{
+    Augment, Change, CheckedAugment, Crop, Erase, Mix, Operation, RandAugment, RandomErasing,
+    Region, ResizedCrop, UnknownRandAugment, View, repeat_views,
+};
 pub use batch::{Augmentation, Batch, load_batch};
 pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use cifar10::Cifar10;
 pub use cifar100::Cifar100;
+pub use contact_sheet::contact_sheet;
 pub use dataset::{Dataset, Split, UnknownSplit};
 pub use error::DatasetError;
 pub use idx::Idx;
 pub use images::{BadImages, ImageFiles};
 pub use known::{KNOWN_DATASETS, KnownDataset, known_dataset};
 pub use layout::Level;
+pub use loader::{Loader, LoaderSpeed, Workers};
 pub use open::{TrainTest, open, open_train_test};
+pub use pipeline::{BatchPlan, Pipeline, plan_epoch};
 pub use preprocess::{CheckedPreprocess, Interpolation, Preprocess};
 pub use provenance::images_sha256;
 pub use subset::{HeldOut, Subset, hold_out};

@@ -16,7 +16,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use learngene_datasets::{
-    Augment, Augmentation, Batch, CheckedPreprocess, Dataset, Subset, load_batch,
+    Augmentation, Batch, CheckedAugment, CheckedPreprocess, Dataset, Subset, load_batch,
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -28,7 +28,7 @@ use crate::{TrainingError, drop_path::DropPath, trainee::ImageBatch};
 pub(crate) struct Batches {
     pub(crate) images: Arc<dyn Dataset>,
     pub(crate) preprocess: CheckedPreprocess,
-    pub(crate) augment: Augment,
+    pub(crate) augment: CheckedAugment,
     pub(crate) drop_path: DropPath,
     pub(crate) batch_size: NonZeroUsize,
     pub(crate) seed: u64,
@@ -132,7 +132,7 @@ pub(crate) fn to_device(batch: Batch, device: &Device) -> ImageBatch {
 
 #[cfg(test)]
 mod tests {
-    use learngene_datasets::{BadImages, Preprocess, Split, open};
+    use learngene_datasets::{Augment, BadImages, Preprocess, Split, open};
 
     use super::*;
 
@@ -142,7 +142,7 @@ mod tests {
         Batches {
             images: Arc::new(Subset::new(images, (0..50).collect()).expect("it has more")),
             preprocess: Preprocess::new(32).check().expect("32 pixels are possible"),
-            augment: Augment::flip_and_crop(),
+            augment: Augment::flip_and_crop().check().expect("it is a preset"),
             drop_path: DropPath { rate: 0.0, layers: 1 },
             batch_size: NonZeroUsize::new(16).expect("not zero"),
             seed,

@@ -86,12 +86,18 @@ pub fn fit<C: Classifier + 'static>(
     check_classes(&model, data.test.as_ref(), "test")?;
     let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
     let device = device.clone().autodiff();
+    let augment = Augment {
+        flip: recipe.horizontal_flip,
+        crop_padding: recipe.crop_padding,
+        ..Augment::none()
+    };
+    let augment = augment.check()?;
 
     let train = Batches {
         images: data.train.clone(),
         preprocess: data.preprocess.clone(),
         drop_path: DropPath { rate: recipe.drop_path, layers: model.num_layers() },
-        augment: Augment { flip: recipe.horizontal_flip, crop_padding: recipe.crop_padding },
+        augment,
         batch_size: NonZeroUsize::new(recipe.batch_size).expect("the recipe was checked"),
         seed: recipe.seed,
         device: device.clone(),

@@ -3,17 +3,19 @@
 //! Source: Cubuk et al., "RandAugment", 2020, <https://arxiv.org/abs/1909.13719>; operations and magnitudes as in
 //! timm's `auto_augment.py`, whose configuration for DeiT is `rand-m9-mstd0.5-inc1`.
 
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
-use super::{affine::Affine, colour};
+use super::affine::{Affine, Canvas};
+use super::colour;
 use crate::Interpolation;
 
 /// Largest magnitude.
-const MAX: f64 = 10.0;
+pub(super) const MAX_MAGNITUDE: f64 = 10.0;
 
 /// A change of an image.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Operation {
     /// Stretches each channel to the whole range.
     AutoContrast,
@@ -23,7 +25,7 @@ pub enum Operation {
     Invert,
     /// Degrees, counter-clockwise.
     Rotate(f64),
-    /// Upper bits that are kept.
+    /// Upper bits that are kept, at most 8.
     Posterize(u32),
     /// Values from this one on are turned round.
     Solarize(u16),
@@ -48,14 +50,18 @@ pub enum Operation {
 }
 
 /// Kinds of operations, drawn with equal chances.
-const KINDS: usize = 15;
+pub(super) const KINDS: u32 = 15;
 
 impl Operation {
     /// One of all, of a magnitude from 0 to 10; those with two directions take either.
     pub(super) fn draw(rng: &mut impl Rng, magnitude: f64) -> Self {
-        let share = magnitude / MAX;
-        let kind = rng.random_range(0..KINDS);
-        let sign = if rng.random::<bool>() { 1.0 } else { -1.0 };
+        Self::of_kind(rng.random_range(0..KINDS), magnitude, rng.random::<bool>())
+    }
+
+    /// The `kind`-th operation in timm's list.
+    pub(super) fn of_kind(kind: u32, magnitude: f64, negative: bool) -> Self {
+        let share = magnitude / MAX_MAGNITUDE;
+        let sign = if negative { -1.0 } else { 1.0 };
         let enhanced = (1.0 + sign * 0.9 * share).max(0.1);
         match kind {
             0 => Self::AutoContrast,
@@ -76,25 +82,22 @@ impl Operation {
         }
     }
 
-    /// The changed image; `fill` where nothing comes from.
-    pub fn apply(self, mut image: RgbImage, sampling: Interpolation, fill: Rgb<u8>) -> RgbImage {
+    /// Changes the image; `fill` comes in where an affine map finds nothing.
+    pub(super) fn apply(
+        self,
+        image: &mut RgbImage,
+        sampling: Interpolation,
+        fill: [u8; 3],
+        canvas: &mut Canvas,
+    ) {
         let (width, height) = image.dimensions();
-        let map = match self {
-            Self::Rotate(degrees) => Affine::rotate(degrees, (width, height)),
-            Self::ShearX(factor) => Affine::shear_x(factor),
-            Self::ShearY(factor) => Affine::shear_y(factor),
-            Self::TranslateX(share) => Affine::translate(share * f64::from(width), 0.0),
-            Self::TranslateY(share) => Affine::translate(0.0, share * f64::from(height)),
-            _ => {
-                self.recolour(&mut image);
-                return image;
-            }
-        };
-        map.apply(&image, sampling, fill)
-    }
-
-    fn recolour(self, image: &mut RgbImage) {
+        let mut map = |map: Affine| canvas.map(image, map, sampling, fill);
         match self {
+            Self::Rotate(degrees) => map(Affine::rotate(degrees, (width, height))),
+            Self::ShearX(factor) => map(Affine::shear_x(factor)),
+            Self::ShearY(factor) => map(Affine::shear_y(factor)),
+            Self::TranslateX(share) => map(Affine::translate(share * f64::from(width), 0.0)),
+            Self::TranslateY(share) => map(Affine::translate(0.0, share * f64::from(height))),
             Self::AutoContrast => colour::auto_contrast(image),
             Self::Equalize => colour::equalize(image),
             Self::Invert => colour::invert(image),
@@ -105,11 +108,53 @@ impl Operation {
             Self::Contrast(factor) => colour::contrast(image, factor),
             Self::Brightness(factor) => colour::brightness(image, factor),
             Self::Sharpness(factor) => colour::sharpness(image, factor),
-            Self::Rotate(_)
-            | Self::ShearX(_)
-            | Self::ShearY(_)
-            | Self::TranslateX(_)
-            | Self::TranslateY(_) => unreachable!("an affine map moves pixels"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(40, 30, |x, y| Rgb([(x * 6) as u8, (y * 8) as u8, (x * y % 251) as u8]))
+    }
+
+    fn check_identity(operation: Operation) {
+        for sampling in [Interpolation::Bilinear, Interpolation::Bicubic] {
+            let mut image = picture();
+            operation.apply(&mut image, sampling, [9; 3], &mut Canvas::default());
+            assert_eq!(image, picture(), "{operation:?}");
+        }
+    }
+
+    /// Those that do something at magnitude 0 do so in timm: they have no strength, or keep 4 bits.
+    #[test]
+    fn the_weakest_change_nothing() {
+        for kind in (0..KINDS).filter(|kind| ![0, 1, 2, 4].contains(kind)) {
+            check_identity(Operation::of_kind(kind, 0.0, false));
+            check_identity(Operation::of_kind(kind, 0.0, true));
+        }
+        check_identity(Operation::Posterize(8));
+    }
+
+    #[test]
+    fn every_kind_changes_something_at_magnitude_9() {
+        for kind in (0..KINDS).filter(|kind| *kind != 0) {
+            let mut image = picture();
+            let operation = Operation::of_kind(kind, 9.0, false);
+            operation.apply(&mut image, Interpolation::Bicubic, [9; 3], &mut Canvas::default());
+            assert_ne!(image, picture(), "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn magnitudes_that_keep_nothing_are_possible() {
+        let mut image = picture();
+        let nothing_kept = Operation::of_kind(4, 10.0, false);
+        nothing_kept.apply(&mut image, Interpolation::Bicubic, [9; 3], &mut Canvas::default());
+        assert!(image.as_raw().iter().all(|byte| *byte == 0));
     }
 }
