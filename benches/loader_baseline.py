@@ -14,7 +14,7 @@ import argparse, json, random, statistics, subprocess, tempfile, time
 from pathlib import Path
 import torch
 from PIL import Image
-from timm.data import create_transform
+from timm.data import auto_augment, create_transform
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
@@ -30,9 +30,14 @@ def make(folder, count):
             tile = sheet.crop((left, top, left + 32, top + 32)).resize((64, 64), Image.Resampling.BICUBIC)
             mosaic.paste(tile, (place % 8 * 64, place // 8 * 64))
         path = folder / "ab"[at % 2] / f"{at:04}.jpg"; path.parent.mkdir(exist_ok=True)
-        mosaic.crop((6, 4, 506, 379)).save(path, quality=93)
+        mosaic.crop((6, 4, 506, 379)).save(path, quality=96)
+
+def posterize(image, bits, **_):
+    """timm asks for 0 bits at magnitude 10, which Pillow 13 refuses and Pillow 12 made black."""
+    return image.point(lambda value: 0) if bits == 0 else auto_augment.posterize(image, bits)
 
 def theirs(folder, workers):
+    auto_augment.NAME_TO_OP["PosterizeIncreasing"] = posterize
     transform = create_transform(224, is_training=True, color_jitter=0.3, auto_augment="rand-m9-mstd0.5-inc1",
                                  interpolation="bicubic", re_prob=0.25, re_mode="pixel")
     loader = DataLoader(ImageFolder(folder, transform), batch_size=64, num_workers=workers, persistent_workers=True)

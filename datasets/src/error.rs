@@ -247,7 +247,7 @@ pub enum DatasetError {
     /// A part of an image that is not in it.
     #[error(
         "columns {} to {} and rows {} to {} were asked for, but the image has {got:?} pixels (width, height)",
-        region.left, region.left + region.width, region.top, region.top + region.height
+        region.left, region.left.saturating_add(region.width), region.top, region.top.saturating_add(region.height)
     )]
     Region {
         /// The part.

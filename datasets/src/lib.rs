@@ -22,6 +22,7 @@ mod open;
 mod pipeline;
 mod preprocess;
 mod provenance;
+mod resize_region;
 mod sample;
 mod subset;
 

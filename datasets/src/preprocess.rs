@@ -5,7 +5,7 @@ use image::RgbImage;
 use image::imageops;
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetError, Region};
+use crate::DatasetError;
 
 /// Channels of every image.
 pub(crate) const CHANNELS: usize = 3;
@@ -172,29 +172,8 @@ impl CheckedPreprocess {
         Ok(image)
     }
 
-    /// Brings a part of an image to the wanted size; what lies around it has no influence.
-    ///
-    /// # Errors
-    /// When the part is empty or not in the image.
-    pub(crate) fn resize_region(
-        &self,
-        image: &RgbImage,
-        region: Region,
-        resizer: &mut fir::Resizer,
-    ) -> Result<RgbImage, DatasetError> {
-        let Region { left, top, width, height } = region;
-        let wrong = || DatasetError::Region { region, got: image.dimensions() };
-        if width == 0 || height == 0 {
-            return Err(wrong());
-        }
-        let part =
-            fir::images::CroppedImage::new(image, left, top, width, height).map_err(|_| wrong())?;
-        let mut resized = RgbImage::new(self.0.image_size, self.0.image_size);
-        resizer.resize(&part, &mut resized, &self.options()).map_err(|_| wrong())?;
-        Ok(resized)
-    }
-
-    fn options(&self) -> fir::ResizeOptions {
+    /// As the settings' filter resizes.
+    pub(crate) fn options(&self) -> fir::ResizeOptions {
         let filter = match self.0.interpolation {
             Interpolation::Bilinear => fir::FilterType::Bilinear,
             Interpolation::Bicubic => fir::FilterType::CatmullRom,
@@ -338,28 +317,6 @@ mod tests {
         assert_eq!(checked.denormalize(&pixels).ok(), Some(image));
         let error = checked.denormalize(&pixels[1..]).err();
         assert!(matches!(error, Some(DatasetError::PixelBuffer { got: 767, want: 768 })));
-    }
-
-    #[test]
-    fn what_lies_around_a_part_has_no_influence() {
-        let region = Region { left: 2, top: 1, width: 5, height: 4 };
-        let resize = |image: &RgbImage, region| {
-            uncropped(8, Interpolation::Bicubic)
-                .resize_region(image, region, &mut fir::Resizer::new())
-                .expect("the part is in the image")
-        };
-        let part = imageops::crop_imm(&picture(), 2, 1, 5, 4).to_image();
-        let whole = Region { left: 0, top: 0, ..region };
-        assert_eq!(resize(&picture(), region), resize(&part, whole));
-    }
-
-    #[test]
-    fn an_empty_part_is_refused() {
-        let region = Region { left: 2, top: 1, width: 5, height: 0 };
-        let error = uncropped(8, Interpolation::Bicubic)
-            .resize_region(&picture(), region, &mut fir::Resizer::new())
-            .expect_err("it has no rows");
-        assert!(error.to_string().contains("rows 1 to 1"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! One drawn change of an image, and carrying it out.
 
-use fast_image_resize as fir;
 use image::RgbImage;
 use image::imageops;
 use rand::seq::SliceRandom;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::Canvas;
 use super::{Augment, Erase, Operation, Part, Region};
+use crate::resize_region::Resizer;
 use crate::{CheckedPreprocess, DatasetError};
 
 /// One drawn change of an image: plain data, the same for the same seed, epoch and view.
@@ -41,7 +41,7 @@ pub enum Crop {
 /// Memory that is used again for the next image.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    resizer: fir::Resizer,
+    resizer: Resizer,
     canvas: Canvas,
 }
 

@@ -78,7 +78,7 @@ impl Batch {
     /// evenly over all, mixed as the images are. Without labels only the pixels are mixed.
     ///
     /// # Errors
-    /// When the smoothing is not in [0, 1), or a label is none of the classes.
+    /// When the smoothing is not in [0, 1), a label is none of the classes, or a part is not in the images.
     pub fn mix(
         &mut self,
         mix: &Mix,
@@ -89,6 +89,12 @@ impl Batch {
         super::settings::ensure("label_smoothing", label_smoothing, fine, "in [0, 1)")?;
         if let Some(got) = self.labels.iter().find(|label| **label >= classes) {
             return Err(DatasetError::Target { got: *got, classes });
+        }
+        if let Mix::Cutmix { region, .. } = mix {
+            let size = (self.shape[3] as u32, self.shape[2] as u32);
+            if !region.is_inside(size) {
+                return Err(DatasetError::Region { region: *region, got: size });
+            }
         }
         self.mix_pixels(mix);
         if !self.labels.is_empty() {
@@ -211,6 +217,9 @@ mod tests {
     fn impossible_targets_are_refused() {
         let error = batch(3).mix(&Mix::None, 2, 0.1).expect_err("the third class is not there");
         assert_eq!(error.to_string(), "an image has class 2, but there are 2 classes, from 0");
+        let region = Region { left: u32::MAX, top: 0, width: 2, height: 1 };
+        let error = batch(3).mix(&Mix::Cutmix { region, lambda: 0.5 }, 3, 0.1);
+        assert!(matches!(error, Err(DatasetError::Region { got: (2, 2), .. })));
         let error = batch(3).mix(&Mix::None, 3, 1.0).expect_err("nothing is left of the label");
         assert_eq!(error.to_string(), "augmentation: label_smoothing must be in [0, 1), got 1.0");
     }

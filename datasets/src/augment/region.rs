@@ -25,6 +25,16 @@ pub struct Region {
     pub height: u32,
 }
 
+impl Region {
+    /// Whether all of it lies in an image of that size.
+    pub fn is_inside(&self, (width, height): (u32, u32)) -> bool {
+        let ends = |start: u32, length: u32, side: u32| {
+            start.checked_add(length).is_some_and(|end| end <= side)
+        };
+        ends(self.left, self.width, width) && ends(self.top, self.height, height)
+    }
+}
+
 /// Which regions of an image: the range of their share of its area, and the range of a ratio of their sides.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Regions {
