@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use crate::augment::Scratch;
 use crate::preprocess::CHANNELS;
-use crate::{Augment, CheckedPreprocess, Dataset, DatasetError};
+use crate::{CheckedAugment, CheckedPreprocess, Dataset, DatasetError, View};
 
 /// Some images, ready to be a tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,13 +15,15 @@ pub struct Batch {
     pub shape: [usize; 4],
     /// Class of every image, `[batch]`; empty when the dataset is unlabelled.
     pub labels: Vec<usize>,
+    /// Soft targets, `[batch, classes]`, of a batch whose images were [mixed](Self::mix).
+    pub targets: Option<Vec<f32>>,
 }
 
 /// Random changes and what they are drawn from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augmentation {
-    /// Which changes.
-    pub augment: Augment,
+    /// Which changes; those of whole batches are [`Batch::mix`]'s.
+    pub augment: CheckedAugment,
     /// Seed of the run.
     pub seed: u64,
     /// Epoch, so that an image looks different in each.
@@ -45,30 +48,51 @@ pub fn load_batch(
     let outcomes: Vec<Result<(), DatasetError>> = pixels
         .par_chunks_exact_mut(preprocess.values())
         .zip(indices)
-        .map(|(pixels, index)| {
-            let mut image = preprocess.fit(dataset.image(*index)?)?;
-            if let Some(Augmentation { augment, seed, epoch }) = augmentation {
-                image = augment.draw(*seed, *epoch, *index).apply(image);
-            }
-            preprocess.normalize(&image, pixels)
+        .map_init(Scratch::default, |scratch, (pixels, index)| {
+            load_image(dataset, View::from(*index), preprocess, augmentation, scratch, pixels)
         })
         .collect();
     outcomes.into_iter().collect::<Result<(), _>>()?;
     let labels = indices.iter().filter_map(|index| dataset.label(*index)).collect();
-    Ok(Batch { pixels, shape: [indices.len(), CHANNELS, size, size], labels })
+    Ok(Batch { pixels, shape: [indices.len(), CHANNELS, size, size], labels, targets: None })
+}
+
+/// Reads one view of an image.
+///
+/// # Shapes
+/// - pixels: `[3, image_size, image_size]`
+pub(crate) fn load_image(
+    dataset: &dyn Dataset,
+    view: View,
+    preprocess: &CheckedPreprocess,
+    augmentation: Option<&Augmentation>,
+    scratch: &mut Scratch,
+    pixels: &mut [f32],
+) -> Result<(), DatasetError> {
+    let image = dataset.image(view.index)?;
+    let Some(Augmentation { augment, seed, epoch }) = augmentation else {
+        return preprocess.normalize(&preprocess.fit(image)?, pixels);
+    };
+    let image_size = preprocess.settings().image_size;
+    let change = augment.draw(*seed, *epoch, view, image.dimensions(), image_size);
+    preprocess.normalize(&change.apply_with(image, preprocess, scratch)?, pixels)?;
+    if let Some(erase) = change.erase {
+        erase.apply(pixels, image_size as usize);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::{TempFolder, png_bytes};
-    use crate::{BadImages, Cifar10, ImageFiles, Preprocess, Split};
+    use crate::{Augment, BadImages, Cifar10, ImageFiles, Preprocess, Split};
 
     const IMAGE: usize = 3 * 32 * 32;
 
     fn load(indices: &[usize], augmentation: Option<(u64, u64)>) -> Result<Batch, DatasetError> {
         let sample = Cifar10::sample(Split::Test)?;
-        let augment = Augment::flip_and_crop();
+        let augment = Augment::flip_and_crop().check()?;
         let augmentation = augmentation.map(|(seed, epoch)| Augmentation { augment, seed, epoch });
         load_batch(&sample, indices, &Preprocess::new(32).check()?, augmentation.as_ref())
     }

@@ -5,6 +5,8 @@ use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 
+use crate::Region;
+
 /// An error of this crate: the place, what was found, and what was wanted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -229,6 +231,58 @@ pub enum DatasetError {
         got: String,
         /// Values that are accepted.
         want: &'static str,
+    },
+
+    /// A setting of the augmentation makes no sense.
+    #[error("augmentation: {field} must be {want}, got {got}")]
+    Augment {
+        /// Which setting.
+        field: &'static str,
+        /// Its value.
+        got: String,
+        /// Values that are accepted.
+        want: &'static str,
+    },
+
+    /// A label that has no place among the targets.
+    #[error("an image has class {got}, but there are {classes} classes, from 0")]
+    Target {
+        /// The label found.
+        got: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+
+    /// A part of an image that is not in it.
+    #[error(
+        "columns {} to {} and rows {} to {} were asked for, but the image has {got:?} pixels (width, height)",
+        region.left, region.left.saturating_add(region.width), region.top, region.top.saturating_add(region.height)
+    )]
+    Region {
+        /// The part.
+        region: Region,
+        /// Width and height of the image.
+        got: (u32, u32),
+    },
+
+    /// A contact sheet of nothing.
+    #[error("a contact sheet needs images and columns, got {images} images and {columns} columns")]
+    ContactSheet {
+        /// Images asked for.
+        images: usize,
+        /// Columns asked for.
+        columns: usize,
+    },
+
+    /// The system does not start a thread.
+    #[error("cannot start worker {worker} of {workers} for loading images")]
+    Worker {
+        /// Which one, from 1.
+        worker: usize,
+        /// How many were wanted.
+        workers: usize,
+        /// Why not.
+        source: io::Error,
     },
 
     /// An image has a size that a step cannot work with.

@@ -7,6 +7,7 @@ mod check;
 mod checksum;
 mod cifar10;
 mod cifar100;
+mod contact_sheet;
 mod dataset;
 mod decode;
 mod error;
@@ -18,27 +19,36 @@ mod idx;
 mod images;
 mod known;
 mod layout;
+mod loader;
 mod mat;
 mod open;
+mod pipeline;
 mod preprocess;
 mod provenance;
+mod resize_region;
 mod sample;
 mod subset;
 
-pub use augment::{Augment, Change};
+pub use augment::{
+    Augment, Change, CheckedAugment, Crop, Erase, Mix, Operation, RandAugment, RandomErasing,
+    Region, ResizedCrop, UnknownRandAugment, View, repeat_views,
+};
 pub use batch::{Augmentation, Batch, load_batch};
 pub use cache::{CACHE_VARIABLE, cache_folder};
 pub use check::{CheckReport, CheckedSplit, Scrutiny, check};
 pub use checksum::Checksum;
 pub use cifar10::Cifar10;
 pub use cifar100::Cifar100;
+pub use contact_sheet::contact_sheet;
 pub use dataset::{Dataset, Split, UnknownSplit};
 pub use error::DatasetError;
 pub use idx::Idx;
 pub use images::{BadImages, ImageFiles, UnknownBadImages};
 pub use known::{FileChecksum, KNOWN_DATASETS, KnownDataset, known_dataset};
 pub use layout::Level;
+pub use loader::{Loader, LoaderSpeed, Workers};
 pub use open::{TrainTest, is_in_cache, open, open_train_test};
+pub use pipeline::{BatchPlan, Pipeline, plan_epoch};
 pub use preprocess::{CheckedPreprocess, Interpolation, Preprocess};
 pub use provenance::images_sha256;
 pub use subset::{Fraction, HeldOut, Subset, fraction, hold_out};

@@ -137,28 +137,56 @@ impl CheckedPreprocess {
         if pixels.len() != self.values() {
             return Err(DatasetError::PixelBuffer { got: pixels.len(), want: self.values() });
         }
-        let planes = pixels.chunks_exact_mut(image.as_raw().len() / CHANNELS);
-        for (channel, plane) in planes.enumerate() {
+        let tables: [[f32; 256]; CHANNELS] = std::array::from_fn(|channel| {
             let (mean, std) = (self.0.mean[channel], self.0.std[channel]);
-            let bytes = image.as_raw().iter().skip(channel).step_by(CHANNELS);
-            for (pixel, byte) in plane.iter_mut().zip(bytes) {
-                *pixel = (f32::from(*byte) / 255.0 - mean) / std;
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
+        });
+        for (plane, (channel, table)) in
+            pixels.chunks_exact_mut(self.values() / CHANNELS).zip(tables.iter().enumerate())
+        {
+            for (pixel, bytes) in plane.iter_mut().zip(image.chunks_exact(CHANNELS)) {
+                *pixel = table[usize::from(bytes[channel])];
             }
         }
         Ok(())
+    }
+
+    /// The bytes that normalised numbers came from; numbers beyond theirs become 0 or 255.
+    ///
+    /// # Shapes
+    /// - pixels: `[3, image_size, image_size]`
+    ///
+    /// # Errors
+    /// When there are more or fewer numbers.
+    pub fn denormalize(&self, pixels: &[f32]) -> Result<RgbImage, DatasetError> {
+        if pixels.len() != self.values() {
+            return Err(DatasetError::PixelBuffer { got: pixels.len(), want: self.values() });
+        }
+        let mut image = RgbImage::new(self.0.image_size, self.0.image_size);
+        for (channel, plane) in pixels.chunks_exact(self.values() / CHANNELS).enumerate() {
+            let (mean, std) = (self.0.mean[channel], self.0.std[channel]);
+            for (pixel, bytes) in plane.iter().zip(image.chunks_exact_mut(CHANNELS)) {
+                bytes[channel] = ((pixel * std + mean) * 255.0).round() as u8;
+            }
+        }
+        Ok(image)
+    }
+
+    /// As the settings' filter resizes.
+    pub(crate) fn options(&self) -> fir::ResizeOptions {
+        let filter = match self.0.interpolation {
+            Interpolation::Bilinear => fir::FilterType::Bilinear,
+            Interpolation::Bicubic => fir::FilterType::CatmullRom,
+        };
+        fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter))
     }
 
     fn resize(&self, image: RgbImage, width: u32, height: u32) -> Result<RgbImage, DatasetError> {
         if image.dimensions() == (width, height) {
             return Ok(image);
         }
-        let filter = match self.0.interpolation {
-            Interpolation::Bilinear => fir::FilterType::Bilinear,
-            Interpolation::Bicubic => fir::FilterType::CatmullRom,
-        };
-        let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
         let mut resized = RgbImage::new(width, height);
-        fir::Resizer::new().resize(&image, &mut resized, &options).map_err(|error| {
+        fir::Resizer::new().resize(&image, &mut resized, &self.options()).map_err(|error| {
             DatasetError::ImageSize {
                 place: "resizing",
                 got: image.dimensions(),
@@ -278,6 +306,17 @@ mod tests {
         let top = imageops::crop_imm(&image, 0, 1, 1, 1).to_image();
         checked.normalize(&top, &mut pixels).expect("the image has the wanted size");
         assert_eq!(pixels, [1.0, -0.5, 2.0]);
+    }
+
+    #[test]
+    fn normalised_pixels_come_back() {
+        let image = RgbImage::from_fn(16, 16, |x, y| Rgb([(x + 16 * y) as u8, x as u8, y as u8]));
+        let checked = uncropped(16, Interpolation::Bicubic);
+        let mut pixels = [0.0; 3 * 256];
+        checked.normalize(&image, &mut pixels).expect("the image has the wanted size");
+        assert_eq!(checked.denormalize(&pixels).ok(), Some(image));
+        let error = checked.denormalize(&pixels[1..]).err();
+        assert!(matches!(error, Some(DatasetError::PixelBuffer { got: 767, want: 768 })));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn evaluate<C: Classifier>(
     check_classes(model, images, "test")?;
     let (mut top1, mut top5, mut loss) = (0, 0, 0.0);
     for indices in ranges(images.len(), batch_size.get()) {
-        let batch = load_labelled(images, &indices, preprocess, None)?;
+        let batch = load_labelled(images, &indices, preprocess)?;
         let labels = batch.labels.clone();
         let logits = rows(model.forward(HostBatch::new(batch, None).to_device(device).images));
         for ((logits, label), image) in logits.iter().zip(labels).zip(indices) {

@@ -1,9 +1,9 @@
 //! Training from a recipe.
 
-use std::{num::NonZeroUsize, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use learngene_datasets::{Augment, CheckedPreprocess, Dataset};
+use learngene_datasets::{CheckedPreprocess, Dataset, Workers};
 use learngene_models::{
     Classifier,
     checkpoint::{self, CheckpointError, ReadOptions},
@@ -23,6 +23,8 @@ pub struct FitData {
     pub test: Arc<dyn Dataset>,
     /// How both become tensors.
     pub preprocess: CheckedPreprocess,
+    /// Threads that load training images ahead of the device.
+    pub workers: Workers,
 }
 
 /// Told how a run goes, as it goes.
@@ -74,18 +76,12 @@ pub fn fit<C: Classifier + 'static>(
     observer: Arc<dyn Observer>,
 ) -> Result<Fitted<C>, TrainingError> {
     recipe.check()?;
+    let augment = recipe.augment.check()?;
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
 
-    let batches = Batches {
-        images: data.train.clone(),
-        preprocess: data.preprocess.clone(),
-        drop_path: DropPath { rate: recipe.drop_path, layers: model.num_layers() },
-        augment: Augment { flip: recipe.horizontal_flip, crop_padding: recipe.crop_padding },
-        batch_size: NonZeroUsize::new(recipe.batch_size).expect("the recipe was checked"),
-        seed: recipe.seed,
-    };
+    let batches = Batches::new(data, augment, recipe, model.num_layers())?;
     let total = recipe.epochs * batches.steps_per_epoch();
     let saved = folder.newest_state();
     // A run that ended left its last model and no states.
@@ -131,7 +127,8 @@ mod tests {
         let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
         let images: Arc<dyn Dataset> = Arc::new(Subset::first(images.into(), 20));
         let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
-        let data = FitData { train: images.clone(), test: images, preprocess };
+        let workers = Workers::default();
+        let data = FitData { train: images.clone(), test: images, preprocess, workers };
         let recipe = Recipe { epochs: 1, batch_size: 8, ..Recipe::default() };
         let model = VitConfig::uniform(8, 1, 2)
             .with_image_size(32)

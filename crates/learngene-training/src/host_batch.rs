@@ -37,12 +37,17 @@ impl HostBatch {
         (0..count)
             .map(|part| {
                 let images = part * len / count..(part + 1) * len / count;
-                let Batch { pixels, shape: [_, channels, height, width], labels } = &self.batch;
+                let Batch { pixels, shape: [_, channels, height, width], labels, targets } =
+                    &self.batch;
                 let size = channels * height * width;
+                let rows = |values: &Vec<f32>, size: usize| {
+                    values[images.start * size..images.end * size].to_vec()
+                };
                 let batch = Batch {
-                    pixels: pixels[images.start * size..images.end * size].to_vec(),
+                    pixels: rows(pixels, size),
                     shape: [images.len(), *channels, *height, *width],
                     labels: labels[images.clone()].to_vec(),
+                    targets: targets.as_ref().map(|targets| rows(targets, targets.len() / len)),
                 };
                 let layers = self.branches.as_ref();
                 let branches = layers
@@ -55,7 +60,17 @@ impl HostBatch {
     /// Brings the images to a device.
     pub(crate) fn to_device(self, device: &Device) -> ImageBatch {
         let count = self.len();
-        let labels: Vec<i64> = self.batch.labels.into_iter().map(|label| label as i64).collect();
+        let Batch { pixels, shape, labels, targets } = self.batch;
+        let targets = match targets {
+            Some(shares) => {
+                let shape = [count, shares.len() / count];
+                Targets::Shares(Tensor::from_data(TensorData::new(shares, shape), device))
+            }
+            None => {
+                let classes: Vec<i64> = labels.into_iter().map(|label| label as i64).collect();
+                Targets::Classes(Tensor::from_data(TensorData::new(classes, [count]), device))
+            }
+        };
         let scale = |factors| Tensor::from_data(TensorData::new(factors, [count, 1, 1]), device);
         let branches = self.branches.map(|layers| {
             let scales = layers.into_iter().map(|Factors { attention, mlp }| BranchScales {
@@ -65,8 +80,8 @@ impl HostBatch {
             scales.collect()
         });
         ImageBatch {
-            images: Tensor::from_data(TensorData::new(self.batch.pixels, self.batch.shape), device),
-            targets: Targets::Classes(Tensor::from_data(TensorData::new(labels, [count]), device)),
+            images: Tensor::from_data(TensorData::new(pixels, shape), device),
+            targets,
             branches,
             share: self.share,
             part: self.part,
@@ -83,6 +98,7 @@ mod tests {
             pixels: (0..images * 3).map(|value| value as f32).collect(),
             shape: [images, 3, 1, 1],
             labels: (0..images).collect(),
+            targets: Some((0..images * 2).map(|value| value as f32).collect()),
         };
         let factors = (0..images).map(|image| image as f32).collect::<Vec<_>>();
         let branches = Some(vec![Factors { attention: factors.clone(), mlp: factors }]);
@@ -93,6 +109,8 @@ mod tests {
         assert_eq!(pixels.collect::<Vec<_>>(), whole.batch.pixels);
         let labels = parts.iter().flat_map(|part| part.batch.labels.clone());
         assert_eq!(labels.collect::<Vec<_>>(), whole.batch.labels);
+        let targets = |batch: &HostBatch| batch.batch.targets.clone().expect("given");
+        assert_eq!(parts.iter().flat_map(targets).collect::<Vec<_>>(), targets(&whole));
         let factors = |batch: &HostBatch| batch.branches.as_ref().expect("given")[0].mlp.clone();
         let of_parts: Vec<f32> = parts.iter().flat_map(factors).collect();
         assert_eq!(of_parts, factors(&whole));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use learngene_datasets::Augment;
 use serde::{Deserialize, Serialize};
 
 use crate::{EmaWarmup, TrainingError, unknown_keys::refuse_unknown_keys};
@@ -39,10 +40,6 @@ pub struct Recipe {
     pub label_smoothing: f64,
     /// Share of residual branches left out in the last layer, rising evenly from none in the first.
     pub drop_path: f64,
-    /// Whether images are mirrored at random.
-    pub horizontal_flip: bool,
-    /// Zero pixels added on every side before a random crop to the image size.
-    pub crop_padding: u32,
     /// Share of the average of the parameters (EMA) that a step keeps, in [0, 1); 0 for no average. The
     /// average is evaluated and saved beside the model.
     pub ema_decay: f64,
@@ -60,6 +57,8 @@ pub struct Recipe {
     pub checkpoint_steps: usize,
     /// Seed of the order of images, their augmentation and the device.
     pub seed: u64,
+    /// Random changes of the training images; by default a flip and a crop of the padded image.
+    pub augment: Augment,
 }
 
 impl Default for Recipe {
@@ -78,8 +77,6 @@ impl Default for Recipe {
             clip_norm: 0.0,
             label_smoothing: 0.1,
             drop_path: 0.0,
-            horizontal_flip: true,
-            crop_padding: 4,
             ema_decay: 0.0,
             ema_warmup: EmaWarmup::default(),
             images_per_pass: 0,
@@ -87,6 +84,7 @@ impl Default for Recipe {
             evaluations_per_epoch: 1,
             checkpoint_steps: 0,
             seed: 0,
+            augment: Augment::default(),
         }
     }
 }
@@ -101,10 +99,15 @@ impl Recipe {
             .map_err(|source| TrainingError::Read { path: path.into(), source })?;
         let refused = |reason| TrainingError::Recipe { path: path.into(), reason };
         let table = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        refuse_unknown_keys(&table, &Self::default().table()).map_err(refused)?;
+        refuse_unknown_keys(&table, &Self::with_every_key().table()).map_err(refused)?;
         let recipe: Self = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
         recipe.check().map_err(|error| refused(error.to_string()))?;
         Ok(recipe)
+    }
+
+    /// A recipe of which nothing is left out where it is written.
+    fn with_every_key() -> Self {
+        Self { augment: Augment::deit(), ..Self::default() }
     }
 
     /// The recipe as TOML has it, all defaults written out.
@@ -175,7 +178,9 @@ impl Recipe {
         check("ema_decay", self.ema_decay, fraction(self.ema_decay), "in [0, 1)")?;
         check("clip_norm", self.clip_norm, rate(self.clip_norm), "zero or more")?;
         let decay = self.layer_decay;
-        check("layer_decay", decay, decay > 0.0 && decay <= 1.0, "in (0, 1]")
+        check("layer_decay", decay, decay > 0.0 && decay <= 1.0, "in (0, 1]")?;
+        self.augment.check()?;
+        Ok(())
     }
 
     /// Epochs of linear warm-up: those asked for, else 5, but at most a tenth of the run, so that
@@ -260,6 +265,9 @@ mod tests {
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
         check_refused("learning_rat = 1.0", &["learning_rat", "did you mean learning_rate?"]);
         check_refused("epoch = 3", &["epoch", "did you mean epochs?"]);
+        check_refused("[augment]\nmixupp = 0.8", &["[augment]", "did you mean mixup?"]);
+        let text = "[augment]\ncrop_padding = 0\nresized_crop = { skale = [0.1, 1.0] }";
+        check_refused(text, &["[resized_crop]", "did you mean scale?"]);
         check_refused("zzz = 3", &["zzz", "known are epochs, batch_size"]);
     }
 
@@ -268,6 +276,7 @@ mod tests {
         check_refused("epochs = \"three\"", &["epochs", "expected usize"]);
         check_refused("ema_warmup = \"fast\"", &["fast", "ratio"]);
         check_refused("epochs = ", &["line 1"]);
+        check_refused("[augment]\nmixup = -1.0", &["mixup must be from 0 to 100, got -1"]);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         self.observer.started(self.trainer.done, total);
         let mut events = EventFile::create(&self.folder.events(), &self.log.0)?;
         let batches = self.batches.clone();
-        for batch in batches.from_step(self.trainer.done).take(total - self.trainer.done) {
+        for batch in batches.from_step(self.trainer.done)?.take(total - self.trainer.done) {
             let step = self.trainer.done + 1;
             // Whatever a layer draws depends on the seed and the step alone, so a resumed run
             // draws the same and no random state needs saving.
@@ -144,7 +144,7 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
 
     fn top1(&self, model: &C) -> Result<Evaluation, TrainingError> {
         let FitData { test, preprocess, .. } = self.data;
-        evaluate(model, test.as_ref(), preprocess, self.batches.batch_size, &self.device)
+        evaluate(model, test.as_ref(), preprocess, self.batches.batch_size(), &self.device)
     }
 
     fn save_last(&self) -> Result<(), TrainingError> {

@@ -119,9 +119,9 @@ pub fn frozen_features(
     let (mut values, mut labels) = (Vec::new(), Vec::with_capacity(images.len()));
     let mut num_features = 0;
     for indices in ranges(images.len(), batch_size.get()) {
-        let batch = load_labelled(images, &indices, preprocess, None)?;
+        let batch = load_labelled(images, &indices, preprocess)?;
         labels.extend_from_slice(&batch.labels);
-        let features = features(to_device(batch, device).images); // [batch, num_features]
+        let features = features(HostBatch::new(batch, None).to_device(device).images); // [batch, num_features]
         num_features = features.dims()[1];
         let fetched: Result<Vec<f32>, _> = features.into_data().convert::<f32>().try_into_vec();
         values.append(&mut fetched.expect("converted to f32 just before"));

@@ -161,7 +161,8 @@ fn load_images(config: &ModelConfig, batch: usize) -> anyhow::Result<Task<'stati
     let sample = open("cifar10-sample", Split::Train, BadImages::Refuse)?;
     let preprocess = Preprocess::new(config.image_size() as u32).check()?;
     let indices: Vec<usize> = (0..batch).collect();
-    let augmentation = Augmentation { augment: Augment::flip_and_crop(), seed: 0, epoch: 0 };
+    let augmentation =
+        Augmentation { augment: Augment::flip_and_crop().check()?, seed: 0, epoch: 0 };
     Ok(Task {
         images: batch,
         flops: None,
