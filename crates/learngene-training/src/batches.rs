@@ -1,6 +1,6 @@
 //! Batches in a seeded order, loaded ahead of the steps that take them.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::num::NonZeroUsize;
 
 use learngene_datasets::{
     Batch, BatchPlan, CheckedAugment, CheckedPreprocess, Dataset, Loader, Pipeline, View, Workers,
@@ -140,6 +140,8 @@ pub(crate) fn load_labelled(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use learngene_datasets::{Augment, BadImages, Preprocess, Split, Subset, open};
 
     use super::*;
@@ -175,10 +177,8 @@ mod tests {
     fn an_epoch_shows_every_image_once() {
         let batches = plain(0);
         assert_eq!(batches.steps_per_epoch(), 4);
-        let (sizes, labels): (Vec<_>, Vec<_>) = load(&batches, 8, 4)
-            .into_iter()
-            .map(|batch| (batch.len(), batch.batch.labels))
-            .unzip();
+        let (sizes, labels): (Vec<_>, Vec<_>) =
+            load(&batches, 8, 4).into_iter().map(|batch| (batch.len(), batch.batch.labels)).unzip();
         assert_eq!(sizes, [16, 16, 16, 2]);
         let mut order: Vec<usize> =
             batches.order.views(3).into_iter().map(|view| view.index).collect();

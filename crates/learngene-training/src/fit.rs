@@ -10,8 +10,8 @@ use learngene_models::{
 };
 
 use crate::{
-    Metrics, Recipe, TrainingError, batches::Batches, drop_path::DropPath, evaluate::check_classes,
-    metrics::MetricsLog, run::Run, run_folder::RunFolder, start::Start,
+    Metrics, Recipe, TrainingError, batches::Batches, evaluate::check_classes, metrics::MetricsLog,
+    run::Run, run_folder::RunFolder, start::Start,
 };
 
 /// The images of a run.

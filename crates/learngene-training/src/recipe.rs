@@ -106,12 +106,12 @@ impl Recipe {
     }
 
     /// A recipe of which nothing is left out where it is written.
-    fn with_every_key() -> Self {
+    pub(crate) fn with_every_key() -> Self {
         Self { augment: Augment::deit(), ..Self::default() }
     }
 
     /// The recipe as TOML has it, all defaults written out.
-    fn table(&self) -> toml::Table {
+    pub(crate) fn table(&self) -> toml::Table {
         toml::Table::try_from(self.resolved()).expect("a recipe is a table of numbers and flags")
     }
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor},
-};
+use burn::tensor::{Device, Tensor};
 use learngene_models::Classifier;
 
 use crate::{

@@ -37,7 +37,7 @@ impl TrainingProgress {
 impl Observer for TrainingProgress {
     fn started(&self, done: usize, total: usize) {
         if done > 0 {
-            tracing::info!("resuming after the last whole epoch, step {done} of {total}");
+            tracing::info!("resuming after step {done} of {total}");
         }
         let steps = bar(total as u64, "steps").with_message("training").with_position(done as u64);
         if let Ok(mut shown) = self.0.lock() {

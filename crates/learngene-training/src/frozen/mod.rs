@@ -14,11 +14,7 @@ use learngene_datasets::{CheckedPreprocess, Dataset};
 pub use knn::knn;
 pub use ridge::{DEFAULT_RIDGE, ridge_probe};
 
-use crate::{
-    TrainingError,
-    batches::{load_labelled, to_device},
-    evaluate::ranges,
-};
+use crate::{TrainingError, batches::load_labelled, evaluate::ranges, host_batch::HostBatch};
 
 /// What a model makes of labelled images, on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +117,8 @@ pub fn frozen_features(
     for indices in ranges(images.len(), batch_size.get()) {
         let batch = load_labelled(images, &indices, preprocess)?;
         labels.extend_from_slice(&batch.labels);
-        let features = features(HostBatch::new(batch, None).to_device(device).images); // [batch, num_features]
+        let images = HostBatch::new(batch, None).to_device(device).images;
+        let features = features(images); // [batch, num_features]
         num_features = features.dims()[1];
         let fetched: Result<Vec<f32>, _> = features.into_data().convert::<f32>().try_into_vec();
         values.append(&mut fetched.expect("converted to f32 just before"));

@@ -1,20 +1,23 @@
 //! `learngene train`
 
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::{Context, ensure};
 use burn::tensor::Device;
-use learngene_datasets::{Dataset, Fraction, HeldOut, Split, TrainTest, fraction, hold_out};
+use learngene_datasets::{
+    Dataset, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
+};
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
-use learngene_training::{FitData, Metrics, Recipe, fit};
+use learngene_training::{FitData, Metrics, Recipe, fit, recipe_help};
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
+    args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, at_least_one, dataset},
     files::{prepare_folder, read, write_whole},
     images::BadImagesArgs,
     progress::TrainingProgress,
@@ -31,7 +34,7 @@ const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safet
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLE,
-    after_long_help = recipe_help()
+    after_long_help = after_long_help()
 )]
 #[command(group = clap::ArgGroup::new("start").required(true).args(["checkpoint", "config"]))]
 pub struct Args {
@@ -49,6 +52,9 @@ pub struct Args {
     fraction: Option<f64>,
     #[command(flatten)]
     bad_images: BadImagesArgs,
+    /// Threads that load images ahead of the device [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Images")]
+    workers: Option<NonZeroUsize>,
     #[command(flatten)]
     preprocess: PreprocessArgs,
     #[command(flatten)]
@@ -103,32 +109,9 @@ struct RecipeArgs {
     seed: Option<u64>,
 }
 
-/// The keys of a recipe file and what they mean, in the order of [`Recipe`].
-const RECIPE_KEYS: [(&str, &str); 15] = [
-    ("epochs", "passes over the training images"),
-    ("batch_size", "images of one optimiser step"),
-    ("learning_rate", "peak for a batch of 512, scaled by batch_size / 512"),
-    ("warmup_epochs", "epochs of linear warm-up; by default 5, at most a tenth of the epochs"),
-    ("warmup_learning_rate", "where the warm-up starts"),
-    ("min_learning_rate", "where the cosine ends"),
-    ("weight_decay", "of AdamW; not for biases, norms, positions and class token"),
-    ("betas", "decay of AdamW's two moments"),
-    ("label_smoothing", "share of the target spread over all classes"),
-    ("drop_path", "share of residual branches left out in the last layer"),
-    ("horizontal_flip", "whether images are mirrored at random"),
-    ("crop_padding", "zero pixels on every side before a random crop"),
-    ("gradient_checkpointing", "less memory, up to a third more time"),
-    ("evaluations_per_epoch", "evenly spaced, the last at the epoch's end"),
-    ("seed", "of the order of images, their augmentation and initial weights"),
-];
-
-/// Every key of a recipe file with its default and its meaning.
-fn recipe_help() -> String {
-    let defaults = Recipe::default().to_toml();
-    let lines = defaults.lines().zip(RECIPE_KEYS);
-    let lines = lines.map(|(line, (_, meaning))| format!("  {line:32} # {meaning}\n"));
-    let keys: String = lines.collect();
-    format!("Recipe file with all keys and their defaults:\n{keys}\n{EXAMPLE}")
+/// What long help ends with.
+fn after_long_help() -> String {
+    format!("Recipe file with all keys and their defaults:\n\n{}\n{EXAMPLE}", recipe_help())
 }
 
 /// What a run did and measured.
@@ -152,12 +135,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (train, test) = args.images(recipe.seed)?;
     let fraction = train.fraction();
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
-    let device = args.device.device.open()?;
+    let devices = [args.device.device.open()?];
+    let device = &devices[0];
     let model = match &args.start {
         Either::Left(checkpoint) => {
-            checkpoint.read(args.preprocess.image_size, Some(classes))?.load(&device)?
+            checkpoint.read(args.preprocess.image_size, Some(classes))?.load(device)?
         }
-        Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, &device)?,
+        Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, device)?,
     };
 
     let image_size = model.config().image_size();
@@ -170,14 +154,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         count(recipe.epochs, "epoch", "epochs"),
         recipe.peak_learning_rate()
     );
-    let data = FitData { train, test, preprocess };
+    let workers = args.workers.map_or_else(Workers::default, Workers::new);
+    let data = FitData { train, test, preprocess, workers };
     let progress = || Arc::new(TrainingProgress::default());
     let (model, last) = match warm_up {
         None => (model, recipe.clone()),
-        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &device)?, warm_up.after),
+        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &devices)?, warm_up.after),
     };
     let before = (recipe.epochs - last.epochs) as f64;
-    let fitted = fit(model, &data, &last, &args.out, &device, progress())?;
+    let fitted = fit(model, &data, &last, &args.out, &devices, progress())?;
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
@@ -225,7 +210,7 @@ impl Args {
         model: Model,
         data: &FitData,
         warm_up: &WarmUp,
-        device: &Device,
+        devices: &[Device],
     ) -> anyhow::Result<Model> {
         let WarmUp { plan, learnt, recipe, .. } = warm_up;
         let transforming = attach(model, plan, &learnt.config)?;
@@ -243,7 +228,7 @@ impl Args {
         let folder = self.out.join("warm_up");
         keep_kind(&folder, plan, learnt)?;
         let progress = Arc::new(TrainingProgress::default());
-        let fitted = fit(transforming, data, recipe, &folder, device, progress)?;
+        let fitted = fit(transforming, data, recipe, &folder, devices, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
         if !file.exists() {
@@ -286,18 +271,5 @@ impl RecipeArgs {
             ..recipe
         };
         Ok(recipe.resolved())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_help_explains_every_key_of_a_recipe() {
-        let defaults = Recipe::default().to_toml();
-        let keys = defaults.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
-        let explained = RECIPE_KEYS.map(|(key, _)| key);
-        assert_eq!(keys.collect::<Vec<_>>(), explained);
     }
 }

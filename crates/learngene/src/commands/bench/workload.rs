@@ -114,7 +114,8 @@ fn train_step(
     gradient_checkpointing: bool,
 ) -> anyhow::Result<Task<'static>> {
     let recipe = Recipe { label_smoothing: 0.0, gradient_checkpointing, ..Recipe::default() };
-    let mut trainer = Trainer::new(model(config, device)?, &recipe, 1, device);
+    let mut trainer =
+        Trainer::new(model(config, device)?, &recipe, 1, std::slice::from_ref(device));
     let images = images(config, batch)?;
     let device = device.clone();
     // Of each product, the gradients of both factors are products of the same size.
@@ -124,7 +125,7 @@ fn train_step(
         flops: Some(passes * forward_flops(config, batch)),
         bytes: None,
         work: Box::new(move || {
-            trainer.step(images.clone());
+            trainer.step(images.clone())?;
             Ok(device.sync()?)
         }),
     })
