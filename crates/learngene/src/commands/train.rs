@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
 use learngene_datasets::{
     BadImages, Dataset, HeldOut, Split, TrainTest, hold_out, open, open_train_test,
@@ -16,7 +16,8 @@ use learngene_training::{FitData, Metrics, Recipe, fit};
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, dataset},
+    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, dataset},
+    device::{after_a_loss, open_all},
     files::{prepare_folder, read, write_whole},
     progress::TrainingProgress,
     text::{self, count, thousands},
@@ -51,7 +52,7 @@ pub struct Args {
     #[command(flatten)]
     transform: TransformArgs,
     #[command(flatten)]
-    device: DeviceArgs,
+    devices: DevicesArgs,
     /// Folder for metrics and checkpoints; made where it is missing.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
@@ -144,12 +145,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     prepare_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
-    let device = args.device.device.open()?;
+    after_a_loss("the same command goes on from the last checkpoint");
+    let devices = open_all(&args.devices.devices)?;
+    let [device] = &devices[..] else { bail!("one device trains, got {}", devices.len()) };
     let model = match &args.start {
         Either::Left(checkpoint) => {
-            checkpoint.read(args.preprocess.image_size, Some(classes))?.load(&device)?
+            checkpoint.read(args.preprocess.image_size, Some(classes))?.load(device)?
         }
-        Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, &device)?,
+        Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, device)?,
     };
 
     let image_size = model.config().image_size();
@@ -166,10 +169,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let progress = || Arc::new(TrainingProgress::default());
     let (model, last) = match warm_up {
         None => (model, recipe.clone()),
-        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &device)?, warm_up.after),
+        Some(warm_up) => (args.warm_up(model, &data, &warm_up, device)?, warm_up.after),
     };
     let before = (recipe.epochs - last.epochs) as f64;
-    let fitted = fit(model, &data, &last, &args.out, &device, progress())?;
+    let fitted = fit(model, &data, &last, &args.out, device, progress())?;
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();

@@ -14,6 +14,8 @@ mod forward;
 mod frozen;
 mod json;
 mod path;
+#[cfg(feature = "remote")]
+mod remote;
 mod repeat;
 mod report;
 mod swin;
