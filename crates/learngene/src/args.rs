@@ -46,6 +46,8 @@ pub enum Command {
     Data(commands::data::Args),
     Report(commands::report::Args),
     Devices(commands::devices::Args),
+    #[cfg(feature = "remote")]
+    Serve(commands::serve::Args),
     Bench(commands::bench::Args),
 }
 
@@ -65,6 +67,8 @@ impl Command {
             Self::Data(args) => commands::data::run(args),
             Self::Report(args) => commands::report::run(args),
             Self::Devices(args) => commands::devices::run(args),
+            #[cfg(feature = "remote")]
+            Self::Serve(args) => commands::serve::run(args),
             Self::Bench(args) => commands::bench::run(args),
         }
     }
@@ -198,6 +202,23 @@ pub struct DeviceArgs {
     pub device: DeviceChoice,
 }
 
+/// Where a model trains.
+#[derive(Args)]
+#[command(next_help_heading = "Device")]
+pub struct DevicesArgs {
+    /// Devices that share the images of each step, as in cuda:0,cuda:1; the first keeps the model.
+    /// `learngene devices` lists them.
+    #[arg(
+        long,
+        visible_alias = "device",
+        value_name = "DEVICE[,DEVICE..]",
+        value_delimiter = ',',
+        num_args = 1,
+        default_values_t = [DeviceChoice::default()]
+    )]
+    pub devices: Vec<DeviceChoice>,
+}
+
 /// A number of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("wanted a number of at least 1, got `{text}`"))
@@ -286,7 +307,9 @@ impl<A: Args, B: Args> Args for Either<A, B> {
 /// Logs go to standard error: warnings and results by default, more with `-v`.
 pub fn init_tracing(verbose: u8) {
     let level =
-        ["learngene=info,warn", "learngene=debug,info", "debug"][usize::from(verbose).min(2)];
+        // What burn's client says of a server that is lost, our error says better.
+        ["learngene=info,burn_remote::client=error,warn", "learngene=debug,info", "debug"]
+            [usize::from(verbose).min(2)];
     fmt()
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),

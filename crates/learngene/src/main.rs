@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            device::end_if_lost();
             eprintln!("error: {}", error::chain(&error));
             ExitCode::FAILURE
         }

@@ -43,7 +43,9 @@ impl FoundDevice {
 impl MissingBackend {
     fn text(&self) -> String {
         let Self { backend, built, needs } = self;
-        if *built {
+        if *backend == "remote" && *built {
+            format!("{backend:11} by address; needs {needs}")
+        } else if *built {
             format!("{backend:11} no device found; needs {needs}")
         } else {
             format!("{backend:11} not in this program (--features {backend}); needs {needs}")

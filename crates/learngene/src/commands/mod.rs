@@ -12,6 +12,8 @@ pub mod forward;
 pub mod inspect;
 pub mod probe;
 pub mod report;
+#[cfg(feature = "remote")]
+pub mod serve;
 pub mod train;
 pub mod verify;
 

@@ -17,7 +17,8 @@ use learngene_training::{FitData, Metrics, Recipe, fit, recipe_help};
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, Either, PreprocessArgs, at_least_one, dataset},
+    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
+    device::{after_a_loss, open_all},
     files::{prepare_folder, read, write_whole},
     images::BadImagesArgs,
     progress::TrainingProgress,
@@ -62,7 +63,7 @@ pub struct Args {
     #[command(flatten)]
     transform: TransformArgs,
     #[command(flatten)]
-    device: DeviceArgs,
+    devices: DevicesArgs,
     /// Folder for metrics and checkpoints; made where it is missing.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
@@ -135,7 +136,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (train, test) = args.images(recipe.seed)?;
     let fraction = train.fraction();
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
-    let devices = [args.device.device.open()?];
+    after_a_loss("the same command goes on from the last checkpoint");
+    let devices = open_all(&args.devices.devices)?;
     let device = &devices[0];
     let model = match &args.start {
         Either::Left(checkpoint) => {

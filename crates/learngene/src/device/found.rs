@@ -35,9 +35,9 @@ pub fn found() -> Vec<FoundDevice> {
     let mut found = Vec::new();
     for &backend in Backend::ALL {
         for (index, device) in backend.devices().into_iter().enumerate() {
-            let choice = DeviceChoice { backend, index };
+            let choice = DeviceChoice::Local { backend, index };
             // A device that cannot be opened cannot be used.
-            if let Ok(described) = quietly(|| describe(choice, &device)) {
+            if let Ok(described) = quietly(|| describe(&choice, &device)) {
                 found.push(described);
             }
         }
@@ -57,7 +57,7 @@ pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
 }
 
 /// Asks a device who it is; opens it.
-fn describe(choice: DeviceChoice, device: &Device) -> FoundDevice {
+fn describe(choice: &DeviceChoice, device: &Device) -> FoundDevice {
     let (description, memory) = describe_gpu(device).unwrap_or_else(|| {
         let operations = if choice.to_string() == "flex" { "with" } else { "without" };
         let description = format!("CPU, all cores (burn flex, {operations} fused operations)");

@@ -16,6 +16,8 @@ mod frozen;
 mod json;
 mod methods;
 mod path;
+#[cfg(feature = "remote")]
+mod remote;
 mod repeat;
 mod report;
 mod swin;

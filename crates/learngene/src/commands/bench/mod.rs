@@ -72,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 fn time(args: &TimedArgs) -> anyhow::Result<()> {
     if let ([shape], [workload]) = (&args.shapes[..], &args.workloads[..]) {
-        let timing = Timing::of(*workload, *shape, args.iterations, args.device.device)?;
+        let timing = Timing::of(*workload, *shape, args.iterations, args.device.device.clone())?;
         return print(&timing, args.json);
     }
     args.device.device.open()?; // One error is enough where there is no such device.

@@ -156,7 +156,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let fit = Polynomial::of(&points, study.degree());
         let scaling = Scaling {
             framework: crate::PRODUCER,
-            device: choice,
+            device: choice.clone(),
             threads: rayon::current_num_threads(),
             study,
             x: study.x(),
