@@ -96,7 +96,8 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
         ..Recipe::default()
     };
     let run = folder.join("run");
-    let fitted = fit(vit, &data, &recipe, &run, &[device], Arc::new(())).expect("a short run");
+    let fitted = fit(vit, &data, &recipe, &run, std::slice::from_ref(&device), Arc::new(()))
+        .expect("a short run");
     let steps: Vec<usize> = fitted.metrics.iter().map(|metrics| metrics.step).collect();
     assert_eq!(steps, [2, 4]);
 

@@ -8,6 +8,9 @@ use std::{
     thread,
 };
 
+/// How files are called until they have their names.
+const PARTIAL: &str = ".partial-";
+
 /// Bytes after which those written so far are brought to the disk.
 const BLOCK: usize = 32 << 20;
 
@@ -32,6 +35,7 @@ pub fn write_whole<Part: AsRef<[u8]>>(
     };
     // `File::create_new`, for tempfile's own files are private to the user.
     let mut file = tempfile::Builder::new()
+        .prefix(PARTIAL)
         .make_in(folder, |path| File::create_new(path))
         .map_err(|error| in_folder(folder, &error))?;
     // Past tempfile's wrapper, whose errors tell the other name.
@@ -76,6 +80,20 @@ pub fn write_folder_whole<'a>(
         Some(folder) if folder != Path::new("") => sync(folder),
         _ => sync(Path::new(".")),
     }
+}
+
+/// Removes from a folder the files that [`write_whole`] was making when its program was killed.
+///
+/// # Errors
+/// Those of the system, to which the caller adds the path.
+pub fn remove_partial(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(PARTIAL.as_bytes()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder with all its files, where there is one.
@@ -146,7 +164,7 @@ mod tests {
         let before = count();
         let error = write_whole(path, ["new"]).expect_err(message).to_string();
         assert!(error.starts_with(message), "{error}");
-        assert!(!error.contains(".tmp"), "{error}");
+        assert!(!error.contains(PARTIAL), "{error}");
         assert_eq!(count(), before);
     }
 
@@ -221,6 +239,16 @@ mod tests {
         let mut names: Vec<String> = entries.map(name).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_removed() {
+        let folder = folder();
+        for name in [".partial-Xy12", "partial", ".hidden"] {
+            write(&folder.path().join(name), "");
+        }
+        remove_partial(folder.path()).expect("the folder is writable");
+        assert_eq!(names(folder.path()), [".hidden", "partial"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod start;
 mod tensorboard;
 mod trainee;
 mod trainer;
-mod unknown_keys;
+mod unknown_key;
 
 pub use ema::EmaWarmup;
 pub use error::TrainingError;

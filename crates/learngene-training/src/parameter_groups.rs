@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn groups_of_a_swin_are_those_of_timm() {
-        let swin = SwinConfig::new(8, vec![vec![1, 1], vec![2, 2]], 2);
+        let swin = SwinConfig::uniform(8, &[2, 2], &[1, 2]).with_window_size(4);
         let swin =
             swin.with_image_size(16).with_patch_size(2).with_num_classes(5).init(&Device::flex());
         check_timm(&swin, include_str!("../fixtures/swin_groups.json"), 0.75, 0.05);

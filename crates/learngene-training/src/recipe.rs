@@ -5,7 +5,7 @@ use std::path::Path;
 use learngene_datasets::Augment;
 use serde::{Deserialize, Serialize};
 
-use crate::{EmaWarmup, TrainingError, unknown_keys::refuse_unknown_keys};
+use crate::{EmaWarmup, TrainingError, unknown_key::UnknownKey};
 
 /// How a model is trained. Every field has the default of the paper's fine-tuning, so a recipe
 /// file names only what differs; unknown keys are errors.
@@ -99,7 +99,9 @@ impl Recipe {
             .map_err(|source| TrainingError::Read { path: path.into(), source })?;
         let refused = |reason| TrainingError::Recipe { path: path.into(), reason };
         let table = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        refuse_unknown_keys(&table, &Self::with_every_key().table()).map_err(refused)?;
+        if let Some(unknown) = UnknownKey::find(&table, &Self::with_every_key().table()) {
+            return Err(refused(unknown.describe(&text)));
+        }
         let recipe: Self = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
         recipe.check().map_err(|error| refused(error.to_string()))?;
         Ok(recipe)
@@ -263,12 +265,15 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
-        check_refused("learning_rat = 1.0", &["learning_rat", "did you mean learning_rate?"]);
+        check_refused(
+            "\nlearning_rat = 1.0",
+            &["line 2", "`learning_rat`", "did you mean learning_rate?"],
+        );
         check_refused("epoch = 3", &["epoch", "did you mean epochs?"]);
-        check_refused("[augment]\nmixupp = 0.8", &["[augment]", "did you mean mixup?"]);
+        check_refused("[augment]\nmixupp = 0.8", &["line 2", "did you mean mixup?"]);
         let text = "[augment]\ncrop_padding = 0\nresized_crop = { skale = [0.1, 1.0] }";
-        check_refused(text, &["[resized_crop]", "did you mean scale?"]);
-        check_refused("zzz = 3", &["zzz", "known are epochs, batch_size"]);
+        check_refused(text, &["line 3", "did you mean scale?"]);
+        check_refused("zzz = 3", &["zzz", "known are augment, batch_size"]);
     }
 
     #[test]

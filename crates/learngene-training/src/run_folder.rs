@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use learngene_files::write_whole;
+use learngene_files::{remove_partial, write_whole};
 
 use crate::{Recipe, TrainingError, saved::Saved, start::Start};
 
@@ -51,6 +51,7 @@ impl RunFolder {
         }
         let checkpoints = this.checkpoints();
         std::fs::create_dir_all(&checkpoints)
+            .and_then(|()| remove_partial(folder))
             .map_err(|source| TrainingError::Write { path: checkpoints, source })?;
         for (path, wanted) in identity {
             write_whole(&path, [wanted]).map_err(|source| TrainingError::Write { path, source })?;

@@ -40,8 +40,7 @@ impl EventFile {
 
 /// The event that every file begins with.
 fn version() -> Vec<u8> {
-    let mut event = Vec::new();
-    double(&mut event, 1, 0.0); // wall_time
+    let mut event = Vec::new(); // Its time is 0, which protobuf leaves out.
     bytes(&mut event, 3, b"brain.Event:2"); // file_version
     event
 }
@@ -67,9 +66,9 @@ fn event(metrics: &Metrics) -> Vec<u8> {
         bytes(&mut summary, 1, &value);
     }
     let mut event = Vec::new();
-    double(&mut event, 1, *step as f64);
-    integer(&mut event, 2, *step as u64);
-    bytes(&mut event, 5, &summary);
+    double(&mut event, 1, *step as f64); // wall_time
+    integer(&mut event, 2, *step as u64); // step
+    bytes(&mut event, 5, &summary); // summary
     event
 }
 
@@ -121,7 +120,8 @@ mod tests {
     use super::*;
     use crate::Evaluation;
 
-    /// `fixtures/events.tfevents` was written by TensorFlow's own writer in the package tensorboard.
+    /// `fixtures/events.tfevents` was written by TensorBoard's own writer, see
+    /// `fixtures/make_events.py`.
     #[test]
     fn events_are_those_of_tensorboards_writer() {
         let metrics = |step| Metrics {

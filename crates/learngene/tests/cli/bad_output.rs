@@ -98,12 +98,18 @@ fn a_disk_that_is_full() {
 fn a_disk_that_is_full_after_the_first_evaluation() {
     let bench = bench();
     let left = fail_on_disk(&bench, "size=300k", &format!("{} --out disk", train()), FULL_REASON);
-    let wanted = ["disk/metrics.jsonl", "disk/recipe.toml", "disk/start.json"];
+    let wanted = [
+        "disk/events.out.tfevents.0.learngene",
+        "disk/metrics.jsonl",
+        "disk/recipe.toml",
+        "disk/start.json",
+        "disk/summary.csv",
+    ];
     assert!(left.is_none_or(|left| left == wanted));
 }
 
 /// There is room for the model or two, but not for all that a run needs to be resumed: 386 kB each
-/// for the best and the last model, 1.2 MB an epoch for resuming.
+/// for the best and the last model, 1.2 MB a checkpoint for resuming.
 #[test]
 fn a_disk_that_is_full_while_training() {
     let bench = bench();

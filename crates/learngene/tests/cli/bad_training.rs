@@ -29,7 +29,10 @@ fn a_recipe_that_is_not_there() {
 
 #[test]
 fn a_recipe_with_an_unknown_key() {
-    recipe("epochs = 3\nlearning_rat = 1e-3\n", &["line 2", "learning_rat", "`learning_rate`"]);
+    recipe(
+        "epochs = 3\nlearning_rat = 1e-3\n",
+        &["line 2", "`learning_rat`", "did you mean learning_rate?"],
+    );
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! The same command on the same data gives the same bytes, also when it was interrupted.
 
 use std::{
+    collections::BTreeMap,
     fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::workbench::{TINY, Workbench};
 
@@ -66,33 +71,75 @@ fn what_a_run_leaves_holds_no_path() {
     }
 }
 
+/// Every part of a run that has a state: two passes a step, an average, clipping, mixed images.
+const RECIPE: &str = "
+    epochs = 60
+    batch_size = 8
+    images_per_pass = 4
+    checkpoint_steps = 2
+    ema_decay = 0.99
+    clip_norm = 1.0
+    layer_decay = 0.9
+    drop_path = 0.1
+    [augment]
+    mixup = 0.8
+    cutmix = 1.0
+    rand_augment = \"rand-m9-mstd0.5-inc1\"
+";
+
+/// Kills of one run, at moments that no checkpoint knows of.
+const KILLS: usize = 20;
+
 #[test]
-fn an_interrupted_run_ends_as_an_uninterrupted_one() {
+fn a_run_that_was_killed_twenty_times_ends_as_one_never_killed() {
     let bench = Workbench::new();
     bench.labelled_photos("pets", 10);
-    let args = format!("train {TINY} --data pets --epochs 24 --batch-size 4 --out");
+    bench.write("recipe.toml", RECIPE);
+    let args = format!("train {TINY} --data pets --recipe recipe.toml --out");
     bench.succeed(&format!("{args} whole"));
 
-    let mut child = Command::new(env!("CARGO_BIN_EXE_learngene"))
-        .current_dir(bench.path(""))
-        .args(format!("{args} parts").split_whitespace())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program was built");
-    let epochs = || fs::read_to_string(bench.path("parts/metrics.jsonl")).unwrap_or_default();
-    let started = Instant::now();
-    while epochs().lines().count() < 2 && started.elapsed() < Duration::from_secs(120) {
-        thread::sleep(Duration::from_millis(2));
+    let mut moments = ChaCha8Rng::seed_from_u64(0);
+    let (mut killed, mut runs) = (0, 0);
+    while killed < KILLS {
+        runs += 1;
+        assert!(runs < 10 * KILLS, "of {runs} runs {killed} were there to be killed");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_learngene"))
+            .current_dir(bench.path(""))
+            .args(format!("{args} parts").split_whitespace())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program was built");
+        thread::sleep(Duration::from_millis(moments.random_range(50..500)));
+        if child.try_wait().expect("it is our child").is_some() {
+            // It ended before: what it left is compared, and another run is killed.
+            check_equal(&bench);
+            fs::remove_dir_all(bench.path("parts")).expect("the run made it");
+            continue;
+        }
+        child.kill().expect("it is our child");
+        child.wait().expect("it is our child");
+        killed += 1;
     }
-    child.kill().expect("it is our child");
-    child.wait().expect("it is our child");
-    let done = epochs().lines().count();
-    assert!((2..24).contains(&done), "the run was to be stopped in its middle, not after {done}");
-
     bench.succeed(&format!("{args} parts"));
-    for name in ["metrics.jsonl", "last.safetensors", "best.safetensors"] {
-        let read = |run: &str| bench.read(&format!("{run}/{name}"));
-        assert!(read("whole") == read("parts"), "{name} differs after an interruption");
+    check_equal(&bench);
+}
+
+/// Both runs left the same files with the same bytes.
+fn check_equal(bench: &Workbench) {
+    let left = |run: &str| {
+        let folder = bench.path(run);
+        let files = bench.files().into_iter();
+        let files = files
+            .filter_map(|(path, bytes)| Some((path.strip_prefix(&folder).ok()?.to_owned(), bytes)));
+        files.collect::<BTreeMap<PathBuf, Vec<u8>>>()
+    };
+    let (whole, parts) = (left("whole"), left("parts"));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), parts.keys().collect::<Vec<_>>());
+    for (name, bytes) in &whole {
+        assert!(*bytes == parts[name], "{} differs after an interruption", name.display());
+    }
+    for name in ["last", "last_ema", "best", "best_ema"] {
+        assert!(whole.contains_key(Path::new(&format!("{name}.safetensors"))), "{name}");
     }
 }
