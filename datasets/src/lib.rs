@@ -31,7 +31,7 @@ mod subset;
 
 pub use augment::{
     Augment, Change, CheckedAugment, Crop, Erase, Mix, Operation, RandAugment, RandomErasing,
-    Region, ResizedCrop, UnknownRandAugment, View, repeat_views,
+    Region, ResizedCrop, UnknownRandAugment, View, repeat_views, views_per_epoch,
 };
 pub use batch::{Augmentation, Batch, load_batch};
 pub use cache::{CACHE_VARIABLE, cache_folder};

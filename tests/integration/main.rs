@@ -6,5 +6,6 @@ mod faults;
 mod goldens;
 mod identity;
 mod path;
+mod recipes;
 mod scales;
 mod support;

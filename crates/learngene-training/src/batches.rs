@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use learngene_datasets::{
     Batch, BatchPlan, CheckedAugment, CheckedPreprocess, Dataset, Loader, Pipeline, View, Workers,
-    load_batch, plan_epoch, repeat_views,
+    load_batch, plan_epoch, repeat_views, views_per_epoch,
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -41,8 +41,7 @@ impl Order {
     }
 
     fn steps_per_epoch(self) -> usize {
-        // How many there are does not depend on their order.
-        self.views(1).len().div_ceil(self.batch_size.get())
+        views_per_epoch(self.images, self.repeats).div_ceil(self.batch_size.get())
     }
 
     /// The batches of the steps from that one on, counted from zero, without an end.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use learngene_datasets::Augment;
+use learngene_datasets::{Augment, views_per_epoch};
 use serde::{Deserialize, Serialize};
 
 use crate::{EmaWarmup, TrainingError, unknown_key::UnknownKey};
@@ -197,6 +197,11 @@ impl Recipe {
             0 => self.batch_size,
             images => images.min(self.batch_size),
         }
+    }
+
+    /// Optimiser steps of an epoch on so many training images.
+    pub fn steps_per_epoch(&self, images: usize) -> usize {
+        views_per_epoch(images, self.augment.repeats).div_ceil(self.batch_size)
     }
 
     /// Learning rate at the peak, after scaling to the batch.

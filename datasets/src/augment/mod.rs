@@ -20,7 +20,7 @@ pub use mix::Mix;
 pub use operation::Operation;
 pub use rand_augment::{RandAugment, UnknownRandAugment};
 pub use region::{Region, ResizedCrop};
-pub use repeats::{View, repeat_views};
+pub use repeats::{View, repeat_views, views_per_epoch};
 pub use settings::{Augment, CheckedAugment};
 
 use rand::SeedableRng;

@@ -37,11 +37,18 @@ pub fn repeat_views(order: &[usize], repeats: u32, shard: usize, shards: usize) 
         images if images >= ROUND => images / ROUND * ROUND / shards,
         images => images.div_ceil(shards),
     };
-    let views: Vec<View> = order
-        .iter()
-        .flat_map(|index| (0..repeats).map(|repeat| View { index: *index, repeat }))
-        .collect();
-    views.iter().cycle().skip(shard).step_by(shards).take(seen).copied().collect()
+    let views =
+        order.iter().flat_map(|index| (0..repeats).map(|repeat| View { index: *index, repeat }));
+    views.cycle().skip(shard).step_by(shards).take(seen).collect()
+}
+
+/// How many views an epoch on one device has.
+pub fn views_per_epoch(images: usize, repeats: u32) -> usize {
+    match repeats {
+        0 | 1 => images,
+        _ if images >= ROUND => images / ROUND * ROUND,
+        _ => images,
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +85,10 @@ mod tests {
         assert_eq!(repeat_views(&order, 3, 0, 1).len(), 512);
         assert_eq!(repeat_views(&order, 3, 1, 3).len(), 170);
         assert_eq!(repeat_views(&order[..255], 3, 0, 1).len(), 255);
+        for (images, repeats) in [(600, 3), (600, 1), (255, 3), (256, 2), (0, 3)] {
+            let views = repeat_views(&order[..images], repeats, 0, 1).len();
+            assert_eq!(views_per_epoch(images, repeats), views, "{images} images, {repeats} times");
+        }
     }
 
     #[test]

@@ -5,3 +5,4 @@ mod heads;
 mod input;
 mod learngene;
 mod scale;
+mod training;

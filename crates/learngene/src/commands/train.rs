@@ -150,11 +150,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let preprocess = args.preprocess.check(image_size, checkpoint)?;
     tracing::info!(
         "{train_images} training and {test_images} test images of {image_size} px, {classes} \
-         classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}",
+         classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}, \
+         {:.3e} for the batch of {}",
         thousands(count_parameters(&model.config())),
-        count(train_images.div_ceil(recipe.batch_size), "step", "steps"),
+        count(recipe.steps_per_epoch(train_images), "step", "steps"),
         count(recipe.epochs, "epoch", "epochs"),
-        recipe.peak_learning_rate()
+        recipe.learning_rate,
+        recipe.peak_learning_rate(),
+        recipe.batch_size
     );
     let workers = args.workers.map_or_else(Workers::default, Workers::new);
     let data = FitData { train, test, preprocess, workers };

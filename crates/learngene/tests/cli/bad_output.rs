@@ -166,7 +166,7 @@ fn fail_on_disk(bench: &Workbench, kind: &str, args: &str, reason: &str) -> Opti
     };
     check_message(args, &output, 1, &["disk", reason]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!said.contains(".tmp"), "{args}\n{said}\nnames a temporary file");
+    assert!(!said.contains(".partial"), "{args}\n{said}\nnames a temporary file");
     let left = String::from_utf8(bench.read("left")).expect("names are text");
     fs::remove_file(bench.path("left")).expect("the workbench is writable");
     Some(left.lines().map(ToOwned::to_owned).collect())

@@ -101,14 +101,36 @@ fn a_model_trains_on_a_remote_device() {
     }
 }
 
-/// A run loses its server, and goes on when another listens at the same address.
+/// Fifty steps, each evaluated, so that every loss is told.
+#[test]
+fn two_remote_devices_share_every_batch() {
+    let bench = pets();
+    let (first, second) = (Server::start(), Server::start());
+    let both = format!("{},{}", first.device, second.device);
+    bench.write("recipe.toml", "epochs = 25\nbatch_size = 3\nevaluations_per_epoch = 2\n");
+    let losses = ["flex-plain", &both].map(|devices| {
+        let train = format!("train {TINY} --data pets --recipe recipe.toml --json");
+        let out = devices.len();
+        let summary = bench.succeed_json(&format!("{train} --devices {devices} --out run{out}"));
+        let lines = summary["metrics"].as_array().expect("a list").clone();
+        lines.iter().map(|line| number(line, "train_loss")).collect::<Vec<_>>()
+    });
+    let [here, there] = losses;
+    assert_eq!((here.len(), there.len()), (50, 50));
+    for (step, (here, there)) in here.iter().zip(there).enumerate() {
+        assert!((here - there).abs() < 1e-4, "step {}: {here} and {there}", step + 1);
+    }
+}
+
+/// A run loses one of its servers, and goes on when another listens at the same address.
 #[test]
 fn a_lost_device_is_told_and_the_run_goes_on() {
     let bench = pets();
-    let mut server = Server::start();
+    let (first, mut server) = (Server::start(), Server::start());
     let device = server.device.clone();
+    let devices = format!("{},{device}", first.device);
     let args = format!(
-        "train {TINY} --data pets --epochs 40 --batch-size 3 --device {device} --out run --json"
+        "train {TINY} --data pets --epochs 40 --batch-size 3 --devices {devices} --out run --json"
     );
     let mut command = Command::new(env!("CARGO_BIN_EXE_learngene"));
     command.current_dir(bench.path("")).args(args.split_whitespace());

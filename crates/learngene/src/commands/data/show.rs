@@ -1,0 +1,73 @@
+//! `learngene data show`
+
+use std::{
+    io::Cursor,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use learngene_datasets::{
+    Augment, BadImages, Dataset, Pipeline, Preprocess, Split, contact_sheet, open,
+};
+use learngene_training::Recipe;
+
+use crate::{
+    args::{at_least_one, dataset},
+    files::{prepare, write_whole},
+};
+
+/// Draws some training images as a model sees them, one a row.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  learngene data show cifar10 --augmented --recipe \
+    recipes/descendant.toml --image-size 224 --out sheet.png")]
+pub struct Args {
+    /// Name of a dataset or a folder.
+    #[arg(value_name = "NAME|FOLDER", value_parser = dataset)]
+    data: String,
+    /// Draws each image as augmented in several epochs, too. A column is a batch, so that mixed
+    /// images show what they are mixed with.
+    #[arg(long)]
+    augmented: bool,
+    /// Recipe whose augmentation and seed are shown; otherwise a flip and a crop.
+    #[arg(long, value_name = "FILE", requires = "augmented")]
+    recipe: Option<PathBuf>,
+    /// Rows: images, taken evenly from the whole set.
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8")]
+    images: NonZeroUsize,
+    /// Columns beside the first: epochs.
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8")]
+    epochs: NonZeroUsize,
+    /// Side of a model's input, in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 96)]
+    image_size: u32,
+    /// The picture, PNG.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let inputs: Vec<&Path> = args.recipe.iter().map(PathBuf::as_path).collect();
+    prepare(&args.out, &inputs)?;
+    let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
+    let augment = if args.augmented { recipe.augment } else { Augment::none() };
+    let images: Arc<dyn Dataset> = open(&args.data, Split::Train, BadImages::Refuse)?.into();
+    let rows = args.images.get().min(images.len());
+    let indices: Vec<usize> = (0..rows).map(|row| row * images.len() / rows).collect();
+    let pipeline = Pipeline {
+        dataset: images,
+        preprocess: Preprocess::new(args.image_size).check()?,
+        augment: Some(augment.check()?),
+        seed: recipe.seed,
+        label_smoothing: recipe.label_smoothing,
+    };
+    let columns = if args.augmented { args.epochs.get() } else { 1 };
+    let mut png = Cursor::new(Vec::new());
+    contact_sheet(&pipeline, &indices, columns)?
+        .write_to(&mut png, image::ImageFormat::Png)
+        .context("the picture cannot be encoded")?;
+    write_whole(&args.out, png.get_ref())?;
+    tracing::info!("wrote {}", args.out.display());
+    Ok(())
+}
