@@ -100,7 +100,7 @@ impl Batches {
     ///
     /// # Errors
     /// When the system gives no threads to load them on.
-    pub(crate) fn from_step(
+    pub(crate) fn starting_at(
         &self,
         step: usize,
     ) -> Result<impl Iterator<Item = Result<HostBatch, TrainingError>>, TrainingError> {
@@ -167,7 +167,7 @@ mod tests {
 
     /// So many batches from a step on.
     fn load(batches: &Batches, step: usize, count: usize) -> Vec<HostBatch> {
-        let loaded = batches.from_step(step).expect("there are threads").take(count);
+        let loaded = batches.starting_at(step).expect("there are threads").take(count);
         loaded.map(|batch| batch.expect("the images are good")).collect()
     }
 

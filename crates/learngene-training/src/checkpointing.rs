@@ -102,7 +102,7 @@ mod tests {
             (0..3 * 3 * 256).map(|i| ((i * 7) % 13) as f32 / 6.0 - 1.0).collect();
         let batch = Batch { pixels, shape: [3, 3, 16, 16], labels: vec![4, 0, 2], targets: None };
         let branches = DropPath { rate: 0.5, layers: 3 }.draw(3, 0, (1, 0));
-        let batch = HostBatch::new(batch, branches).to_device(&device);
+        let batch = HostBatch::new(batch, branches).upload(&device);
         let step = |gradient_checkpointing| {
             let trainee =
                 Trainee { model: model.clone(), label_smoothing: 0.1, gradient_checkpointing };

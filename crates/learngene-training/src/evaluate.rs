@@ -39,7 +39,7 @@ pub fn evaluate<C: Classifier>(
     for indices in ranges(images.len(), batch_size.get()) {
         let batch = load_labelled(images, &indices, preprocess)?;
         let labels = batch.labels.clone();
-        let logits = rows(model.forward(HostBatch::new(batch, None).to_device(device).images));
+        let logits = rows(model.forward(HostBatch::new(batch, None).upload(device).images));
         for ((logits, label), image) in logits.iter().zip(labels).zip(indices) {
             // Nothing is larger than NaN, so the image would count as recognised.
             if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {

@@ -97,7 +97,7 @@ pub fn fit<C: Classifier + 'static>(
     if let Some(saved) = saved {
         run = run.resume(saved)?;
     }
-    run.to_end()
+    run.finish()
 }
 
 #[cfg(test)]

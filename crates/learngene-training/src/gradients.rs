@@ -54,7 +54,7 @@ impl<C: Classifier + 'static> Passes<C> {
         let parts = batch.into_parts(count * rounds);
         let on_devices = parts.into_iter().zip(self.devices.iter().cycle());
         let mut parts =
-            on_devices.map(|(part, device)| part.to_device(device)).collect::<Vec<_>>().into_iter();
+            on_devices.map(|(part, device)| part.upload(device)).collect::<Vec<_>>().into_iter();
         let Some(workers) = &self.workers else {
             return Ok(self.sum(trainee, parts.map(|part| trainee.step(part))));
         };

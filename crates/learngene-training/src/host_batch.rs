@@ -58,7 +58,7 @@ impl HostBatch {
     }
 
     /// Brings the images to a device.
-    pub(crate) fn to_device(self, device: &Device) -> ImageBatch {
+    pub(crate) fn upload(self, device: &Device) -> ImageBatch {
         let count = self.len();
         let Batch { pixels, shape, labels, targets } = self.batch;
         let targets = match targets {

@@ -67,13 +67,13 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
     }
 
     /// Takes the steps that are left.
-    pub(crate) fn to_end(mut self) -> Result<Fitted<C>, TrainingError> {
+    pub(crate) fn finish(mut self) -> Result<Fitted<C>, TrainingError> {
         let steps = self.batches.steps_per_epoch();
         let total = self.recipe.epochs * steps;
         self.observer.started(self.trainer.done, total);
         let mut events = EventFile::create(&self.folder.events(), &self.log.0)?;
         let batches = self.batches.clone();
-        for batch in batches.from_step(self.trainer.done)?.take(total - self.trainer.done) {
+        for batch in batches.starting_at(self.trainer.done)?.take(total - self.trainer.done) {
             let step = self.trainer.done + 1;
             // Whatever a layer draws depends on the seed and the step alone, so a resumed run
             // draws the same and no random state needs saving.
@@ -88,11 +88,12 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
             if self.is_evaluation(step) {
                 self.evaluate(learning_rate, &mut events)?;
             }
-            if step % steps == 0 {
+            let ends_epoch = step.is_multiple_of(steps);
+            if ends_epoch {
                 self.save_last()?;
             }
-            let every = self.recipe.checkpoint_steps;
-            if step % steps == 0 || (every > 0 && step % every == 0) {
+            // No step is a multiple of 0.
+            if ends_epoch || step.is_multiple_of(self.recipe.checkpoint_steps) {
                 let losses = self.losses.to_host(step)?;
                 let states = self.folder.checkpoints();
                 Saved::write(&states, &self.trainer, self.ema.as_ref(), losses)?;

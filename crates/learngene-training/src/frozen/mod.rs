@@ -117,7 +117,7 @@ pub fn frozen_features(
     for indices in ranges(images.len(), batch_size.get()) {
         let batch = load_labelled(images, &indices, preprocess)?;
         labels.extend_from_slice(&batch.labels);
-        let images = HostBatch::new(batch, None).to_device(device).images;
+        let images = HostBatch::new(batch, None).upload(device).images;
         let features = features(images); // [batch, num_features]
         num_features = features.dims()[1];
         let fetched: Result<Vec<f32>, _> = features.into_data().convert::<f32>().try_into_vec();
