@@ -52,15 +52,16 @@ impl<C: Classifier + 'static> Passes<C> {
         let count = self.devices.len();
         let rounds = batch.len().div_ceil(count * self.images_per_pass.get());
         let parts = batch.into_parts(count * rounds);
-        let on_devices = parts.into_iter().zip(self.devices.iter().cycle());
-        let mut parts =
-            on_devices.map(|(part, device)| part.upload(device)).collect::<Vec<_>>().into_iter();
+        let mut parts = parts.into_iter().zip(self.devices.iter().cycle());
         let Some(workers) = &self.workers else {
-            return Ok(self.sum(trainee, parts.map(|part| trainee.step(part))));
+            let step = |(part, device): (HostBatch, _)| trainee.step(part.upload(device));
+            return Ok(self.sum(trainee, parts.map(step)));
         };
         let mut outputs = Vec::new();
-        while parts.len() > 0 {
-            let mut round: Vec<_> = parts.by_ref().take(count).map(Once::boxed).collect();
+        for _ in 0..rounds {
+            let round = parts.by_ref().take(count);
+            let mut round: Vec<_> =
+                round.map(|(part, device)| Once::boxed(part.upload(device))).collect();
             round.resize_with(count, Once::nothing);
             let (of_round, _) = workers.step(&mut round, trainee)?;
             outputs.extend(of_round.into_iter().map(|worker| worker.output));
