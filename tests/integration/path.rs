@@ -3,7 +3,7 @@
 use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use learngene_datasets::{Split, Workers};
+use learngene_datasets::Split;
 use learngene_expansion::{
     Descendant, DescendantConfig, HeadPolicy, LayerPolicy, expand, from_scratch,
 };
@@ -12,7 +12,7 @@ use learngene_models::{
     Classifier,
     checkpoint::{self, ReadOptions},
 };
-use learngene_training::{FitData, Recipe, evaluate, fit};
+use learngene_training::{Execution, FitData, Recipe, evaluate, fit};
 
 use crate::support::{
     checkpoint_in, clusters, condensed, folder, measure, preprocess, sample, tiny,
@@ -85,7 +85,6 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
         train: sample(Split::Train, 64),
         test: sample(Split::Test, 50),
         preprocess: preprocess(descendant.config.image_size()),
-        workers: Workers::default(),
     };
     let recipe = Recipe {
         epochs: 1,
@@ -96,8 +95,9 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
         ..Recipe::default()
     };
     let run = folder.join("run");
-    let fitted = fit(vit, &data, &recipe, &run, std::slice::from_ref(&device), Arc::new(()))
-        .expect("a short run");
+    let fitted =
+        fit(vit, &data, &recipe, &run, &Execution::on(std::slice::from_ref(&device)), Arc::new(()))
+            .expect("a short run");
     let steps: Vec<usize> = fitted.metrics.iter().map(|metrics| metrics.step).collect();
     assert_eq!(steps, [2, 4]);
 

@@ -66,6 +66,7 @@ impl Batches {
         augment: CheckedAugment,
         recipe: &Recipe,
         layers: usize,
+        workers: Workers,
     ) -> Result<Self, TrainingError> {
         let images = data.train.as_ref();
         check_labels(images, 0..images.len())?;
@@ -83,7 +84,7 @@ impl Batches {
                 seed: recipe.seed,
                 label_smoothing: recipe.label_smoothing,
             },
-            workers: data.workers,
+            workers,
             drop_path: DropPath { rate: recipe.drop_path, layers },
         })
     }
@@ -154,11 +155,11 @@ mod tests {
             train: images.clone(),
             test: images,
             preprocess: Preprocess::new(32).check().expect("32 pixels are possible"),
-            workers: Workers::default(),
         };
         let recipe = Recipe { augment, batch_size: 16, seed, ..Recipe::default() };
         let augment = augment.check().expect("it is a preset");
-        Batches::new(&data, augment, &recipe, 1).expect("the images are labelled")
+        Batches::new(&data, augment, &recipe, 1, Workers::default())
+            .expect("the images are labelled")
     }
 
     fn plain(seed: u64) -> Batches {

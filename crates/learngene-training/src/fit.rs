@@ -2,16 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use burn::tensor::Device;
-use learngene_datasets::{CheckedPreprocess, Dataset, Workers};
+use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_models::{
     Classifier,
     checkpoint::{self, CheckpointError, ReadOptions},
 };
 
 use crate::{
-    Metrics, Recipe, TrainingError, batches::Batches, evaluate::check_classes, metrics::MetricsLog,
-    run::Run, run_folder::RunFolder, start::Start,
+    Execution, Metrics, Recipe, TrainingError, batches::Batches, evaluate::check_classes,
+    metrics::MetricsLog, run::Run, run_folder::RunFolder, start::Start,
 };
 
 /// The images of a run.
@@ -23,8 +22,6 @@ pub struct FitData {
     pub test: Arc<dyn Dataset>,
     /// How both become tensors.
     pub preprocess: CheckedPreprocess,
-    /// Threads that load training images ahead of the device.
-    pub workers: Workers,
 }
 
 /// Told how a run goes, as it goes.
@@ -55,8 +52,7 @@ pub struct Fitted<C> {
 
 /// Trains a classifier by a recipe, leaving its artefacts in `folder`.
 ///
-/// The first of the devices has the model and the optimiser; where there are several, each computes
-/// the gradients of its share of every batch. A folder with an unfinished run of the same recipe is
+/// A folder with an unfinished run of the same recipe is
 /// resumed after its newest checkpoint and ends with the same bytes as an uninterrupted run on the
 /// same CPU. A finished run is not repeated.
 ///
@@ -72,7 +68,7 @@ pub fn fit<C: Classifier + 'static>(
     data: &FitData,
     recipe: &Recipe,
     folder: &Path,
-    devices: &[Device],
+    execution: &Execution,
     observer: Arc<dyn Observer>,
 ) -> Result<Fitted<C>, TrainingError> {
     recipe.check()?;
@@ -80,8 +76,9 @@ pub fn fit<C: Classifier + 'static>(
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
+    folder.note(execution.environment.as_deref())?;
 
-    let batches = Batches::new(data, augment, recipe, model.num_layers())?;
+    let batches = Batches::new(data, augment, recipe, model.num_layers(), execution.workers)?;
     let total = recipe.epochs * batches.steps_per_epoch();
     let saved = folder.newest_state();
     // A run that ended left its last model and no states.
@@ -93,7 +90,7 @@ pub fn fit<C: Classifier + 'static>(
         folder.finish()?;
         return Ok(Fitted { model, metrics: ended.0 });
     }
-    let mut run = Run::begin(model, data, recipe, batches, folder, devices, observer)?;
+    let mut run = Run::begin(model, data, recipe, batches, folder, execution.devices, observer)?;
     if let Some(saved) = saved {
         run = run.resume(saved)?;
     }
@@ -104,6 +101,7 @@ pub fn fit<C: Classifier + 'static>(
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use burn::tensor::Device;
     use learngene_datasets::{BadImages, Preprocess, Split, Subset, open};
     use learngene_models::VitConfig;
 
@@ -127,8 +125,7 @@ mod tests {
         let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
         let images: Arc<dyn Dataset> = Arc::new(Subset::first(images.into(), 20));
         let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
-        let workers = Workers::default();
-        let data = FitData { train: images.clone(), test: images, preprocess, workers };
+        let data = FitData { train: images.clone(), test: images, preprocess };
         let recipe = Recipe { epochs: 1, batch_size: 8, ..Recipe::default() };
         let model = VitConfig::uniform(8, 1, 2)
             .with_image_size(32)
@@ -136,10 +133,12 @@ mod tests {
             .with_num_classes(10)
             .init(&devices[0]);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let execution = Execution::on(&devices);
         let run = |recipe: &Recipe| {
             let steps = Arc::new(Steps::default());
-            let fitted = fit(model.clone(), &data, recipe, folder.path(), &devices, steps.clone())
-                .expect("the run can be carried out");
+            let fitted =
+                fit(model.clone(), &data, recipe, folder.path(), &execution, steps.clone())
+                    .expect("the run can be carried out");
             (steps.0.load(Ordering::Relaxed), fitted)
         };
         let (steps, first) = run(&recipe);

@@ -3,6 +3,7 @@
 //! ```text
 //! recipe.toml         the resolved recipe
 //! start.json          the model and the images that the run began with
+//! environment.json    versions and devices, as the program tells them
 //! metrics.jsonl       one line an evaluation
 //! summary.csv         the same as a table
 //! events.out.tfevents.0.learngene     the same for TensorBoard
@@ -57,6 +58,13 @@ impl RunFolder {
             write_whole(&path, [wanted]).map_err(|source| TrainingError::Write { path, source })?;
         }
         Ok(this)
+    }
+
+    /// Notes with what the run is carried out.
+    pub(crate) fn note(&self, environment: Option<&str>) -> Result<(), TrainingError> {
+        let Some(environment) = environment else { return Ok(()) };
+        let path = self.0.join("environment.json");
+        write_whole(&path, [environment]).map_err(|source| TrainingError::Write { path, source })
     }
 
     pub(crate) fn metrics(&self) -> PathBuf {

@@ -6,6 +6,7 @@ mod checkpoint_file;
 mod cluster_args;
 mod commands;
 mod device;
+mod environment;
 mod error;
 mod files;
 mod images;

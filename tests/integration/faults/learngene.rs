@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use learngene_clustering::LayerClusters;
-use learngene_datasets::{Split, Workers};
+use learngene_datasets::Split;
 use learngene_expansion::{Descendant, DescendantConfig, LayerPolicy};
 use learngene_format::Learngene;
 use learngene_models::{
     Classifier, Head, HostTensor, LayerShape, Model, ModelConfig, Projection, StateDict,
 };
-use learngene_training::{FitData, Recipe, fit};
+use learngene_training::{Execution, FitData, Recipe, fit};
 
 use crate::support::{
     NOTHING_JOINED, SOME_JOINED, checkpoint_in, clusters, condensed, descendant, folder, images,
@@ -160,7 +160,6 @@ fn train(descendant: &Descendant, run: &Path) -> Model {
         train: sample(Split::Train, 32),
         test: sample(Split::Test, 10),
         preprocess: preprocess(descendant.config.image_size()),
-        workers: Workers::default(),
     };
     let recipe = Recipe {
         epochs: 2,
@@ -169,7 +168,9 @@ fn train(descendant: &Descendant, run: &Path) -> Model {
         warmup_epochs: Some(0.0),
         ..Recipe::default()
     };
-    fit(vit, &data, &recipe, run, &[device], Arc::new(())).expect("a short run").model
+    fit(vit, &data, &recipe, run, &Execution::on(&[device]), Arc::new(()))
+        .expect("a short run")
+        .model
 }
 
 fn read(folder: &Path, name: &str) -> Vec<u8> {

@@ -10,12 +10,12 @@ use std::{
 
 use burn::tensor::Device;
 use image::RgbImage;
-use learngene_datasets::{Dataset, DatasetError, Split, Workers};
+use learngene_datasets::{Dataset, DatasetError, Split};
 use learngene_models::{
     Classifier, Model,
     checkpoint::{self, ReadOptions},
 };
-use learngene_training::{Evaluation, FitData, Fitted, Metrics, Recipe, evaluate, fit};
+use learngene_training::{Evaluation, Execution, FitData, Fitted, Metrics, Recipe, evaluate, fit};
 
 use crate::support::{folder, preprocess, random_parameters, sample, tiny};
 
@@ -31,9 +31,9 @@ fn train(images: Arc<dyn Dataset>, recipe: &Recipe, run: &Path) -> Fitted<Model>
         train: images,
         test: sample(Split::Test, 40),
         preprocess: preprocess(model.image_size()),
-        workers: Workers::default(),
     };
-    fit(model, &data, recipe, run, &[Device::flex()], Arc::new(())).expect("a short run")
+    fit(model, &data, recipe, run, &Execution::on(&[Device::flex()]), Arc::new(()))
+        .expect("a short run")
 }
 
 fn recipe() -> Recipe {

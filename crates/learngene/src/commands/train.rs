@@ -13,12 +13,13 @@ use learngene_datasets::{
 };
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
-use learngene_training::{FitData, Metrics, Recipe, fit, recipe_help};
+use learngene_training::{Execution, FitData, Metrics, Recipe, fit, recipe_help};
 use serde::Serialize;
 
 use crate::{
     args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
     device::{after_a_loss, open_all},
+    environment::environment,
     files::{prepare_folder, read, write_whole},
     images::BadImagesArgs,
     progress::TrainingProgress,
@@ -159,15 +160,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         recipe.peak_learning_rate(),
         recipe.batch_size
     );
-    let workers = args.workers.map_or_else(Workers::default, Workers::new);
-    let data = FitData { train, test, preprocess, workers };
+    let data = FitData { train, test, preprocess };
+    let execution = Execution {
+        devices: &devices,
+        workers: args.workers.map_or_else(Workers::default, Workers::new),
+        environment: Some(environment(&args.devices.devices)?),
+    };
     let progress = || Arc::new(TrainingProgress::default());
     let (model, last) = match warm_up {
         None => (model, recipe.clone()),
-        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &devices)?, warm_up.after),
+        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after),
     };
     let before = (recipe.epochs - last.epochs) as f64;
-    let fitted = fit(model, &data, &last, &args.out, &devices, progress())?;
+    let fitted = fit(model, &data, &last, &args.out, &execution, progress())?;
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
@@ -215,7 +220,7 @@ impl Args {
         model: Model,
         data: &FitData,
         warm_up: &WarmUp,
-        devices: &[Device],
+        execution: &Execution,
     ) -> anyhow::Result<Model> {
         let WarmUp { plan, learnt, recipe, .. } = warm_up;
         let transforming = attach(model, plan, &learnt.config)?;
@@ -233,7 +238,7 @@ impl Args {
         let folder = self.out.join("warm_up");
         keep_kind(&folder, plan, learnt)?;
         let progress = Arc::new(TrainingProgress::default());
-        let fitted = fit(transforming, data, recipe, &folder, devices, progress)?;
+        let fitted = fit(transforming, data, recipe, &folder, execution, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
         if !file.exists() {

@@ -99,6 +99,7 @@ fn a_disk_that_is_full_after_the_first_evaluation() {
     let bench = bench();
     let left = fail_on_disk(&bench, "size=300k", &format!("{} --out disk", train()), FULL_REASON);
     let wanted = [
+        "disk/environment.json",
         "disk/events.out.tfevents.0.learngene",
         "disk/metrics.jsonl",
         "disk/recipe.toml",

@@ -115,3 +115,35 @@ fn a_dataset_that_is_not_here() {
     let parts = ["food101 is not in", "data.vision.ee.ethz.ch", "meta/train.txt", "its own folder"];
     check_message(args, &output, 1, &parts);
 }
+
+/// Two rows of two pets, plain and in three epochs.
+#[test]
+fn images_are_shown_as_a_model_sees_them() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 1);
+    bench.write("recipe.toml", "[augment]\nmixup = 0.8\n");
+    let show = "data show pets --image-size 32";
+    bench.succeed(&format!("{show} --augmented --recipe recipe.toml --epochs 3 --out a.png"));
+    bench.succeed(&format!("{show} --out plain/b.png"));
+    let size = |name: &str| {
+        let sheet = image::load_from_memory(&bench.read(name)).expect("it is a PNG");
+        (sheet.width(), sheet.height())
+    };
+    // Tiles of 96 pixels, 2 between them.
+    assert_eq!(size("a.png"), (4 * 98 + 2, 2 * 98 + 2));
+    assert_eq!(size("plain/b.png"), (2 * 98 + 2, 2 * 98 + 2));
+}
+
+#[test]
+fn what_cannot_be_shown() {
+    let check = |args: &str, code, parts: &[&str]| Workbench::new().check(args, code, parts);
+    check("data show nowhere --out a.png", 2, &["wanted a folder that exists"]);
+    check("data show cifar10-sample --recipe r.toml --out a.png", 2, &["--augmented"]);
+    let missing = "data show cifar10-sample --augmented --recipe r.toml --out a.png";
+    check(missing, 1, &["r.toml", "No such file"]);
+    check(
+        "data show cifar10-sample --image-size 0 --out a.png",
+        1,
+        &["image size must be from 1 to 8192 pixels, got 0"],
+    );
+}

@@ -54,7 +54,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let augment = if args.augmented { recipe.augment } else { Augment::none() };
     let images: Arc<dyn Dataset> = open(&args.data, Split::Train, BadImages::Refuse)?.into();
     let rows = args.images.get().min(images.len());
-    let indices: Vec<usize> = (0..rows).map(|row| row * images.len() / rows).collect();
+    // One further each time, for sets in which classes take turns.
+    let index = |row: usize| (row * images.len() / rows + row) % images.len();
+    let indices: Vec<usize> = (0..rows).map(index).collect();
     let pipeline = Pipeline {
         dataset: images,
         preprocess: Preprocess::new(args.image_size).check()?,

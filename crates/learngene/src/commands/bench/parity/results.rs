@@ -9,13 +9,13 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Tensor, TensorData},
 };
-use learngene_datasets::{BadImages, Preprocess, Split, Subset, Workers, load_batch, open};
+use learngene_datasets::{BadImages, Preprocess, Split, Subset, load_batch, open};
 use learngene_expansion::from_scratch;
 use learngene_models::{
     Classifier, ModelConfig, VitConfig,
     checkpoint::{self, ReadOptions},
 };
-use learngene_training::{FitData, Recipe, fit};
+use learngene_training::{Execution, FitData, Recipe, fit};
 use safetensors::SafeTensors;
 use serde::Serialize;
 
@@ -182,13 +182,18 @@ pub(super) fn train(device: &Device) -> anyhow::Result<Vec<Quantity>> {
     let test = some(Split::Test, TEST)?;
     let indices: Vec<usize> = (0..TEST).collect();
     let batch = load_batch(test.as_ref(), &indices, &preprocess, None)?;
-    let workers = Workers::default();
-    let data = FitData { train: some(Split::Train, TRAINING)?, test, preprocess, workers };
+    let data = FitData { train: some(Split::Train, TRAINING)?, test, preprocess };
     let recipe = Recipe { epochs: 1, batch_size: 16, learning_rate: 0.01, ..Recipe::default() };
     let model = config.load(&from_scratch(&config, 0)?, device)?;
     let folder = tempfile::tempdir()?;
-    let fitted =
-        fit(model, &data, &recipe, folder.path(), std::slice::from_ref(device), Arc::new(()))?;
+    let fitted = fit(
+        model,
+        &data,
+        &recipe,
+        folder.path(),
+        &Execution::on(std::slice::from_ref(device)),
+        Arc::new(()),
+    )?;
 
     let images = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), device);
     let logits = fitted.model.valid().forward(images);
