@@ -177,7 +177,9 @@ impl MeanLoss {
 
     /// Reads the sum after a step.
     fn to_host(&self, step: usize) -> Result<Losses, TrainingError> {
-        let sum: f32 = self.sum.clone().map_or(0.0, |sum| sum.into_scalar());
+        // The first read of a step, so here it shows that a device is gone.
+        let sum = self.sum.clone().map_or(Ok(0.0), Tensor::try_into_scalar::<f32>);
+        let sum = sum.map_err(|error| TrainingError::Device(error.to_string()))?;
         if sum.is_finite() {
             Ok(Losses { sum, steps: self.steps })
         } else {

@@ -226,7 +226,7 @@ mod tests {
         let here = Device::flex();
         for (keeper, worker) in [(here.clone(), offer()), (offer(), offer()), (offer(), here)] {
             let kept = Tensor::<1>::from_floats([1.0, 2.0, 3.0], &keeper);
-            let moved = kept.clone().to_device(&worker.clone().autodiff()).require_grad();
+            let moved = kept.clone().to_device(&worker).autodiff().require_grad();
             let gradients = (moved.clone() * moved.clone()).sum().backward();
             let gradient = moved.grad(&gradients).expect("it was asked for").to_device(&keeper);
             let found = (gradient + kept).into_data();

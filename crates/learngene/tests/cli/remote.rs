@@ -126,7 +126,7 @@ fn two_remote_devices_share_every_batch() {
 #[test]
 fn a_lost_device_is_told_and_the_run_goes_on() {
     let bench = pets();
-    let (first, mut server) = (Server::start(), Server::start());
+    let (mut first, mut server) = (Server::start(), Server::start());
     let device = server.device.clone();
     let devices = format!("{},{device}", first.device);
     let args = format!(
@@ -149,7 +149,10 @@ fn a_lost_device_is_told_and_the_run_goes_on() {
     check_message(&args, &output, 1, &[&lost, resumes]);
 
     let before = fs::read_to_string(&metrics).expect("it was just read");
-    let _server = Server::start_at(device.trim_start_matches("remote:ws://"));
+    // The one that was left keeps its connection to the one that is gone, so both begin anew.
+    first.kill();
+    let restart = |device: &str| Server::start_at(device.trim_start_matches("remote:ws://"));
+    let _servers = (restart(&first.device), restart(&device));
     let summary = bench.succeed_json(&args);
     assert_eq!(summary["metrics"].as_array().map(Vec::len), Some(40));
     let after = fs::read_to_string(&metrics).expect("it was just read");
