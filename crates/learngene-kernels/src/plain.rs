@@ -1,6 +1,6 @@
 //! The operations as their equations, in burn's own terms.
 
-use burn::tensor::{Tensor, activation, module};
+use burn::tensor::{DType, Tensor, activation, module};
 
 use crate::AdamWStep;
 
@@ -12,7 +12,7 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 pub(crate) fn softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
-    activation::softmax(x * scale, D - 1)
+    in_f32(x, |x| activation::softmax(x * scale, D - 1))
 }
 
 pub(crate) fn layer_norm<const D: usize>(
@@ -21,7 +21,25 @@ pub(crate) fn layer_norm<const D: usize>(
     bias: Tensor<1>,
     eps: f64,
 ) -> Tensor<D> {
-    module::layer_norm(x, weight, Some(bias), eps)
+    let [weight, bias] = [weight, bias].map(wide);
+    in_f32(x, |x| module::layer_norm(x, weight, Some(bias), eps))
+}
+
+/// Computes in f32 what sums over many numbers, where these are shorter.
+fn in_f32<const D: usize>(
+    x: Tensor<D>,
+    operation: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Tensor<D> {
+    let dtype = x.dtype();
+    operation(wide(x)).cast(dtype)
+}
+
+/// In f32 at least.
+fn wide<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
 }
 
 pub(crate) fn linear<const D: usize>(

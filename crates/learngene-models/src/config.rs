@@ -72,6 +72,17 @@ impl ModelConfig {
         }
     }
 
+    /// Tokens of a layer, and how many of them each attends to.
+    pub fn tokens_and_keys(&self, layer: usize) -> (usize, usize) {
+        match self {
+            Self::Vit(vit) => (1 + vit.num_patches(), 1 + vit.num_patches()),
+            Self::Swin(swin) => {
+                let (stage, _) = swin.stage_and_block(layer);
+                (swin.resolution(stage).pow(2), swin.window(stage).pow(2))
+            }
+        }
+    }
+
     /// Number of layers, of all stages together.
     pub fn depth(&self) -> usize {
         match self {

@@ -19,7 +19,7 @@ pub fn count_macs(config: &ModelConfig) -> u64 {
     let stem = patches * config.in_channels() * config.patch_size().pow(2) * config.embed_dim();
     let layers: usize = (0..config.depth())
         .map(|layer| {
-            let (seq, keys) = seen(config, layer);
+            let (seq, keys) = config.tokens_and_keys(layer);
             let LayerShape { embed_dim, heads, mlp_hidden_dim, .. } = config.layer(layer);
             let projections = seq * embed_dim * 4 * heads.attention_dim();
             let attention = 2 * seq * keys * heads.attention_dim();
@@ -36,17 +36,6 @@ pub fn count_macs(config: &ModelConfig) -> u64 {
     (stem + layers + merging + config.num_features() * config.num_classes()) as u64
 }
 
-/// Tokens of a layer, and how many of them each attends to.
-fn seen(config: &ModelConfig, layer: usize) -> (usize, usize) {
-    match config {
-        ModelConfig::Vit(vit) => (1 + vit.num_patches(), 1 + vit.num_patches()),
-        ModelConfig::Swin(swin) => {
-            let (stage, _) = swin.stage_and_block(layer);
-            (swin.resolution(stage).pow(2), swin.window(stage).pow(2))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
@@ -57,10 +46,15 @@ mod tests {
     /// Parameters as timm counts them for its models of these names.
     #[test]
     fn presets_have_the_published_sizes() {
+        let dinov2 = |name| VitConfig::preset(name).expect("a preset").into();
         let cases = [
             (VitConfig::deit_tiny().into(), 5_717_416),
             (VitConfig::deit_small().into(), 22_050_664),
             (VitConfig::deit_base().into(), 86_567_656),
+            (VitConfig::vit_large().into(), 304_326_632),
+            // Without two scales a layer, which are folded.
+            (dinov2("vit_small_patch14_dinov2"), 22_056_192 - 12 * 2 * 384),
+            (dinov2("vit_base_patch14_dinov2"), 86_579_712 - 12 * 2 * 768),
             (SwinConfig::swin_tiny().into(), 28_288_354),
             (SwinConfig::swin_small().into(), 49_606_258),
             (SwinConfig::swin_base().into(), 87_768_224),

@@ -30,9 +30,10 @@
 //! each in f32, f16 or bf16, recognised by its content and not by its name. Other number formats
 //! are refused, f64 too: no published model uses it, and rounding should be the owner's decision.
 //!
-//! Every parameter of the model must be there in its shape, and nothing else. Two things are left
-//! out: Hugging Face's pooler, which no classifier uses, and the buffers of a Swin
-//! (`relative_position_index`, `attn_mask`), which follow from its shape.
+//! Every parameter of the model must be there in its shape, and nothing else. Left out are Hugging
+//! Face's pooler and the mask token of pretraining, which no classifier uses, and the buffers of a
+//! Swin (`relative_position_index`, `attn_mask`), which follow from its shape. LayerScale
+//! (`blocks.0.ls1.gamma`, as in DINOv2) is folded into the weights that it follows.
 //!
 //! # What shapes cannot tell
 //! Of a ViT the shapes of the tensors tell the whole architecture but for the number of heads and
@@ -57,6 +58,7 @@ mod error;
 mod family;
 mod file;
 mod infer;
+mod layer_scale;
 mod names;
 mod normalization;
 mod read;
@@ -143,10 +145,12 @@ impl Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// Tensors that no classifier uses.
-    PoolerLeftOut {
+    LeftOut {
         /// Their names.
         keys: Vec<String>,
     },
+    /// LayerScale became part of the weights that it follows.
+    LayerScaleFolded,
     /// The number of heads is that of the published models of this width.
     HeadDimAssumed {
         /// Width of one head.
@@ -183,8 +187,11 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PoolerLeftOut { keys } => {
-                write!(f, "left out the pooler, which no classifier uses: {}", keys.join(", "))
+            Self::LeftOut { keys } => {
+                write!(f, "left out what no classifier uses: {}", keys.join(", "))
+            }
+            Self::LayerScaleFolded => {
+                write!(f, "folded LayerScale into the weights that it follows")
             }
             Self::HeadDimAssumed { head_dim } => {
                 write!(f, "assumed heads {head_dim} wide, as in the published model of this width")

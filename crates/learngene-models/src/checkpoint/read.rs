@@ -8,6 +8,7 @@ use super::{
     container::Container,
     family::Family,
     infer::{Context, Shapes, preset, swin, vit},
+    layer_scale::{self, LayerScales},
     names::Names,
     told::Told,
 };
@@ -27,13 +28,13 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     let mut container = Container::open(path)?;
     let names = Names::recognise(path, container.headers.keys().map(String::as_str))?;
     let mut notes = Vec::new();
-    let pooler: Vec<String> = container
+    let keys: Vec<String> = container
         .headers
-        .extract_if(.., |name, _| names.is_pooler(name))
+        .extract_if(.., |name, _| names.is_left_out(name))
         .map(|(name, _)| name)
         .collect();
-    if !pooler.is_empty() {
-        notes.push(Note::PoolerLeftOut { keys: pooler });
+    if !keys.is_empty() {
+        notes.push(Note::LeftOut { keys });
     }
     let masks: Vec<(usize, usize)> = container
         .headers
@@ -41,7 +42,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
         .filter_map(|(name, buffer)| Some((names.stage_of_mask(&name)?, *buffer.shape.first()?)))
         .collect();
     let dtype = container.dtype()?;
-
+    let scales = LayerScales::extract(&mut container).filter(|_| names.family == Family::Vit);
     let mut told: Vec<Told> = Told::beside(path, "config.json")?.into_iter().collect();
     if let Some(json) = &container.config {
         // The header speaks of this file; a config.json of our own may be of another in its folder.
@@ -52,12 +53,21 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     let context = Context { path, options, names, told: &told };
     context.check_preset()?;
     let mut config = infer(&context, &container, &masks, &mut notes)?;
-    check_shapes(path, &container, &names.stored_shapes(&config))?;
+    let mut wanted = names.stored_shapes(&config);
+    let has_scales = scales.is_some();
+    if let Some(scales) = scales {
+        wanted.extend(scales.wanted(&mut container, config.depth(), config.embed_dim()));
+    }
+    check_shapes(path, &container, &wanted)?;
 
     // A hash is of one byte after another: the longest of what is to be done, so it goes beside.
     let (sha256, parameters) =
         rayon::join(|| container.sha256(), || decode(&container, names, &config));
     let (sha256, mut parameters) = (sha256?, parameters?);
+    if has_scales {
+        layer_scale::fold(&mut parameters, config.depth(), |scale| container.values(scale))?;
+        notes.push(Note::LayerScaleFolded);
+    }
     if let (ModelConfig::Vit(config), Some(image_size)) = (&mut config, options.image_size) {
         notes.extend(resize_images(config, &mut parameters, image_size)?);
     }

@@ -91,7 +91,10 @@ impl WindowAttention {
             .permute([2, 0, 1])
             .unsqueeze_dim(0); // [1, num_heads, queries, keys]
         match places.mask(&device) {
-            Some(mask) => bias + mask.unsqueeze_dim(1), // [windows, num_heads, queries, keys]
+            Some(mask) => {
+                let mask = mask.cast(bias.dtype());
+                bias + mask.unsqueeze_dim(1) // [windows, num_heads, queries, keys]
+            }
             None => bias,
         }
     }

@@ -60,26 +60,48 @@ impl VitConfig {
         Self::uniform(768, 12, 12)
     }
 
+    /// ViT-L/16, <https://arxiv.org/abs/2010.11929>, Table 1.
+    pub fn vit_large() -> Self {
+        Self::uniform(1024, 24, 16)
+    }
+
     /// ViT-S/14 as in DINOv2, <https://arxiv.org/abs/2304.07193>, Table 17; no classifier.
     pub fn vit_small_patch14() -> Self {
         Self::uniform(384, 12, 6).with_patch_size(14).with_num_classes(0)
     }
 
+    /// ViT-B/14 as in DINOv2, <https://arxiv.org/abs/2304.07193>, Table 17; no classifier.
+    pub fn vit_base_patch14() -> Self {
+        Self::uniform(768, 12, 12).with_patch_size(14).with_num_classes(0)
+    }
+
     /// Names that [`VitConfig::preset`] knows, as timm spells them.
-    pub const PRESETS: [&str; 4] = [
+    pub const PRESETS: [&str; 10] = [
         "deit_tiny_patch16_224",
         "deit_small_patch16_224",
         "deit_base_patch16_224",
+        "vit_tiny_patch16_224",
+        "vit_small_patch16_224",
+        "vit_base_patch16_224",
+        "vit_large_patch16_224",
         "vit_small_patch14_224",
+        "vit_small_patch14_dinov2",
+        "vit_base_patch14_dinov2",
     ];
 
     /// The preset of a timm model name, if it is one of [`VitConfig::PRESETS`].
+    ///
+    /// The smaller ViTs are DeiT's (<https://arxiv.org/abs/2106.10270>, Table 1); DINOv2 takes images
+    /// of 518 px where its name tells no other size.
     pub fn preset(name: &str) -> Option<Self> {
         match name {
-            "deit_tiny_patch16_224" => Some(Self::deit_tiny()),
-            "deit_small_patch16_224" => Some(Self::deit_small()),
-            "deit_base_patch16_224" => Some(Self::deit_base()),
+            "deit_tiny_patch16_224" | "vit_tiny_patch16_224" => Some(Self::deit_tiny()),
+            "deit_small_patch16_224" | "vit_small_patch16_224" => Some(Self::deit_small()),
+            "deit_base_patch16_224" | "vit_base_patch16_224" => Some(Self::deit_base()),
+            "vit_large_patch16_224" => Some(Self::vit_large()),
             "vit_small_patch14_224" => Some(Self::vit_small_patch14()),
+            "vit_small_patch14_dinov2" => Some(Self::vit_small_patch14().with_image_size(518)),
+            "vit_base_patch14_dinov2" => Some(Self::vit_base_patch14().with_image_size(518)),
             _ => None,
         }
     }

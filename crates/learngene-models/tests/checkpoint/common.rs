@@ -24,6 +24,7 @@ pub struct Golden {
 
 pub const TINY: Golden = vit("vit_tiny_golden", 3);
 pub const NARROW_MLP: Golden = vit("vit_narrow_mlp_golden", 4);
+pub const LAYER_SCALE: Golden = vit("vit_layer_scale_golden", 3);
 pub const SWIN: Golden = Golden { case: "swin_tiny_golden", num_heads: None, image_size: Some(32) };
 
 const fn vit(case: &'static str, num_heads: usize) -> Golden {

@@ -4,6 +4,7 @@ mod beside;
 mod common;
 mod errors;
 mod goldens;
+mod layer_scale;
 mod options;
 mod swin;
 mod swin_errors;

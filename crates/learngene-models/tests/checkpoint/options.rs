@@ -127,7 +127,7 @@ fn a_pooler_is_left_out_with_a_note() {
         .with_zeros("vit.pooler.dense.bias", &[48]);
     let read = checkpoint::read(&tensors.save(&folder), &TINY.options()).expect("a checkpoint");
     let keys = vec!["vit.pooler.dense.bias".into(), "vit.pooler.dense.weight".into()];
-    assert_eq!(read.notes, [Note::PoolerLeftOut { keys }]);
+    assert_eq!(read.notes, [Note::LeftOut { keys }]);
 }
 
 #[test]

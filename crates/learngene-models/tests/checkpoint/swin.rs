@@ -158,6 +158,6 @@ fn poolers_and_buffers_are_left_out() {
     tensors.0.insert(index.into(), (safetensors::Dtype::I64, vec![16, 16], vec![0; 8 * 256]));
     let read = checkpoint::read(&tensors.save(&folder), &SWIN.options()).expect("a checkpoint");
     let keys = vec!["swin.pooler.dense.weight".into()];
-    assert_eq!(read.notes, [Note::PoolerLeftOut { keys }]);
+    assert_eq!(read.notes, [Note::LeftOut { keys }]);
     assert_eq!(read.parameters, SWIN.read("hf.safetensors").parameters);
 }

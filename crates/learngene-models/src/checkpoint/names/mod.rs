@@ -166,11 +166,14 @@ impl Names {
         self.stored(head(self.family)).into_iter().any(leaf)
     }
 
-    /// Whether a name of the file belongs to Hugging Face's pooler: a layer on top of the features
-    /// that image classification does not use.
-    pub fn is_pooler(self, stored: &str) -> bool {
+    /// Whether image classification has no use for a tensor of the file: Hugging Face's pooler, a
+    /// layer on top of the features, and the token that stood for masked patches in pretraining.
+    pub fn is_left_out(self, stored: &str) -> bool {
         let name = stored.strip_prefix(prefix(self.family)).unwrap_or(stored);
-        self.dialect == Dialect::HuggingFace && name.starts_with("pooler.")
+        match self.dialect {
+            Dialect::HuggingFace => name.starts_with("pooler.") || name == "embeddings.mask_token",
+            Dialect::Timm | Dialect::Official => name == "mask_token",
+        }
     }
 
     /// Whether a name of the file is that of a buffer, which follows from the shape of a model.
