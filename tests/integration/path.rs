@@ -109,7 +109,7 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
 
     let again = last.load(&device).expect("a checkpoint fits its configuration");
     let batch_size = NonZeroUsize::new(16).expect("not zero");
-    let found = evaluate(&again, data.test.as_ref(), &data.preprocess, batch_size, &device)
+    let found = evaluate(&again, &data.test, &data.preprocess, batch_size, &device)
         .expect("the images are labelled");
     let measured = fitted.metrics[1].test;
     assert_eq!(found.images, 50);

@@ -1,10 +1,10 @@
 //! Batches in a seeded order, loaded ahead of the steps that take them.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use learngene_datasets::{
     Batch, BatchPlan, CheckedAugment, CheckedPreprocess, Dataset, Loader, Pipeline, View, Workers,
-    load_batch, plan_epoch, repeat_views, views_per_epoch,
+    plan_epoch, repeat_views, views_per_epoch,
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -128,20 +128,32 @@ fn check_labels(
     }
 }
 
-/// Reads images that must have labels, as they are evaluated.
-pub(crate) fn load_labelled(
-    images: &dyn Dataset,
-    indices: &[usize],
+/// All images of a dataset, each of which must have a label, once and in order, as they are
+/// evaluated: without augmentation, loaded ahead.
+///
+/// # Errors
+/// Names the first image without a label; when the system gives no threads.
+pub(crate) fn in_order(
+    images: &Arc<dyn Dataset>,
     preprocess: &CheckedPreprocess,
-) -> Result<Batch, TrainingError> {
-    check_labels(images, indices.iter().copied())?;
-    Ok(load_batch(images, indices, preprocess, None)?)
+    batch_size: NonZeroUsize,
+) -> Result<impl Iterator<Item = Result<Batch, TrainingError>>, TrainingError> {
+    check_labels(images.as_ref(), 0..images.len())?;
+    let pipeline = Pipeline {
+        dataset: images.clone(),
+        preprocess: preprocess.clone(),
+        augment: None,
+        seed: 0,
+        label_smoothing: 0.0,
+    };
+    let order: Vec<usize> = (0..images.len()).collect();
+    let plans: Vec<BatchPlan> = plan_epoch(0, &repeat_views(&order, 1, 0, 1), batch_size).collect();
+    let loader = Loader::start(pipeline, plans, Workers::default())?;
+    Ok(loader.map(|batch| Ok(batch?)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use learngene_datasets::{Augment, BadImages, Preprocess, Split, Subset, open};
 
     use super::*;

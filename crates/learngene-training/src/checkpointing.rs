@@ -57,7 +57,7 @@ pub(crate) fn backward<C: Classifier>(
 /// computed from frozen parameters alone.
 fn vector_jacobian(y: Tensor<3>, dy: Tensor<3>) -> burn::tensor::Gradients {
     // burn refuses to go back from a sum into which nothing tracked went.
-    let anchor = Tensor::<1>::zeros([1], &y.device()).require_grad();
+    let anchor = Tensor::<1>::zeros([1], (&y.device(), y.dtype())).require_grad();
     ((y * Tensor::from_inner(dy)).sum() + anchor).backward()
 }
 
@@ -104,8 +104,12 @@ mod tests {
         let branches = DropPath { rate: 0.5, layers: 3 }.draw(3, 0, (1, 0));
         let batch = HostBatch::new(batch, branches).upload(&device);
         let step = |gradient_checkpointing| {
-            let trainee =
-                Trainee { model: model.clone(), label_smoothing: 0.1, gradient_checkpointing };
+            let trainee = Trainee {
+                model: model.clone(),
+                label_smoothing: 0.1,
+                gradient_checkpointing,
+                bf16: false,
+            };
             let output = trainee.step(batch.clone());
             let mut collect = Collect(&output.grads, Vec::new());
             trainee.visit(&mut collect);

@@ -43,6 +43,16 @@ pub enum TrainingError {
         /// The values it may have.
         want: &'static str,
     },
+    /// A recipe in bf16 for a device that does not compute in it.
+    #[error(
+        "the recipe asks for bf16, which device {} of those given does not compute in; `learngene devices` \
+         lists formats",
+        device + 1
+    )]
+    NoBf16 {
+        /// Its place among the devices, from 0.
+        device: usize,
+    },
     /// A warm-up that the run never leaves.
     #[error("warmup_epochs must be less than epochs, got {warmup} in a run of {epochs} epochs")]
     Warmup {

@@ -1,13 +1,13 @@
 //! Accuracy of a classifier on labelled images.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_models::Classifier;
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainingError, batches::load_labelled, host_batch::HostBatch};
+use crate::{TrainingError, batches::in_order, host_batch::HostBatch};
 
 /// Accuracy and loss on a set of images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,25 +22,26 @@ pub struct Evaluation {
     pub images: usize,
 }
 
-/// Evaluates a classifier on every image of a dataset.
+/// Evaluates a classifier on every image of a dataset; images are loaded ahead of the device.
 ///
 /// # Errors
 /// When there are no images, one has no label or cannot be read, the classes differ, or a logit is not
 /// finite.
 pub fn evaluate<C: Classifier>(
     model: &C,
-    images: &dyn Dataset,
+    images: &Arc<dyn Dataset>,
     preprocess: &CheckedPreprocess,
     batch_size: NonZeroUsize,
     device: &Device,
 ) -> Result<Evaluation, TrainingError> {
-    check_classes(model, images, "test")?;
+    check_classes(model, images.as_ref(), "test")?;
     let (mut top1, mut top5, mut loss) = (0, 0, 0.0);
-    for indices in ranges(images.len(), batch_size.get()) {
-        let batch = load_labelled(images, &indices, preprocess)?;
+    let mut image = 0..;
+    for batch in in_order(images, preprocess, batch_size)? {
+        let batch = batch?;
         let labels = batch.labels.clone();
         let logits = rows(model.forward(HostBatch::new(batch, None).upload(device).images));
-        for ((logits, label), image) in logits.iter().zip(labels).zip(indices) {
+        for ((logits, label), image) in logits.iter().zip(labels).zip(&mut image) {
             // Nothing is larger than NaN, so the image would count as recognised.
             if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {
                 let (name, got) = (images.name(image), logits[class]);
@@ -77,11 +78,6 @@ pub(crate) fn check_classes<C: Classifier>(
     }
 }
 
-/// Indices below `len`, in runs of `size`.
-pub(crate) fn ranges(len: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
-    (0..len).step_by(size).map(move |start| (start..len.min(start + size)).collect())
-}
-
 /// Fetches a matrix from the device, row by row.
 pub(crate) fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, columns] = matrix.dims();
@@ -105,12 +101,5 @@ mod tests {
     fn cross_entropy_of_even_logits_is_the_log_of_the_classes() {
         assert!((cross_entropy(&[3.0; 10], 4) - 10f64.ln()).abs() < 1e-12);
         assert!(cross_entropy(&[1000.0, 0.0], 0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn ranges_cover_every_index_once() {
-        let all: Vec<usize> = ranges(10, 4).flatten().collect();
-        assert_eq!(all, (0..10).collect::<Vec<_>>());
-        assert_eq!(ranges(10, 4).map(|run| run.len()).collect::<Vec<_>>(), [4, 4, 2]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use burn::tensor::DType;
 use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_models::{
     Classifier,
@@ -9,8 +10,8 @@ use learngene_models::{
 };
 
 use crate::{
-    Execution, Metrics, Recipe, TrainingError, batches::Batches, evaluate::check_classes,
-    metrics::MetricsLog, run::Run, run_folder::RunFolder, start::Start,
+    Execution, Metrics, Precision, Recipe, TrainingError, batches::Batches,
+    evaluate::check_classes, metrics::MetricsLog, run::Run, run_folder::RunFolder, start::Start,
 };
 
 /// The images of a run.
@@ -73,6 +74,12 @@ pub fn fit<C: Classifier + 'static>(
 ) -> Result<Fitted<C>, TrainingError> {
     recipe.check()?;
     let augment = recipe.augment.check()?;
+    if recipe.precision == Precision::Bf16
+        && let Some(device) =
+            execution.devices.iter().position(|device| !device.supports_dtype(DType::BF16))
+    {
+        return Err(TrainingError::NoBf16 { device });
+    }
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use learngene_datasets::{Augment, views_per_epoch};
+use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{EmaWarmup, TrainingError, unknown_key::UnknownKey};
+use crate::{EmaWarmup, Precision, TrainingError, images_that_fit, unknown_key::UnknownKey};
 
 /// How a model is trained. Every field has the default of the paper's fine-tuning, so a recipe
 /// file names only what differs; unknown keys are errors.
@@ -45,8 +46,12 @@ pub struct Recipe {
     pub ema_decay: f64,
     /// How that share rises at first.
     pub ema_warmup: EmaWarmup,
-    /// The most images that a device takes at once, of which a batch is made; 0 for a whole batch.
+    /// The most images that a device takes at once, of which a batch is made; 0 for a whole batch, or
+    /// for what fits where [`Recipe::within`] says so.
     pub images_per_pass: usize,
+    /// Number format of forward and backward passes: f32, or bf16 where the device has it, with the
+    /// parameters and the optimiser in f32.
+    pub precision: Precision,
     /// Whether a step keeps what goes into each layer alone and computes the rest again: a fraction
     /// of the memory for activations, up to a third more time, the same result.
     pub gradient_checkpointing: bool,
@@ -80,6 +85,7 @@ impl Default for Recipe {
             ema_decay: 0.0,
             ema_warmup: EmaWarmup::default(),
             images_per_pass: 0,
+            precision: Precision::F32,
             gradient_checkpointing: false,
             evaluations_per_epoch: 1,
             checkpoint_steps: 0,
@@ -126,6 +132,15 @@ impl Recipe {
     pub fn resolved(&self) -> Self {
         let images_per_pass = self.images_per_pass();
         Self { warmup_epochs: Some(self.warmup_epochs()), images_per_pass, ..self.clone() }
+    }
+
+    /// The same recipe for a model on devices each of which holds so many bytes: where it leaves open
+    /// how many images a device takes at once, as many as [fit](crate::images_that_fit).
+    pub fn within(self, config: &ModelConfig, memory: u64) -> Self {
+        match self.images_per_pass {
+            0 => Self { images_per_pass: images_that_fit(config, &self, memory), ..self },
+            _ => self,
+        }
     }
 
     /// Checks that the recipe can be carried out.

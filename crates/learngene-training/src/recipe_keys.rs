@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::Recipe;
 
 /// Every key and what it means, in the order of [`Recipe`]; those of a table behind its name.
-const KEYS: [(&str, &str); 35] = [
+const KEYS: [(&str, &str); 36] = [
     ("epochs", "passes over the training images"),
     ("batch_size", "images of one optimiser step, on all devices together"),
     ("learning_rate", "peak for a batch of 512, scaled by batch_size / 512"),
@@ -21,7 +21,8 @@ const KEYS: [(&str, &str); 35] = [
     ("drop_path", "share of residual branches left out in the last layer"),
     ("ema_decay", "share of the average of parameters that a step keeps; 0 for none"),
     ("ema_warmup", "how that share rises: \"ratio\", \"power\" or \"none\""),
-    ("images_per_pass", "the most that a device takes at once; 0 for a whole batch"),
+    ("images_per_pass", "the most that a device takes at once; 0 for what fits its memory"),
+    ("precision", "of forward and backward passes: \"f32\", or \"bf16\" where the device has it"),
     ("gradient_checkpointing", "less memory, up to a third more time"),
     ("evaluations_per_epoch", "evenly spaced, the last at the epoch's end"),
     ("checkpoint_steps", "steps between checkpoints within an epoch; 0 for none"),

@@ -142,7 +142,7 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
 
     fn top1(&self, model: &C) -> Result<Evaluation, TrainingError> {
         let FitData { test, preprocess, .. } = self.data;
-        evaluate(model, test.as_ref(), preprocess, self.batches.batch_size(), &self.device)
+        evaluate(model, test, preprocess, self.batches.batch_size(), &self.device)
     }
 
     fn save_last(&self) -> Result<(), TrainingError> {

@@ -3,7 +3,7 @@
 use burn::{
     module::Module,
     optim::GradientsParams,
-    tensor::{ExecutionError, Tensor},
+    tensor::{DType, ExecutionError, Tensor},
 };
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use learngene_models::{BranchScales, Classifier};
@@ -11,6 +11,7 @@ use learngene_models::{BranchScales, Classifier};
 use crate::{
     checkpointing,
     loss::{Targets, cross_entropy},
+    precision,
 };
 
 /// Images and what they show, on the device: a whole batch, or the part of it that one pass takes.
@@ -35,6 +36,8 @@ pub(crate) struct Trainee<C: Classifier> {
     pub(crate) label_smoothing: f64,
     /// Whether a step keeps what goes into each layer alone, and computes the rest again.
     pub(crate) gradient_checkpointing: bool,
+    /// Whether passes compute in bf16.
+    pub(crate) bf16: bool,
 }
 
 /// What a part adds to the mean loss of the batch, left on the device until somebody reads it.
@@ -53,8 +56,18 @@ impl ItemLazy for PartLoss {
 impl<C: Classifier> Trainee<C> {
     /// What some logits, `[images, num_classes]`, add to the mean loss of the batch.
     pub(crate) fn loss(&self, logits: Tensor<2>, targets: &Targets, share: f64) -> Tensor<1> {
-        let loss = cross_entropy(logits, targets, self.label_smoothing);
+        let loss = cross_entropy(logits.cast(DType::F32), targets, self.label_smoothing);
         if share == 1.0 { loss } else { loss * share }
+    }
+
+    /// Gradients of what a batch adds to the mean loss, and that loss.
+    fn backward(&self, batch: ImageBatch) -> (GradientsParams, Tensor<1>) {
+        if self.gradient_checkpointing {
+            return checkpointing::backward(self, batch);
+        }
+        let features = self.model.features_scaled(batch.images, batch.branches.as_deref());
+        let loss = self.loss(self.model.classify(features), &batch.targets, batch.share);
+        (GradientsParams::from_grads(loss.backward(), self), loss.inner())
     }
 }
 
@@ -64,12 +77,12 @@ impl<C: Classifier> TrainStep for Trainee<C> {
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<PartLoss> {
         let part = batch.part;
-        let (gradients, loss) = if self.gradient_checkpointing {
-            checkpointing::backward(self, batch)
+        let (gradients, loss) = if self.bf16 {
+            let copy = precision::copied(self, DType::BF16);
+            let (gradients, loss) = copy.backward(batch.cast(DType::BF16));
+            (precision::gradients_in_f32(self, gradients), loss)
         } else {
-            let features = self.model.features_scaled(batch.images, batch.branches.as_deref());
-            let loss = self.loss(self.model.classify(features), &batch.targets, batch.share);
-            (GradientsParams::from_grads(loss.backward(), self), loss.inner())
+            self.backward(batch)
         };
         TrainOutput { grads: gradients, item: PartLoss { loss, part } }
     }

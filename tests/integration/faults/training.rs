@@ -119,6 +119,6 @@ fn check_best(run: &Path, name: &str, highest: f64) {
     let preprocess = preprocess(model.image_size());
     let batch_size = 16.try_into().expect("not zero");
     let test = sample(Split::Test, 40);
-    let found = evaluate(&model, test.as_ref(), &preprocess, batch_size, &Device::flex());
+    let found = evaluate(&model, &test, &preprocess, batch_size, &Device::flex());
     assert_eq!(found.expect("the images are good").top1, highest, "{name}");
 }

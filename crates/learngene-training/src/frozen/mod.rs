@@ -6,7 +6,7 @@
 mod knn;
 mod ridge;
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use learngene_datasets::{CheckedPreprocess, Dataset};
@@ -14,7 +14,7 @@ use learngene_datasets::{CheckedPreprocess, Dataset};
 pub use knn::knn;
 pub use ridge::{DEFAULT_RIDGE, ridge_probe};
 
-use crate::{TrainingError, batches::load_labelled, evaluate::ranges, host_batch::HostBatch};
+use crate::{TrainingError, batches::in_order, host_batch::HostBatch};
 
 /// What a model makes of labelled images, on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +106,7 @@ impl Features {
 /// When there are no images, one has no label or cannot be read, or a feature is not finite.
 pub fn frozen_features(
     features: impl Fn(Tensor<4>) -> Tensor<2>,
-    images: &dyn Dataset,
+    images: &Arc<dyn Dataset>,
     preprocess: &CheckedPreprocess,
     batch_size: NonZeroUsize,
     device: &Device,
@@ -114,8 +114,8 @@ pub fn frozen_features(
 ) -> Result<Features, TrainingError> {
     let (mut values, mut labels) = (Vec::new(), Vec::with_capacity(images.len()));
     let mut num_features = 0;
-    for indices in ranges(images.len(), batch_size.get()) {
-        let batch = load_labelled(images, &indices, preprocess)?;
+    for batch in in_order(images, preprocess, batch_size)? {
+        let batch = batch?;
         labels.extend_from_slice(&batch.labels);
         let images = HostBatch::new(batch, None).upload(device).images;
         let features = features(images); // [batch, num_features]

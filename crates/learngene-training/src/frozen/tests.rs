@@ -161,7 +161,7 @@ fn a_model_without_a_classifier_has_features() {
     let model: Vit = config.init(&device);
     let images: Arc<dyn Dataset> =
         open("cifar10-sample", Split::Test, BadImages::Refuse).expect("it is embedded").into();
-    let images = Subset::first(images, 5);
+    let images: Arc<dyn Dataset> = Arc::new(Subset::first(images, 5));
     let preprocess = Preprocess::new(16).check().expect("16 pixels are possible");
     let mut seen = Vec::new();
     let mut compute = |batch_size| {
