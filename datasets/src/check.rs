@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::error::with_causes;
+use crate::causes::with_causes;
 use crate::open::{divided_folder, manifest_of};
 use crate::{BadImages, Dataset, DatasetError, KnownDataset, Level, Split, open};
 

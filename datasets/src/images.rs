@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::decode::decode;
 
-use crate::error::with_causes;
+use crate::causes::with_causes;
 use crate::{Dataset, DatasetError};
 
 /// What to do with files that cannot be decoded.

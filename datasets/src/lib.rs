@@ -3,6 +3,7 @@
 mod augment;
 mod batch;
 mod cache;
+mod causes;
 mod check;
 mod checksum;
 mod cifar10;

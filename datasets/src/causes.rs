@@ -1,0 +1,44 @@
+//! How errors are told together with what caused them.
+
+use std::{error::Error, iter};
+
+use crate::DatasetError;
+
+/// Every reason with its causes.
+pub(crate) fn all(reasons: &[DatasetError]) -> String {
+    reasons.iter().map(with_causes).collect::<Vec<_>>().join("; then: ")
+}
+
+/// The message of an error and of everything that caused it, without those that the one before ends with.
+pub(crate) fn with_causes(error: &DatasetError) -> String {
+    let first: &dyn Error = error;
+    let mut messages: Vec<String> = Vec::new();
+    for error in iter::successors(Some(first), |&error| error.source()) {
+        let message = error.to_string();
+        if messages.last().is_none_or(|last| !last.ends_with(&message)) {
+            messages.push(message);
+        }
+    }
+    messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn causes_follow_unless_they_repeat() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = DatasetError::io("write", Path::new("a"))(full);
+        assert_eq!(with_causes(&error), "cannot write a: no storage space");
+        let source = image::ImageError::Decoding(image::error::DecodingError::new(
+            image::error::ImageFormatHint::Exact(image::ImageFormat::Jpeg),
+            "the file is truncated",
+        ));
+        let error = DatasetError::BadImage { path: "b.jpg".into(), source };
+        let said = with_causes(&error);
+        assert_eq!(said.matches("the file is truncated").count(), 1, "{said}");
+    }
+}
