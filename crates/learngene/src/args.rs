@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
+use burn::tensor::Device;
 use clap::{
     ArgMatches, Args, FromArgMatches, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
@@ -17,7 +18,12 @@ use learngene_models::checkpoint::{self, Checkpoint, Normalization, Note, ReadOp
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{commands, device::DeviceChoice, files};
+use crate::{
+    commands,
+    device::{DeviceChoice, memory},
+    files,
+    hub::Source,
+};
 
 /// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
 #[derive(Parser)]
@@ -44,6 +50,7 @@ pub enum Command {
     Train(commands::train::Args),
     Eval(commands::eval::Args),
     Data(commands::data::Args),
+    Models(commands::models::Args),
     Report(commands::report::Args),
     Devices(commands::devices::Args),
     #[cfg(feature = "remote")]
@@ -65,6 +72,7 @@ impl Command {
             Self::Train(args) => commands::train::run(args),
             Self::Eval(args) => commands::eval::run(args),
             Self::Data(args) => commands::data::run(args),
+            Self::Models(args) => commands::models::run(args),
             Self::Report(args) => commands::report::run(args),
             Self::Devices(args) => commands::devices::run(args),
             #[cfg(feature = "remote")]
@@ -78,10 +86,10 @@ impl Command {
 #[derive(Args)]
 #[command(next_help_heading = "Checkpoint")]
 pub struct CheckpointArgs {
-    /// Checkpoint of the model: timm or Hugging Face safetensors, or the .pth file of DeiT's or Swin's
-    /// repository.
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: PathBuf,
+    /// Checkpoint of the model: timm or Hugging Face safetensors, the .pth file of DeiT's or Swin's
+    /// repository, or a name on the Hugging Face hub, downloaded once (`learngene models` lists some).
+    #[arg(long, value_name = "FILE|hf:OWNER/NAME")]
+    pub checkpoint: Source,
     /// Architecture by timm's name, where the tensors cannot tell it (deit_tiny_patch16_224, ...).
     #[arg(long, value_name = "NAME", requires = "checkpoint")]
     pub arch: Option<String>,
@@ -106,20 +114,29 @@ impl CheckpointArgs {
             num_classes,
             ..ReadOptions::default()
         };
-        let path = self.checkpoint.display();
-        let checkpoint = match checkpoint::read(&self.checkpoint, &options) {
-            Err(_) if Learngene::read_manifest(&self.checkpoint).is_ok() => {
-                bail!("{path} is a learngene: `learngene expand` makes checkpoints from it")
+        let source = &self.checkpoint;
+        let path = source.path()?;
+        let checkpoint = match checkpoint::read(path, &options) {
+            Err(_) if Learngene::read_manifest(path).is_ok() => {
+                bail!("{source} is a learngene: `learngene expand` makes checkpoints from it")
             }
-            read => read?,
+            Err(error) => {
+                // A damaged download is told as that.
+                if let Ok(found) = checkpoint::sha256(path) {
+                    source.check(&found)?;
+                }
+                return Err(error.into());
+            }
+            Ok(checkpoint) => checkpoint,
         };
+        source.check(&checkpoint.sha256)?;
         for note in &checkpoint.notes {
             let hint = match note {
                 Note::HeadDimAssumed { .. } => "; give --num-heads where it has others",
                 Note::ImageSizeAssumed { .. } => "; give --image-size where it is another",
                 _ => "",
             };
-            tracing::info!("{path}: {note}{hint}");
+            tracing::info!("{source}: {note}{hint}");
         }
         Ok(checkpoint)
     }
@@ -217,6 +234,16 @@ pub struct DevicesArgs {
         default_values_t = [DeviceChoice::default()]
     )]
     pub devices: Vec<DeviceChoice>,
+}
+
+impl DevicesArgs {
+    /// Bytes that each of these opened devices may fill, where their drivers tell: those of the smallest,
+    /// and its part of a memory that may be the same for all.
+    pub fn memory(&self, opened: &[Device]) -> Option<u64> {
+        let told = self.devices.iter().zip(opened).map(|(choice, opened)| memory(choice, opened));
+        let smallest = told.flatten().min()?;
+        Some(smallest / opened.len() as u64)
+    }
 }
 
 /// A number of at least 1.

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 
 pub use choice::{DeviceChoice, open_all};
 pub use error::DeviceError;
-pub use found::{FoundDevice, MissingBackend, found, missing};
+pub use found::{FoundDevice, MissingBackend, found, memory, missing};
 #[cfg(feature = "remote")]
 pub use remote::{Address, serve};
 #[cfg(feature = "remote")]

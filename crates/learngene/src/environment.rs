@@ -12,7 +12,7 @@ const BURN: &str = "0.22.1";
 #[derive(Serialize)]
 struct Environment<'a> {
     program: &'static str,
-    /// Where the program was built with `LEARNGENE_COMMIT` set, the commit that it was built from.
+    /// The commit that the program was built from, where its build script could tell.
     commit: Option<&'static str>,
     burn: &'static str,
     system: &'static str,

@@ -5,13 +5,18 @@ mod args;
 mod checkpoint_file;
 mod cluster_args;
 mod commands;
+#[cfg(feature = "dashboard")]
+mod dashboard;
+mod description;
 mod device;
 mod environment;
 mod error;
 mod files;
+mod hub;
 mod images;
 mod memory;
 mod progress;
+mod recipe_args;
 mod report;
 mod text;
 mod transform_args;

@@ -1,4 +1,6 @@
-//! Numbers and lists as people read them.
+//! Numbers, lists and tables as people read them.
+
+use std::ops::Range;
 
 /// A whole number with separated thousands: `2,400,000`.
 pub fn thousands(value: u64) -> String {
@@ -45,6 +47,21 @@ pub fn list<T: ToString>(things: &[T]) -> String {
     things.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Columns as wide as their widest entry; those of numbers stand to the right.
+pub fn table<const N: usize>(rows: &[[String; N]], numbers: Range<usize>) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    });
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (text, width))| {
+            let is_number = numbers.contains(&column);
+            if is_number { format!("{text:>width$}") } else { format!("{text:width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +82,12 @@ mod tests {
     fn equal_heads_are_told_once() {
         assert_eq!(heads(&[8, 8, 8]), "8");
         assert_eq!(heads(&[4, 6, 8]), "4, 6, 8");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["name", "n", "m", "k", "x"], ["mnist", "10", "9", "1,000", "MIT"]];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows, 1..4), "name    n  m      k  x\nmnist  10  9  1,000  MIT");
     }
 }

@@ -5,17 +5,11 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use clap::{ArgGroup, Args};
 use learngene_expansion::{
-    FfnTransformation, HeadTransformation, Scope, SlotSource, TransformationConfig,
-    TransformationPlan,
+    FfnTransformation, HeadTransformation, Scope, TransformationConfig, TransformationPlan,
 };
 use learngene_training::Recipe;
-use serde::Deserialize;
 
-use crate::{
-    args::choice,
-    files::read,
-    transformations_file::{Learnt, Origin},
-};
+use crate::{args::choice, description::Description, transformations_file::Learnt};
 
 /// How inherited weights are transformed while everything else is frozen.
 #[derive(Args)]
@@ -50,15 +44,6 @@ pub struct WarmUp {
     pub after: Recipe,
 }
 
-/// What `expand` says of a descendant, as far as it tells what is there several times.
-#[derive(Deserialize)]
-struct Description {
-    #[serde(flatten)]
-    origin: Origin,
-    ffn: Vec<usize>,
-    slots: Vec<Vec<SlotSource>>,
-}
-
 impl TransformArgs {
     /// The warm-up asked for, if any, of a checkpoint that trains by this recipe.
     pub fn warm_up(
@@ -89,19 +74,13 @@ impl TransformArgs {
             Recipe { epochs, warmup_epochs: Some(warmup_epochs), ..recipe.clone() }
         };
         let (recipe, after) = (part(epochs), part(all - epochs));
-        let Description { origin, ffn, slots } = describe(&checkpoint.with_extension("json"))?;
+        let description = Description::read(&checkpoint.with_extension("json")).context(
+            "transformations need the description that `expand` leaves beside the checkpoint",
+        )?;
+        let Description { origin, ffn, slots, .. } = description;
         let plan = TransformationPlan::new(ffn, &slots);
         Ok(Some(WarmUp { plan, learnt: Learnt { config, by: origin }, recipe, after }))
     }
-}
-
-/// What a descendant is made of.
-fn describe(path: &Path) -> anyhow::Result<Description> {
-    let bytes = read(path).context(
-        "transformations need the description that `expand` leaves beside the checkpoint",
-    )?;
-    serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is not what `expand` writes", path.display()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `learngene condense`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use learngene_clustering::{
@@ -137,7 +137,7 @@ fn read_ancestor(
     let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
     let read = args.read(probed_size, None);
     if let Some(measured) = &distances.ancestor_sha256 {
-        let path = &args.checkpoint;
+        let path = args.checkpoint.path()?;
         let found = match &read {
             Ok(checkpoint) => checkpoint.sha256.clone(),
             Err(_) => sha256(path).with_context(|| format!("cannot read {}", path.display()))?,
@@ -151,7 +151,7 @@ fn read_ancestor(
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut inputs = vec![args.checkpoint.checkpoint.as_path()];
+    let mut inputs: Vec<&Path> = args.checkpoint.checkpoint.file().into_iter().collect();
     if let Either::Left(Measured { distances, clusters }) = &args.densities {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
@@ -166,7 +166,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
-            let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+            let images = probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
             let distances = probe.measure(&ancestor, &images)?;
             probed = Some(images);
             (ancestor, distances, None)

@@ -38,7 +38,7 @@ struct Converted {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(&[&args.checkpoint.checkpoint])?;
+    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
     args.write.write(&args.out.out, &checkpoint.config, &checkpoint.parameters)?;
     let json = args.out.json;

@@ -1,6 +1,6 @@
 //! `learngene eval`
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::ensure;
 use burn::tensor::Device;
@@ -108,24 +108,24 @@ enum Judge {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let device = args.device.device.open()?;
     let model = args.checkpoint.read(args.preprocess.image_size, None)?.load(&device)?;
+    let checkpoint = &args.checkpoint.checkpoint;
     let preprocess =
-        args.preprocess.check(model.config().image_size(), Some(&args.checkpoint.checkpoint))?;
+        args.preprocess.check(model.config().image_size(), Some(checkpoint.path()?))?;
     if !args.frozen.is_empty() {
         return args.run_frozen(&model, &preprocess, &device);
     }
     ensure!(
         model.num_classes() > 0,
-        "the model of {} has no classifier: fine-tune it with `learngene train`, or judge its \
-         features with --frozen",
-        args.checkpoint.checkpoint.display()
+        "the model of {checkpoint} has no classifier: fine-tune it with `learngene train`, or judge \
+         its features with --frozen"
     );
-    let images = args.bad_images.open(&args.data, args.split)?;
+    let images: Arc<dyn Dataset> = args.bad_images.open(&args.data, args.split)?.into();
     ensure!(
         !images.classes().is_empty(),
         "the images of {} are unlabelled: put those of each class into a folder of its name",
         args.data
     );
-    let evaluation = evaluate(&model, images.as_ref(), &preprocess, args.batch_size, &device)?;
+    let evaluation = evaluate(&model, &images, &preprocess, args.batch_size, &device)?;
     super::print(args.json, &evaluation, |Evaluation { top1, top5, loss, images }| {
         let images = count(*images, "image", "images");
         format!("top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4} on {images}")
@@ -151,20 +151,20 @@ impl Args {
             self.k,
             train.len()
         );
-        let features = |images: &dyn Dataset, name: &'static str| -> anyhow::Result<Features> {
+        let features = |images: Box<dyn Dataset>, name: &'static str| -> anyhow::Result<Features> {
             let bar = progress::bar(images.len() as u64, "images").with_message(name);
             let mut show = |done| bar.set_position(done as u64);
             let features = |batch| match self.pool {
                 Pool::Token => model.features(batch),
                 Pool::Avg => model.patch_features(batch),
             };
-            let features =
-                frozen_features(features, images, preprocess, self.batch_size, device, &mut show)?;
+            let (images, size): (Arc<dyn Dataset>, _) = (images.into(), self.batch_size);
+            let features = frozen_features(features, &images, preprocess, size, device, &mut show)?;
             bar.finish_and_clear();
             Ok(features)
         };
-        let train = features(train.as_ref(), "training features")?;
-        let test = features(test.as_ref(), "test features")?;
+        let train = features(train, "training features")?;
+        let test = features(test, "test features")?;
         let results = self.frozen.iter().map(|way| {
             let (judge, top1) = match way {
                 Way::Knn => (Judge::Knn { k: self.k }, knn(&train, &test, self.k)?),

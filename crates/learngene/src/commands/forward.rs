@@ -1,6 +1,9 @@
 //! `learngene forward`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail, ensure};
 use burn::tensor::{Tensor, TensorData};
@@ -38,7 +41,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    prepare(&args.out, &[&args.checkpoint.checkpoint, &args.input])?;
+    let inputs: Vec<&Path> =
+        args.checkpoint.checkpoint.file().into_iter().chain([&*args.input]).collect();
+    prepare(&args.out, &inputs)?;
     let place = || format!("{} holds no usable tensor `input`", args.input.display());
     let (values, shape) = parse_input(&read(&args.input)?).with_context(place)?;
     let [_, channels, height, _] = shape;

@@ -10,6 +10,7 @@ pub mod eval;
 pub mod expand;
 pub mod forward;
 pub mod inspect;
+pub mod models;
 pub mod probe;
 pub mod report;
 #[cfg(feature = "remote")]

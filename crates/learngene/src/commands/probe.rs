@@ -39,9 +39,9 @@ struct Probed {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(&[&args.checkpoint.checkpoint])?;
+    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+    let images = args.probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
     let mut distances = args.probe.measure(&ancestor, &images)?;
     if args.layer_changes {
         distances.representation_change = Some(args.probe.measure_changes(&ancestor, &images)?);

@@ -13,9 +13,11 @@ use learngene_datasets::{
 };
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_models::{Model, ModelConfig, count_parameters};
-use learngene_training::{Execution, FitData, Metrics, Recipe, fit, recipe_help};
+use learngene_training::{Execution, FitData, Metrics, Observer, Recipe, fit, recipe_help};
 use serde::Serialize;
 
+#[cfg(feature = "dashboard")]
+use crate::dashboard::Dashboard;
 use crate::{
     args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
     device::{after_a_loss, open_all},
@@ -23,6 +25,7 @@ use crate::{
     files::{prepare_folder, read, write_whole},
     images::BadImagesArgs,
     progress::TrainingProgress,
+    recipe_args::RecipeArgs,
     text::{self, count, thousands},
     transform_args::{TransformArgs, WarmUp},
     transformations_file::{self, Learnt},
@@ -68,6 +71,10 @@ pub struct Args {
     /// Folder for metrics and checkpoints; made where it is missing.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
+    /// Shows the run in the whole terminal, with curves.
+    #[cfg(feature = "dashboard")]
+    #[arg(long, help_heading = "Output", conflicts_with = "json")]
+    dashboard: bool,
     /// Prints JSON.
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -81,34 +88,6 @@ struct Shape {
     /// datasets/desk_ancestor/shape.json.
     #[arg(long, value_name = "FILE", conflicts_with = "CheckpointArgs")]
     config: PathBuf,
-}
-
-/// The recipe, and what wins over its entries.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Training")]
-struct RecipeArgs {
-    /// Recipe file, TOML; a flag below wins over its entry. `learngene train --help` lists its keys.
-    #[arg(long, value_name = "FILE")]
-    recipe: Option<PathBuf>,
-    /// Passes over the training images [default: 50].
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Images of one optimiser step [default: 64].
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
-    /// Peak learning rate for a batch of 512 [default: 0.0005].
-    #[arg(long, value_name = "RATE")]
-    learning_rate: Option<f64>,
-    /// Epochs of linear warm-up [default: 5, at most a tenth of the epochs].
-    #[arg(long, value_name = "N")]
-    warmup_epochs: Option<f64>,
-    /// Keeps what goes into each layer alone and computes the rest again: less memory for
-    /// activations, up to a third more time, the same result.
-    #[arg(long)]
-    gradient_checkpointing: bool,
-    /// Seed of initial weights, order and augmentation [default: 0].
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
 }
 
 /// What long help ends with.
@@ -131,7 +110,7 @@ struct Summary {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let recipe = args.recipe.recipe()?;
     recipe.check()?;
-    let checkpoint = args.start.left().map(|checkpoint| checkpoint.checkpoint.as_path());
+    let checkpoint = args.start.left().map(|args| args.checkpoint.path()).transpose()?;
     let warm_up = args.transform.warm_up(checkpoint, &recipe)?;
     prepare_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
@@ -147,32 +126,48 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, device)?,
     };
 
-    let image_size = model.config().image_size();
+    let config = model.config();
+    let memory = args.devices.memory(&devices);
+    let within = |recipe: Recipe| match memory {
+        Some(bytes) => recipe.within(&config, bytes).resolved(),
+        None => recipe.resolved(),
+    };
+    let recipe = within(recipe);
+    // Asked first, for it may be refused.
+    let steps_per_epoch = recipe.steps_per_epoch(train_images);
+    let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
+    let observer = args.observer(epochs, steps_per_epoch)?;
+    let image_size = config.image_size();
     let preprocess = args.preprocess.check(image_size, checkpoint)?;
     tracing::info!(
         "{train_images} training and {test_images} test images of {image_size} px, {classes} \
          classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}, \
          {:.3e} for the batch of {}",
-        thousands(count_parameters(&model.config())),
-        count(recipe.steps_per_epoch(train_images), "step", "steps"),
+        thousands(count_parameters(&config)),
+        count(steps_per_epoch, "step", "steps"),
         count(recipe.epochs, "epoch", "epochs"),
         recipe.learning_rate,
         recipe.peak_learning_rate(),
         recipe.batch_size
     );
+    if recipe.images_per_pass < recipe.batch_size {
+        tracing::info!("each device takes at most {} images at once", recipe.images_per_pass);
+    }
     let data = FitData { train, test, preprocess };
     let execution = Execution {
         devices: &devices,
         workers: args.workers.map_or_else(Workers::default, Workers::new),
         environment: Some(environment(&args.devices.devices)?),
     };
-    let progress = || Arc::new(TrainingProgress::default());
     let (model, last) = match warm_up {
         None => (model, recipe.clone()),
-        Some(warm_up) => (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after),
+        Some(WarmUp { plan, learnt, recipe, after }) => {
+            let warm_up = WarmUp { plan, learnt, recipe: within(recipe), after: within(after) };
+            (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after)
+        }
     };
     let before = (recipe.epochs - last.epochs) as f64;
-    let fitted = fit(model, &data, &last, &args.out, &execution, progress())?;
+    let fitted = fit(model, &data, &last, &args.out, &execution, observer)?;
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
@@ -248,6 +243,21 @@ impl Args {
         Ok(fitted.model.fold())
     }
 
+    /// Who is told how the run goes.
+    #[cfg(feature = "dashboard")]
+    fn observer(&self, epochs: usize, steps_per_epoch: usize) -> anyhow::Result<Arc<dyn Observer>> {
+        if self.dashboard {
+            return Ok(Arc::new(Dashboard::new(epochs, steps_per_epoch)?));
+        }
+        Ok(Arc::new(TrainingProgress::default()))
+    }
+
+    /// Who is told how the run goes.
+    #[cfg(not(feature = "dashboard"))]
+    fn observer(&self, _: usize, _: usize) -> anyhow::Result<Arc<dyn Observer>> {
+        Ok(Arc::new(TrainingProgress::default()))
+    }
+
     /// Images to learn from and to evaluate on.
     fn images(&self, seed: u64) -> anyhow::Result<(Arc<dyn Dataset>, Arc<dyn Dataset>)> {
         let (train, test): (Arc<dyn Dataset>, Arc<dyn Dataset>) = match self.hold_out {
@@ -265,21 +275,5 @@ impl Args {
             Some(share) => (Arc::new(fraction(train, share, seed)?), test),
             None => (train, test),
         })
-    }
-}
-
-impl RecipeArgs {
-    fn recipe(&self) -> anyhow::Result<Recipe> {
-        let recipe = self.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
-        let recipe = Recipe {
-            epochs: self.epochs.unwrap_or(recipe.epochs),
-            batch_size: self.batch_size.unwrap_or(recipe.batch_size),
-            learning_rate: self.learning_rate.unwrap_or(recipe.learning_rate),
-            warmup_epochs: self.warmup_epochs.or(recipe.warmup_epochs),
-            gradient_checkpointing: self.gradient_checkpointing || recipe.gradient_checkpointing,
-            seed: self.seed.unwrap_or(recipe.seed),
-            ..recipe
-        };
-        Ok(recipe.resolved())
     }
 }

@@ -56,12 +56,31 @@ pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
         .collect()
 }
 
+/// Bytes that a device of this machine may hold, where its driver tells.
+pub fn memory(choice: &DeviceChoice, device: &Device) -> Option<u64> {
+    match choice {
+        DeviceChoice::Local { .. } => {
+            describe_gpu(device).map_or_else(|| Some(cpu_memory()), |(_, memory)| memory)
+        }
+        #[cfg(feature = "remote")]
+        DeviceChoice::Remote(_) => None,
+    }
+}
+
+/// Bytes of this machine, or of the container that the program runs in.
+fn cpu_memory() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    system.total_memory().min(limit)
+}
+
 /// Asks a device who it is; opens it.
 fn describe(choice: &DeviceChoice, device: &Device) -> FoundDevice {
     let (description, memory) = describe_gpu(device).unwrap_or_else(|| {
         let operations = if choice.to_string() == "flex" { "with" } else { "without" };
         let description = format!("CPU, all cores (burn flex, {operations} fused operations)");
-        (description, Some(System::new_all().total_memory()))
+        (description, Some(cpu_memory()))
     });
     let dtypes = [(DType::F32, "f32"), (DType::F16, "f16"), (DType::BF16, "bf16")];
     let dtypes = dtypes.into_iter().filter(|(dtype, _)| device.supports_dtype(*dtype));

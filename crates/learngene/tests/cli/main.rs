@@ -13,6 +13,7 @@ mod choices;
 mod data;
 mod forward;
 mod frozen;
+mod hub;
 mod json;
 mod methods;
 mod path;

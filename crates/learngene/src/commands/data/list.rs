@@ -3,7 +3,7 @@
 use learngene_datasets::{KNOWN_DATASETS, KnownDataset, is_in_cache};
 use serde::Serialize;
 
-use crate::text::thousands;
+use crate::text::{table, thousands};
 
 /// Lists the datasets that are known by name: classes, images, terms, and where to get them.
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let rows = listed.iter().map(row);
         let rows: Vec<_> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
         let unused = "Folders of images of your own (train/CLASS/.., test/CLASS/..) need no name.";
-        format!("{}\n\n{unused}", table(&rows))
+        format!("{}\n\n{unused}", table(&rows, 1..4))
     })
 }
 
@@ -52,31 +52,4 @@ fn row(Listed { known, is_in_cache }: &Listed) -> [String; 7] {
         known.licence.into(),
         known.source.into(),
     ]
-}
-
-/// Columns as wide as their widest entry; numbers stand to the right.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    });
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (text, width))| {
-            let is_number = (1..=3).contains(&column);
-            if is_number { format!("{text:>width$}") } else { format!("{text:width$}") }
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_aligned() {
-        let rows = [["name", "n", "m", "k", "x"], ["mnist", "10", "9", "1,000", "MIT"]];
-        let rows = rows.map(|row| row.map(str::to_owned));
-        assert_eq!(table(&rows), "name    n  m      k  x\nmnist  10  9  1,000  MIT");
-    }
 }

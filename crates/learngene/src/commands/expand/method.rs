@@ -150,7 +150,7 @@ impl Args {
             ensure!(
                 whole.config == shape.clone().with_num_classes(num_classes),
                 "{} is of another shape than the ancestor of {}",
-                args.checkpoint.display(),
+                args.checkpoint,
                 learngene.display()
             );
         }

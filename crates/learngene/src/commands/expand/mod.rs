@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, ensure};
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
-    NewLayers, Order, ProjectionPolicy, Ratio, SlotSource, attach,
+    NewLayers, Order, ProjectionPolicy, Ratio, attach,
 };
-use learngene_models::{Classifier, ModelConfig, checkpoint, count_macs, count_parameters};
-use serde::Serialize;
+use learngene_models::{Classifier, checkpoint, count_macs, count_parameters};
 
 use crate::{
     args::{CheckpointArgs, Either, Nothing, image_size},
     checkpoint_file::WriteArgs,
+    description::Description,
     device::DeviceChoice,
     files::{prepare, write_whole},
     text::{count, heads, thousands},
@@ -124,38 +124,6 @@ pub struct Args {
 const SHAPE: &str = "Shape";
 const INHERITANCE: &str = "Inheritance";
 
-/// What a descendant is made of: printed, and kept beside its checkpoint.
-#[derive(Serialize)]
-struct Expansion {
-    producer: &'static str,
-    method: Method,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    learngene_sha256: Option<String>,
-    /// Of the whole ancestor's checkpoint.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ancestor_sha256: Option<String>,
-    /// Of the list of images by which layers were chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    images_sha256: Option<String>,
-    /// As asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inherited_layers: Option<usize>,
-    /// As asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shared_layers: Option<usize>,
-    wanted: DescendantConfig,
-    config: ModelConfig,
-    parameters: u64,
-    inherited_parameters: u64,
-    macs: u64,
-    layers: Vec<Option<usize>>,
-    slots: Vec<Vec<SlotSource>>,
-    ffn: Vec<usize>,
-    /// Of the file with the transformations that were folded in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    folded_sha256: Option<String>,
-}
-
 pub fn run(args: Args) -> anyhow::Result<()> {
     let description = args.description()?;
     let wanted = args.wanted();
@@ -181,16 +149,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
     args.write.write(&args.out, &config, &parameters)?;
-    let expansion = Expansion {
-        producer: crate::PRODUCER,
-        method: args.method,
-        folded_sha256: args.fold.as_deref().map(sha256).transpose()?,
-        learngene_sha256: origin.learngene_sha256,
-        ancestor_sha256: origin.ancestor_sha256,
-        images_sha256: origin.images_sha256,
-        inherited_layers: origin.inherited_layers,
-        shared_layers: origin.shared_layers,
-        wanted: origin.wanted,
+    let expansion = Description {
+        producer: crate::PRODUCER.into(),
+        origin,
         parameters: count_parameters(&config),
         macs: count_macs(&config),
         inherited_parameters,
@@ -198,10 +159,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         slots,
         ffn,
         config,
+        folded_sha256: args.fold.as_deref().map(sha256).transpose()?,
     };
     write_whole(&description, serde_json::to_string_pretty(&expansion)?.as_bytes())?;
     super::print(args.json, &expansion, |expansion| {
-        let Expansion { config, parameters, inherited_parameters, macs, layers, .. } = expansion;
+        let Description { config, parameters, inherited_parameters, macs, layers, .. } = expansion;
         let mut text = format!(
             "{}: {} of {} heads, {} parameters, {} values inherited, {} multiply-accumulates an image",
             args.out.display(),
@@ -257,7 +219,7 @@ impl Args {
     fn description(&self) -> anyhow::Result<PathBuf> {
         let files = [&self.learngene, &self.fold, &self.distances];
         let mut inputs: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
-        inputs.extend(self.ancestor.left().map(|ancestor| ancestor.checkpoint.as_path()));
+        inputs.extend(self.ancestor.left().and_then(|ancestor| ancestor.checkpoint.file()));
         let description = self.out.with_extension("json");
         let is_config = description.file_name().is_some_and(|name| name == "config.json");
         ensure!(

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::ensure;
 use learngene_expansion::{DescendantConfig, NewLayers, SlotSource};
 use learngene_format::Manifest;
-use learngene_models::ModelConfig;
-use serde::{Deserialize, Serialize};
 
-use crate::text::{count, heads, list, thousands};
+use crate::{
+    description::Description,
+    text::{count, heads, list, thousands},
+};
 
 /// Heads and feed-forward networks of two models, and who feeds whom.
 ///
@@ -72,25 +73,12 @@ pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
     Flow { title, from: from.collect(), to, heads, networks: networks.collect() }
 }
 
-/// What `expand` says of a descendant, as far as it tells where things came from.
-#[derive(Deserialize, Serialize)]
-pub(super) struct Description {
-    method: String,
-    wanted: DescendantConfig,
-    config: ModelConfig,
-    parameters: u64,
-    inherited_parameters: u64,
-    layers: Vec<Option<usize>>,
-    slots: Vec<Vec<SlotSource>>,
-    ffn: Vec<usize>,
-}
-
 impl Description {
     /// From the ancestor's heads that were used to the descendant's.
-    pub fn flow(&self) -> anyhow::Result<Flow> {
+    pub(super) fn flow(&self) -> anyhow::Result<Flow> {
         let num_heads = self.config.num_heads();
         let (layers, slots) = (self.layers.len(), self.slots.len());
-        if self.method == "from-scratch" {
+        if self.origin.method == "from-scratch" {
             ensure!(layers == 0 && slots == 0, "a model from scratch inherits no layers");
         } else {
             let depth = num_heads.len();
@@ -153,11 +141,11 @@ impl Description {
     }
 
     /// The same in words.
-    pub fn describe(&self) -> String {
-        let DescendantConfig { order, projection, new_layers, .. } = &self.wanted;
+    pub(super) fn describe(&self) -> String {
+        let DescendantConfig { order, projection, new_layers, .. } = &self.origin.wanted;
         let mut lines = vec![format!(
             "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
-            self.method,
+            self.origin.method,
             count(self.config.depth(), "layer", "layers"),
             heads(&self.config.num_heads()),
             self.config.embed_dim(),
@@ -165,7 +153,7 @@ impl Description {
             thousands(self.parameters),
             thousands(self.inherited_parameters)
         )];
-        if self.method == "cluster-learngene" {
+        if self.origin.method == "cluster-learngene" {
             lines.push(match projection {
                 Some(projection) => format!("order {order}, projection {projection}"),
                 None => format!("order {order}, the learngene's own projection"),
@@ -203,19 +191,30 @@ impl Description {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transformations_file::Origin;
 
     fn description() -> Description {
         let slot =
             |layer, head| SlotSource { layer, head, projection_head: head, projection_scale: 0.5 };
         Description {
-            method: "cluster-learngene".into(),
-            wanted: DescendantConfig { new_layers: NewLayers::Identity, ..Default::default() },
+            producer: "learngene".into(),
+            origin: Origin {
+                method: "cluster-learngene".into(),
+                learngene_sha256: None,
+                ancestor_sha256: None,
+                images_sha256: None,
+                inherited_layers: None,
+                shared_layers: None,
+                wanted: DescendantConfig { new_layers: NewLayers::Identity, ..Default::default() },
+            },
             config: learngene_models::VitConfig::new(8, vec![3, 1], 4, 16).into(),
             parameters: 100,
             inherited_parameters: 60,
+            macs: 1000,
             layers: vec![Some(2), Some(2)],
             slots: vec![vec![slot(2, 5), slot(2, 1), slot(2, 5)], vec![slot(2, 1)]],
             ffn: vec![1, 1],
+            folded_sha256: None,
         }
     }
 

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use learngene_format::Learngene;
 
-use self::flow::Description;
-use crate::files::{prepare, read, write_whole};
+use crate::{
+    description::Description,
+    files::{prepare, write_whole},
+};
 
 /// Shows what a learngene holds and how it was made, or which layers and heads feed which in a
 /// descendant.
@@ -42,8 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => Ok(()),
     };
     if args.file.extension().is_some_and(|extension| extension == "json") {
-        let description: Description = serde_json::from_slice(&read(&args.file)?)
-            .with_context(|| format!("{} is not what `expand` writes", args.file.display()))?;
+        let description = Description::read(&args.file)?;
         let flow = description
             .flow()
             .with_context(|| format!("{} contradicts itself", args.file.display()))?;

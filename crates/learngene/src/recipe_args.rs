@@ -1,0 +1,62 @@
+//! How a model is trained, as the command line says it.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::Args;
+use learngene_training::{Precision, Recipe};
+
+use crate::args::{at_least_one, choice};
+
+/// The recipe, and what wins over its entries.
+#[derive(Args)]
+#[command(next_help_heading = "Training")]
+pub struct RecipeArgs {
+    /// Recipe file, TOML; a flag below wins over its entry. `learngene train --help` lists its keys.
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Passes over the training images [default: 50].
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images of one optimiser step [default: 64].
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Peak learning rate for a batch of 512 [default: 0.0005].
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Epochs of linear warm-up [default: 5, at most a tenth of the epochs].
+    #[arg(long, value_name = "N")]
+    warmup_epochs: Option<f64>,
+    /// Keeps what goes into each layer alone and computes the rest again: less memory for
+    /// activations, up to a third more time, the same result.
+    #[arg(long)]
+    gradient_checkpointing: bool,
+    /// Number format of forward and backward passes; parameters and optimiser stay in f32
+    /// [default: f32].
+    #[arg(long, value_parser = choice::<Precision>(["f32", "bf16"]))]
+    precision: Option<Precision>,
+    /// The most images that a device takes at once; gradients are summed over the passes of a batch
+    /// [default: what fits its memory].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    images_per_pass: Option<NonZeroUsize>,
+    /// Seed of initial weights, order and augmentation [default: 0].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl RecipeArgs {
+    /// The recipe asked for, unchecked.
+    pub fn recipe(&self) -> anyhow::Result<Recipe> {
+        let recipe = self.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
+        Ok(Recipe {
+            epochs: self.epochs.unwrap_or(recipe.epochs),
+            batch_size: self.batch_size.unwrap_or(recipe.batch_size),
+            learning_rate: self.learning_rate.unwrap_or(recipe.learning_rate),
+            warmup_epochs: self.warmup_epochs.or(recipe.warmup_epochs),
+            gradient_checkpointing: self.gradient_checkpointing || recipe.gradient_checkpointing,
+            precision: self.precision.unwrap_or(recipe.precision),
+            images_per_pass: self.images_per_pass.map_or(recipe.images_per_pass, NonZeroUsize::get),
+            seed: self.seed.unwrap_or(recipe.seed),
+            ..recipe
+        })
+    }
+}
