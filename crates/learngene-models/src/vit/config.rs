@@ -189,7 +189,8 @@ mod tests {
         for name in VitConfig::PRESETS {
             let config = VitConfig::preset(name).expect("PRESETS lists what preset knows");
             assert_eq!(config.check_uniform(), Ok(()), "{name}");
-            assert_eq!(config.depth(), 12, "{name}");
+            let depth = if name.starts_with("vit_large") { 24 } else { 12 };
+            assert_eq!(config.depth(), depth, "{name}");
             assert_eq!(config.head_dim, 64, "{name}");
         }
     }

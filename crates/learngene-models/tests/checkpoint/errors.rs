@@ -119,14 +119,14 @@ fn every_wrong_key_is_listed() {
     let tensors = timm()
         .without("norm.bias")
         .without("blocks.1.mlp.fc1.weight")
-        .with_zeros("blocks.0.ls1.gamma", &[48])
-        .with_zeros("mask_token", &[1, 48])
+        .with_zeros("blocks.0.attn.q_norm.weight", &[16])
+        .with_zeros("reg_token", &[1, 48])
         .with_zeros("blocks.2.attn.proj.weight", &[48, 40]);
     refused_tensors(
         &tensors,
         &[
             "missing: blocks.1.mlp.fc1.weight, norm.bias",
-            "unused: blocks.0.ls1.gamma, mask_token",
+            "unused: blocks.0.attn.q_norm.weight, reg_token",
             "wrong shape: blocks.2.attn.proj.weight: found [48, 40], wanted [48, 48]",
         ],
     );

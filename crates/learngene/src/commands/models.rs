@@ -12,7 +12,7 @@ use crate::{
 /// weights are.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene models\n  learngene condense \\\n      --checkpoint \
+    after_help = "Examples:\n  learngene models --json\n  learngene condense \\\n      --checkpoint \
     hf:timm/deit_tiny_patch16_224.fb_in1k --images photos/ --out deit_tiny.learngene"
 )]
 pub struct Args {

@@ -180,7 +180,7 @@ fn models_are_listed_with_their_sizes() {
         .find(|model| model["weights"] == "hf:timm/deit_base_patch16_224.fb_in1k");
     let deit = deit.expect("the paper's ancestor is listed");
     assert_eq!(deit["parameters"], 86_567_656);
-    // 16.9 G and the products of attention, as the paper's tool counts neither.
+    // 197 tokens: 12 (4 x 768 x 768 + 2 x 197 x 768 + 2 x 768 x 3072) each, patches and classifier.
     assert_eq!(deit["macs"], 17_563_828_224_u64);
     assert!(workbench.succeed("models").contains("86,567,656"));
 }
