@@ -46,13 +46,15 @@ pub struct Ancestor {
     pub id: String,
     /// Name for readers.
     pub name: String,
+    /// Kind of transformer.
     pub family: Family,
     /// SHA-256 of the checkpoint.
     pub sha256: String,
     /// Width of a token; of the last stage for a Swin.
     pub embed_dim: usize,
-    /// `[layer]`.
+    /// `[layer]`, over all stages of a Swin.
     pub num_heads: Vec<usize>,
+    /// Values of all parameters.
     pub params: u64,
     /// Multiply-accumulates of one image.
     pub macs: u64,
@@ -62,6 +64,7 @@ pub struct Ancestor {
     pub top1: Option<f64>,
     /// What it saw.
     pub note: String,
+    /// What was condensed from it.
     pub learngene: Learngene,
     /// Attention maps of Fig. 6, where they were made: of the ancestor and of a descendant.
     pub attention: Vec<AttentionMap>,
@@ -73,7 +76,9 @@ pub struct Ancestor {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
+    /// ViT or DeiT.
     Vit,
+    /// Swin: windows, four stages.
     Swin,
 }
 
@@ -83,11 +88,13 @@ pub enum Family {
 pub struct Learngene {
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
+    /// Values that the file holds.
     pub stored_params: u64,
     /// `[layer]`: radius of the clustering in pixels.
     pub eps: Vec<f64>,
+    /// Heads within `eps`, itself among them, that make a head the core of a cluster.
     pub min_points: u64,
     /// Images of the probe.
     pub images: u64,
@@ -97,7 +104,7 @@ pub struct Learngene {
     pub mean_attention_distance: Vec<Vec<f64>>,
     /// `[layer][head]`: spread over images, in pixels.
     pub std: Vec<Vec<f64>>,
-    /// `[layer]`.
+    /// `[layer]`: which heads were taken together.
     pub layers: Vec<Clusters>,
 }
 
@@ -119,7 +126,9 @@ pub struct Clusters {
 pub struct AttentionMap {
     /// Whose: `ancestor`, or a descendant's name.
     pub model: String,
+    /// Layer of that model, from 0.
     pub layer: usize,
+    /// Head of that layer, from 0.
     pub head: usize,
     /// Tokens on each side.
     pub tokens: usize,
@@ -140,6 +149,7 @@ pub struct Experiment {
     pub title: String,
     /// What is compared, under which conditions, in sentences.
     pub about: String,
+    /// How it is shown.
     pub kind: Kind,
     /// Images of this scale, where there is training.
     pub data: Option<Data>,
@@ -157,18 +167,21 @@ pub struct Experiment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Rows and columns.
+    /// Rows and columns, a column for each name and measure.
     Table,
     /// Distances of heads per layer, clusters coloured, and which centroid feeds which head
     /// (Fig. 1c and 2): drawn from the ancestors.
     Densities,
-    /// Accuracy against parameters, one line for each row (Fig. 3).
+    /// Accuracy against parameters, one line for each row (Fig. 3): every run has its `model`.
     Scale,
-    /// Accuracy against epochs, one line for each row, one figure for each column (Fig. 5 and 8).
+    /// Accuracy against epochs, one line for each row, one figure for each column (Fig. 5 and 8):
+    /// every run has its evaluations.
     Curves,
     /// Attention maps (Fig. 6): drawn from the ancestors.
     Attention,
-    /// Size of the learngene against the value of its cells (beyond the paper).
+    /// Size of the learngene against the value of its cells, one figure for each measure, one line
+    /// for each column, one point for each row (beyond the paper): every run has its `model` with
+    /// `stored_params`.
     Sizes,
 }
 
@@ -176,9 +189,13 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
+    /// What readers know it by.
     pub name: String,
+    /// Images that a model from scratch sees.
     pub train_images: u64,
+    /// Images behind every accuracy.
     pub test_images: u64,
+    /// Classes to tell apart.
     pub classes: u64,
 }
 
@@ -188,7 +205,9 @@ pub struct Data {
 pub struct Recipe {
     /// The file, from the root of the repository.
     pub file: String,
+    /// Passes over the training images.
     pub epochs: u64,
+    /// Images of one optimiser step.
     pub batch_size: u64,
     /// Optimiser steps of one run.
     pub steps: u64,
@@ -200,6 +219,7 @@ pub struct Recipe {
 pub struct FullScale {
     /// What that takes.
     pub needs: String,
+    /// As one types them in the root of the repository.
     pub commands: Vec<String>,
 }
 
@@ -207,12 +227,16 @@ pub struct FullScale {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
+    /// Name of the row.
     pub row: String,
+    /// Name of the column.
     pub column: String,
+    /// What is counted.
     pub measure: Measure,
     /// The paper's value, where a source of ours gives it. Its models and images are others at the
     /// scale of a desk.
     pub paper: Option<Cited>,
+    /// Our value, or why there is none.
     pub outcome: Outcome,
 }
 
@@ -236,6 +260,7 @@ pub enum Measure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cited {
+    /// In the unit of the cell's measure.
     pub value: f64,
     /// Where it stands.
     pub source: String,
@@ -245,9 +270,11 @@ pub struct Cited {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Outcome {
+    /// A value, with its runs.
     Run(Measured),
-    /// Why there is no value.
+    /// No value.
     NotRun {
+        /// Why, in a sentence.
         reason: String,
     },
 }
@@ -276,9 +303,11 @@ pub struct Model {
     pub ancestor: String,
     /// As `learngene expand --method` has it.
     pub method: String,
+    /// Number of layers.
     pub depth: usize,
-    /// `[layer]`.
+    /// `[layer]`: number of heads.
     pub heads: Vec<usize>,
+    /// Values of all parameters.
     pub params: u64,
     /// Values of the ancestor that its initialisation took (I-Params).
     pub inherited_params: u64,
@@ -292,6 +321,7 @@ pub struct Model {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
+    /// Of initial values, order of images and augmentation; rising from run to run.
     pub seed: u64,
     /// What the cell shows.
     pub value: f64,
@@ -302,7 +332,8 @@ pub struct Run {
     pub code: String,
     /// As one types them in the root of the repository.
     pub commands: Vec<String>,
-    /// Every evaluation, in order; empty where nothing is trained.
+    /// Every evaluation, in order, at the same steps in all runs of a cell; empty where nothing is
+    /// trained.
     pub evaluations: Vec<Evaluation>,
     /// Percent, by a linear probe before training, where it was measured.
     pub linear_probe: Option<f64>,
@@ -324,7 +355,8 @@ pub struct Evaluation {
     pub top1: f64,
 }
 
-/// Steps that from-scratch needs for the accuracy of the descendant.
+/// Steps that from-scratch needs for the accuracy of the descendant, by the first cells of
+/// `cluster-learngene` and of `from-scratch` in one column, for one ancestor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Convergence {
@@ -332,12 +364,12 @@ pub struct Convergence {
     pub ancestor: String,
     /// The column of the curves.
     pub column: String,
-    /// Mean top-1 of the descendant after its whole run, in percent.
+    /// Mean top-1 of the descendant at its last evaluation, in percent.
     pub target: f64,
     /// Steps of that run.
     pub learngene_steps: u64,
-    /// Steps after which the mean of from-scratch first reaches the target; its whole budget where it never
-    /// does.
+    /// Steps after which the mean of from-scratch first reaches the target, at an evaluation; its
+    /// whole budget where it never does.
     pub scratch_steps: u64,
     /// Whether it reached the target: where not, `ratio` is a lower bound.
     pub reached: bool,

@@ -1,4 +1,5 @@
-// The page is whole without this: it adds buttons that copy, and unfolds everything for paper.
+// The page is whole without this: it adds buttons that copy, and unfolds
+// figures and tables for paper. Commands stay folded there: nobody types them from it.
 for (const command of document.querySelectorAll(".command")) {
   const button = document.createElement("button");
   button.type = "button";
@@ -20,7 +21,7 @@ for (const command of document.querySelectorAll(".command")) {
 }
 const folded = [];
 addEventListener("beforeprint", () => {
-  folded.push(...document.querySelectorAll("details:not([open])"));
+  folded.push(...document.querySelectorAll("details:not([open]):not(.copy)"));
   for (const details of folded) details.open = true;
 });
 addEventListener("afterprint", () => {

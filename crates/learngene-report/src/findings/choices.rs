@@ -1,0 +1,74 @@
+//! Whether what the paper chose comes out best among its alternatives.
+
+use super::{Finding, Verdict, joint};
+use crate::{
+    data::{Cell, Experiment, Measure, Measured},
+    grid::unique,
+};
+
+/// Tables of the paper that compare choices: item, the words that a row of the choice has, and what
+/// the choice is.
+const CHOICES: &[(&str, &[&str], &str)] = &[
+    ("Table 5", &["priority"], "order by priority"),
+    ("Table 7", &["nearest"], "centroid that is the member nearest the mean"),
+];
+
+/// One finding for each group of rows and each column. Rows named `heads: nearest` and `heads:
+/// averaging` are a group, as are all rows without a colon.
+pub(super) fn judge(experiment: &Experiment) -> Vec<Finding> {
+    let of_item = |(item, ..): &&(&str, &[&str], &str)| experiment.item.as_deref() == Some(*item);
+    let Some((_, words, choice)) = CHOICES.iter().find(of_item) else { return Vec::new() };
+    let rows: Vec<(&Cell, &Measured)> =
+        experiment.run_cells().filter(|(cell, _)| cell.measure == Measure::Top1).collect();
+    let groups = unique(rows.iter().map(|(cell, _)| (&*cell.column, group(&cell.row))));
+    let judged = groups.into_iter().filter_map(|(column, name)| {
+        let of_group: Vec<(&Cell, &Measured)> = rows
+            .iter()
+            .copied()
+            .filter(|(cell, _)| (&*cell.column, group(&cell.row)) == (column, name))
+            .collect();
+        judge_group(experiment, &of_group, words, choice, column)
+    });
+    judged.collect()
+}
+
+/// What rows of one comparison have in common.
+fn group(row: &str) -> &str {
+    row.split_once(": ").map_or("", |(group, _)| group)
+}
+
+fn judge_group(
+    experiment: &Experiment,
+    rows: &[(&Cell, &Measured)],
+    words: &[&str],
+    choice: &str,
+    column: &str,
+) -> Option<Finding> {
+    let is_chosen = |(cell, _): &&(&Cell, &Measured)| {
+        let row = cell.row.to_lowercase();
+        words.iter().any(|word| row.contains(word))
+    };
+    let chosen = rows.iter().find(is_chosen)?;
+    let others = rows.iter().filter(|row| !is_chosen(row));
+    let best = others.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
+    let (ours, theirs) = (chosen.1.spread(), best.1.spread());
+    let digits = experiment.digits(Measure::Top1);
+    let group = Some(group(&chosen.0.row)).filter(|group| !group.is_empty());
+    Some(Finding {
+        verdict: Verdict::of(ours.mean - theirs.mean, joint(ours, theirs)),
+        claim: format!(
+            "The paper's choice, the {choice}, comes out best in {}{}, {column}",
+            experiment.short_name(),
+            group.map_or(String::new(), |group| format!(", {group}")),
+        ),
+        evidence: format!(
+            "{}: {}; best of the others, {}: {}; {} points.",
+            chosen.0.row,
+            digits.with_unit(ours),
+            best.0.row,
+            digits.with_unit(theirs),
+            digits.difference(ours.mean - theirs.mean),
+        ),
+        experiment: experiment.id.clone(),
+    })
+}
