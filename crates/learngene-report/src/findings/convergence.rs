@@ -53,17 +53,18 @@ pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::fixture::parse_changed;
+    use crate::{data::Cell, fixture::parse_changed};
 
-    /// Verdict on the Swin's convergence in the fixture, where from-scratch never gets there, after
-    /// a change of the experiment.
-    fn check(change: impl FnOnce(&mut Value), want: Verdict, words: &str) {
+    /// Verdict on the fixture's Swin when every run has these accuracies after 16, 32, ... steps.
+    #[track_caller]
+    fn check(learngene: &[f64], scratch: &[f64], want: Verdict, words: &str) {
         let report = parse_changed(|report| {
-            let experiments = report["experiments"].as_array_mut().expect("experiments");
-            change(experiments.iter_mut().find(|e| e["id"] == "fig8_curves").expect("Fig. 8"));
+            let experiments = report["experiments"].as_array_mut().expect("a list");
+            let curves = experiments.iter_mut().find(|e| e["id"] == "fig8_curves");
+            replace(curves.expect("Fig. 8"), learngene, scratch);
         });
         let report = report.expect("the change leaves a report");
         let experiment = report.experiments.iter().find(|e| e.id == "fig8_curves").expect("Fig. 8");
@@ -73,29 +74,41 @@ mod tests {
         assert!(findings[0].evidence.contains(words), "{}", findings[0].evidence);
     }
 
-    /// Cuts the curves of the descendant to their first `evaluations`, and of scratch.
-    fn cut(experiment: &mut Value, learngene: usize, scratch: usize) {
-        for (cell, evaluations) in [(0, learngene), (1, scratch)] {
+    fn replace(experiment: &mut Value, learngene: &[f64], scratch: &[f64]) {
+        for (cell, curve) in [(0, learngene), (1, scratch)] {
+            let evaluation =
+                |(i, top1)| json!({ "step": 16 * (i + 1), "epoch": i + 1, "top1": top1 });
+            let evaluations: Vec<Value> = curve.iter().enumerate().map(evaluation).collect();
             let runs = experiment["cells"][cell]["outcome"]["run"]["runs"].as_array_mut();
-            for run in runs.expect("runs") {
-                run["evaluations"].as_array_mut().expect("evaluations").truncate(evaluations);
+            for run in runs.expect("a list") {
+                run["evaluations"] = json!(evaluations);
             }
         }
-        let cells: Vec<crate::data::Cell> =
-            serde_json::from_value(experiment["cells"].clone()).expect("cells");
+        let cells: Vec<Cell> = serde_json::from_value(experiment["cells"].clone()).expect("cells");
         let (ours, theirs) = (cells[0].measured().expect("run"), cells[1].measured().expect("run"));
         let found = Convergence::of("desk-swin", "desk Swin", ours, theirs).expect("curves");
         experiment["convergence"][0] = serde_json::to_value(found).expect("plain data");
     }
 
     #[test]
-    fn a_bound_below_three_decides_nothing() {
-        check(|_| (), Verdict::NotDecided, "ratio at least 2.0, a lower bound");
+    fn three_times_the_steps_hold() {
+        check(&[50.0], &[10.0, 20.0, 50.0], Verdict::Holds, "there after 48: ratio 3.0 ");
     }
 
     #[test]
-    fn a_bound_above_three_holds() {
-        check(|experiment| cut(experiment, 2, 8), Verdict::NotDecided, "a lower bound");
-        check(|experiment| cut(experiment, 1, 2), Verdict::NotDecided, "a lower bound");
+    fn fewer_do_not() {
+        check(&[50.0], &[10.0, 50.0, 60.0], Verdict::DoesNotHold, "there after 32: ratio 2.0 ");
+    }
+
+    #[test]
+    fn a_bound_of_three_holds_too() {
+        let words = "never did in its 48: ratio at least 3.0, a lower bound";
+        check(&[50.0], &[10.0, 20.0, 30.0], Verdict::Holds, words);
+    }
+
+    #[test]
+    fn a_smaller_bound_decides_nothing() {
+        let words = "never did in its 32: ratio at least 2.0, a lower bound";
+        check(&[50.0], &[10.0, 20.0], Verdict::NotDecided, words);
     }
 }
