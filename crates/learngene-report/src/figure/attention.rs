@@ -70,6 +70,12 @@ pub(crate) fn draw(out: &mut String, ancestor: &Ancestor) -> fmt::Result {
                    attention after softmax, white where it is one.";
     let title = format!("Attention of {} and of descendants.", Text(&ancestor.name));
     super::open(out, &format!("{}-attention", ancestor.id), &title, caption)?;
+    let id = &ancestor.id;
+    writeln!(
+        out,
+        "<p class=\"choice\"><input type=\"checkbox\" class=\"brighten\" id=\"{id}-brighten\"> \
+         <label for=\"{id}-brighten\">eight times as bright, to see what is faint</label></p>"
+    )?;
     let models = unique(maps.iter().map(|map| &*map.of.model));
     let layers =
         |model: &str| unique(maps.iter().filter(|m| m.of.model == model).map(|m| m.of.layer));

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     data::{Convergence, Experiment, Measure, Measured},
+    grid::unique,
     measure::Digits,
     stats::Point,
     text::{Text, plain, thousands},
@@ -246,7 +247,7 @@ fn speed_up(
     write!(
         out,
         "<path class=\"speed\" d=\"M{x1:.1},{:.1}v10M{x1:.1},{:.1}H{x2:.1}M{x1:.1},{:.1}H{x2:.1}{head}\"/>\
-         <text class=\"speed-text\" x=\"{:.1}\" y=\"{label:.1}\" text-anchor=\"middle\">× {bound}{:.1}</text>",
+         <text class=\"speed-text\" x=\"{:.1}\" y=\"{label:.1}\" text-anchor=\"middle\">{bound}{:.1} ×</text>",
         y - 5.0,
         y - 1.5,
         y + 1.5,
@@ -274,6 +275,7 @@ fn end_numbers(out: &mut String, curves: &[Curve], axes: &Axes) -> fmt::Result {
     Ok(())
 }
 
+/// A table for each panel: evaluations down, curves across.
 fn numbers(
     out: &mut String,
     experiment: &Experiment,
@@ -281,30 +283,42 @@ fn numbers(
     axes: &Axes,
 ) -> fmt::Result {
     let words = format!("Numbers of the curves, {}", experiment.short_name());
-    super::open_numbers(out, &words)?;
-    write!(out, "<thead><tr>")?;
-    for head in ["Curve", "Runs", "Evaluations: after steps (epochs), top-1 in percent"] {
-        write!(out, "<th scope=\"col\">{head}</th>")?;
-    }
-    writeln!(out, "</tr></thead><tbody>")?;
+    let words = Text(&words);
+    writeln!(out, "<details><summary>{words}</summary>")?;
     for column in experiment.columns() {
-        for curve in curves_of(experiment, styles, column) {
-            let point = |point: &Point| {
-                let (step, epoch) = (thousands(point.step), plain(point.epoch));
-                format!(
-                    "<td class=\"n\">{step} ({epoch})<br>{}</td>",
-                    axes.digits.spread(point.top1)
-                )
-            };
-            writeln!(
-                out,
-                "<tr><th scope=\"row\">{}, {}</th><td class=\"n\">{}</td>{}</tr>",
-                Text(curve.row),
-                Text(column),
-                curve.runs,
-                curve.points.iter().map(point).collect::<String>(),
-            )?;
+        let curves = curves_of(experiment, styles, column);
+        if curves.is_empty() {
+            continue;
         }
+        write!(
+            out,
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{words}, {0}\">\
+             <table class=\"dense\"><caption>{0}: top-1 in percent</caption><thead><tr>\
+             <th scope=\"col\" class=\"n\">Steps</th><th scope=\"col\" class=\"n\">Epochs</th>",
+            Text(column),
+        )?;
+        for curve in &curves {
+            let (row, runs) = (Text(curve.row), curve.runs);
+            write!(out, "<th scope=\"col\" class=\"n\">{row} <small>n = {runs}</small></th>")?;
+        }
+        writeln!(out, "</tr></thead><tbody>")?;
+        let points = curves.iter().flat_map(|curve| &curve.points);
+        let mut steps: Vec<(u64, f64)> = unique(points.map(|point| (point.step, point.epoch)));
+        steps.sort_by_key(|(step, _)| *step);
+        for (step, epoch) in steps {
+            let (step_text, epoch) = (thousands(step), plain(epoch));
+            write!(
+                out,
+                "<tr><th scope=\"row\" class=\"n\">{step_text}</th><td class=\"n\">{epoch}</td>"
+            )?;
+            for curve in &curves {
+                let point = curve.points.iter().find(|point| point.step == step);
+                let top1 = point.map_or(String::new(), |point| axes.digits.spread(point.top1));
+                write!(out, "<td class=\"n\">{top1}</td>")?;
+            }
+            writeln!(out, "</tr>")?;
+        }
+        writeln!(out, "</tbody></table></div>")?;
     }
-    super::close_numbers(out)
+    writeln!(out, "</details>")
 }

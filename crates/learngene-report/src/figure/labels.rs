@@ -15,11 +15,28 @@ pub(super) struct Label {
 /// A rectangle: left, right, top, bottom.
 type Area = [f64; 4];
 
+/// A straight line from one place to another.
+pub(super) type Segment = [(f64, f64); 2];
+
+/// Small squares that cover a line.
+fn along(line: &Segment) -> Vec<Area> {
+    let [(x1, y1), (x2, y2)] = *line;
+    let steps = ((x2 - x1).hypot(y2 - y1) / 3.0).ceil().max(1.0);
+    let square = |step: usize| {
+        let part = step as f64 / steps;
+        let (x, y) = (x1 + part * (x2 - x1), y1 + part * (y2 - y1));
+        [x - 1.0, x + 1.0, y - 1.0, y + 1.0]
+    };
+    (0..=steps as usize).map(square).collect()
+}
+
 /// Places a name above, below, right or left of each point, clear of the other names and points and
-/// inside `frame`; a name that fits nowhere is left to the tables.
-pub(super) fn place(points: &[(f64, f64, &str)], frame: Area) -> Vec<Label> {
+/// of `lines`, given by their ends, and inside `frame`; a name that fits nowhere is left to the
+/// tables.
+pub(super) fn place(points: &[(f64, f64, &str)], lines: &[Segment], frame: Area) -> Vec<Label> {
     let mut taken: Vec<Area> =
         points.iter().map(|&(x, y, _)| [x - 6.0, x + 6.0, y - 6.0, y + 6.0]).collect();
+    taken.extend(lines.iter().flat_map(along));
     let mut labels = Vec::new();
     for &(x, y, text) in points {
         let half = text.chars().count() as f64 * LETTER / 2.0;
@@ -69,7 +86,7 @@ mod tests {
 
     fn check(points: &[(f64, f64, &str)], want: &[(f64, f64)]) {
         let places: Vec<(f64, f64)> =
-            place(points, FRAME).into_iter().map(|label| (label.x, label.y)).collect();
+            place(points, &[], FRAME).into_iter().map(|label| (label.x, label.y)).collect();
         assert_eq!(places, want);
     }
 
@@ -86,6 +103,14 @@ mod tests {
     #[test]
     fn a_name_stays_in_its_frame() {
         check(&[(100.0, 5.0, "L6")], &[(100.0, 23.0)]);
+    }
+
+    #[test]
+    fn a_name_keeps_clear_of_lines() {
+        let bar = [(100.0, 50.0), (100.0, 150.0)];
+        let labels = place(&[(100.0, 100.0, "L6")], &[bar], FRAME);
+        // To the right: half of its two letters and the room of the point.
+        assert_eq!(labels, [Label { text: "L6".into(), x: 100.0 + LETTER + 9.0, y: 104.0 }]);
     }
 
     #[test]

@@ -140,12 +140,13 @@ fn plot(out: &mut String, figure: &Figure) -> fmt::Result {
         format!("{} against {}. {}", figure.measure.title(), figure.across, describe(figure));
     write!(out, "<svg class=\"plot\" {} viewBox=\"0 0 {WIDTH} {HEIGHT}\">", told(&words))?;
     draw_axes(out, &across, &down)?;
-    let mut named = Vec::new();
+    let (mut named, mut lines) = (Vec::new(), Vec::new());
     for line in &figure.lines {
         let Style { class, marker: kind, dashes } = line.style;
         let at = |dot: &Dot| (across.scale.at(dot.params as f64), down.scale.at(dot.value.mean));
-        let path: Vec<String> =
-            line.dots.iter().map(at).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let places: Vec<(f64, f64)> = line.dots.iter().map(at).collect();
+        lines.extend(places.windows(2).map(|pair| [pair[0], pair[1]]));
+        let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         write!(
             out,
             "<g class=\"{class}\"><polyline class=\"line\" points=\"{}\" \
@@ -167,10 +168,11 @@ fn plot(out: &mut String, figure: &Figure) -> fmt::Result {
                 marker(kind, 4.0),
             )?;
             named.push((x, y, dot.name));
+            lines.push([(x, ends[0]), (x, ends[1])]);
         }
         write!(out, "</g>")?;
     }
-    for label in place(&named, [LEFT, WIDTH, TOP - 14.0, BOTTOM]) {
+    for label in place(&named, &lines, [LEFT, WIDTH, TOP - 14.0, BOTTOM]) {
         write!(
             out,
             "<text class=\"tick halo\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",

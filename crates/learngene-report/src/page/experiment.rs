@@ -36,11 +36,17 @@ pub(super) fn write(
     }
     figures(out, experiment, report)?;
     if !experiment.cells.is_empty() {
-        table::write(out, experiment)?;
+        if experiment.kind != Kind::Table {
+            writeln!(out, "<h3>Numbers</h3>")?;
+        }
+        table::write(out, experiment, report.scale)?;
     }
     if experiment.kind != Kind::Curves && curves::any(experiment) {
         let name = Text(experiment.short_name());
-        writeln!(out, "<details><summary>Learning curves of {name}</summary>")?;
+        writeln!(
+            out,
+            "<details><summary>Learning curves of {name}</summary><h3>Learning curves</h3>"
+        )?;
         curves::draw(out, experiment)?;
         writeln!(out, "</details>")?;
     }

@@ -3,17 +3,17 @@
 use std::fmt::{self, Write};
 
 use crate::{
-    data::{Cell, Experiment, Outcome},
+    data::{Cell, Experiment, Measure, Outcome, Scale},
     grid::unique,
     text::Text,
 };
 
 /// Writes rows and columns, why cells were not run, and where the paper's values are from.
-pub(super) fn write(out: &mut String, experiment: &Experiment) -> fmt::Result {
+pub(super) fn write(out: &mut String, experiment: &Experiment, scale: Scale) -> fmt::Result {
     let (columns, measures) = (experiment.measured_columns(), experiment.measures());
     let reasons = unique(experiment.cells.iter().filter_map(|cell| cell.reason()));
     let (id, name) = (&experiment.id, Text(experiment.short_name()));
-    note(out, experiment)?;
+    note(out, experiment, scale)?;
     write!(
         out,
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Numbers of {name}\">\
@@ -50,7 +50,8 @@ pub(super) fn write(out: &mut String, experiment: &Experiment) -> fmt::Result {
 }
 
 /// What is counted, and what there is of the paper's.
-fn note(out: &mut String, experiment: &Experiment) -> fmt::Result {
+fn note(out: &mut String, experiment: &Experiment, scale: Scale) -> fmt::Result {
+    let is_counted = experiment.measures() == [Measure::Count];
     let what: Vec<&str> = experiment.measures().into_iter().map(|m| m.describe()).collect();
     let cited: Vec<_> = experiment.cells.iter().filter_map(|cell| cell.paper.as_ref()).collect();
     let sources = unique(cited.iter().map(|cited| &*cited.source));
@@ -59,13 +60,18 @@ fn note(out: &mut String, experiment: &Experiment) -> fmt::Result {
             "No source of ours gives the paper's numbers for it, so none stand beside ours.".into()
         }
         false => format!(
-            "Below ours stands the paper's, with ours minus the paper's in brackets; from {}. Its \
-             models and images are others at the scale of a desk.",
-            sources.join("; ")
+            "Below ours stands the paper's, with ours minus the paper's in brackets; from {}.{}",
+            sources.join("; "),
+            if scale == Scale::Desk && !is_counted {
+                " Its models and images are larger ones."
+            } else {
+                ""
+            },
         ),
     };
     let is_spread = experiment.run_cells().any(|(_, measured)| measured.std.is_some());
     let spread = match is_spread {
+        _ if is_counted => "",
         true => " Mean ± sample standard deviation over n runs, one for each seed.",
         false => " Single runs: n = 1, the spread is unknown.",
     };
