@@ -12,7 +12,6 @@ mod files;
 mod images;
 mod memory;
 mod progress;
-mod report;
 mod text;
 mod transform_args;
 mod transformations_file;

@@ -118,7 +118,7 @@ fn table(out: &mut String, ancestor: &Ancestor, layers: &[Vec<Head>]) -> fmt::Re
     for slot in 0..columns {
         write!(out, "<th scope=\"col\" class=\"n\">Head {slot}</th>")?;
     }
-    write!(out, "</tr></thead><tbody>")?;
+    writeln!(out, "</tr></thead><tbody>")?;
     for (layer, (heads, clusters)) in layers.iter().zip(&ancestor.learngene.layers).enumerate() {
         write!(out, "<tr><th scope=\"row\">{layer}</th>")?;
         let slots = slots(clusters, heads.len());

@@ -237,7 +237,7 @@ fn table(out: &mut String, ancestor: &Ancestor, layers: &[Vec<Head>]) -> fmt::Re
     for head in 0..columns {
         write!(out, "<th scope=\"col\" class=\"n\">Head {head}</th>")?;
     }
-    write!(out, "</tr></thead><tbody>")?;
+    writeln!(out, "</tr></thead><tbody>")?;
     for (layer, heads) in layers.iter().enumerate() {
         write!(out, "<tr><th scope=\"row\">{layer}</th>")?;
         for head in heads {

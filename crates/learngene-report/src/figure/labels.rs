@@ -30,7 +30,7 @@ fn along(line: &Segment) -> Vec<Area> {
     (0..=steps as usize).map(square).collect()
 }
 
-/// Places a name above, below, right or left of each point, clear of the other names and points and
+/// Places a name above, below, beside or aslant of each point, clear of the other names and points and
 /// of `lines`, given by their ends, and inside `frame`; a name that fits nowhere is left to the
 /// tables.
 pub(super) fn place(points: &[(f64, f64, &str)], lines: &[Segment], frame: Area) -> Vec<Label> {
@@ -41,7 +41,16 @@ pub(super) fn place(points: &[(f64, f64, &str)], lines: &[Segment], frame: Area)
     for &(x, y, text) in points {
         let half = text.chars().count() as f64 * LETTER / 2.0;
         let side = half + 9.0;
-        let offers = [(x, y - 10.0), (x, y + 18.0), (x + side, y + 4.0), (x - side, y + 4.0)];
+        let offers = [
+            (x, y - 10.0),
+            (x, y + 18.0),
+            (x + side, y + 4.0),
+            (x - side, y + 4.0),
+            (x + half + 5.0, y + 16.0),
+            (x - half - 5.0, y - 8.0),
+            (x + half + 5.0, y - 8.0),
+            (x - half - 5.0, y + 16.0),
+        ];
         let area = |(x, y): &(f64, f64)| [x - half, x + half, y - LINE + 3.0, y + 3.0];
         let fits = |offer: &(f64, f64)| {
             let area = area(offer);

@@ -45,12 +45,10 @@ fn write_cell(
             run.learning_rate.map_or(String::new(), |rate| format!(", learning rate {rate}"));
         write!(
             out,
-            "<li>Seed {}: <strong>{}</strong>{rate} <small class=\"key\">key <code>{}</code>, sources \
-             <code>{}</code></small>",
+            "<li>Seed {}: <strong>{}</strong>{rate} <small class=\"key\">key <code>{}</code></small>",
             run.seed,
             digits.value(run.value),
             Text(&run.key),
-            Text(&run.code),
         )?;
         commands(out, &run.commands)?;
         writeln!(out, "</li>")?;

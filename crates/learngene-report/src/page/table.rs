@@ -56,6 +56,7 @@ fn note(out: &mut String, experiment: &Experiment, scale: Scale) -> fmt::Result 
     let cited: Vec<_> = experiment.cells.iter().filter_map(|cell| cell.paper.as_ref()).collect();
     let sources = unique(cited.iter().map(|cited| &*cited.source));
     let paper = match sources.is_empty() {
+        true if experiment.item.is_none() => String::new(),
         true => {
             "No source of ours gives the paper's numbers for it, so none stand beside ours.".into()
         }
