@@ -85,7 +85,7 @@ fn panel(out: &mut String, layer: usize, heads: &[Head], slots: &[(usize, usize)
     let every = if heads.len() > MOST_NUMBERS { 2 } else { 1 };
     let number = |index: usize, y: f64| {
         let place = format!("x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\"", x(index));
-        if index % every == 0 {
+        if index.is_multiple_of(every) {
             format!("<text class=\"tick\" {place}>{index}</text>")
         } else {
             String::new()

@@ -72,3 +72,47 @@ fn judge_group(
         experiment: experiment.id.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::parse_changed;
+
+    #[track_caller]
+    fn check(id: &str, verdict: Verdict, claim: &str, evidence: &str) {
+        let report = parse_changed(|_| ()).expect("the fixture is a report");
+        let experiment = report.experiments.iter().find(|e| e.id == id).expect("it is there");
+        let findings = judge(experiment);
+        assert_eq!(findings.len(), 1);
+        let Finding { verdict: got, claim: got_claim, evidence: got_evidence, .. } = &findings[0];
+        assert_eq!((*got, &**got_claim, &**got_evidence), (verdict, claim, evidence));
+    }
+
+    #[test]
+    fn the_order_of_the_paper_is_judged_by_the_best_of_the_others() {
+        check(
+            "table5_order",
+            Verdict::WithinSpread,
+            "The paper's choice, the order by priority, comes out best in Table 5, L6, w = 2",
+            "priority: 49.0 ± 1.7 %; best of the others, increasing d: 49.5 ± 1.4 %; −0.5 points.",
+        );
+    }
+
+    #[test]
+    fn rows_of_another_group_are_not_its_rivals() {
+        check(
+            "table7_centroid",
+            Verdict::Holds,
+            "The paper's choice, the centroid that is the member nearest the mean, comes out best in \
+             Table 7, heads, top-1",
+            "heads: nearest: 48.8 ± 1.4 %; best of the others, heads: averaging: 42.6 ± 1.4 %; +6.2 \
+             points.",
+        );
+    }
+
+    #[test]
+    fn other_tables_choose_nothing() {
+        let report = parse_changed(|_| ()).expect("the fixture is a report");
+        assert_eq!(judge(&report.experiments[1]), []);
+    }
+}

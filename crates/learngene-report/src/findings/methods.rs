@@ -84,3 +84,71 @@ fn evidence(experiment: &Experiment, pairs: &[(&Of, &Of)], verdicts: &[Verdict])
         digits.difference(high),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fixture::parse_changed;
+
+    /// What is found about Table 1 of the fixture after a change of its cells.
+    fn judged(change: impl FnOnce(&mut Value)) -> Vec<Finding> {
+        let report = parse_changed(|report| change(&mut report["experiments"][1]["cells"]));
+        judge(&report.expect("the change leaves a report").experiments[1])
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Value), verdict: Verdict, evidence: &str) {
+        let findings = judged(change);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].claim, "The learngene beats From-Scratch in Table 1");
+        assert_eq!((findings[0].verdict, &*findings[0].evidence), (verdict, evidence));
+    }
+
+    /// Gives the learngene's runs values around a mean, 1 above it and 1 below.
+    fn around(cells: &mut Value, mean: f64) {
+        let run = &mut cells[2]["outcome"]["run"];
+        run["mean"] = json!(mean);
+        (run["runs"][0]["value"], run["runs"][1]["value"]) = (json!(mean - 1.0), json!(mean + 1.0));
+    }
+
+    #[test]
+    fn far_above_holds() {
+        let evidence = "desk ViT: 59.0 ± 1.4 % against 42.2 ± 2.8 %, +16.8 points.";
+        check(|_| (), Verdict::Holds, evidence);
+    }
+
+    #[test]
+    fn far_below_does_not() {
+        let evidence = "desk ViT: 30.2 ± 1.4 % against 42.2 ± 2.8 %, −12.0 points.";
+        check(|cells| around(cells, 30.2), Verdict::DoesNotHold, evidence);
+    }
+
+    #[test]
+    fn a_little_above_is_within_the_spread() {
+        // √(2 + 8) = 3.16
+        let evidence = "desk ViT: 45.3 ± 1.4 % against 42.2 ± 2.8 %, +3.1 points.";
+        check(|cells| around(cells, 45.3), Verdict::WithinSpread, evidence);
+    }
+
+    #[test]
+    fn one_run_decides_nothing() {
+        let one_run = |cells: &mut Value| {
+            let run = &mut cells[2]["outcome"]["run"];
+            run["runs"].as_array_mut().expect("a list").truncate(1);
+            (run["mean"], run["std"]) = (json!(58.0), Value::Null);
+        };
+        let evidence = "desk ViT: 58.0 % against 42.2 ± 2.8 %, +15.8 points; the spread of one run \
+                        is not known.";
+        check(one_run, Verdict::NotDecided, evidence);
+    }
+
+    #[test]
+    fn other_shapes_and_columns_are_not_compared() {
+        let heads =
+            |cells: &mut Value| cells[2]["outcome"]["run"]["model"]["heads"] = json!([3, 2]);
+        assert_eq!(judged(heads), []);
+        assert_eq!(judged(|cells| cells[2]["column"] = json!("another")), []);
+    }
+}
