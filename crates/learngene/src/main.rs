@@ -17,7 +17,6 @@ mod images;
 mod memory;
 mod progress;
 mod recipe_args;
-mod report;
 mod text;
 mod transform_args;
 mod transformations_file;

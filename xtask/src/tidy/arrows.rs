@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("learngene-kernels", &[]),
     ("learngene-models", &["learngene-kernels", "learngene-files"]),
     ("learngene-datasets", &[]),
+    ("learngene-report", &[]),
     ("learngene-clustering", &["learngene-models", "learngene-format", "learngene-files"]),
     ("learngene-expansion", &["learngene-models", "learngene-format"]),
     (
@@ -29,6 +30,7 @@ const LIBRARIES: &[&str] = &[
     "learngene-format",
     "learngene-kernels",
     "learngene-models",
+    "learngene-report",
     "learngene-training",
 ];
 

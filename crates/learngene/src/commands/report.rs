@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use learngene_report::{Finding, Verdict, findings, read, render};
 use serde::Serialize;
 
-use crate::{
-    files,
-    report::{self, Method, Projection, Series, compare_with, group},
-};
+use crate::{files, text::count};
 
 /// Draws the report page: one HTML file with tables and figures, from the numbers of report.json.
 #[derive(clap::Args)]
@@ -22,7 +20,7 @@ pub struct Args {
     /// Page to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Prints means and spreads as JSON.
+    /// Prints what holds, what does not and what was not run as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -31,50 +29,44 @@ pub struct Args {
 #[derive(Serialize)]
 struct Drawn {
     page: PathBuf,
-    series: Vec<Mean>,
-}
-
-/// Runs that differ in their seed alone.
-#[derive(Serialize)]
-struct Mean {
-    item: String,
-    method: Method,
-    projection: Option<Projection>,
-    seeds: usize,
-    /// Percent, at the last evaluation.
-    top1_mean: f64,
-    /// Sample standard deviation; none for one seed.
-    top1_std: Option<f64>,
-    /// Percentage points above the same shape from scratch; none where there is no such run.
-    points_over_scratch: Option<f64>,
+    experiments: usize,
+    cells: usize,
+    /// Cells with a value.
+    cells_run: usize,
+    findings: Vec<Finding>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     files::prepare(&args.out, &[&args.report])?;
-    let report = report::read(&args.report)?;
-    files::write_whole(&args.out, report::render(&report).as_bytes())
+    let report = read(&args.report)?;
+    files::write_whole(&args.out, render(&report).as_bytes())
         .context("the page was not written")?;
 
-    let series = group(&report.rows);
-    let means = series.iter().map(|one| mean(one, &series)).collect();
-    super::print(args.json, &Drawn { page: args.out, series: means }, |drawn| {
-        let (page, models) = (drawn.page.display(), drawn.series.len());
-        format!("{page}: {} runs of {models} models", report.rows.len())
-    })
+    let cells = || report.experiments.iter().flat_map(|experiment| &experiment.cells);
+    let drawn = Drawn {
+        page: args.out,
+        experiments: report.experiments.len(),
+        cells: cells().count(),
+        cells_run: cells().filter(|cell| cell.measured().is_some()).count(),
+        findings: findings(&report),
+    };
+    super::print(args.json, &drawn, words)
 }
 
-fn mean(series: &Series, all: &[Series]) -> Mean {
-    let top1 = series.final_top1();
-    Mean {
-        item: series.item().to_owned(),
-        method: series.method(),
-        projection: series.projection(),
-        seeds: top1.n,
-        top1_mean: top1.mean,
-        top1_std: top1.std,
-        points_over_scratch: compare_with(series, Method::FromScratch, all)
-            .map(|comparison| comparison.points),
+fn words(drawn: &Drawn) -> String {
+    let Drawn { page, experiments, cells, cells_run, findings } = drawn;
+    let mut text = format!(
+        "{}: {}, {cells_run} of {} run",
+        page.display(),
+        count(*experiments, "experiment", "experiments"),
+        count(*cells, "cell", "cells"),
+    );
+    for Finding { verdict, claim, evidence, .. } in findings {
+        if *verdict != Verdict::NotRun {
+            text += &format!("\n  {}: {claim}. {evidence}", verdict.words());
+        }
     }
+    text
 }
 
 #[cfg(test)]
@@ -85,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    const FIXTURE: &str = include_str!("../report/fixture.json");
+    const FIXTURE: &str = include_str!("../../../learngene-report/tests/fixture.json");
 
     fn args(folder: &TempDir, report: &str, out: &str) -> Args {
         Args { report: folder.path().join(report), out: folder.path().join(out), json: true }
@@ -104,9 +96,11 @@ mod tests {
     #[test]
     fn a_wrong_report_leaves_the_last_page() -> anyhow::Result<()> {
         let folder = TempDir::new()?;
-        fs::write(folder.path().join("report.json"), FIXTURE.replacen("58.0", "158.0", 1))?;
+        let wrong = FIXTURE.replacen("\"top1\": 70.5", "\"top1\": 170.5", 1);
+        fs::write(folder.path().join("report.json"), wrong)?;
         fs::write(folder.path().join("report.html"), "last page")?;
-        assert!(run(args(&folder, "report.json", "report.html")).is_err());
+        let error = run(args(&folder, "report.json", "report.html")).unwrap_err().to_string();
+        assert!(error.contains("ancestors[0].top1 is 170.5"), "{error}");
         assert_eq!(fs::read_to_string(folder.path().join("report.html"))?, "last page");
         Ok(())
     }
@@ -122,16 +116,21 @@ mod tests {
     }
 
     #[test]
-    fn means_go_to_programs() -> anyhow::Result<()> {
-        let folder = TempDir::new()?;
-        let path = folder.path().join("report.json");
-        fs::write(&path, FIXTURE)?;
-        let report = report::read(&path)?;
-        let series = group(&report.rows);
-        let mean = mean(&series[0], &series);
-        assert_eq!((mean.seeds, mean.top1_mean), (2, 59.0));
-        // 59.0 - 42.2
-        assert!((mean.points_over_scratch.unwrap_or_default() - 16.8).abs() < 1e-9);
-        Ok(())
+    fn findings_are_told_with_their_numbers_and_what_was_not_run_in_cells() {
+        let finding = |verdict, claim: &str| Finding {
+            verdict,
+            claim: claim.into(),
+            evidence: "5 points.".into(),
+            experiment: "table5".into(),
+        };
+        let text = words(&Drawn {
+            page: "report.html".into(),
+            experiments: 1,
+            cells: 4,
+            cells_run: 3,
+            findings: vec![finding(Verdict::Holds, "It is best"), finding(Verdict::NotRun, "Some")],
+        });
+        let want = "report.html: 1 experiment, 3 of 4 cells run\n  holds: It is best. 5 points.";
+        assert_eq!(text, want);
     }
 }

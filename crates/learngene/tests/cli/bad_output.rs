@@ -13,7 +13,7 @@ fn bench() -> Workbench {
     bench.labelled_photos("pets", 1);
     bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
     bench.write("x.safetensors", Tensors::filled("input", &[1, 3, 32, 32], 0.5).to_bytes());
-    bench.write("report.json", include_str!("../../src/report/fixture.json"));
+    bench.write("report.json", include_str!("../../../learngene-report/tests/fixture.json"));
     bench
 }
 

@@ -18,7 +18,10 @@ fn an_unknown_flag() {
 
 #[test]
 fn a_missing_checkpoint() {
-    check("probe --images cifar10-sample --out distances.json", &["--checkpoint <FILE|hf:OWNER/NAME>"]);
+    check(
+        "probe --images cifar10-sample --out distances.json",
+        &["--checkpoint <FILE|hf:OWNER/NAME>"],
+    );
 }
 
 #[test]
@@ -72,7 +75,10 @@ fn what_would_have_no_effect() {
 #[test]
 fn facts_of_a_checkpoint_that_is_not_given() {
     check("verify x.learngene --num-heads 3", &["--checkpoint <FILE|hf:OWNER/NAME>"]);
-    check("expand x.learngene --arch deit --out d.safetensors", &["--checkpoint <FILE|hf:OWNER/NAME>"]);
+    check(
+        "expand x.learngene --arch deit --out d.safetensors",
+        &["--checkpoint <FILE|hf:OWNER/NAME>"],
+    );
     let args = "train --config shape.json --num-heads 3 --data cifar10-sample --out run";
     check(args, &["'--config <FILE>'", "cannot be used with", "--num-heads"]);
 }
@@ -108,7 +114,10 @@ fn methods_of_the_whole_ancestor_without_it() {
 
 #[test]
 fn training_without_a_model() {
-    check("train --data cifar10-sample --out run", &["--checkpoint <FILE|hf:OWNER/NAME>|--config <FILE>"]);
+    check(
+        "train --data cifar10-sample --out run",
+        &["--checkpoint <FILE|hf:OWNER/NAME>|--config <FILE>"],
+    );
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! What this is, what holds, what does not, and what was not run.
+
+use std::fmt::{self, Write};
+
+use crate::{
+    data::Report,
+    findings::{Finding, Verdict},
+    grid::unique,
+    text::{Text, count},
+};
+
+impl Verdict {
+    /// A class that sets the colour, and a sign for readers who do not see it.
+    fn look(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Holds => ("v-holds", "✓"),
+            Self::WithinSpread => ("v-within", "≈"),
+            Self::DoesNotHold => ("v-fails", "✗"),
+            Self::NotDecided => ("v-open", "?"),
+            Self::NotRun => ("v-none", "–"),
+        }
+    }
+
+    /// The verdict as a badge.
+    pub(super) fn badge(self) -> String {
+        let ((class, sign), words) = (self.look(), self.words());
+        format!(
+            "<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {words}</span>"
+        )
+    }
+}
+
+/// Writes what was done with what.
+pub(super) fn lead(out: &mut String, report: &Report) -> fmt::Result {
+    let names: Vec<&str> = report.ancestors.iter().map(|ancestor| &*ancestor.name).collect();
+    let from = match names.is_empty() {
+        true => String::new(),
+        false => format!(" condensed from {}", names.join(" and ")),
+    };
+    let data = unique(report.experiments.iter().filter_map(|e| Some(&*e.data.as_ref()?.name)));
+    let on = match data.is_empty() {
+        true => String::new(),
+        false => format!(", on images of {}", data.join(", ")),
+    };
+    writeln!(
+        out,
+        "<p class=\"lead\">The tables and figures of “Cluster-Learngene: Inheriting Adaptive \
+         Clusters for Vision Transformers” (NeurIPS 2024), made again with learngenes{}{}. Every \
+         number has the runs behind it; what was not run says why.</p>",
+        Text(&from),
+        Text(&on),
+    )
+}
+
+/// Writes how many claims stand how, each claim, and the list of experiments.
+pub(super) fn write(out: &mut String, report: &Report, findings: &[Finding]) -> fmt::Result {
+    tiles(out, findings)?;
+    writeln!(
+        out,
+        "<p class=\"note\">A difference of means <strong>holds</strong> where it is larger than \
+         √(s² + t²), s and t being the sample standard deviations of both over their seeds. Up to \
+         that, in either direction, it is <strong>within the spread</strong>; beyond it the other \
+         way, it <strong>does not hold</strong>. With one seed the spread is unknown and the claim \
+         <strong>not decided</strong>. A claim about several cells is as good as its worst one.</p>"
+    )?;
+    for verdict in Verdict::ALL {
+        let of_verdict: Vec<&Finding> = findings.iter().filter(|f| f.verdict == verdict).collect();
+        if !of_verdict.is_empty() {
+            let id = verdict.look().0;
+            writeln!(
+                out,
+                "<h3 id=\"{id}\" tabindex=\"-1\">{}</h3><ul class=\"findings\">",
+                verdict.badge()
+            )?;
+            for finding in of_verdict {
+                writeln!(
+                    out,
+                    "<li><a href=\"#{}\">{}</a> <span>{}</span></li>",
+                    Text(&finding.experiment),
+                    Text(&finding.claim),
+                    Text(&finding.evidence),
+                )?;
+            }
+            writeln!(out, "</ul>")?;
+        }
+    }
+    contents(out, report)
+}
+
+fn tiles(out: &mut String, findings: &[Finding]) -> fmt::Result {
+    writeln!(out, "<ul class=\"tiles\">")?;
+    for verdict in Verdict::ALL {
+        let number = findings.iter().filter(|finding| finding.verdict == verdict).count();
+        let (class, sign) = verdict.look();
+        let words = match verdict {
+            Verdict::NotRun => "not run, at least in part",
+            other => other.words(),
+        };
+        let inside = format!(
+            "<strong>{number}</strong> <span><span aria-hidden=\"true\">{sign}</span> {words}</span>"
+        );
+        let tile = if number > 0 {
+            format!("<a class=\"{class}\" href=\"#{class}\">{inside}</a>")
+        } else {
+            format!("<div class=\"{class}\">{inside}</div>")
+        };
+        writeln!(out, "<li>{tile}</li>")?;
+    }
+    writeln!(out, "</ul>")
+}
+
+/// Every experiment with how much of it was run.
+fn contents(out: &mut String, report: &Report) -> fmt::Result {
+    writeln!(
+        out,
+        "<nav aria-label=\"Experiments\"><h3>All experiments</h3><ul class=\"contents\">"
+    )?;
+    for experiment in &report.experiments {
+        let (all, run) = (experiment.cells.len(), experiment.run_cells().count());
+        let done = match all {
+            0 => String::new(),
+            _ => format!(" <small>{run} of {} run</small>", count(all, "cell", "cells")),
+        };
+        writeln!(
+            out,
+            "<li><a href=\"#{}\">{}</a>{done}</li>",
+            experiment.id,
+            Text(&experiment.heading()),
+        )?;
+    }
+    writeln!(out, "</ul></nav>")
+}

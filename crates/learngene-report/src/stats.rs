@@ -1,0 +1,161 @@
+//! Means and spreads over runs, and how fast one curve reaches another.
+
+use crate::data::{Convergence, Experiment, Measured, Outcome};
+
+/// Mean and spread of one number over runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Sample standard deviation (n - 1); none for one value.
+    pub std: Option<f64>,
+    /// Number of values.
+    pub n: usize,
+}
+
+/// One evaluation, over all runs of a cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Optimiser steps before it.
+    pub step: u64,
+    /// The same in epochs.
+    pub epoch: f64,
+    /// Percent of test images.
+    pub top1: Spread,
+}
+
+impl Spread {
+    /// Of the values; none of no value.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let values: Vec<f64> = values.into_iter().collect();
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        (n > 0).then_some(Self { mean, std, n })
+    }
+}
+
+impl Measured {
+    /// Mean, spread and number of the runs' values, as checked.
+    pub fn spread(&self) -> Spread {
+        Spread { mean: self.mean, std: self.std, n: self.runs.len() }
+    }
+
+    /// Mean over runs at every evaluation that all runs have; empty where nothing is trained.
+    pub fn curve(&self) -> Vec<Point> {
+        let Some(first) = self.runs.first() else { return Vec::new() };
+        let point = |index: usize, step, epoch| {
+            let top1 = self.runs.iter().map(|run| run.evaluations.get(index).map(|e| e.top1));
+            let top1 = Spread::of(top1.collect::<Option<Vec<f64>>>()?)?;
+            Some(Point { step, epoch, top1 })
+        };
+        let evaluations = first.evaluations.iter().enumerate();
+        evaluations.filter_map(|(index, e)| point(index, e.step, e.epoch)).collect()
+    }
+}
+
+impl Convergence {
+    /// Compares the curve of a descendant with that of the same shape from scratch; none where one
+    /// of both has no curve.
+    pub fn of(
+        ancestor: &str,
+        column: &str,
+        learngene: &Measured,
+        scratch: &Measured,
+    ) -> Option<Self> {
+        let (learngene, scratch) = (learngene.curve(), scratch.curve());
+        let (end, budget) = (learngene.last()?, scratch.last()?.step);
+        let first = scratch.iter().find(|point| point.top1.mean >= end.top1.mean);
+        let scratch_steps = first.map_or(budget, |point| point.step);
+        Some(Self {
+            ancestor: ancestor.into(),
+            column: column.into(),
+            target: end.top1.mean,
+            learngene_steps: end.step,
+            scratch_steps,
+            reached: first.is_some(),
+            ratio: scratch_steps as f64 / end.step as f64,
+        })
+    }
+}
+
+impl Experiment {
+    /// The first value by a method in a column for an ancestor.
+    pub fn first_by(&self, method: &str, column: &str, ancestor: &str) -> Option<&Measured> {
+        let of_column = self.cells.iter().filter(|cell| cell.column == column);
+        let mut measured = of_column.filter_map(|cell| match &cell.outcome {
+            Outcome::Run(measured) => Some(measured),
+            Outcome::NotRun { .. } => None,
+        });
+        measured.find(|measured| {
+            let model = measured.model.as_ref();
+            model.is_some_and(|model| model.method == method && model.ancestor == ancestor)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Evaluation, Run};
+
+    /// One run for each list; evaluations after 10, 20, ... steps.
+    fn measured(curves: &[&[f64]]) -> Measured {
+        let evaluation = |(i, &top1): (usize, &f64)| Evaluation {
+            step: 10 * (i as u64 + 1),
+            epoch: i as f64 + 1.0,
+            top1,
+        };
+        let run = |(seed, curve): (usize, &&[f64])| Run {
+            seed: seed as u64,
+            value: 0.0,
+            key: String::new(),
+            code: String::new(),
+            commands: Vec::new(),
+            evaluations: curve.iter().enumerate().map(evaluation).collect(),
+            linear_probe: None,
+            knn: None,
+            learning_rate: None,
+        };
+        let runs = curves.iter().enumerate().map(run).collect();
+        Measured { mean: 0.0, std: None, difference: None, model: None, runs }
+    }
+
+    fn check_convergence(scratch: &[&[f64]], steps: u64, reached: bool, ratio: f64) {
+        let learngene = measured(&[&[20.0, 50.0], &[30.0, 60.0]]);
+        let found = Convergence::of("a", "c", &learngene, &measured(scratch)).expect("curves");
+        let got = (found.target, found.learngene_steps, found.scratch_steps, found.reached);
+        assert_eq!((got, found.ratio), ((55.0, 20, steps, reached), ratio));
+    }
+
+    #[test]
+    fn the_mean_of_scratch_decides_when_it_gets_there() {
+        check_convergence(&[&[10.0, 30.0, 54.0, 56.0]], 40, true, 2.0);
+        // Each alone would reach 55 earlier or later: the means are 10, 55.
+        check_convergence(&[&[10.0, 70.0, 90.0], &[10.0, 40.0, 90.0]], 20, true, 1.0);
+    }
+
+    #[test]
+    fn scratch_that_never_gets_there_gives_its_budget_as_a_bound() {
+        check_convergence(&[&[10.0, 30.0, 40.0, 50.0, 54.9]], 50, false, 2.5);
+    }
+
+    #[test]
+    fn models_without_curves_do_not_converge() {
+        assert_eq!(Convergence::of("a", "c", &measured(&[&[1.0]]), &measured(&[&[]])), None);
+    }
+
+    #[test]
+    fn spread_is_the_sample_standard_deviation() {
+        // Deviations -2, 0, 2: the squares sum to 8, divided by n - 1 = 2.
+        let spread = Spread { mean: 52.0, std: Some(2.0), n: 3 };
+        assert_eq!(Spread::of([50.0, 52.0, 54.0]), Some(spread));
+    }
+
+    #[test]
+    fn one_run_has_no_spread_and_none_no_mean() {
+        assert_eq!(Spread::of([50.0]), Some(Spread { mean: 50.0, std: None, n: 1 }));
+        assert_eq!(Spread::of([]), None);
+    }
+}
