@@ -8,6 +8,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("learngene-files", &[]),
     ("learngene-format", &["learngene-files"]),
     ("learngene-kernels", &[]),
+    ("learngene-report", &[]),
     ("learngene-models", &["learngene-kernels", "learngene-files"]),
     ("learngene-datasets", &[]),
     ("learngene-clustering", &["learngene-models", "learngene-format", "learngene-files"]),
@@ -18,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("learngene", LIBRARIES),
     ("learngene-tests", LIBRARIES),
-    ("xtask", &[]),
+    ("xtask", &["learngene-report", "learngene-files"]),
 ];
 
 const LIBRARIES: &[&str] = &[
@@ -29,6 +30,7 @@ const LIBRARIES: &[&str] = &[
     "learngene-format",
     "learngene-kernels",
     "learngene-models",
+    "learngene-report",
     "learngene-training",
 ];
 
