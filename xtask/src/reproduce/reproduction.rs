@@ -45,6 +45,7 @@ pub(crate) struct Found<'a> {
 /// A cell with its runs, or why it has none.
 struct Job<'a> {
     cell: &'a Cell,
+    is_wanted: bool,
     is_selected: bool,
     plans: Result<Vec<Plan>>,
     /// For each run seconds of what is missing, where anything is.
@@ -140,7 +141,8 @@ impl<'a> Reproduction<'a> {
         counted: &mut BTreeSet<String>,
     ) -> Job<'a> {
         let is_quick = cell.setting(self.pipeline.scale).quick == Some(true);
-        let is_selected = self.options.wants(experiment) && (self.options.full || is_quick);
+        let is_wanted = self.options.wants(experiment);
+        let is_selected = is_wanted && (self.options.full || is_quick);
         let plans = plans(cell, &self.pipeline, self.options.seeds);
         let missing = match &plans {
             Ok(plans) if is_selected => {
@@ -148,7 +150,7 @@ impl<'a> Reproduction<'a> {
             }
             _ => Vec::new(),
         };
-        Job { cell, is_selected, plans, missing }
+        Job { cell, is_wanted, is_selected, plans, missing }
     }
 
     /// Seconds of what is missing of a run and no other run before it counts.
@@ -194,11 +196,12 @@ impl<'a> Reproduction<'a> {
         match measure(job.cell, plans, self.ledger) {
             Ok(measured) => Outcome::Run(measured),
             Err(error) if error.is::<Missing>() => {
-                let reason = match (self.options.full, job.is_selected) {
-                    (_, true) => "not run yet".to_owned(),
-                    (true, false) => "left out by --only".to_owned(),
-                    (false, false) => "not in the quick selection, but with --full".to_owned(),
+                let reason = match (job.is_wanted, job.is_selected) {
+                    (false, _) => "left out by --only",
+                    (true, false) => "not in the quick selection, but with --full",
+                    (true, true) => "not run yet",
                 };
+                let reason = reason.to_owned();
                 Outcome::NotRun { reason }
             }
             Err(error) => not_run(&error),
