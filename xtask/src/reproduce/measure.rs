@@ -167,9 +167,16 @@ pub(crate) fn flat(value: &Value) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use learngene_report::data::Scale;
     use serde_json::json;
 
     use super::*;
+    use crate::{
+        learngene::Line,
+        reproduce::{ancestors, experiment::Experiment, inputs::Inputs, tune::LearningRates},
+    };
 
     #[test]
     fn the_spread_is_that_of_a_sample() {
@@ -212,5 +219,93 @@ mod tests {
             panic!("it was not run")
         };
         assert_eq!(reason, "no room");
+    }
+
+    const EXPERIMENT: &str = r#"
+        title = "Order"
+        about = "Orders are compared."
+        kind = "table"
+        full = { needs = "GPUs", commands = [] }
+        both = { measure = "top1" }
+        desk = { data = "sample", recipe = "xtask/desk/recipe.toml", features = true }
+        [[grids]]
+        columns = [{ name = "desk ViT", desk = { ancestor = "desk-vit", least_seeds = 2 } }]
+        rows = [{ name = "priority" }, { name = "impossible", desk.expand = "--impossible" }]
+    "#;
+
+    /// What the program would print: the top-1 of a training is 30 and its seed.
+    fn print(root: &Path, line: &Line) -> Result<Value> {
+        let text = line.to_string();
+        let words: Vec<&str> = text.split(' ').collect();
+        let behind =
+            |flag: &str| words.iter().position(|word| *word == flag).map(|place| words[place + 1]);
+        if text.contains("--impossible") {
+            anyhow::bail!("no such flag\nas --impossible");
+        }
+        if let Some(out) = behind("--out") {
+            std::fs::write(root.join(out), "").expect("a folder");
+        }
+        let seed: f64 = behind("--seed").unwrap_or("0").parse().expect("a number");
+        Ok(match words[1] {
+            "inspect" => json!({"layers": [], "parameters": {"stored": 7}}),
+            "expand" => json!({
+                "method": "cluster-learngene", "config": {"num_heads": [8, 8]},
+                "parameters": 10, "inherited_parameters": 6, "macs": 50,
+            }),
+            "train" => json!({
+                "recipe": {"learning_rate": 0.01},
+                "metrics": [
+                    {"step": 1, "epoch": 0.5, "top1": 80.0},
+                    {"step": 2, "epoch": 1.0, "top1": 30.0 + seed},
+                ],
+            }),
+            "eval" => json!([{"frozen": "knn", "top1": 1.0}, {"frozen": "linear", "top1": 2.0}]),
+            _ => Value::Null,
+        })
+    }
+
+    /// What came of the cells of [`EXPERIMENT`].
+    fn outcomes() -> Vec<Result<Measured>> {
+        let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let root = tempfile::tempdir().expect("a folder");
+        let set = |name| json!({"name": name, "train": 9, "test": 9, "is_in_cache": true});
+        let inputs = Inputs::new(repository, json!([set("sample"), set("cifar10-sample")]));
+        let ancestors = ancestors::read(repository).expect("the file is in the repository");
+        let rates = LearningRates::read(repository).expect("the file is in the repository");
+        let scale = Scale::Desk;
+        let pipeline = Pipeline { inputs: &inputs, ancestors: &ancestors, rates: &rates, scale };
+        let program = |line: &Line| print(root.path(), line);
+        let ledger = Ledger::open(root.path(), "desk".into(), "code".into(), false, program);
+        let ledger = ledger.expect("a folder");
+        ledger.allow(true);
+        let experiment = Experiment::parse("order", EXPERIMENT).expect("an experiment");
+        let outcome =
+            |cell: &Cell| measure(cell, &plans(cell, &pipeline, 1).expect("all is here"), &ledger);
+        experiment.cells.iter().map(outcome).collect()
+    }
+
+    #[test]
+    fn a_cell_is_the_mean_of_last_evaluations_with_the_runs_behind_it() {
+        let outcomes = outcomes();
+        let measured = outcomes[0].as_ref().expect("it runs");
+        assert_eq!((measured.mean, measured.std), (30.5, Some(0.5_f64.sqrt())));
+        let model = measured.model.as_ref().expect("a descendant");
+        assert_eq!((model.depth, model.inherited_params, model.stored_params), (2, 6, Some(7)));
+        let [first, second] = &measured.runs[..] else { panic!("two seeds") };
+        assert_eq!((first.seed, first.value, second.value), (0, 30.0, 31.0));
+        assert_ne!(first.key, second.key);
+        assert_eq!((first.knn, first.linear_probe), (Some(1.0), Some(2.0)));
+        assert_eq!((first.evaluations.len(), first.learning_rate), (2, Some(0.01)));
+        let commands: Vec<&str> =
+            first.commands.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+        assert_eq!(commands, ["probe", "condense", "expand", "train", "eval"]);
+    }
+
+    #[test]
+    fn a_run_that_fails_leaves_the_others_and_is_told_by_its_first_line() {
+        let outcomes = outcomes();
+        assert!(outcomes[0].is_ok());
+        let reason = not_run(outcomes[1].as_ref().expect_err("it fails"));
+        assert_eq!(reason, Outcome::NotRun { reason: "no such flag".into() });
     }
 }
