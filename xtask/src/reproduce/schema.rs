@@ -44,7 +44,7 @@ mod tests {
     /// Whether a report is valid after a change.
     fn check(change: impl Fn(&mut Value), expected: bool) {
         let schema: Value = serde_json::from_str(&committed()).expect("JSON");
-        let schema = jsonschema::validator_for(&schema).expect("a schema");
+        let schema = jsonschema::JSONSchema::compile(&schema).expect("a schema");
         let mut report = json!(report_of(Outcome::Run(measured())));
         change(&mut report);
         assert_eq!(schema.is_valid(&report), expected, "{report}");
