@@ -36,6 +36,19 @@ impl Learngene {
         Program::new(&self.binary.to_string_lossy(), &self.root).args(&command.args).stdout()
     }
 
+    /// As [`Self::run`], but what is shown is set in, and an error is the program's own.
+    pub(crate) fn told(&self, command: &Line) -> Result<String> {
+        Program::new(&self.binary.to_string_lossy(), &self.root)
+            .args(&command.args)
+            .told("        ")
+    }
+
+    /// As [`Self::told`], of a command that prints JSON.
+    pub(crate) fn told_json(&self, command: &Line) -> Result<Value> {
+        let text = self.told(command)?;
+        serde_json::from_str(&text).with_context(|| format!("`{command}` printed no JSON"))
+    }
+
     /// Runs a command that prints JSON.
     pub(crate) fn json(&self, command: &Line) -> Result<Value> {
         let text = self.run(command)?;
@@ -66,10 +79,6 @@ impl Line {
     pub(crate) fn arg(mut self, value: impl ToString) -> Self {
         self.args.push(value.to_string());
         self
-    }
-
-    pub(crate) fn args(self, values: &[impl AsRef<str>]) -> Self {
-        values.iter().fold(self, |line, value| line.arg(value.as_ref()))
     }
 
     pub(crate) fn flag(self, name: &str, value: impl ToString) -> Self {

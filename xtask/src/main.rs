@@ -37,12 +37,12 @@ enum Task {
     Check,
     /// Check what the compiler does not: arrows between crates, documents, links, sizes.
     Tidy,
-    /// Run the comparisons of the paper at the scale of a desk and draw the report.
+    /// Run the tables and figures of the paper, at the scale of a desk or its own, and draw the report.
     Reproduce(reproduce::Options),
     /// Choose the learning rate of each method on held-out training images.
-    Tune,
-    /// Compare projection policies on an ancestor of one's own: features, and one epoch of training.
-    Projections(reproduce::projections::Options),
+    Tune(reproduce::tune::Options),
+    /// Write the JSON schema of the report's numbers.
+    Schema,
     /// Check that every backend compiles, and that a device, if only in software, computes as the CPU.
     Backends,
     /// Time the program alone, against PyTorch, over devices or over sizes.
@@ -68,8 +68,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Check => check::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
         Task::Reproduce(options) => reproduce::run(&workspace, options),
-        Task::Tune => reproduce::tune::run(&workspace),
-        Task::Projections(options) => reproduce::projections::run(&workspace, options),
+        Task::Tune(options) => reproduce::tune::run(&workspace, options),
+        Task::Schema => reproduce::schema::run(&workspace),
         Task::Backends => backends::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Nightly => nightly::run(&workspace),

@@ -3,8 +3,10 @@
 use std::{
     env,
     ffi::OsStr,
+    io::{self, BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -97,6 +99,40 @@ impl Program {
             .with_context(|| format!("the output of `{}` is not UTF-8", self.line))
     }
 
+    /// Runs it, its standard error shown behind `indent`, and returns what it wrote to its standard
+    /// output.
+    ///
+    /// # Errors
+    /// As [`Self::stdout`]; of a status other than 0, its own `error: ` line is the message.
+    pub(crate) fn told(mut self, indent: &str) -> Result<String> {
+        let cannot = || format!("cannot start `{}`", self.line);
+        let command = self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(cannot)?;
+        let stderr = child.stderr.take().context("its standard error is a pipe")?;
+        let indent = indent.to_owned();
+        // Beside the standard output, or a full pipe would stop the program.
+        let told = thread::spawn(move || {
+            let mut error = None;
+            for line in BufReader::new(stderr).lines().map_while(io::Result::ok) {
+                eprintln!("{indent}{line}");
+                if let Some(message) = line.strip_prefix("error: ") {
+                    error = Some(message.to_owned());
+                }
+            }
+            error
+        });
+        let output = child.wait_with_output().with_context(cannot)?;
+        let error = told.join().ok().flatten();
+        if !output.status.success() {
+            match error {
+                Some(error) => bail!(error),
+                None => bail!("`{}` failed: {}", self.line, output.status),
+            }
+        }
+        String::from_utf8(output.stdout)
+            .with_context(|| format!("the output of `{}` is not UTF-8", self.line))
+    }
+
     /// Whether it starts and exits with status 0; its output is dropped.
     pub(crate) fn succeeds(mut self) -> bool {
         let status = self.command.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -124,6 +160,16 @@ mod tests {
             error.to_string(),
             "`sh -c echo reason >&2; exit 3` failed: exit status: 3\nreason"
         );
+    }
+
+    #[test]
+    fn the_line_of_an_error_is_the_message() {
+        let told = |script: &str| shell(script).told("    ");
+        assert_eq!(told("echo out; echo progress >&2").expect("sh runs"), "out\n");
+        let error = told("echo progress >&2; echo 'error: no room' >&2; exit 1").expect_err("1");
+        assert_eq!(error.to_string(), "no room");
+        let error = told("exit 3").expect_err("status 3");
+        assert_eq!(error.to_string(), "`sh -c exit 3` failed: exit status: 3");
     }
 
     #[test]

@@ -1,102 +1,162 @@
-//! `cargo xtask reproduce`: the paper's comparison at the scale of a desk.
+//! `cargo xtask reproduce`: the paper's tables and figures, as a ledger and a page.
 //!
-//! Builds the program, condenses the desk ancestor, makes descendants of several shapes in three
-//! ways, trains and measures them, and draws the report. Each step is a `learngene` command that a
-//! user could type, and stands in the report.
+//! `experiments/` says what is run, one file for each table or figure. Each run is a chain of
+//! `learngene` commands that a user could type; what they print is kept by a key over commands,
+//! inputs and sources, so that nothing is run twice.
 
-mod ablate;
-mod ablations;
-mod desk;
-mod plan;
-pub(crate) mod projections;
+mod ancestors;
+mod convergence;
+mod describe;
+mod experiment;
+mod inputs;
+mod ledger;
+mod measure;
+mod pipeline;
+mod progress;
+mod recipe;
 mod report;
-mod subject;
+mod reproduction;
+pub(crate) mod schema;
+mod setting;
+mod step;
 pub(crate) mod tune;
 
-use std::time::Instant;
+use std::path::Path;
 
-use anyhow::Result;
-use clap::Args;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use learngene_report::data::Scale;
 
-use crate::{learngene::Learngene, workspace::Workspace};
-use ablations::TABLES;
-use desk::{Desk, Found};
-use plan::Method;
-use subject::Subject;
+use crate::{
+    learngene::{Learngene, Line},
+    workspace::Workspace,
+};
+use experiment::Experiment;
+use inputs::Inputs;
+use ledger::Ledger;
+use pipeline::Pipeline;
+use reproduction::Reproduction;
 use tune::LearningRates;
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Runs every cell of the scale; without, a selection of a few minutes.
+    #[arg(long)]
+    full: bool,
+    /// Small models on small images, or the paper's: cells of the latter whose data or checkpoints
+    /// are not here are not run.
+    #[arg(long, value_name = "SCALE", default_value = "desk")]
+    scale: ScaleName,
+    /// Runs these experiments alone, by the names of their files or the beginning of them.
+    #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',')]
+    only: Vec<String>,
     /// Runs each comparison with so many seeds.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
-    /// Compares the choices of the method too, one changed at a time.
+    /// Forgets what was run before.
     #[arg(long)]
-    ablations: bool,
-    /// Images to fine-tune on: `cifar10-sample` lies in the repository, `cifar10` is the whole set.
-    #[arg(long, value_name = "NAME|FOLDER", default_value = "cifar10-sample")]
-    data: String,
-    /// Goes on with what an interrupted reproduction left, instead of starting anew.
+    anew: bool,
+    /// Says what would be run and how long it may take, and ends.
     #[arg(long)]
-    resume: bool,
+    plan: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScaleName {
+    Desk,
+    Paper,
+}
+
+impl ScaleName {
+    fn scale(self) -> Scale {
+        match self {
+            Self::Desk => Scale::Desk,
+            Self::Paper => Scale::Paper,
+        }
+    }
+
+    /// Its name on the command line and of its folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Desk => "desk",
+            Self::Paper => "paper",
+        }
+    }
+}
+
+impl Options {
+    /// The command that makes the numbers again.
+    fn command(&self) -> String {
+        let mut command = "cargo xtask reproduce".to_owned();
+        let scale = format!(" --scale {}", self.scale.name());
+        let only = format!(" --only {}", self.only.join(","));
+        let seeds = format!(" --seeds {}", self.seeds);
+        let is_desk = matches!(self.scale, ScaleName::Desk);
+        for (flag, is_there) in [
+            (" --full", self.full),
+            (&scale, !is_desk),
+            (&only, !self.only.is_empty()),
+            (&seeds, self.seeds != 1),
+        ] {
+            command += if is_there { flag } else { "" };
+        }
+        command
+    }
+
+    /// Whether an experiment is asked for.
+    fn wants(&self, experiment: &Experiment) -> bool {
+        let begins = |name: &String| experiment.id.starts_with(name.as_str());
+        self.only.is_empty() || self.only.iter().any(begins)
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let started = Instant::now();
+    let experiments = experiment::read_all(&workspace.root)?;
+    for name in &options.only {
+        let is_known = experiments.iter().any(|experiment| experiment.id.starts_with(name));
+        let ids: Vec<&str> = experiments.iter().map(|experiment| experiment.id.as_str()).collect();
+        ensure!(is_known, "no experiment begins with `{name}`, there are: {}", ids.join(", "));
+    }
     let learngene = Learngene::build(workspace)?;
-    let desk =
-        Desk::open(workspace, &learngene, "desk", Subject::desk(), &options.data, options.resume)?;
+    let open = open(workspace, &learngene, options.scale.name(), options.anew)?;
     let rates = LearningRates::read(&workspace.root)?;
-    let descendants = plan::trained(options.seeds);
-    let frozen = plan::frozen();
-    let settings = if options.ablations { ablations::settings() } else { 0 };
-    let mut progress = Progress::new(2 + descendants.len() + frozen.len() + settings);
-
-    progress.next("condense the desk ancestor");
-    let manifest = desk.condense()?;
-    progress.next("evaluate the desk ancestor");
-    let ancestor_top1 = desk.evaluate_ancestor()?;
-    let mut ablations = Vec::new();
-    if options.ablations {
-        let rate = rates.rate(Method::ClusterLearngene)?;
-        for table in &TABLES {
-            let next = |step: &str| progress.next(step);
-            ablations.extend(desk.ablate(table, options.seeds, rate, next)?);
-        }
-    }
-    let mut measured = Vec::new();
-    for descendant in &frozen {
-        progress.next(&format!("features of {}", descendant.slug()));
-        measured.push(desk.measure_features(descendant)?);
-    }
-    let mut trained = Vec::new();
-    for descendant in &descendants {
-        progress.next(&format!("train {}", descendant.slug()));
-        trained.push(desk.train(descendant, rates.rate(descendant.method)?)?);
-    }
-
-    let found = Found { trained, frozen: measured, ablations };
-    let report = desk.report(options.seeds, &rates, &manifest, ancestor_top1, found)?;
-    desk.write(&report)?;
-    desk.draw()?;
-    let page = desk.folder.join("report.html");
-    eprintln!("{} s: open {}", started.elapsed().as_secs(), page.display());
-    Ok(())
+    let pipeline = Pipeline {
+        inputs: &open.inputs,
+        ancestors: &open.ancestors,
+        rates: &rates,
+        scale: options.scale.scale(),
+    };
+    let reproduction =
+        Reproduction { workspace, learngene: &learngene, ledger: &open.ledger, pipeline, options };
+    if options.plan { reproduction.plan(&experiments) } else { reproduction.run(&experiments) }
 }
 
-/// Says which of how many steps begins.
-struct Progress {
-    done: usize,
-    total: usize,
+/// What experiments and searches run on.
+pub(crate) struct Open<'a> {
+    inputs: Inputs,
+    ancestors: Vec<ancestors::Ancestor>,
+    ledger: Ledger<'a>,
 }
 
-impl Progress {
-    fn new(total: usize) -> Self {
-        Self { done: 0, total }
-    }
+/// Opens the ledger of a scale.
+fn open<'a>(
+    workspace: &Workspace,
+    learngene: &'a Learngene,
+    scale: &str,
+    anew: bool,
+) -> Result<Open<'a>> {
+    let root = &workspace.root;
+    let target = workspace.target.join("reproduce").join(scale);
+    let folder = target.strip_prefix(root).unwrap_or(&target).to_owned();
+    let datasets = learngene.json(&Line::new("data").arg("list").arg("--json"))?;
+    let code = inputs::code(root, &workspace.files()?)?;
+    let ledger = Ledger::open(root, folder, code, anew, |line| learngene.told_json(line))?;
+    let (inputs, ancestors) = (Inputs::new(root, datasets), ancestors::read(root)?);
+    Ok(Open { inputs, ancestors, ledger })
+}
 
-    fn next(&mut self, step: &str) {
-        self.done += 1;
-        eprintln!("[{:2}/{}] {step}", self.done, self.total);
-    }
+/// Writes a file whole or not at all.
+fn write(path: &Path, text: &str) -> Result<()> {
+    learngene_files::write_whole(path, [text])
+        .with_context(|| format!("cannot write {}", path.display()))
 }

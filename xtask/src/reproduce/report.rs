@@ -1,113 +1,177 @@
-//! `report.json`: what a reproduction found, as `learngene report` reads it.
+//! `report.json`, put together and checked.
 
-use std::collections::BTreeMap;
+use anyhow::{Result, ensure};
+use learngene_report::data::{Ancestor, Cell, Experiment, Kind, Outcome, Report, Scale, VERSION};
 
-use serde::Serialize;
-use serde_json::Value;
+use super::{convergence, measure::not_run, reproduction::Found};
 
-use super::ablate::Ablation;
+/// What holds for all numbers.
+const NOTES: [&str; 3] = [
+    "A top-1 is that of a run's last evaluation, so nothing is chosen on test images: learning rates \
+     were chosen on held-out training images (cargo xtask tune), with the same search for each method.",
+    "At the scale of a desk models and images are small ones of this project, not the paper's: its \
+     figures show what to expect there, not here.",
+    "A cell without a run says so, with the reason.",
+];
 
-#[derive(Serialize)]
-pub(crate) struct Report {
-    pub(crate) version: u32,
-    pub(crate) profile: &'static str,
-    pub(crate) producer: String,
-    pub(crate) commit: Option<String>,
-    pub(crate) command: String,
-    pub(crate) data: Data,
-    pub(crate) ancestor: Ancestor,
-    pub(crate) learngene: Learngene,
-    pub(crate) recipe: Recipe,
-    pub(crate) rows: Vec<Row>,
-    pub(crate) frozen: Vec<Frozen>,
-    pub(crate) ablations: Vec<Ablation>,
-    pub(crate) notes: Vec<String>,
+/// Puts the report together.
+pub(crate) fn report(
+    command: String,
+    commit: Option<String>,
+    scale: Scale,
+    ancestors: Vec<Ancestor>,
+    found: &[Found<'_>],
+) -> Report {
+    Report {
+        version: VERSION,
+        producer: concat!("xtask ", env!("CARGO_PKG_VERSION")).to_owned(),
+        commit,
+        command,
+        scale,
+        ancestors,
+        experiments: found.iter().map(experiment).collect(),
+        notes: NOTES.map(str::to_owned).to_vec(),
+    }
 }
 
-#[derive(Serialize)]
-pub(crate) struct Data {
-    pub(crate) name: String,
-    pub(crate) train_images: Value,
-    pub(crate) test_images: Value,
-    pub(crate) classes: Value,
+fn experiment(found: &Found<'_>) -> Experiment {
+    let told = found.experiment;
+    let cell = |(cell, outcome): (&super::experiment::Cell, &Outcome)| Cell {
+        row: cell.row.clone(),
+        column: cell.column.clone(),
+        measure: cell.measure,
+        paper: cell.cited.clone(),
+        outcome: outcome.clone(),
+    };
+    let cells: Vec<Cell> = told.cells.iter().zip(&found.outcomes).map(cell).collect();
+    let convergence = match told.kind {
+        Kind::Curves => convergence::of(&cells),
+        _ => Vec::new(),
+    };
+    Experiment {
+        id: told.id.clone(),
+        item: told.item.clone(),
+        title: told.title.clone(),
+        about: told.about.clone(),
+        kind: told.kind,
+        data: found.data.clone(),
+        recipe: found.recipe.clone(),
+        full_scale: told.full.clone(),
+        cells,
+        convergence,
+    }
 }
 
-#[derive(Serialize)]
-pub(crate) struct Ancestor {
-    pub(crate) name: &'static str,
-    pub(crate) sha256: Value,
-    pub(crate) depth: Value,
-    pub(crate) embed_dim: Value,
-    pub(crate) num_heads: Value,
-    pub(crate) params: Value,
-    pub(crate) macs: Value,
-    pub(crate) bytes: u64,
-    /// Percent.
-    pub(crate) top1: Value,
-    pub(crate) note: &'static str,
+/// Whether a cell shows a descendant of this ancestor, or a figure that is drawn from it.
+pub(crate) fn uses(found: &[Found<'_>], ancestor: &str) -> bool {
+    found.iter().any(|found| {
+        let cells = found.experiment.cells.iter().zip(&found.outcomes);
+        cells.into_iter().any(|(cell, outcome)| is_of(cell, outcome, ancestor))
+    })
 }
 
-#[derive(Serialize)]
-pub(crate) struct Learngene {
-    pub(crate) bytes: u64,
-    pub(crate) stored_params: Value,
-    pub(crate) eps: Value,
-    pub(crate) min_points: Value,
-    pub(crate) images: Value,
-    pub(crate) convention: Value,
-    pub(crate) mean_attention_distance: Value,
-    pub(crate) std: Value,
-    pub(crate) layers: Vec<Layer>,
+/// Turns cells of an ancestor that cannot be described into such as were not run.
+pub(crate) fn leave_out(found: &mut [Found<'_>], ancestor: &str, error: &anyhow::Error) {
+    for found in found {
+        for (cell, outcome) in found.experiment.cells.iter().zip(&mut found.outcomes) {
+            if is_of(cell, outcome, ancestor) {
+                *outcome = not_run(error);
+            }
+        }
+    }
 }
 
-#[derive(Serialize)]
-pub(crate) struct Layer {
-    pub(crate) labels: Value,
-    pub(crate) sizes: Value,
-    pub(crate) representatives: Value,
+fn is_of(cell: &super::experiment::Cell, outcome: &Outcome, ancestor: &str) -> bool {
+    let settings = [Scale::Desk, Scale::Paper].map(|scale| cell.setting(scale));
+    let names_it = settings.iter().any(|setting| setting.ancestor.as_deref() == Some(ancestor));
+    matches!(outcome, Outcome::Run(_)) && names_it
 }
 
-#[derive(Serialize)]
-pub(crate) struct Recipe {
-    pub(crate) epochs: u64,
-    pub(crate) batch_size: u64,
-    pub(crate) steps: u64,
-    pub(crate) learning_rate: BTreeMap<String, f64>,
+/// Refuses a value without a run behind it.
+///
+/// # Errors
+/// When a cell's value is not that of runs with keys and commands.
+pub(crate) fn check(report: &Report) -> Result<()> {
+    for experiment in &report.experiments {
+        for cell in &experiment.cells {
+            let Outcome::Run(measured) = &cell.outcome else { continue };
+            let place = format!("{}: {}, {}", experiment.id, cell.row, cell.column);
+            let runs = &measured.runs;
+            ensure!(!runs.is_empty(), "{place}: a value without a run");
+            let is_told = runs.iter().all(|run| run.key.len() == 64 && !run.commands.is_empty());
+            ensure!(is_told, "{place}: a run without its key or commands");
+            let mean = runs.iter().map(|run| run.value).sum::<f64>() / runs.len() as f64;
+            ensure!(
+                measured.mean == mean,
+                "{place}: {} is not the mean of its runs",
+                measured.mean
+            );
+        }
+    }
+    Ok(())
 }
 
-/// One trained descendant.
-#[derive(Serialize)]
-pub(crate) struct Row {
-    pub(crate) item: String,
-    pub(crate) method: &'static str,
-    pub(crate) projection: Option<&'static str>,
-    pub(crate) family: &'static str,
-    pub(crate) depth: usize,
-    /// Heads of each layer.
-    pub(crate) heads: Value,
-    pub(crate) head_ratio: &'static str,
-    pub(crate) seed: u64,
-    /// Percent, one value per evaluation.
-    pub(crate) top1: Vec<f64>,
-    /// Where each evaluation stood, in epochs.
-    pub(crate) epochs: Vec<f64>,
-    pub(crate) params: Value,
-    pub(crate) inherited_params: Value,
-    pub(crate) macs: Value,
-    pub(crate) command: String,
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use learngene_report::data::{FullScale, Measure, Measured, Run};
 
-/// Features of a descendant that was not trained.
-#[derive(Serialize)]
-pub(crate) struct Frozen {
-    pub(crate) item: String,
-    pub(crate) method: &'static str,
-    pub(crate) projection: Option<&'static str>,
-    pub(crate) depth: usize,
-    pub(crate) head_ratio: &'static str,
-    /// Percent.
-    pub(crate) knn_top1: f64,
-    /// Percent.
-    pub(crate) linear_top1: f64,
-    pub(crate) command: String,
+    use super::*;
+
+    /// A report of one cell.
+    pub(crate) fn report_of(outcome: Outcome) -> Report {
+        let cell = Cell {
+            row: "ours".into(),
+            column: "desk ViT".into(),
+            measure: Measure::Top1,
+            paper: None,
+            outcome,
+        };
+        let experiment = Experiment {
+            id: "order".into(),
+            item: None,
+            title: "Order".into(),
+            about: "Orders.".into(),
+            kind: Kind::Table,
+            data: None,
+            recipe: None,
+            full_scale: FullScale { needs: String::new(), commands: Vec::new() },
+            cells: vec![cell],
+            convergence: Vec::new(),
+        };
+        let mut report = report(String::new(), None, Scale::Desk, Vec::new(), &[]);
+        report.experiments.push(experiment);
+        report
+    }
+
+    pub(crate) fn measured() -> Measured {
+        let run = |seed, value| Run {
+            seed,
+            value,
+            key: "0".repeat(64),
+            code: "1".repeat(64),
+            commands: vec!["learngene train".into()],
+            evaluations: Vec::new(),
+            linear_probe: Some(20.0),
+            knn: None,
+            learning_rate: Some(0.01),
+        };
+        let runs = vec![run(0, 30.0), run(1, 40.0)];
+        Measured { mean: 35.0, std: Some(7.1), difference: None, model: None, runs }
+    }
+
+    fn check_error(measured: Measured, expected: &str) {
+        let error = check(&report_of(Outcome::Run(measured))).expect_err(expected);
+        assert_eq!(error.to_string(), format!("order: ours, desk ViT: {expected}"));
+    }
+
+    #[test]
+    fn a_value_without_a_run_is_refused() {
+        check(&report_of(Outcome::Run(measured()))).expect("two runs");
+        check(&report_of(Outcome::NotRun { reason: "no data".into() })).expect("no value");
+        check_error(Measured { runs: Vec::new(), ..measured() }, "a value without a run");
+        check_error(Measured { mean: 36.0, ..measured() }, "36 is not the mean of its runs");
+        let mut of_nowhere = measured();
+        of_nowhere.runs[1].key.clear();
+        check_error(of_nowhere, "a run without its key or commands");
+    }
 }

@@ -6,43 +6,53 @@
 use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
 use anyhow::{Context, Result};
+use clap::Args;
+use learngene_report::data::Scale;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    desk::Desk,
-    plan::{Descendant, Method, PROJECTIONS, Shape},
-    subject::Subject,
-};
+use super::{open, pipeline::Pipeline, setting::Setting, write};
 use crate::{learngene::Learngene, workspace::Workspace};
 
 const FILE: &str = "xtask/desk/learning_rates.json";
+/// What is searched: by ancestor and name, what descendants are told.
+const SEARCHES: &str = "xtask/desk/searches.toml";
+/// Share of the training images on which rates are compared.
+const HELD_OUT: f64 = 0.2;
 /// Peak rates for a batch of 512, in rising order.
 const RATES: [f64; 9] = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1];
 /// Those among [`RATES`] that every method is tried at. Where the best of them lies at the edge, the
 /// next one beyond it is tried too, until the best has a neighbour on each side.
 const FIRST_TRIED: Range<usize> = 3..8;
-/// The descendant on which rates are compared.
-const SHAPE: Shape = Shape { depth: 12, head_ratio: "1" };
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Searches for these alone, by their names in xtask/desk/searches.toml or the beginning of them.
+    #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',')]
+    only: Vec<String>,
+}
 
 /// What was tried, and what was chosen.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LearningRates {
     command: String,
-    item: String,
-    methods: BTreeMap<String, Tried>,
+    /// By ancestor and name, as in `desk-vit/from-scratch`.
+    searches: BTreeMap<String, Tried>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Tried {
-    pub(super) chosen: f64,
+struct Tried {
+    chosen: f64,
     /// Top-1 on the held-out images, in percent, by learning rate.
-    pub(super) top1: BTreeMap<String, f64>,
+    top1: BTreeMap<String, f64>,
 }
 
 impl LearningRates {
     /// Reads the rates that this repository ships.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is another one.
     pub(crate) fn read(root: &Path) -> Result<Self> {
         let text =
             fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
@@ -50,45 +60,74 @@ impl LearningRates {
             .with_context(|| format!("{FILE} is not a table of learning rates"))
     }
 
-    /// The rate of a method.
-    pub(crate) fn rate(&self, method: Method) -> Result<f64> {
-        let tried = self.methods.get(method.name());
-        Ok(tried.with_context(|| format!("{FILE} has no rate for {}", method.name()))?.chosen)
-    }
-
-    /// The rate of every method.
-    pub(crate) fn chosen(&self) -> BTreeMap<String, f64> {
-        self.methods.iter().map(|(method, tried)| (method.clone(), tried.chosen)).collect()
+    /// The rate of an ancestor's descendants by the name of a search.
+    ///
+    /// # Errors
+    /// When there was no such search.
+    pub(crate) fn rate(&self, ancestor: &str, name: &str) -> Result<f64> {
+        let tried = self.searches.get(&format!("{ancestor}/{name}"));
+        Ok(tried
+            .with_context(|| format!("{FILE} has no rate for {ancestor}/{name}: cargo xtask tune"))?
+            .chosen)
     }
 }
 
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+/// Reads what is searched.
+fn searches(root: &Path) -> Result<BTreeMap<String, Setting>> {
+    let text = fs::read_to_string(root.join(SEARCHES))
+        .with_context(|| format!("cannot read {SEARCHES}"))?;
+    toml::from_str(&text).with_context(|| SEARCHES.to_owned())
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let root = &workspace.root;
+    let mut rates = LearningRates::read(root)?;
+    let searches = searches(root)?;
     let learngene = Learngene::build(workspace)?;
-    let desk = Desk::open(workspace, &learngene, "desk", Subject::desk(), "cifar10-sample", false)?;
-    desk.condense()?;
-    let mut methods = BTreeMap::new();
-    for method in Method::ALL {
-        let projection = (method == Method::ClusterLearngene).then_some(PROJECTIONS[0]);
-        let descendant = Descendant { shape: SHAPE, method, projection, seed: 0 };
-        let (checkpoint, ..) = desk.expand(&descendant)?;
+    let open = open(workspace, &learngene, "tune", false)?;
+    open.ledger.allow(true);
+    rates.searches.retain(|name, _| searches.contains_key(name));
+    for (name, setting) in &searches {
+        let is_wanted = options.only.is_empty() || options.only.iter().any(|o| name.starts_with(o));
+        if !is_wanted {
+            continue;
+        }
+        eprintln!("{name}");
+        let (ancestor, _) = name.split_once('/').with_context(|| {
+            format!("{SEARCHES}: `{name}` is not the name of an ancestor, / and another name")
+        })?;
+        let mut setting = setting.clone();
+        setting.ancestor = Some(ancestor.to_owned());
+        setting.train = format!("{} --hold-out {HELD_OUT}", setting.train);
+        let pipeline = Pipeline {
+            inputs: &open.inputs,
+            ancestors: &open.ancestors,
+            rates: &rates,
+            scale: Scale::Desk,
+        };
+        let ancestor = pipeline.ancestor(&setting)?;
+        let expand = pipeline.descendant(ancestor, &setting, 0)?;
         let tried = Tried::among_rates(|rate| {
-            let slug = format!("{}-lr{rate}", descendant.slug());
-            let train = desk.training(&checkpoint, slug, rate, descendant.seed);
-            let top1 = desk.held_out_top1(train)?;
-            eprintln!("{} at {rate}: {top1:.2} %", method.name());
+            let train = pipeline.training(ancestor, &setting, &expand, 0, Some(rate))?;
+            let printed = open.ledger.result(&train)?;
+            open.ledger.tidy(&train);
+            let last = printed["metrics"].as_array().and_then(|metrics| metrics.last());
+            let top1 = last.and_then(|line| line["top1"].as_f64());
+            let top1 = top1.with_context(|| format!("{name}: no evaluation at the rate {rate}"))?;
+            eprintln!("        rate {rate}: {top1:.2} % of held-out training images");
             Ok(top1)
         })?;
-        methods.insert(method.name().to_owned(), tried);
+        eprintln!("    {}", tried.chosen);
+        rates.searches.insert(name.clone(), tried);
+        let text = serde_json::to_string_pretty(&rates).context("rates are plain data")?;
+        write(&root.join(FILE), &(text + "\n"))?;
     }
-    let rates = LearningRates { command: "cargo xtask tune".into(), item: SHAPE.item(), methods };
-    let text = serde_json::to_string_pretty(&rates).context("rates are plain data")?;
-    fs::write(workspace.root.join(FILE), text + "\n")
-        .with_context(|| format!("cannot write {FILE}"))
+    Ok(())
 }
 
 impl Tried {
     /// Measures the rates that all are tried at, and those beyond while they get better.
-    pub(super) fn among_rates(mut top1: impl FnMut(f64) -> Result<f64>) -> Result<Self> {
+    fn among_rates(mut top1: impl FnMut(f64) -> Result<f64>) -> Result<Self> {
         let mut measure = |rate| top1(rate).map(|top1| (rate, top1));
         let Range { mut start, mut end } = FIRST_TRIED;
         let mut measured =
@@ -155,11 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn the_rates_of_this_repository_cover_every_method() {
+    fn the_rates_of_this_repository_are_of_its_searches() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         let rates = LearningRates::read(root).expect("the file is in the repository");
-        for method in Method::ALL {
-            assert!(rates.rate(method).expect("tried") > 0.0);
+        let searches = searches(root).expect("the file is in the repository");
+        for name in rates.searches.keys() {
+            assert!(searches.contains_key(name), "{name}");
+            let (ancestor, name) = name.split_once('/').expect("of an ancestor");
+            assert!(rates.rate(ancestor, name).expect("tried") > 0.0);
         }
+        let error = rates.rate("desk-vit", "magic").expect_err("never tried");
+        assert_eq!(
+            error.to_string(),
+            format!("{FILE} has no rate for desk-vit/magic: cargo xtask tune")
+        );
     }
 }

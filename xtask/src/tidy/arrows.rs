@@ -8,6 +8,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("learngene-files", &[]),
     ("learngene-format", &["learngene-files"]),
     ("learngene-kernels", &[]),
+    ("learngene-report", &[]),
     ("learngene-models", &["learngene-kernels", "learngene-files"]),
     ("learngene-datasets", &[]),
     ("learngene-report", &[]),
@@ -19,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("learngene", LIBRARIES),
     ("learngene-tests", LIBRARIES),
-    ("xtask", &[]),
+    ("xtask", &["learngene-report", "learngene-files"]),
 ];
 
 const LIBRARIES: &[&str] = &[
