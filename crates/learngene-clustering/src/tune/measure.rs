@@ -55,7 +55,7 @@ impl Measured {
             Sums::new(shape.mlp_hidden_dim, shape.embed_dim)
         };
         let mut networks: Vec<Sums> = groups.iter().map(of_group).collect();
-        let model = ancestor.load(device)?;
+        let model = ancestor.config.load(&ancestor.parameters, device)?;
         Images::new(images).each(|batch| {
             let mut tokens = model.embed(batch);
             for layer in layers.clone() {

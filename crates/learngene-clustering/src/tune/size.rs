@@ -29,7 +29,7 @@ impl Sizes {
         let network: Vec<u64> =
             (0..config.depth()).map(|layer| of_network(config, layer)).collect();
         let of_heads =
-            config.num_heads().iter().zip(&head).map(|(heads, each)| *heads as u64 * each);
+            config.num_heads().into_iter().zip(&head).map(|(heads, each)| heads as u64 * each);
         let parts = of_heads.sum::<u64>() + network.iter().sum::<u64>();
         Self {
             ancestor: all,
