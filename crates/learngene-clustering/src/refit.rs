@@ -22,6 +22,7 @@ pub(crate) use images::Images;
 pub(crate) use linear_map::LinearMap;
 pub(crate) use moments::{Moments, Sums};
 pub use params::{CheckedRefitParams, RefitParams};
+pub(crate) use solve::NEGLIGIBLE;
 
 use self::{centroid_model::centroid_model, fitting::Fitting};
 use crate::{ancestor::Ancestor, error::ClusteringError, manifest};

@@ -15,7 +15,7 @@ const BLOCK: usize = 64;
 const JITTER: [f64; 2] = [1e-10, 1e-4];
 
 /// A relative error below this is rounding of f32: the layer does what the ancestor's does.
-const NEGLIGIBLE: f64 = 1e-10;
+pub(crate) const NEGLIGIBLE: f64 = 1e-10;
 
 impl Moments {
     /// The fitted map as a file of that format can hold it, or the prior where that does as well,

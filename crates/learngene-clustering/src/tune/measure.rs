@@ -10,7 +10,7 @@ use crate::{
     cluster::FfnGroup,
     error::ClusteringError,
     manifest,
-    refit::{Images, LinearMap, Moments, Sums},
+    refit::{Images, LinearMap, Moments, NEGLIGIBLE, Sums},
 };
 
 /// What the images say of heads and feed-forward networks.
@@ -108,8 +108,7 @@ impl Measured {
         let inputs: Vec<usize> =
             heads.iter().flat_map(|head| head * head_dim..(head + 1) * head_dim).collect();
         let prior = projection.of_inputs(&inputs);
-        let (_, fit) = moments.of(&inputs).best(layer, prior, ridge, self.dtype)?;
-        Ok(fit.after.relative)
+        self.error(&moments.of(&inputs), layer, prior, ridge)
     }
 
     /// What is left of the outputs of a group's networks where that of one layer stands for all, its
@@ -117,8 +116,19 @@ impl Measured {
     pub fn ffn_error(&self, layers: &[usize], ridge: f64) -> Result<f64, ClusteringError> {
         let found = self.groups.iter().find(|(group, ..)| group.layers == layers);
         let Some((group, moments, second)) = found else { return Ok(0.0) };
-        let (_, fit) = moments.best(group.layers[0], second.clone(), ridge, self.dtype)?;
-        Ok(fit.after.relative)
+        self.error(moments, group.layers[0], second.clone(), ridge)
+    }
+
+    /// The error of a fit, nothing where rounding alone is left.
+    fn error(
+        &self,
+        moments: &Moments,
+        layer: usize,
+        prior: LinearMap,
+        ridge: f64,
+    ) -> Result<f64, ClusteringError> {
+        let (_, fit) = moments.best(layer, prior, ridge, self.dtype)?;
+        Ok(if fit.after.relative > NEGLIGIBLE { fit.after.relative } else { 0.0 })
     }
 }
 
