@@ -82,6 +82,19 @@ pub fn cluster(
     })
 }
 
+/// The clusters of one layer by DBSCAN, none where the noise policy keeps no head; `eps` is positive
+/// and finite, `min_points` at least 1, densities are finite.
+pub(crate) fn dbscan_layer(
+    densities: &[f64],
+    eps: f64,
+    min_points: usize,
+    noise: NoisePolicy,
+) -> Option<LayerClusters> {
+    let partition = dbscan::partition(densities, eps, min_points, noise);
+    let layer = LayerClusters::new(&partition, densities);
+    (!layer.clusters.is_empty()).then_some(layer)
+}
+
 /// The entries of a parameter's list, of which one alone counts for every layer.
 fn checked_for_each_layer<T: Clone>(
     parameter: &'static str,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::cluster::FfnGroupError;
+use crate::{cluster::FfnGroupError, tune::TuneError};
 
 /// What can go wrong between the distances of an ancestor and its clusters.
 ///
@@ -107,6 +107,9 @@ pub enum ClusteringError {
     /// Layers that cannot share one feed-forward network.
     #[error(transparent)]
     FfnGroup(#[from] FfnGroupError),
+    /// A setting that cannot be chosen.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// Stages that are not runs of layers, or together not all of them.
     #[error("the distances have {want} layers, but the stages are {got:?}")]
     Stages {

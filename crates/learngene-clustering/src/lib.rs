@@ -12,6 +12,7 @@ mod probe;
 mod refit;
 #[cfg(test)]
 mod test_ancestor;
+mod tune;
 mod verify;
 
 pub use cluster::{
@@ -24,10 +25,14 @@ pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{
-    DistanceAccumulator, HeadStatistics, ProbeStatistics, RepresentationChange, patch_distances,
-    probe, representation_change,
+    DistanceAccumulator, HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange,
+    patch_distances, probe, probe_each_image, representation_change,
 };
 pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
+pub use tune::{
+    Budget, CheckedTuneParams, ClusterStability, Stability, TuneCurve, TuneError, TuneParams,
+    TunePoint, TuneSetting, stability, tune,
+};
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 
 /// Name and version written into the files this crate makes.

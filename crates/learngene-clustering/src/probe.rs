@@ -5,6 +5,7 @@ mod change;
 mod contrast;
 mod field;
 mod geometry;
+mod image_distances;
 mod measure;
 
 pub(crate) use contrast::Contrast;
@@ -12,4 +13,5 @@ pub(crate) use contrast::Contrast;
 pub use accumulator::{DistanceAccumulator, HeadStatistics};
 pub use change::{RepresentationChange, representation_change};
 pub use geometry::patch_distances;
-pub use measure::{ProbeStatistics, probe};
+pub use image_distances::ImageDistances;
+pub use measure::{ProbeStatistics, probe, probe_each_image};

@@ -18,9 +18,13 @@ use learngene_format as format;
 use learngene_format::{Learngene, RefitInputs, Residual};
 use learngene_models::checkpoint::Checkpoint;
 
+pub(crate) use images::Images;
+pub(crate) use linear_map::LinearMap;
+pub(crate) use moments::{Moments, Sums};
 pub use params::{CheckedRefitParams, RefitParams};
+pub(crate) use solve::NEGLIGIBLE;
 
-use self::{centroid_model::centroid_model, fitting::Fitting, images::Images};
+use self::{centroid_model::centroid_model, fitting::Fitting};
 use crate::{ancestor::Ancestor, error::ClusteringError, manifest};
 
 /// Bytes of tokens that are kept instead of being made from the images again for every fit; twice

@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
 use learngene_clustering::{
-    Convention, MeanAttentionDistances, Preprocess, probe, representation_change,
+    Convention, ImageDistances, MeanAttentionDistances, Preprocess, ProbeStatistics, probe,
+    probe_each_image, representation_change,
 };
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
@@ -68,9 +69,32 @@ impl ProbeArgs {
         let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
         let measured = probe(&model, images.batches(&bar), self.convention, &images.device)?;
         bar.finish_and_clear();
+        Ok(self.describe(measured, ancestor, images))
+    }
 
+    /// [`ProbeArgs::measure`] that keeps the distances on every image too.
+    pub fn measure_each_image(
+        &self,
+        ancestor: &Checkpoint,
+        images: &ProbeImages,
+    ) -> anyhow::Result<(MeanAttentionDistances, ImageDistances)> {
+        let model = ancestor.load(&images.device)?;
+        let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
+        let batches = images.batches(&bar);
+        let (measured, each) = probe_each_image(&model, batches, self.convention, &images.device)?;
+        bar.finish_and_clear();
+        Ok((self.describe(measured, ancestor, images), each))
+    }
+
+    /// What was measured, and how.
+    fn describe(
+        &self,
+        measured: ProbeStatistics,
+        ancestor: &Checkpoint,
+        images: &ProbeImages,
+    ) -> MeanAttentionDistances {
         let settings = images.preprocess.settings();
-        Ok(MeanAttentionDistances {
+        MeanAttentionDistances {
             mean_attention_distance: measured.heads.mean,
             std: Some(measured.heads.std),
             images: Some(measured.heads.images),
@@ -89,7 +113,7 @@ impl ProbeArgs {
             images_sha256: Some(images.sha256.clone()),
             ancestor_sha256: Some(ancestor.sha256.clone()),
             producer: Some(crate::PRODUCER.into()),
-        })
+        }
     }
 
     /// Measures how much every layer of an ancestor changes what it is given.

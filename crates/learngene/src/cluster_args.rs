@@ -15,10 +15,15 @@ use crate::args::choice;
 #[derive(Args)]
 #[command(next_help_heading = "Clustering")]
 pub struct ClusterArgs {
-    /// Radius of a neighbourhood in pixels; by default 10 px where heads attend to images (ViT) or
-    /// windows (Swin) of 224 px, in proportion for others.
-    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
-    pub eps: Option<f64>,
+    /// Radius of a neighbourhood in pixels, one number or one for each layer; by default 10 px where
+    /// heads attend to images (ViT) or windows (Swin) of 224 px, in proportion for others.
+    #[arg(
+        long,
+        value_name = "PIXELS[,PIXELS..]",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    pub eps: Option<Vec<f64>>,
     /// Least number of heads in the neighbourhood of a core head, itself counted.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub min_points: usize,
@@ -78,14 +83,14 @@ impl ClusterArgs {
             "--noise has no effect, as every head is in a cluster with --min-points 1: leave it \
              out, or give 2 or more"
         );
-        let algorithm = match (&self.kmeans, self.eps) {
+        let algorithm = match (&self.kmeans, &self.eps) {
             (Some(k), _) => Algorithm::KMeans {
                 k: k.clone(),
                 seed: self.seed,
                 library: KMeansLibrary::default(),
             },
             (None, eps) => Algorithm::Dbscan {
-                eps: eps.map(|eps| vec![eps]).or_else(|| distances.default_eps()).context(
+                eps: eps.clone().or_else(|| distances.default_eps()).context(
                     "the distances do not say their image size, so eps has no default: give --eps",
                 )?,
                 min_points: self.min_points,

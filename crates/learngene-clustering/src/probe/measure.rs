@@ -3,7 +3,7 @@ use std::error::Error as StdError;
 use burn::tensor::{Device, Tensor};
 use learngene_models::Model;
 
-use super::{Contrast, DistanceAccumulator, HeadStatistics, field::AttentionField};
+use super::{Contrast, DistanceAccumulator, HeadStatistics, ImageDistances, field::AttentionField};
 use crate::{distances::Convention, error::ClusteringError};
 
 /// What a probe measured.
@@ -37,6 +37,35 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     convention: Convention,
     device: &Device,
 ) -> Result<ProbeStatistics, ClusteringError> {
+    observed(model, batches, convention, device, |_, _| {})
+}
+
+/// [`probe`] that keeps what it measured of every image too: one number per head and image, four
+/// bytes each.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_each_image<E: StdError + Send + Sync + 'static>(
+    model: &Model,
+    batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
+    convention: Convention,
+    device: &Device,
+) -> Result<(ProbeStatistics, ImageDistances), ClusteringError> {
+    let mut images = ImageDistances::new(model.config().num_heads());
+    let statistics = observed(model, batches, convention, device, |distances, batch| {
+        images.push(distances, batch);
+    })?;
+    Ok((statistics, images))
+}
+
+/// A probe whose distances of every batch are shown, as the accumulator takes them.
+fn observed<E: StdError + Send + Sync + 'static>(
+    model: &Model,
+    batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
+    convention: Convention,
+    device: &Device,
+    mut show: impl FnMut(&[f32], usize),
+) -> Result<ProbeStatistics, ClusteringError> {
     let config = model.config();
     let fields = AttentionField::of_layers(&config, device);
     let mut accumulator = DistanceAccumulator::new(config.num_heads());
@@ -53,7 +82,9 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
             layers.push(fields[layer].mean_attention_distance(weights, convention));
         });
         let (distances, skipped): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
-        accumulator.push(&fetch(Tensor::cat(distances, 0)), batch)?;
+        let distances = fetch(Tensor::cat(distances, 0));
+        accumulator.push(&distances, batch)?;
+        show(&distances, batch);
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
     }
     contrast.check()?;

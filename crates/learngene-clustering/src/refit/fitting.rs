@@ -14,9 +14,6 @@ use learngene_models::Model;
 use super::{linear_map::LinearMap, moments::Moments, params::RefitParams};
 use crate::error::ClusteringError;
 
-/// A relative error below this is rounding of f32: the layer does what the ancestor's does.
-const NEGLIGIBLE: f64 = 1e-10;
-
 /// What was fitted so far.
 pub(super) struct Fitting<'a> {
     pub learngene: &'a Learngene,
@@ -116,17 +113,7 @@ impl<'a> Fitting<'a> {
         moments: &Moments,
         prior: LinearMap,
     ) -> Result<(LinearMap, format::Fit), ClusteringError> {
-        let before = moments.residual(&prior);
-        if before.relative > NEGLIGIBLE {
-            let fitted = moments.fit(&prior.weight, self.params.ridge);
-            let fitted = fitted.ok_or(ClusteringError::Unsolvable { layer })?;
-            let fitted = fitted.rounded(self.learngene.manifest().dtype)?;
-            let after = moments.residual(&fitted);
-            if after.relative < before.relative {
-                return Ok((fitted, format::Fit { before, after }));
-            }
-        }
-        Ok((prior, format::Fit { after: before.clone(), before }))
+        moments.best(layer, prior, self.params.ridge, self.learngene.manifest().dtype)
     }
 }
 

@@ -11,7 +11,7 @@ type Visit<'v> = dyn FnMut(Tensor<4>) -> Result<(), ClusteringError> + 'v;
 type Show<'a> = dyn Fn(&mut Visit<'_>) -> Result<(), ClusteringError> + 'a;
 
 /// Batches of normalised images, as often as they are asked for.
-pub(super) struct Images<'a> {
+pub(crate) struct Images<'a> {
     show: Box<Show<'a>>,
     /// Images of the first pass.
     count: Option<u64>,

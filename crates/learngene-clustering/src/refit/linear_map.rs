@@ -1,11 +1,11 @@
 use learngene_format::{Dtype, Learngene, Tensor};
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2, Axis, s};
 
 use crate::error::ClusteringError;
 
 /// `output = input weight + bias`
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct LinearMap {
+pub(crate) struct LinearMap {
     /// `[inputs, outputs]`
     pub weight: Array2<f64>,
     /// `[outputs]`
@@ -29,17 +29,29 @@ impl LinearMap {
 
     /// The second matrix of a group's feed-forward network.
     pub fn second(learngene: &Learngene, group: usize) -> Self {
-        let rows = stored(learngene, &format!("ffn.{group}.fc2.weight")); // [embed_dim, mlp_hidden_dim]
-        let (values, inputs) = (rows.to_f32(), rows.shape()[1]);
-        let weight = Array2::from_shape_fn((inputs, rows.shape()[0]), |(input, output)| {
-            f64::from(values[output * inputs + input])
+        let [weight, bias] = ["weight", "bias"]
+            .map(|kind| stored(learngene, &format!("ffn.{group}.fc2.{kind}")).to_f32());
+        Self::from_rows(&weight, &bias)
+    }
+
+    /// A linear layer as checkpoints have it: weight `[outputs, inputs]`, row-major, and bias
+    /// `[outputs]`.
+    pub fn from_rows(weight: &[f32], bias: &[f32]) -> Self {
+        let inputs = weight.len() / bias.len();
+        let weight = Array2::from_shape_fn((inputs, bias.len()), |(input, output)| {
+            f64::from(weight[output * inputs + input])
         });
-        Self { weight, bias: bias(learngene, &format!("ffn.{group}.fc2.bias")) }
+        Self { weight, bias: bias.iter().copied().map(f64::from).collect() }
     }
 
     /// The map of the first inputs alone.
     pub fn of_first(&self, inputs: usize) -> Self {
         Self { weight: self.weight.slice(s![..inputs, ..]).to_owned(), bias: self.bias.clone() }
+    }
+
+    /// The map of some inputs alone.
+    pub fn of_inputs(&self, inputs: &[usize]) -> Self {
+        Self { weight: self.weight.select(Axis(0), inputs), bias: self.bias.clone() }
     }
 
     /// Every number as a file of that format can hold it.

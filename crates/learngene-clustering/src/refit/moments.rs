@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use ndarray::{Array1, Array2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
+use super::linear_map::LinearMap;
 use crate::error::ClusteringError;
 
 /// Columns of a block of products. Blocks are shared among threads, so it decides how work can be
@@ -11,7 +12,7 @@ use crate::error::ClusteringError;
 const BLOCK: usize = 128;
 
 /// Sums over all tokens seen so far, in f64.
-pub(super) struct Sums {
+pub(crate) struct Sums {
     tokens: u64,
     features: usize,
     /// Of a feature times a feature or target: `[features, features + targets]`; of the former the
@@ -24,7 +25,7 @@ pub(super) struct Sums {
 }
 
 /// Means and centred second moments over tokens.
-pub(super) struct Moments {
+pub(crate) struct Moments {
     /// `[features]`
     pub feature_means: Array1<f64>,
     /// `[targets]`
@@ -60,7 +61,61 @@ impl Sums {
         features: Tensor<3>,
         targets: Tensor<3>,
     ) -> Result<(), ClusteringError> {
-        let rows = joined(features, targets); // [tokens, features + targets]
+        self.push_rows(layer, &joined(features, targets))
+    }
+
+    /// Takes the tokens of a batch whose targets are a linear map of the features, so that they need
+    /// not be looked at: [`Moments::with_targets_of`].
+    ///
+    /// # Shapes
+    /// - features: `[batch, seq, features]`
+    pub fn push_features(
+        &mut self,
+        layer: usize,
+        features: Tensor<3>,
+    ) -> Result<(), ClusteringError> {
+        let [batch, seq, width] = features.dims();
+        let values = fetch(features).into_iter().map(f64::from).collect();
+        let rows = Array2::from_shape_vec((batch * seq, width), values).expect("as many values");
+        self.push_rows(layer, &rows)
+    }
+
+    /// Takes the tokens of a batch as [`Sums::push`] does, but multiplied where they are, in `f32`: on
+    /// a GPU, or with many features, a small part of the time. What rounding does to an error is far
+    /// below 1e-4 of the targets' variance.
+    ///
+    /// # Shapes
+    /// - features: `[batch, seq, features]`
+    /// - targets: `[batch, seq, targets]`
+    pub fn push_on_device(
+        &mut self,
+        layer: usize,
+        features: Tensor<3>,
+        targets: Tensor<3>,
+    ) -> Result<(), ClusteringError> {
+        let ([batch, seq, width], [_, _, outputs]) = (features.dims(), targets.dims());
+        let tokens = batch * seq;
+        let features = features.reshape([tokens, width]);
+        let targets = targets.reshape([tokens, outputs]);
+        let squares = targets.clone().powi_scalar(2).sum_dim(0);
+        let rows = Tensor::cat(vec![features.clone(), targets], 1); // [tokens, width + outputs]
+        let sums = rows.clone().sum_dim(0);
+        let products = fetch(features.transpose().matmul(rows)); // [width, width + outputs]
+        let (sums, squares) = (fetch(sums), fetch(squares));
+        let mut numbers = products.iter().chain(&sums).chain(&squares);
+        if !numbers.all(|value| value.is_finite()) {
+            return Err(ClusteringError::TokensNotFinite { layer });
+        }
+        self.tokens += tokens as u64;
+        let add = |sum: &mut f64, value: f32| *sum += f64::from(value);
+        self.products.iter_mut().zip(products).for_each(|(sum, value)| add(sum, value));
+        self.sums.iter_mut().zip(sums).for_each(|(sum, value)| add(sum, value));
+        self.squares.iter_mut().zip(squares).for_each(|(sum, value)| add(sum, value));
+        Ok(())
+    }
+
+    /// Takes tokens one a row: features, then targets.
+    fn push_rows(&mut self, layer: usize, rows: &Array2<f64>) -> Result<(), ClusteringError> {
         if !rows.iter().all(|value| value.is_finite()) {
             return Err(ClusteringError::TokensNotFinite { layer });
         }
@@ -112,6 +167,30 @@ impl Sums {
 }
 
 impl Moments {
+    /// The moments of features of which the targets are this map: nothing is measured of targets,
+    /// as a map of known features says all of them.
+    pub fn with_targets_of(self, map: &LinearMap) -> Self {
+        let cross = self.covariance.dot(&map.weight);
+        let variances = (&map.weight * &cross).sum_axis(Axis(0));
+        Self {
+            target_means: self.feature_means.dot(&map.weight) + &map.bias,
+            target_variances: variances.mapv(|variance| variance.max(0.0)),
+            cross,
+            ..self
+        }
+    }
+
+    /// The moments of some features alone.
+    pub fn of(&self, features: &[usize]) -> Self {
+        Self {
+            feature_means: self.feature_means.select(Axis(0), features),
+            target_means: self.target_means.clone(),
+            covariance: self.covariance.select(Axis(0), features).select(Axis(1), features),
+            cross: self.cross.select(Axis(0), features),
+            target_variances: self.target_variances.clone(),
+        }
+    }
+
     /// The moments of the first features alone.
     pub fn of_first(&self, features: usize) -> Self {
         Self {
@@ -127,9 +206,6 @@ impl Moments {
 /// Features and targets of each token side by side, in f64.
 fn joined(features: Tensor<3>, targets: Tensor<3>) -> Array2<f64> {
     let ([batch, seq, width], [_, _, outputs]) = (features.dims(), targets.dims());
-    let fetch = |tensor: Tensor<3>| -> Vec<f32> {
-        tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
-    };
     let (features, targets) = (fetch(features), fetch(targets));
     let mut rows = vec![0.0; batch * seq * (width + outputs)];
     rows.par_chunks_exact_mut(width + outputs).enumerate().for_each(|(token, row)| {
@@ -139,4 +215,8 @@ fn joined(features: Tensor<3>, targets: Tensor<3>) -> Array2<f64> {
         row.iter_mut().zip(values).for_each(|(wide, value)| *wide = f64::from(*value));
     });
     Array2::from_shape_vec((batch * seq, width + outputs), rows).expect("as many values")
+}
+
+fn fetch<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }

@@ -1,10 +1,11 @@
 //! Ridge regression from moments, and how well a linear map does.
 
-use learngene_format::Residual;
+use learngene_format::{Dtype, Fit, Residual};
 use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
 use super::{cholesky::Cholesky, linear_map::LinearMap, moments::Moments};
+use crate::error::ClusteringError;
 
 /// Columns that one thread works on.
 const BLOCK: usize = 64;
@@ -13,7 +14,31 @@ const BLOCK: usize = 64;
 /// features without full rank have no unique solution.
 const JITTER: [f64; 2] = [1e-10, 1e-4];
 
+/// A relative error below this is rounding of f32: the layer does what the ancestor's does.
+pub(crate) const NEGLIGIBLE: f64 = 1e-10;
+
 impl Moments {
+    /// The fitted map as a file of that format can hold it, or the prior where that does as well,
+    /// and how well it went. The layer is named by errors.
+    pub fn best(
+        &self,
+        layer: usize,
+        prior: LinearMap,
+        ridge: f64,
+        dtype: Dtype,
+    ) -> Result<(LinearMap, Fit), ClusteringError> {
+        let before = self.residual(&prior);
+        if before.relative > NEGLIGIBLE {
+            let fitted = self.fit(&prior.weight, ridge);
+            let fitted = fitted.ok_or(ClusteringError::Unsolvable { layer })?.rounded(dtype)?;
+            let after = self.residual(&fitted);
+            if after.relative < before.relative {
+                return Ok((fitted, Fit { before, after }));
+            }
+        }
+        Ok((prior, Fit { after: before.clone(), before }))
+    }
+
     /// The map `W` from features to targets with the least
     /// `mean |target - feature W - bias|^2 + ridge * variance * |W - prior|^2`, where `variance` is the
     /// features' mean variance: what a feature says nothing of stays as in the prior. The bias is

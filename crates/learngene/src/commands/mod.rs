@@ -16,6 +16,7 @@ pub mod report;
 #[cfg(feature = "remote")]
 pub mod serve;
 pub mod train;
+pub mod tune;
 pub mod verify;
 
 use std::{

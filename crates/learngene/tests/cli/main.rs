@@ -23,6 +23,7 @@ mod repeat;
 mod report;
 mod swin;
 mod tensors;
+mod tune;
 mod usage;
 mod verify;
 mod vits14;

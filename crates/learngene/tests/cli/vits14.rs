@@ -56,3 +56,22 @@ fn real_vits14_condenses_and_expands() {
     assert_eq!(shape, [1, 10]);
     assert!(logits.iter().all(|logit| logit.is_finite()), "{logits:?}");
 }
+
+/// No larger than with the method's eps, the tuned setting is less wrong.
+#[test]
+#[ignore = "needs the real ViT-S: run by `cargo xtask test` where LEARNGENE_VITS14 names it"]
+fn real_vits14_is_tuned_better_than_by_the_default() {
+    let bench = Workbench::new();
+    bench.lay("vits14.safetensors", &checkpoint());
+    let tune = "tune --checkpoint vits14.safetensors --images cifar10-sample --limit 4 \
+                --image-size 224 --heads-only --bootstrap 0 --out curve.json --json";
+    let all = bench.succeed_json(&format!("{tune} --max-error 1"));
+    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+    let default = &all["default"];
+    assert_eq!(default["setting"]["eps"], json!([10.0]));
+    let curve = bench.json("curve.json");
+    let points = curve["per_layer"].as_array().expect("a list").iter();
+    let fits = points.filter(|point| number(&point["bytes"]) <= number(&default["bytes"]));
+    let least = fits.map(|point| number(&point["error"])).fold(f64::INFINITY, f64::min);
+    assert!(least < number(&default["error"]), "{least}, {default}");
+}

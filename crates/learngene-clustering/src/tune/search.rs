@@ -1,0 +1,259 @@
+//! All settings that differ, and which of them nothing beats.
+
+use std::{cell::RefCell, collections::HashMap, iter, ops::Range};
+
+use learngene_models::checkpoint::Checkpoint;
+
+use super::{
+    TuneParams, TunePoint, TuneSetting,
+    candidates::{Candidate, ascending, candidates, radii, thresholds},
+    front::{combined, front},
+    measure::Measured,
+    size::Sizes,
+};
+use crate::{
+    FfnParams, MeanAttentionDistances, NoisePolicy,
+    cluster::{FfnGroup, cluster_ffns, dbscan_layer},
+    error::ClusteringError,
+};
+
+/// A layer without distances' usual radius: the method's for an attended side of 224 px.
+const USUAL: f64 = 10.0;
+
+/// What settings are made of.
+pub(super) struct Search<'a> {
+    distances: &'a MeanAttentionDistances,
+    ridge: f64,
+    /// `[layer]`: the method's eps, where it is known.
+    usual: Option<Vec<f64>>,
+    /// The values of `min_points` and noise policies that differ.
+    modes: Vec<(usize, NoisePolicy)>,
+    /// How networks can be joined: not at all first.
+    joined: Vec<Joined>,
+    pub measured: Measured,
+    /// What is known of sets of heads.
+    known: RefCell<HashMap<(usize, Vec<usize>), f64>>,
+}
+
+/// Feed-forward networks as a radius joins them.
+struct Joined {
+    eps: Option<f64>,
+    groups: Vec<FfnGroup>,
+}
+
+impl Joined {
+    fn layers(&self) -> Vec<Vec<usize>> {
+        self.groups.iter().map(|group| group.layers.clone()).collect()
+    }
+}
+
+impl<'a> Search<'a> {
+    pub fn new(
+        ancestor: &Checkpoint,
+        distances: &'a MeanAttentionDistances,
+        params: &TuneParams,
+    ) -> Result<Self, ClusteringError> {
+        let depth = distances.num_heads().len();
+        let usual = distances.default_eps().map(|eps| match eps[..] {
+            [eps] => vec![eps; depth],
+            _ => eps,
+        });
+        let of_min_points = |min_points: &usize| match min_points {
+            1 => vec![(1, NoisePolicy::Singleton)],
+            // Noise that stays as clusters of its own is what `min_points = 1` makes of 2.
+            2 => vec![(2, NoisePolicy::Drop), (2, NoisePolicy::Nearest)],
+            more => [NoisePolicy::Singleton, NoisePolicy::Drop, NoisePolicy::Nearest]
+                .map(|noise| (*more, noise))
+                .to_vec(),
+        };
+        let mut min_points = params.min_points.clone();
+        min_points.sort_unstable();
+        min_points.dedup();
+        let stages = ancestor.config.stages();
+        Ok(Self {
+            distances,
+            ridge: params.ridge,
+            usual,
+            modes: min_points.iter().flat_map(of_min_points).collect(),
+            joined: joined(distances, &stages, params.ffn)?,
+            measured: Measured::nothing(),
+            known: RefCell::default(),
+        })
+    }
+
+    /// Every group of several layers that some radius makes.
+    pub fn ffn_groups(&self) -> Vec<FfnGroup> {
+        let mut groups: Vec<FfnGroup> = Vec::new();
+        let several = self.joined.iter().flat_map(|joined| &joined.groups);
+        for group in several.filter(|group| group.layers.len() > 1) {
+            if !groups.contains(group) {
+                groups.push(group.clone());
+            }
+        }
+        groups
+    }
+
+    /// The method's eps, where it is known, with every layer's own network.
+    pub fn default_point(&self, sizes: &Sizes) -> Result<Option<TunePoint>, ClusteringError> {
+        let Some(eps) = &self.usual else { return Ok(None) };
+        let Some(layers) = self.layers_at(eps, (1, NoisePolicy::Singleton)) else {
+            return Ok(None);
+        };
+        let mut point = self.point(&layers, 1, NoisePolicy::Singleton, &self.joined[0], sizes)?;
+        point.setting.eps = one_for_all(eps.clone());
+        Ok(Some(point))
+    }
+
+    /// The front of settings with one eps for all layers.
+    pub fn one_eps(&self, sizes: &Sizes) -> Result<Vec<TunePoint>, ClusteringError> {
+        let mut points = Vec::new();
+        for &(min_points, noise) in &self.modes {
+            let of_layers = self.densities().iter().flat_map(|heads| thresholds(heads, min_points));
+            let usual = self.usual.as_ref().map_or(USUAL, |eps| eps[0]);
+            for eps in radii(&ascending(of_layers.collect()), usual) {
+                let all = vec![eps; self.densities().len()];
+                let Some(layers) = self.layers_at(&all, (min_points, noise)) else { continue };
+                for joined in &self.joined {
+                    let mut point = self.point(&layers, min_points, noise, joined, sizes)?;
+                    point.setting.eps = vec![eps];
+                    points.push(point);
+                }
+            }
+        }
+        Ok(front(points, |point| (point.parameters, point.error)))
+    }
+
+    /// The front of settings with an eps for each layer.
+    pub fn per_layer(&self, sizes: &Sizes) -> Result<Vec<TunePoint>, ClusteringError> {
+        let mut points = Vec::new();
+        for &(min_points, noise) in &self.modes {
+            let of_layer = |(layer, heads): (usize, &Vec<f64>)| {
+                let usual = self.usual.as_ref().map_or(USUAL, |eps| eps[layer]);
+                candidates(heads, min_points, noise, usual)
+            };
+            let layers: Vec<Vec<Candidate>> =
+                self.densities().iter().enumerate().map(of_layer).collect();
+            let mut costs = Vec::new();
+            for (layer, candidates) in layers.iter().enumerate() {
+                let cost = |candidate: &Candidate| {
+                    let heads = candidate.heads();
+                    Ok((sizes.heads(layer, heads.len()), self.error_of(layer, heads)?))
+                };
+                let cost = candidates.iter().map(cost);
+                costs.push(cost.collect::<Result<Vec<_>, ClusteringError>>()?);
+            }
+            for choice in combined(&costs) {
+                let picked = layers.iter().zip(&choice.picks);
+                let picked: Vec<_> = picked.map(|(layer, pick)| layer[*pick].clone()).collect();
+                for joined in &self.joined {
+                    points.push(self.point(&picked, min_points, noise, joined, sizes)?);
+                }
+            }
+        }
+        Ok(front(points, |point| (point.parameters, point.error)))
+    }
+
+    /// The clusters of all layers, none where a layer has none.
+    fn layers_at(&self, eps: &[f64], mode: (usize, NoisePolicy)) -> Option<Vec<Candidate>> {
+        let (min_points, noise) = mode;
+        let layers = self.densities().iter().zip(eps).map(|(heads, &eps)| {
+            let clusters = dbscan_layer(heads, eps, min_points, noise)?;
+            Some(Candidate { eps, clusters })
+        });
+        layers.collect()
+    }
+
+    fn densities(&self) -> &'a [Vec<f64>] {
+        &self.distances.mean_attention_distance
+    }
+
+    fn error_of(&self, layer: usize, heads: Vec<usize>) -> Result<f64, ClusteringError> {
+        let key = (layer, heads);
+        if let Some(error) = self.known.borrow().get(&key) {
+            return Ok(*error);
+        }
+        let error = self.measured.attention_error(layer, &key.1, self.ridge)?;
+        self.known.borrow_mut().insert(key, error);
+        Ok(error)
+    }
+
+    fn ffn_error_of(&self, layers: &[usize]) -> Result<f64, ClusteringError> {
+        // No layer has this number, so groups and heads do not meet.
+        let key = (usize::MAX, layers.to_vec());
+        if let Some(error) = self.known.borrow().get(&key) {
+            return Ok(*error);
+        }
+        let error = self.measured.ffn_error(layers, self.ridge)?;
+        self.known.borrow_mut().insert(key, error);
+        Ok(error)
+    }
+
+    fn point(
+        &self,
+        layers: &[Candidate],
+        min_points: usize,
+        noise: NoisePolicy,
+        joined: &Joined,
+        sizes: &Sizes,
+    ) -> Result<TunePoint, ClusteringError> {
+        let heads: Vec<Vec<usize>> = layers.iter().map(Candidate::heads).collect();
+        let of_heads = heads.iter().enumerate();
+        let attention_error = of_heads.map(|(layer, heads)| self.error_of(layer, heads.clone()));
+        let attention_error: Vec<f64> = attention_error.collect::<Result<_, _>>()?;
+        let ffn_groups = joined.layers();
+        let mut ffn_error = Vec::new();
+        for layers in &ffn_groups {
+            ffn_error.extend(iter::repeat_n(self.ffn_error_of(layers)?, layers.len()));
+        }
+        let of_heads: u64 =
+            heads.iter().enumerate().map(|(layer, heads)| sizes.heads(layer, heads.len())).sum();
+        let parameters = sizes.without_heads(&ffn_groups) + of_heads;
+        let errors = attention_error.iter().chain(&ffn_error);
+        Ok(TunePoint {
+            setting: TuneSetting {
+                eps: layers.iter().map(|layer| layer.eps).collect(),
+                min_points,
+                noise,
+                ffn_eps: joined.eps,
+            },
+            parameters,
+            bytes: sizes.bytes(parameters),
+            error: errors.sum::<f64>() / (2 * layers.len()) as f64,
+            heads,
+            ffn_groups,
+            attention_error,
+            ffn_error,
+        })
+    }
+}
+
+fn one_for_all(mut eps: Vec<f64>) -> Vec<f64> {
+    if eps.iter().all(|other| *other == eps[0]) {
+        eps.truncate(1);
+    }
+    eps
+}
+
+/// Networks that are not joined, then joined by every radius that makes a difference.
+fn joined(
+    distances: &MeanAttentionDistances,
+    stages: &[Range<usize>],
+    are_joined: bool,
+) -> Result<Vec<Joined>, ClusteringError> {
+    let cluster = |params: FfnParams| cluster_ffns(distances, stages, &params.check()?);
+    let mut found = vec![Joined { eps: None, groups: cluster(FfnParams::default())?.groups }];
+    if !are_joined {
+        return Ok(found);
+    }
+    let layers = distances.mean_attention_distance.iter();
+    let densities: Vec<f64> =
+        layers.map(|heads| heads.iter().sum::<f64>() / heads.len() as f64).collect();
+    let gaps = densities.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    for eps in radii(&ascending(gaps), 0.0) {
+        let groups = cluster(FfnParams::contiguous(vec![eps]))?.groups;
+        if found.iter().all(|other| other.groups != groups) {
+            found.push(Joined { eps: Some(eps), groups });
+        }
+    }
+    Ok(found)
+}

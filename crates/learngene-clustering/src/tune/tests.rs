@@ -1,0 +1,273 @@
+//! Small ancestors, all of whose settings are tried.
+
+use std::convert::Infallible;
+
+use burn::tensor::TensorData;
+use learngene_models::{SwinConfig, VitConfig};
+
+use super::*;
+use crate::{
+    NoisePolicy, RefitParams, refit,
+    test_ancestor::{distances, scattered},
+};
+
+const SIDE: usize = 16;
+const SHA256: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+fn vit() -> Checkpoint {
+    let config = VitConfig::new(24, vec![4, 3, 4], 6, 20).with_image_size(SIDE).with_patch_size(4);
+    scattered(config.with_num_classes(3).into(), 7)
+}
+
+fn swin() -> Checkpoint {
+    let config = SwinConfig::new(12, vec![vec![3, 2], vec![2, 4]], vec![6, 6], vec![16, 20])
+        .with_window_size(2)
+        .with_image_size(SIDE)
+        .with_patch_size(2)
+        .with_num_classes(3);
+    scattered(config.into(), 8)
+}
+
+fn ancestors() -> [Checkpoint; 2] {
+    [vit(), swin()]
+}
+
+/// Pixels without pattern, from -1 to 1, in batches of four images.
+fn images() -> Vec<Result<Tensor<4>, Infallible>> {
+    let mut state = 5_u64;
+    let mut pixel = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) % 2047) as f32 / 1023.0 - 1.0
+    };
+    let batches = [4, 4, 2].map(|batch| {
+        let pixels = (0..batch * 3 * SIDE * SIDE).map(|_| pixel()).collect::<Vec<_>>();
+        let data = TensorData::new(pixels, [batch, 3, SIDE, SIDE]);
+        Ok(Tensor::from_data(data, &Device::flex()))
+    });
+    batches.into()
+}
+
+fn tuned(ancestor: &Checkpoint, params: TuneParams) -> Result<TuneCurve, ClusteringError> {
+    tune(ancestor, &distances(ancestor), images, &params.check()?, &Device::flex())
+}
+
+fn with_budget(ancestor: &Checkpoint, budget: Budget) -> TuneCurve {
+    tuned(ancestor, TuneParams::new(budget)).expect("a budget that can be met")
+}
+
+fn condensed(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
+    let distances = distances(ancestor);
+    let clusters = clusters(ancestor, &distances, setting).expect("good parameters");
+    condense(ancestor, &distances, &clusters, CondenseOptions::default()).expect("a good ancestor")
+}
+
+fn refitted(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
+    let params = RefitParams { inputs: RefitInputs::Ancestor, ..RefitParams::default() };
+    let params = params.check().expect("possible parameters");
+    let learngene = condensed(ancestor, setting);
+    refit(&learngene, ancestor, images, SHA256, &params, &Device::flex())
+        .expect("good images")
+        .learngene
+}
+
+fn points(curve: &TuneCurve) -> impl Iterator<Item = &TunePoint> {
+    curve.one_eps.iter().chain(&curve.per_layer)
+}
+
+/// The errors of the curve are those that `refit` measures when it has fitted the setting.
+#[test]
+fn errors_from_moments_are_those_of_refit() {
+    for ancestor in ancestors() {
+        let curve = with_budget(&ancestor, Budget::MaxShare(100.0));
+        for point in points(&curve) {
+            let learngene = refitted(&ancestor, &point.setting);
+            let manifest = learngene.manifest();
+            let refit = manifest.refit.as_ref().expect("it was refitted");
+            let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-4, "{got} {want}");
+            for (layer, fits) in refit.attention.iter().enumerate() {
+                close(point.attention_error[layer], fits[0].fit.after.relative);
+                let group = manifest.ffn.group_of(layer);
+                let fit = refit.ffn[group].as_ref().map_or(0.0, |fit| fit.after.relative);
+                close(point.ffn_error[layer], fit);
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_are_those_of_learngenes() {
+    for ancestor in ancestors() {
+        for point in points(&with_budget(&ancestor, Budget::MaxShare(100.0))) {
+            let learngene = condensed(&ancestor, &point.setting);
+            assert_eq!(learngene.manifest().parameters.stored, point.parameters);
+            let bytes: usize =
+                learngene.tensors().values().map(|tensor| tensor.bytes().len()).sum();
+            assert_eq!(bytes as u64, point.bytes);
+        }
+    }
+}
+
+#[test]
+fn the_file_is_within_its_budget() {
+    for ancestor in ancestors() {
+        let curve = with_budget(&ancestor, Budget::MaxError(1e9));
+        let [least, most] = [&curve.chosen, curve.per_layer.last().expect("a point")]
+            .map(|point| refitted(&ancestor, &point.setting).to_bytes().len() as u64);
+        assert!(least < most);
+        for part in 1..=5 {
+            // Numbers of the fit have fewer digits than they could have.
+            let budget = least + 4096 + (most - least) * part / 5;
+            let curve = with_budget(&ancestor, Budget::MaxBytes(budget));
+            let bytes = refitted(&ancestor, &curve.chosen.setting).to_bytes().len() as u64;
+            assert!(bytes <= curve.chosen_file_bytes, "{bytes} of {}", curve.chosen_file_bytes);
+            assert!(curve.chosen_file_bytes <= budget, "{} of {budget}", curve.chosen_file_bytes);
+        }
+    }
+}
+
+#[test]
+fn a_share_is_of_the_ancestors_parameters() {
+    let ancestor = vit();
+    let curve = with_budget(&ancestor, Budget::MaxShare(100.0));
+    assert_eq!(curve.ancestor_parameters, ancestor.parameters.num_parameters() as u64);
+    assert_eq!(curve.ancestor_bytes, 4 * curve.ancestor_parameters);
+}
+
+#[test]
+fn the_smallest_of_those_exact_enough_is_chosen() {
+    let ancestor = vit();
+    let all = with_budget(&ancestor, Budget::MaxError(0.0));
+    assert_eq!(all.chosen.kept_heads(), 11);
+    assert_eq!(all.chosen.error, 0.0);
+    for want in all.per_layer.iter().map(|point| point.error) {
+        let chosen = with_budget(&ancestor, Budget::MaxError(want)).chosen;
+        assert!(chosen.error <= want);
+        let smaller = all.per_layer.iter().filter(|point| point.parameters < chosen.parameters);
+        smaller.for_each(|point| assert!(point.error > want));
+    }
+}
+
+/// What one eps can do, one for each layer can do at least as well.
+#[test]
+fn an_eps_for_each_layer_is_never_worse() {
+    for ancestor in ancestors() {
+        let curve = with_budget(&ancestor, Budget::MaxShare(100.0));
+        for point in &curve.one_eps {
+            let other = curve.per_layer.iter().rev().find(|p| p.parameters <= point.parameters);
+            let other = other.expect("one as small");
+            assert!(other.error <= point.error + 1e-12, "{} {}", other.error, point.error);
+        }
+        let one = TuneParams { one_eps: true, ..TuneParams::new(Budget::MaxError(0.5)) };
+        let chosen = tuned(&ancestor, one).expect("it can be met").chosen;
+        assert!(curve.one_eps.contains(&chosen));
+    }
+}
+
+#[test]
+fn networks_stay_alone_where_they_are_not_to_be_joined() {
+    let alone = TuneParams { ffn: false, ..TuneParams::new(Budget::MaxShare(100.0)) };
+    let curve = tuned(&vit(), alone).expect("it can be met");
+    assert!(points(&curve).all(|point| point.ffn_groups == [[0], [1], [2]]));
+    let curve = with_budget(&vit(), Budget::MaxShare(100.0));
+    assert!(points(&curve).any(|point| point.ffn_groups.len() == 1));
+}
+
+#[test]
+fn the_default_is_told_where_heads_can_look_how_far_is_known() {
+    let ancestor = vit();
+    assert_eq!(with_budget(&ancestor, Budget::MaxError(0.0)).default, None);
+    let distances =
+        MeanAttentionDistances { attended_side: Some(vec![224; 3]), ..distances(&ancestor) };
+    let params = TuneParams::new(Budget::MaxError(0.0)).check().expect("possible parameters");
+    let curve = tune(&ancestor, &distances, images, &params, &Device::flex()).expect("good images");
+    let default = curve.default.expect("sides are known");
+    assert_eq!(default.setting.eps, [10.0]);
+    assert_eq!(default.heads.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 3]);
+    assert!(default.error > 0.0);
+}
+
+#[test]
+fn budgets_that_nothing_meets_are_refused() {
+    let refused = |budget| {
+        tuned(&vit(), TuneParams::new(budget)).expect_err("nothing is so small").to_string()
+    };
+    let least = with_budget(&vit(), Budget::MaxError(1e9)).chosen_file_bytes;
+    assert_eq!(
+        refused(Budget::MaxBytes(1000)),
+        format!(
+            "no setting makes a learngene of at most 1000 bytes: the smallest that clustering can \
+             make has {least}"
+        )
+    );
+    // Its numbers fit, the header beside them does not.
+    let message = refused(Budget::MaxBytes(least - 1));
+    assert!(message.ends_with(&format!("make has {least}")), "{message}");
+
+    // Two heads that no eps tells apart.
+    let ancestor = vit();
+    let mut distances = distances(&ancestor);
+    distances.mean_attention_distance[0][2] = 40.0;
+    let params = TuneParams::new(Budget::MaxError(0.0)).check().expect("possible parameters");
+    let error = tune(&ancestor, &distances, images, &params, &Device::flex()).expect_err("apart");
+    let message = error.to_string();
+    assert!(message.starts_with("no setting has a feature error of at most 0: the least is 0."));
+}
+
+#[test]
+fn curves_are_read_again_and_others_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("curve.json");
+    let curve = with_budget(&vit(), Budget::MaxShare(80.0));
+    curve.write(&path).expect("the folder is writable");
+    assert_eq!(TuneCurve::read(&path).expect("just written"), curve);
+
+    let text = std::fs::read_to_string(&path).expect("just written");
+    std::fs::write(&path, text.replacen("\"images\"", "\"pictures\"", 1)).expect("writable");
+    let error = TuneCurve::read(&path).expect_err("an unknown key");
+    let source = std::error::Error::source(&error).expect("a cause").to_string();
+    assert_eq!(source, "not a valid curve file");
+
+    let refused = |edit: &dyn Fn(&mut TuneCurve)| {
+        let mut curve = curve.clone();
+        edit(&mut curve);
+        curve.check().expect_err("refused").to_string()
+    };
+    let message = refused(&|curve| curve.per_layer[1].error = f64::NAN);
+    assert_eq!(message, "an error of per_layer[1] must be a finite number of 0 or more, got NaN");
+    let message = refused(&|curve| curve.chosen.heads.truncate(1));
+    assert_eq!(message, "chosen.heads must be one entry for each layer, got 1 entries");
+    let message = refused(&|curve| curve.one_eps.reverse());
+    assert!(message.starts_with("one_eps[1] must be larger than the point before"), "{message}");
+}
+
+/// Without a ridge, heads added to others never make the error larger: all sets of four heads.
+#[test]
+fn errors_never_grow_with_more_heads() {
+    let measured = Measured::of(&vit(), images, Vec::new(), &Device::flex()).expect("good images");
+    let heads = |set: u32| (0..4).filter(|head| set >> head & 1 == 1).collect::<Vec<usize>>();
+    let error = |set: u32| measured.attention_error(0, &heads(set), 0.0).expect("solvable");
+    let errors: Vec<f64> = (1..16).map(error).collect();
+    for fewer in 1..16_usize {
+        for more in (1..16_usize).filter(|more| more & fewer == fewer) {
+            let (of_fewer, of_more) = (errors[fewer - 1], errors[more - 1]);
+            assert!(of_more <= of_fewer + 1e-9, "{fewer:b}: {of_fewer}, {more:b}: {of_more}");
+        }
+    }
+    assert!(errors[0] > 0.01 && errors[14] == 0.0, "{errors:?}");
+}
+
+#[test]
+fn noise_is_left_out_or_joined_but_not_kept() {
+    let settings = |min_points: Vec<usize>| {
+        let params = TuneParams { min_points, ..TuneParams::new(Budget::MaxShare(100.0)) };
+        let curve = tuned(&vit(), params).expect("it can be met");
+        points(&curve).map(|point| point.setting.clone()).collect::<Vec<_>>()
+    };
+    let kept = settings(vec![1]);
+    assert!(kept.iter().all(|setting| setting.noise == NoisePolicy::Singleton));
+    let left_out = settings(vec![2]);
+    assert!(left_out.iter().all(|setting| setting.min_points == 2));
+    assert!(left_out.iter().all(|setting| setting.noise != NoisePolicy::Singleton));
+    assert!(left_out.iter().any(|setting| setting.noise == NoisePolicy::Drop));
+}

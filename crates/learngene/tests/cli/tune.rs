@@ -1,0 +1,176 @@
+//! How much to keep: what is chosen, what is written, and what is refused.
+
+use serde_json::Value;
+
+use crate::workbench::{TINY, Workbench};
+
+fn bench() -> Workbench {
+    let bench = Workbench::new();
+    bench.photos("photos", 6);
+    bench
+}
+
+fn tune(options: &str) -> String {
+    format!("tune {TINY} --images photos --out curve.json {options}")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// The flags make the learngene that was promised: no larger, and as wrong as was said.
+#[test]
+fn flags_are_those_of_condense() {
+    let bench = bench();
+    let files = ["a.learngene", "b.learngene"];
+    for (file, wanted) in files.into_iter().zip(["--max-size 85%", "--max-error 0.02"]) {
+        let tuned = bench.succeed_json(&tune(&format!("{wanted} --svg curve.svg --json")));
+        let flags = tuned["flags"].as_str().expect("flags");
+        let made = bench
+            .succeed_json(&format!("condense {TINY} --images photos {flags} --out {file} --json"));
+        let chosen = &tuned["chosen"];
+        assert_eq!(made["parameters"], chosen["parameters"]);
+        assert!(number(&made["bytes"]) <= number(&tuned["chosen_file_bytes"]));
+
+        let manifest = bench.succeed_json(&format!("inspect {file} --json"));
+        let fits = manifest["refit"]["attention"].as_array().expect("a list");
+        for (layer, fits) in fits.iter().enumerate() {
+            let (got, want) = (&chosen["attention_error"][layer], &fits[0]["fit"]["after"]);
+            let difference = number(got) - number(&want["relative"]);
+            assert!(difference.abs() < 1e-4, "layer {layer}: {got}, {want}");
+        }
+    }
+    assert_eq!(bench.json("curve.json")["images"], 6);
+    let svg = String::from_utf8(bench.read("curve.svg")).expect("text");
+    for part in ["<svg role=\"img\"", "chosen", "default, eps", "an eps for each layer"] {
+        assert!(svg.contains(part), "{svg}\nlacks {part}");
+    }
+}
+
+#[test]
+fn words_tell_what_was_chosen_and_how_firm_it_is() {
+    let bench = bench();
+    let said = bench.succeed(&tune("--max-error 0.05 --min-points 1 --bootstrap 20 --seed 3"));
+    for part in [
+        "curve.json: chosen ",
+        " of 9 heads and ",
+        "for comparison --eps ",
+        "flags of condense: --eps ",
+        "layer 2: ",
+        "; clusters ",
+        "the share of 20 draws of 6 images",
+    ] {
+        assert!(said.contains(part), "{said}\nlacks {part}");
+    }
+    let curve = bench.json("curve.json");
+    assert_eq!(curve["stability"]["resamples"], 20);
+    let clusters = curve["stability"]["layers"][0].as_array().expect("a list");
+    let heads = clusters.iter().map(|cluster| cluster["heads"].as_array().expect("a list").len());
+    assert_eq!(heads.sum::<usize>(), 3);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let bench = bench();
+    let run = |options: &str| {
+        bench.succeed(&tune(&format!("--max-size 90% --svg curve.svg {options}")));
+        [bench.read("curve.json"), bench.read("curve.svg")]
+    };
+    let first = run("--seed 1");
+    assert!(first == run("--seed 1"));
+    assert!(first[0] != run("--seed 2")[0]);
+}
+
+#[test]
+fn one_eps_for_all_layers_and_heads_alone() {
+    let bench = bench();
+    let options = "--max-error 0.05 --one-eps --heads-only --min-points 1 --bootstrap 0 --json";
+    let tuned = bench.succeed_json(&tune(options));
+    let setting = &tuned["chosen"]["setting"];
+    assert_eq!(setting["eps"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&setting["min_points"], &setting["ffn_eps"]), (&1.into(), &Value::Null));
+    assert!(tuned["stability"].is_null() && bench.json("curve.json")["stability"].is_null());
+}
+
+/// A list of eps goes as far as the file.
+#[test]
+fn condense_takes_an_eps_for_each_layer() {
+    let bench = bench();
+    let condense = format!("condense {TINY} --images photos --out x.learngene");
+    bench.succeed(&format!("{condense} --eps 0.2,40,1e-9"));
+    let manifest = bench.succeed_json("inspect x.learngene --json");
+    assert_eq!(manifest["clustering"]["algorithm"]["eps"], serde_json::json!([0.2, 40.0, 1e-9]));
+    assert_eq!(manifest["layers"][1]["sizes"], serde_json::json!([3]));
+    assert_eq!(manifest["layers"][2]["sizes"], serde_json::json!([1, 1, 1]));
+    bench.succeed("inspect x.learngene");
+    let parts = ["the distances have 3 layers, but the list of eps has 2 entries"];
+    bench.check(&format!("{condense}2 --eps 1,2"), 1, &parts);
+    bench.check(&format!("{condense}2 --eps 1,-2,3"), 1, &["eps must be a positive", "got -2"]);
+    bench.check(&format!("{condense}2 --eps 1,two"), 2, &["--eps", "two"]);
+}
+
+fn check(options: &str, exit_code: i32, parts: &[&str]) {
+    bench().check(&tune(options), exit_code, parts);
+}
+
+#[test]
+fn a_budget_is_wanted_and_one_only() {
+    check("", 2, &["--max-size", "--max-error"]);
+    check("--max-size 50% --max-error 0.1", 2, &["cannot be used with"]);
+}
+
+#[test]
+fn sizes_that_are_none() {
+    for size in ["much", "-5", "12MB", "1.5"] {
+        let parts = ["--max-size", "wanted a number of bytes, or a share such as 60%"];
+        check(&format!("--max-size {size}"), 2, &parts);
+    }
+    check("--max-size 0", 1, &["the largest size must be at least 1 byte, got 0"]);
+}
+
+#[test]
+fn shares_that_are_none() {
+    for (share, got) in [("0%", "0 %"), ("-5%", "-5 %"), ("101%", "101 %"), ("nan%", "NaN %")] {
+        let parts = ["share above 0 %, at most 100 %", &format!("got {got}")];
+        check(&format!("--max-size {share}"), 1, &parts);
+    }
+}
+
+#[test]
+fn errors_that_are_none() {
+    for (error, got) in [("-0.1", "got -0.1"), ("nan", "got NaN"), ("inf", "got inf")] {
+        let parts = ["the largest feature error must be a finite number of 0 or more", got];
+        check(&format!("--max-error {error}"), 1, &parts);
+    }
+}
+
+#[test]
+fn sizes_that_no_setting_has() {
+    check(
+        "--max-size 1000 --heads-only",
+        1,
+        &["no setting makes a learngene of at most 1000 bytes", "the smallest"],
+    );
+}
+
+#[test]
+fn min_points_of_zero() {
+    check("--max-size 50% --min-points 0", 1, &["min_points must be at least 1", "got 0"]);
+}
+
+#[test]
+fn a_ridge_below_zero() {
+    check("--max-size 50% --ridge -1", 1, &["ridge must be a finite number", "got -1"]);
+}
+
+#[test]
+fn one_image_to_draw_from() {
+    let parts = ["needs at least 2 of them, got 1", "--bootstrap 0"];
+    check("--max-size 50% --limit 1", 1, &parts);
+}
+
+#[test]
+fn a_picture_in_place_of_the_curve() {
+    let parts = ["--out and --svg are both curve.json"];
+    check("--max-size 50% --svg curve.json", 1, &parts);
+}
