@@ -159,7 +159,7 @@ fn file_bytes(
         inputs: RefitInputs::Ancestor,
         ridge: params.ridge,
         images: manifest.probe.images,
-        images_sha256: manifest.probe.images_sha256.clone(),
+        images_sha256: manifest.probe.images_sha256,
         attention: manifest.layers.iter().map(of_layer).collect(),
         ffn: manifest.ffn.groups.iter().map(of_group).collect(),
     });

@@ -143,13 +143,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ridge: search.ridge,
     };
     let params = params.check()?;
-    args.out.prepare(&[&args.checkpoint.checkpoint])?;
+    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
     if let Some(svg) = &args.svg {
         ensure!(*svg != args.out.out, "--out and --svg are both {}", svg.display());
-        files::prepare(svg, &[&args.checkpoint.checkpoint])?;
+        files::prepare(svg, args.checkpoint.checkpoint.file().as_slice())?;
     }
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+    let images = args.probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
     let BootstrapArgs { bootstrap, seed } = args.bootstrap;
     ensure!(
         bootstrap == 0 || images.len() > 1,
