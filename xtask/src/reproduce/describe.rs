@@ -74,7 +74,7 @@ impl Pipeline<'_> {
             top1: tested.and_then(|tested| tested["top1"].as_f64()),
             note: ancestor.note.clone(),
             learngene: learngene(&told.gene, &manifest, ledger)?,
-            // Maps of Fig. 6 belong here: no command of the program prints them.
+            // An experiment's.
             attention: Vec::new(),
         })
     }

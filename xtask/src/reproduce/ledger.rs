@@ -12,7 +12,7 @@ use learngene_files::write_whole;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::step::{Makes, Step, short};
+use super::step::{LAST, Makes, Step, short};
 use crate::learngene::Line;
 
 /// Version of a record's fields.
@@ -131,14 +131,24 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The file that a step makes, made again where it was removed.
+    /// The file or folder that a step makes, made again where it, or the checkpoint in it, was
+    /// removed.
     ///
     /// # Errors
     /// As [`Self::result`].
     pub(crate) fn file(&self, step: &Step) -> Result<PathBuf> {
         self.result(step)?;
         let path = self.artefact(step);
-        if !path.exists() {
+        let wanted = match step.makes {
+            Makes::RunFolder => path.join(LAST),
+            _ => path.clone(),
+        };
+        if !wanted.exists() {
+            if path.is_dir() {
+                // A run that ended would go on where it is, at its end.
+                fs::remove_dir_all(&path)
+                    .with_context(|| format!("cannot clear {}", path.display()))?;
+            }
             self.run(step)?;
         }
         Ok(path)
@@ -153,7 +163,7 @@ impl<'a> Ledger<'a> {
             Makes::RunFolder => {
                 let folder = self.artefact(step);
                 files
-                    .extend(["best.safetensors", "last.safetensors"].map(|name| folder.join(name)));
+                    .extend(["best.safetensors", LAST].map(|name| folder.join(name)));
             }
             Makes::Nothing | Makes::File(_) => {}
         }

@@ -115,8 +115,11 @@ fn frozen_top1(printed: &Value, way: &str) -> Option<f64> {
     results.find(|result| result["frozen"] == way)?["top1"].as_f64()
 }
 
-/// Heads that a manifest has kept.
+/// Heads that a manifest has kept, or whose maps were drawn.
 fn heads(manifest: &Value) -> Option<f64> {
+    if let Value::Array(maps) = manifest {
+        return Some(maps.len() as f64);
+    }
     let layers = manifest["layers"].as_array()?.iter();
     let kept = layers.map(|layer| layer["representatives"].as_array().map(Vec::len));
     kept.sum::<Option<usize>>().map(|heads| heads as f64)
@@ -189,6 +192,7 @@ mod tests {
         let layers = [json!({"representatives": [3, 2]}), json!({"representatives": [1]})];
         assert_eq!(heads(&json!({ "layers": layers })), Some(3.0));
         assert_eq!(heads(&json!({ "layers": [{}] })), None);
+        assert_eq!(heads(&json!([{"layer": 0}, {"layer": 11}])), Some(2.0));
     }
 
     #[test]

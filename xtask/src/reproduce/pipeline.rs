@@ -65,6 +65,10 @@ impl Pipeline<'_> {
             return Ok(Plan { counted, ..alone(value) });
         }
         let ancestor = self.ancestor(setting)?;
+        if let Some(image) = &setting.maps {
+            let value = self.attention(ancestor, setting, image, seed)?;
+            return Ok(alone(Rc::new(value)));
+        }
         if cell.measure == Measure::Heads || cell.measure == Measure::FeatureError {
             return Ok(alone(inspect(&self.gene(ancestor, setting, seed)?)));
         }
@@ -177,6 +181,28 @@ impl Pipeline<'_> {
             .flag("frozen", Word::Text("knn,linear".into()))
             .flag("pool", Word::Text(setting.pool.clone().unwrap_or_else(|| "token".into())));
         Ok(step.taking(images / 3.0 * seconds_an_image(ancestor, setting)))
+    }
+
+    /// Attention maps of one image, in the first and the last layer: of the ancestor or, where there is
+    /// a recipe, of its trained descendant.
+    fn attention(
+        &self,
+        ancestor: &Ancestor,
+        setting: &Setting,
+        image: &str,
+        seed: u64,
+    ) -> Result<Step> {
+        let checkpoint = match setting.recipe {
+            None => self.checkpoint(ancestor)?,
+            Some(_) => {
+                let expand = self.descendant(ancestor, setting, seed)?;
+                let rate = self.rate(ancestor, setting)?;
+                let train = self.training(ancestor, setting, &expand, seed, rate)?;
+                Word::Trained(Rc::new(train))
+            }
+        };
+        let step = Step::new("attention", Makes::File("json")).flag("checkpoint", checkpoint);
+        Ok(step.flag("image", Word::Text(image.into())).flag("out", Word::Out))
     }
 
     /// The training of a descendant, at the recipe's learning rate where none is given.

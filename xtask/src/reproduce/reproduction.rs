@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use learngene_report::data::{Data, Measure, Outcome, Recipe};
+use learngene_report::data::{AttentionMap, Data, Measure, Outcome, Recipe};
 use serde_json::Value;
 
 use super::{
@@ -40,6 +40,8 @@ pub(crate) struct Found<'a> {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) data: Option<Data>,
     pub(crate) recipe: Option<Recipe>,
+    /// Attention maps by the names of their ancestors.
+    pub(crate) maps: BTreeMap<String, Vec<AttentionMap>>,
 }
 
 /// A cell with its runs, or why it has none.
@@ -215,10 +217,15 @@ impl<'a> Reproduction<'a> {
         jobs: &[Job<'_>],
         outcomes: Vec<Outcome>,
     ) -> Found<'a> {
-        let mut found = Found { experiment, outcomes, data: None, recipe: None };
+        let maps = BTreeMap::new();
+        let mut found = Found { experiment, outcomes, data: None, recipe: None, maps };
         for (job, outcome) in jobs.iter().zip(&found.outcomes) {
             let (Ok(plans), Outcome::Run(measured)) = (&job.plans, outcome) else { continue };
             let setting = job.cell.setting(self.pipeline.scale);
+            if setting.maps.is_some() {
+                let ancestor = setting.ancestor.clone().unwrap_or_default();
+                found.maps.entry(ancestor).or_default().extend(self.maps(job.cell, plans));
+            }
             let Some(name) = setting.data.as_ref().filter(|_| setting.count.is_none()) else {
                 continue;
             };
@@ -247,6 +254,14 @@ impl<'a> Reproduction<'a> {
         found
     }
 
+    /// The attention maps that the first run of a cell printed, under the cell's name.
+    fn maps(&self, cell: &Cell, plans: &[Plan]) -> Vec<AttentionMap> {
+        let printed = plans.first().and_then(|plan| self.ledger.result(&plan.value).ok());
+        let maps: Vec<AttentionMap> =
+            printed.and_then(|printed| serde_json::from_value(printed).ok()).unwrap_or_default();
+        maps.into_iter().map(|map| AttentionMap { model: cell.row.clone(), ..map }).collect()
+    }
+
     /// Writes `report.json`; returns what failed while ancestors were described.
     fn write(&self, found: &mut [Found<'_>]) -> Result<Vec<String>> {
         let mut failed = Vec::new();
@@ -256,7 +271,11 @@ impl<'a> Reproduction<'a> {
                 continue;
             }
             match self.pipeline.describe(ancestor, self.ledger) {
-                Ok(described) => ancestors.push(described),
+                Ok(mut described) => {
+                    let maps = found.iter().filter_map(|found| found.maps.get(&ancestor.id));
+                    described.attention = maps.flatten().cloned().collect();
+                    ancestors.push(described);
+                }
                 Err(error) => {
                     report::leave_out(found, &ancestor.id, &error);
                     failed.push(format!("{}: {error:#}", ancestor.name));

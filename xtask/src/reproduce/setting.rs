@@ -32,6 +32,9 @@ pub(crate) struct Setting {
     pub(crate) pool: Option<String>,
     /// What is counted of `data`: a field of `learngene data list --json`.
     pub(crate) count: Option<String>,
+    /// Image whose attention maps are drawn, as `learngene attention --image` has it: in the ancestor
+    /// or, where there is a recipe, in the trained descendant.
+    pub(crate) maps: Option<String>,
     /// Whether `cargo xtask reproduce` runs it without `--full`: one part that says no wins.
     pub(crate) quick: Option<bool>,
     /// Seeds that are run where fewer are asked for.
@@ -44,7 +47,7 @@ impl Setting {
     /// This part, then a later one: flags add up, of all else the later word counts.
     pub(crate) fn then(&self, later: &Self) -> Self {
         let Self { ancestor, method, eps, condense, expand, train, epochs, recipe, .. } = later;
-        let Self { data, rate, measure, features, pool, count, quick, .. } = later;
+        let Self { data, rate, measure, features, pool, count, maps, quick, .. } = later;
         let quick = match (self.quick, *quick) {
             (Some(before), Some(after)) => Some(before && after),
             (before, after) => before.or(after),
@@ -64,6 +67,7 @@ impl Setting {
             features: features.or(self.features),
             pool: pool.clone().or_else(|| self.pool.clone()),
             count: count.clone().or_else(|| self.count.clone()),
+            maps: maps.clone().or_else(|| self.maps.clone()),
             quick,
             least_seeds: self.least_seeds.max(later.least_seeds),
             not_run: later.not_run.clone().or_else(|| self.not_run.clone()),

@@ -10,6 +10,9 @@ use crate::learngene::Line;
 /// Digits of a key that name files.
 const SHORT: usize = 16;
 
+/// What a training run leaves in its folder, as it is after the last step.
+pub(crate) const LAST: &str = "last.safetensors";
+
 /// A part of a command.
 #[derive(Clone, Debug)]
 pub(crate) enum Word {
@@ -21,6 +24,8 @@ pub(crate) enum Word {
     Dataset { name: String, version: String },
     /// What another step makes.
     Made(Rc<Step>),
+    /// The last checkpoint of a training run.
+    Trained(Rc<Step>),
     /// Where this step writes.
     Out,
 }
@@ -92,7 +97,7 @@ impl Step {
                     add("dataset", name);
                     add("version", version);
                 }
-                Word::Made(step) => add("made", &step.key(code)),
+                Word::Made(step) | Word::Trained(step) => add("made", &step.key(code)),
                 Word::Out => add("out", ""),
             }
         }
@@ -102,7 +107,7 @@ impl Step {
     /// The steps whose artefacts it reads.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &Rc<Step>> {
         self.words.iter().filter_map(|word| match word {
-            Word::Made(step) => Some(step),
+            Word::Made(step) | Word::Trained(step) => Some(step),
             _ => None,
         })
     }
@@ -115,6 +120,9 @@ impl Step {
                 Word::Text(text) | Word::File { path: text, .. } => line.arg(text),
                 Word::Dataset { name, .. } => line.arg(name),
                 Word::Made(step) => line.arg(folder.join(step.file_name(code)).display()),
+                Word::Trained(step) => {
+                    line.arg(folder.join(step.file_name(code)).join(LAST).display())
+                }
                 Word::Out => line.arg(folder.join(self.file_name(code)).display()),
             };
         }
