@@ -25,7 +25,7 @@ pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{
     DistanceAccumulator, HeadStatistics, ProbeStatistics, RepresentationChange, patch_distances,
-    probe, representation_change,
+    probe, probe_blank, representation_change,
 };
 pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};

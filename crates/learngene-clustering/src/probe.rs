@@ -6,6 +6,7 @@ mod contrast;
 mod field;
 mod geometry;
 mod measure;
+mod published;
 
 pub(crate) use contrast::Contrast;
 
@@ -13,3 +14,4 @@ pub use accumulator::{DistanceAccumulator, HeadStatistics};
 pub use change::{RepresentationChange, representation_change};
 pub use geometry::patch_distances;
 pub use measure::{ProbeStatistics, probe};
+pub use published::probe_blank;

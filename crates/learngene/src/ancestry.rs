@@ -6,11 +6,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
 use learngene_clustering::{
-    Convention, MeanAttentionDistances, Preprocess, probe, representation_change,
+    Convention, MeanAttentionDistances, Preprocess, probe, probe_blank, representation_change,
 };
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
+use learngene_format::Fault;
 use learngene_models::checkpoint::Checkpoint;
 
 use crate::{
@@ -58,18 +59,28 @@ impl ProbeArgs {
         Ok(ProbeImages { images, preprocess, sha256, batch_size: self.batch_size.get(), device })
     }
 
-    /// Measures the mean attention distances of an ancestor on images.
+    /// Measures the mean attention distances of an ancestor on images, with the faults of a probe
+    /// among these replayed.
     pub fn measure(
         &self,
         ancestor: &Checkpoint,
         images: &ProbeImages,
+        mut compat: Vec<Fault>,
     ) -> anyhow::Result<MeanAttentionDistances> {
         let model = ancestor.load(&images.device)?;
         let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
-        let measured = probe(&model, images.batches(&bar), self.convention, &images.device)?;
-        bar.finish_and_clear();
-
         let settings = images.preprocess.settings();
+        let (batches, device) = (images.batches(&bar), &images.device);
+        compat.retain(|fault| *fault == Fault::BlankProbe);
+        compat.dedup();
+        let measured = match compat.is_empty() {
+            true => probe(&model, batches, self.convention, device)?,
+            false => {
+                let statistics = (settings.mean, settings.std);
+                probe_blank(&model, batches, self.convention, statistics, device)?
+            }
+        };
+        bar.finish_and_clear();
         Ok(MeanAttentionDistances {
             mean_attention_distance: measured.heads.mean,
             std: Some(measured.heads.std),
@@ -86,6 +97,7 @@ impl ProbeArgs {
             }),
             skipped_rows: Some(measured.skipped_rows),
             representation_change: None,
+            compat,
             images_sha256: Some(images.sha256.clone()),
             ancestor_sha256: Some(ancestor.sha256.clone()),
             producer: Some(crate::PRODUCER.into()),

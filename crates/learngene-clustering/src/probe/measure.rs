@@ -37,6 +37,23 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     convention: Convention,
     device: &Device,
 ) -> Result<ProbeStatistics, ClusteringError> {
+    measure(model, batches, convention, device, Blank::Refuse)
+}
+
+/// What becomes of images that are nearly blank.
+#[derive(PartialEq)]
+pub(super) enum Blank {
+    Refuse,
+    Accept,
+}
+
+pub(super) fn measure<E: StdError + Send + Sync + 'static>(
+    model: &Model,
+    batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
+    convention: Convention,
+    device: &Device,
+    blank: Blank,
+) -> Result<ProbeStatistics, ClusteringError> {
     let config = model.config();
     let fields = AttentionField::of_layers(&config, device);
     let mut accumulator = DistanceAccumulator::new(config.num_heads());
@@ -56,7 +73,10 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
         accumulator.push(&fetch(Tensor::cat(distances, 0)), batch)?;
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
     }
-    contrast.check()?;
+    match contrast.check() {
+        Err(ClusteringError::BlankImages { .. }) if blank == Blank::Accept => {}
+        checked => drop(checked?),
+    }
     let heads = accumulator.finish()?;
     let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
     let depths = config.stages().iter().map(|layers| layers.len()).collect();
