@@ -34,6 +34,18 @@ impl ImageFiles {
         }
         Self::new(folder, classes, files, bad_images)
     }
+
+    /// One image file, unlabelled.
+    ///
+    /// # Errors
+    /// When it is no file.
+    pub fn one(file: &Path) -> Result<Self, DatasetError> {
+        fs::metadata(file).map_err(DatasetError::io("read", file))?;
+        let (folder, name) = (file.parent(), file.file_name());
+        let image = ImageFile { path: name.unwrap_or_default().into(), label: None };
+        let folder = folder.unwrap_or(Path::new(""));
+        Self::new(folder, Vec::new(), vec![image], BadImages::Refuse)
+    }
 }
 
 /// Names of the visible sub-folders, sorted.

@@ -169,6 +169,7 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
         }),
         skipped_rows: Some(measured.skipped_rows),
         representation_change: None,
+        compat: Vec::new(),
         images_sha256: Some(images_sha256(&*images).expect("the images are in memory")),
         ancestor_sha256: Some(ancestor.sha256.clone()),
         producer: Some("learngene-tests".into()),
@@ -183,7 +184,7 @@ pub fn clusters(distances: &MeanAttentionDistances, eps: f64) -> HeadClusters {
 
 /// The learngene of these distances with all that it may keep, as it comes back from its bytes.
 pub fn condensed(ancestor: &Checkpoint, distances: &MeanAttentionDistances, eps: f64) -> Learngene {
-    let options = CondenseOptions { keep_projection: true, classifier: true };
+    let options = CondenseOptions { keep_projection: true, classifier: true, ..Default::default() };
     let learngene = condense(ancestor, distances, &clusters(distances, eps), options)
         .expect("distances and clusters are the ancestor's");
     Learngene::from_bytes(&learngene.to_bytes()).expect("its own bytes")

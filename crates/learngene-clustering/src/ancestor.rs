@@ -1,9 +1,11 @@
 //! An ancestor's parameters, read as what a learngene keeps of them: tensors and parts of heads.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
-use learngene_format::{LayerClusters, RepresentativePolicy};
-use learngene_models::{Head, HostTensor, ModelConfig, checkpoint::Checkpoint};
+use learngene_format::{Fault, LayerClusters, RepresentativePolicy};
+use learngene_models::{
+    Head, HeadLayout, HostTensor, ModelConfig, Projection, checkpoint::Checkpoint,
+};
 
 use crate::{content::HeadPart, error::ClusteringError};
 
@@ -27,21 +29,29 @@ pub(crate) fn members(clusters: &LayerClusters, cluster: usize) -> Vec<usize> {
 
 /// A checkpoint whose parameters are known to be those of its configuration.
 #[derive(Clone, Copy)]
-pub(crate) struct Ancestor<'a>(&'a Checkpoint);
+pub(crate) struct Ancestor<'a> {
+    checkpoint: &'a Checkpoint,
+    /// Whether rows of heads are taken from where the published code takes them.
+    has_mixed_heads: bool,
+}
 
 impl<'a> Ancestor<'a> {
-    pub(crate) fn new(checkpoint: &'a Checkpoint) -> Result<Self, ClusteringError> {
+    /// The ancestor of a learngene with these faults.
+    pub(crate) fn new(
+        checkpoint: &'a Checkpoint,
+        compat: &[Fault],
+    ) -> Result<Self, ClusteringError> {
         checkpoint.parameters.check_against(&checkpoint.config.parameter_shapes())?;
-        Ok(Self(checkpoint))
+        Ok(Self { checkpoint, has_mixed_heads: compat.contains(&Fault::MixedHeads) })
     }
 
     pub(crate) fn config(self) -> &'a ModelConfig {
-        &self.0.config
+        &self.checkpoint.config
     }
 
     /// The tensor of that name, `None` where the ancestor has none, such as a classifier.
     pub(crate) fn whole(self, name: &str) -> Option<&'a HostTensor> {
-        self.0.parameters.get(name)
+        self.checkpoint.parameters.get(name)
     }
 
     /// Average of tensors of one shape, in f64; of one alone the tensor itself, to the bit.
@@ -73,18 +83,18 @@ impl<'a> Ancestor<'a> {
 
     /// One part of one head, in the order of [`HeadPart`]'s shapes.
     fn part(self, part: HeadPart, layer: usize, head: Head) -> Box<dyn Iterator<Item = f32> + 'a> {
-        let shape = self.0.config.layer(layer);
+        let shape = self.checkpoint.config.layer(layer);
         let layout = shape.heads;
         match part {
             HeadPart::Weight(projection) => {
-                let rows = layout.rows(projection, head);
+                let rows = self.rows(layout, projection, head);
                 let values = self.attention(layer, "qkv.weight");
                 let width = shape.embed_dim;
                 Box::new(values[rows.start * width..rows.end * width].iter().copied())
             }
             HeadPart::Bias(projection) => {
                 let values = self.attention(layer, "qkv.bias");
-                Box::new(values[layout.rows(projection, head)].iter().copied())
+                Box::new(values[self.rows(layout, projection, head)].iter().copied())
             }
             HeadPart::ProjectionColumns => {
                 let rows = self.attention(layer, "proj.weight");
@@ -98,8 +108,16 @@ impl<'a> Ancestor<'a> {
         }
     }
 
+    /// Rows of a fused `qkv` that are taken for a head's.
+    fn rows(self, layout: HeadLayout, projection: Projection, head: Head) -> Range<usize> {
+        match self.has_mixed_heads {
+            false => layout.rows(projection, head),
+            true => layout.mixed_rows(projection, head),
+        }
+    }
+
     fn attention(self, layer: usize, tensor: &str) -> &'a [f32] {
-        let name = format!("{}.attn.{tensor}", self.0.config.block(layer));
+        let name = format!("{}.attn.{tensor}", self.checkpoint.config.block(layer));
         &self.whole(&name).expect("names and shapes were checked by `new`").values
     }
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use learngene_format as format;
-use learngene_format::{Learngene, Manifest, Tensor};
+use learngene_format::{Fault, Learngene, Manifest, Tensor};
 use learngene_models::checkpoint::Checkpoint;
 use rayon::prelude::*;
 
@@ -23,6 +23,8 @@ pub struct CondenseOptions {
     pub keep_projection: bool,
     /// Keeps the ancestor's classifier, where it has one.
     pub classifier: bool,
+    /// Replays [`Fault::MixedHeads`] of the published code, to measure what it costs; never for use.
+    pub mixed_heads: bool,
 }
 
 /// Condenses an ancestor into a learngene: of each cluster one head, whole, and everything that
@@ -32,7 +34,8 @@ pub struct CondenseOptions {
 /// that read it. Under [`Representative::Mean`](crate::Representative::Mean) each of these is
 /// averaged over the cluster. Layers that share a feed-forward network have that of one of them, or
 /// the average of all, and its `norm2` where that travels with it
-/// ([`FfnNorm`](crate::FfnNorm)). Numbers are stored in the checkpoint's own format.
+/// ([`FfnNorm`](crate::FfnNorm)). Numbers are stored in the checkpoint's own format. Faults of the
+/// published code that were replayed stand in the manifest, those of the probe too.
 ///
 /// # Errors
 /// When distances or clusters were made of another checkpoint or do not say how, when parameters
@@ -45,7 +48,7 @@ pub fn condense(
 ) -> Result<Learngene, ClusteringError> {
     check_match(ancestor, distances, clusters)?;
     let manifest = describe(ancestor, distances, clusters, options)?;
-    let ancestor = Ancestor::new(ancestor)?;
+    let ancestor = Ancestor::new(ancestor, &manifest.compat)?;
     let tensors: Vec<Result<(String, Tensor), ClusteringError>> = manifest
         .expected_tensors()?
         .into_par_iter()
@@ -86,6 +89,7 @@ fn describe(
     options: CondenseOptions,
 ) -> Result<Manifest, ClusteringError> {
     let depth = ancestor.config.depth();
+    let mixed = options.mixed_heads.then_some(Fault::MixedHeads).into_iter();
     Ok(Manifest {
         version: format::VERSION,
         producer: crate::PRODUCER.into(),
@@ -99,6 +103,7 @@ fn describe(
         layers: clusters.layers.iter().map(manifest::layer_clusters).collect(),
         ffn: manifest::ffn(clusters.ffn.as_ref(), depth),
         refit: None,
+        compat: mixed.chain(distances.compat.iter().copied()).collect(),
         dtype: manifest::dtype(ancestor.dtype),
         keep_projection: options.keep_projection,
         classifier: options.classifier && ancestor.config.num_classes() > 0,
@@ -143,5 +148,7 @@ fn check_match(
     Ok(())
 }
 
+#[cfg(test)]
+mod published_tests;
 #[cfg(test)]
 mod tests;

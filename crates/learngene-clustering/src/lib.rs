@@ -26,7 +26,7 @@ pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{
     DistanceAccumulator, HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange,
-    patch_distances, probe, probe_each_image, representation_change,
+    patch_distances, probe, probe_blank, probe_each_image, representation_change,
 };
 pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
 pub use tune::{

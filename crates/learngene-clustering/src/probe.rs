@@ -7,6 +7,7 @@ mod field;
 mod geometry;
 mod image_distances;
 mod measure;
+mod published;
 
 pub(crate) use contrast::Contrast;
 
@@ -15,3 +16,4 @@ pub use change::{RepresentationChange, representation_change};
 pub use geometry::patch_distances;
 pub use image_distances::ImageDistances;
 pub use measure::{ProbeStatistics, probe, probe_each_image};
+pub use published::probe_blank;

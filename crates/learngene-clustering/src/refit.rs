@@ -141,7 +141,10 @@ fn check(learngene: &Learngene, ancestor: &Checkpoint) -> Result<(), ClusteringE
         &manifest.architecture,
         &manifest::architecture(&ancestor.config),
     )?;
-    Ancestor::new(ancestor).map(|_| ())
+    if let Some(fault) = manifest.compat.first() {
+        return Err(ClusteringError::RefitFaulty(*fault));
+    }
+    Ancestor::new(ancestor, &manifest.compat).map(|_| ())
 }
 
 #[cfg(test)]

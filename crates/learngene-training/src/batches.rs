@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use learngene_datasets::{
     Batch, BatchPlan, CheckedAugment, CheckedPreprocess, Dataset, Loader, Pipeline, View, Workers,
-    plan_epoch, repeat_views, views_per_epoch,
+    plan_epoch, repeat_views,
 };
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -28,6 +28,8 @@ struct Order {
     repeats: u32,
     batch_size: NonZeroUsize,
     seed: u64,
+    /// Batches of an epoch that are taken, all but where half epochs are replayed.
+    steps_per_epoch: usize,
 }
 
 impl Order {
@@ -40,17 +42,14 @@ impl Order {
         repeat_views(&order, self.repeats, 0, 1)
     }
 
-    fn steps_per_epoch(self) -> usize {
-        views_per_epoch(self.images, self.repeats).div_ceil(self.batch_size.get())
-    }
-
     /// The batches of the steps from that one on, counted from zero, without an end.
     fn plans(self, step: usize) -> impl Iterator<Item = BatchPlan> + Send + 'static {
-        let steps = self.steps_per_epoch();
+        let steps = self.steps_per_epoch;
         let epochs = step / steps + 1..;
         let plans = epochs.flat_map(move |epoch| {
             let views = self.views(epoch);
-            plan_epoch(epoch as u64, &views, self.batch_size).collect::<Vec<_>>()
+            let plans = plan_epoch(epoch as u64, &views, self.batch_size);
+            plans.take(steps).collect::<Vec<_>>()
         });
         plans.skip(step % steps)
     }
@@ -76,6 +75,7 @@ impl Batches {
                 repeats: recipe.augment.repeats,
                 batch_size: NonZeroUsize::new(recipe.batch_size).expect("the recipe was checked"),
                 seed: recipe.seed,
+                steps_per_epoch: recipe.steps_per_epoch(images.len()),
             },
             pipeline: Pipeline {
                 dataset: data.train.clone(),
@@ -94,7 +94,7 @@ impl Batches {
     }
 
     pub(crate) fn steps_per_epoch(&self) -> usize {
-        self.order.steps_per_epoch()
+        self.order.steps_per_epoch
     }
 
     /// The batches of the steps from that one on, counted from zero, without an end.
@@ -106,7 +106,7 @@ impl Batches {
         step: usize,
     ) -> Result<impl Iterator<Item = Result<HostBatch, TrainingError>>, TrainingError> {
         let Self { order, drop_path, .. } = *self;
-        let (steps, size) = (order.steps_per_epoch(), order.batch_size.get());
+        let (steps, size) = (order.steps_per_epoch, order.batch_size.get());
         let loader = Loader::start(self.pipeline.clone(), order.plans(step), self.workers)?;
         Ok(loader.zip(step..).map(move |(batch, step)| {
             let batch = batch?;
@@ -159,6 +159,10 @@ mod tests {
     use super::*;
 
     fn batches(augment: Augment, seed: u64) -> Batches {
+        batches_of(&Recipe { augment, batch_size: 16, seed, ..Recipe::default() })
+    }
+
+    fn batches_of(recipe: &Recipe) -> Batches {
         let images: Arc<dyn Dataset> =
             open("cifar10-sample", Split::Test, BadImages::Refuse).expect("it is embedded").into();
         let images: Arc<dyn Dataset> =
@@ -168,9 +172,8 @@ mod tests {
             test: images,
             preprocess: Preprocess::new(32).check().expect("32 pixels are possible"),
         };
-        let recipe = Recipe { augment, batch_size: 16, seed, ..Recipe::default() };
-        let augment = augment.check().expect("it is a preset");
-        Batches::new(&data, augment, &recipe, 1, Workers::default())
+        let augment = recipe.augment.check().expect("it is a preset");
+        Batches::new(&data, augment, recipe, 1, Workers::default())
             .expect("the images are labelled")
     }
 
@@ -199,6 +202,22 @@ mod tests {
         assert_eq!(labels.concat(), wanted.collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
+    }
+
+    /// The fault replayed: the batches of the first half, and then those of the next epoch.
+    #[test]
+    fn half_epochs_are_the_first_halves_of_whole_ones() {
+        let recipe = Recipe { batch_size: 16, ..Recipe::default() };
+        let halved = batches_of(&Recipe { half_epochs: true, ..recipe.clone() });
+        let whole = batches_of(&recipe);
+        assert_eq!((whole.steps_per_epoch(), halved.steps_per_epoch()), (4, 2));
+        let pixels = |batches: &Batches, step| load(batches, step, 1).remove(0).batch.pixels;
+        for (step, of_whole) in [(0, 0), (1, 1), (2, 4), (3, 5), (4, 8)] {
+            assert_eq!(pixels(&halved, step), pixels(&whole, of_whole), "step {step}");
+        }
+        // Where an epoch is one batch, it is taken.
+        let one = batches_of(&Recipe { half_epochs: true, batch_size: 64, ..recipe });
+        assert_eq!(one.steps_per_epoch(), 1);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub fn fit<C: Classifier + 'static>(
     }
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
-    let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
+    let folder = RunFolder::open(folder, recipe, &Start::of(&model, data, recipe))?;
     folder.note(execution.environment.as_deref())?;
 
     let batches = Batches::new(data, augment, recipe, model.num_layers(), execution.workers)?;
@@ -150,6 +150,15 @@ mod tests {
         };
         let (steps, first) = run(&recipe);
         assert_eq!(steps, 3);
+        // Half epochs are another run, though recipe.toml does not tell of them.
+        let halved = Recipe { half_epochs: true, ..recipe.clone() };
+        let steps = Arc::new(Steps::default());
+        let other = fit(model.clone(), &data, &halved, folder.path(), &execution, steps.clone());
+        assert!(matches!(other, Err(TrainingError::OtherRun { .. })));
+        let elsewhere = tempfile::tempdir().expect("a temporary folder can be made");
+        fit(model.clone(), &data, &halved, elsewhere.path(), &execution, steps.clone())
+            .expect("the run can be carried out");
+        assert_eq!(steps.0.load(Ordering::Relaxed), 1);
         // The same recipe, but for what it left open.
         let (steps, second) = run(&recipe.resolved());
         assert_eq!(steps, 0);

@@ -43,7 +43,8 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         devices: &[Device],
         observer: Arc<dyn Observer>,
     ) -> Result<Self, TrainingError> {
-        let trainer = Trainer::new(model, recipe, batches.steps_per_epoch(), devices);
+        let batches_per_epoch = recipe.batches_per_epoch(data.train.len());
+        let trainer = Trainer::new(model, recipe, batches_per_epoch, devices);
         Ok(Self {
             recipe,
             data,

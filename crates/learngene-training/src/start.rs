@@ -5,7 +5,7 @@ use learngene_models::{Classifier, StateDict};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::FitData;
+use crate::{FitData, Recipe};
 
 /// The model and the images of a run: the file `start.json`.
 #[derive(Serialize)]
@@ -19,10 +19,13 @@ pub(crate) struct Start {
     test_images: usize,
     classes: Vec<String>,
     preprocess: Preprocess,
+    /// Whether half of every epoch is left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    half_epochs: bool,
 }
 
 impl Start {
-    pub(crate) fn of<C: Classifier>(model: &C, data: &FitData) -> Self {
+    pub(crate) fn of<C: Classifier>(model: &C, data: &FitData, recipe: &Recipe) -> Self {
         Self {
             model_sha256: sha256(&model.state_dict()),
             train_images: data.train.len(),
@@ -30,6 +33,7 @@ impl Start {
             test_images: data.test.len(),
             classes: data.train.classes().to_vec(),
             preprocess: data.preprocess.settings().clone(),
+            half_epochs: recipe.half_epochs,
         }
     }
 

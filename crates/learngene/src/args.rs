@@ -40,6 +40,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     Probe(commands::probe::Args),
+    Attention(commands::attention::Args),
     Cluster(commands::cluster::Args),
     Condense(commands::condense::Args),
     Tune(commands::tune::Args),
@@ -63,6 +64,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Probe(args) => commands::probe::run(args),
+            Self::Attention(args) => commands::attention::run(args),
             Self::Cluster(args) => commands::cluster::run(args),
             Self::Condense(args) => commands::condense::run(args),
             Self::Tune(args) => commands::tune::run(args),
@@ -247,6 +249,10 @@ impl DevicesArgs {
         Some(smallest / opened.len() as u64)
     }
 }
+
+/// Help of `--compat`, which is the same wherever it stands.
+pub const COMPAT_HELP: &str =
+    "Replays a fault of the paper's published code, to measure what it costs; never for use.";
 
 /// A number of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {

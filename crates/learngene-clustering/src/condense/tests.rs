@@ -265,7 +265,7 @@ fn projection_and_classifier_are_kept_on_request_only() {
     let bare = keep(CondenseOptions::default());
     assert!(bare.tensor("layers.0.attn.proj.origin").is_none());
     assert!(bare.tensor("head.weight").is_none());
-    let projection = keep(CondenseOptions { keep_projection: true, classifier: false });
+    let projection = keep(CondenseOptions { keep_projection: true, ..CondenseOptions::default() });
     let origin = projection.tensor("layers.0.attn.proj.origin").expect("it was asked for");
     assert_eq!(origin.shape(), [EMBED_DIM, 4 * HEAD_DIM]);
 }

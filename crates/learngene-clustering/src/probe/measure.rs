@@ -37,7 +37,7 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     convention: Convention,
     device: &Device,
 ) -> Result<ProbeStatistics, ClusteringError> {
-    observed(model, batches, convention, device, |_, _| {})
+    measure(model, batches, convention, device, Blank::Refuse, |_, _| {})
 }
 
 /// [`probe`] that keeps what it measured of every image too: one number per head and image, four
@@ -52,18 +52,25 @@ pub fn probe_each_image<E: StdError + Send + Sync + 'static>(
     device: &Device,
 ) -> Result<(ProbeStatistics, ImageDistances), ClusteringError> {
     let mut images = ImageDistances::new(model.config().num_heads());
-    let statistics = observed(model, batches, convention, device, |distances, batch| {
-        images.push(distances, batch);
-    })?;
+    let show = |distances: &[f32], batch| images.push(distances, batch);
+    let statistics = measure(model, batches, convention, device, Blank::Refuse, show)?;
     Ok((statistics, images))
 }
 
+/// What becomes of images that are nearly blank.
+#[derive(PartialEq)]
+pub(super) enum Blank {
+    Refuse,
+    Accept,
+}
+
 /// A probe whose distances of every batch are shown, as the accumulator takes them.
-fn observed<E: StdError + Send + Sync + 'static>(
+pub(super) fn measure<E: StdError + Send + Sync + 'static>(
     model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
     convention: Convention,
     device: &Device,
+    blank: Blank,
     mut show: impl FnMut(&[f32], usize),
 ) -> Result<ProbeStatistics, ClusteringError> {
     let config = model.config();
@@ -87,7 +94,10 @@ fn observed<E: StdError + Send + Sync + 'static>(
         show(&distances, batch);
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
     }
-    contrast.check()?;
+    match contrast.check() {
+        Err(ClusteringError::BlankImages { .. }) if blank == Blank::Accept => {}
+        checked => drop(checked?),
+    }
     let heads = accumulator.finish()?;
     let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
     let depths = config.stages().iter().map(|layers| layers.len()).collect();

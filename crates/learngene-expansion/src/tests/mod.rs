@@ -5,6 +5,7 @@ mod elements;
 mod expansion;
 mod faults;
 mod layers;
+mod published;
 mod support;
 mod swin;
 mod width;

@@ -158,6 +158,7 @@ impl Condensing {
             layers,
             ffn: self.ffn(),
             refit: None,
+            compat: Vec::new(),
             dtype: self.dtype,
             keep_projection: self.keep_projection,
             classifier: self.classifier,

@@ -7,13 +7,13 @@ use learngene_clustering::{
     CheckedRefitParams, CondenseOptions, HeadClusters, MeanAttentionDistances, RefitParams,
     Refitted, condense, refit,
 };
-use learngene_format::{Learngene, RefitInputs};
+use learngene_format::{Fault, Learngene, RefitInputs};
 use learngene_models::checkpoint::{Checkpoint, sha256};
 use serde::Serialize;
 
 use crate::{
     ancestry::{ProbeArgs, ProbeImages},
-    args::{CheckpointArgs, Either, OutArgs, Written, choice},
+    args::{COMPAT_HELP, CheckpointArgs, Either, OutArgs, Written, choice},
     cluster_args::{ClusterArgs, FfnArgs},
     progress,
     text::{count, thousands},
@@ -47,6 +47,10 @@ pub struct Args {
     keep_classifier: bool,
     #[command(flatten)]
     refit: RefitArgs,
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
+        conflicts_with = "refit", value_parser = choice::<Fault>(["mixed-heads", "blank-probe"]),
+        help_heading = "Faults")]
+    compat: Vec<Fault>,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -156,6 +160,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
+    let is_blank = args.compat.contains(&Fault::BlankProbe);
+    ensure!(
+        !is_blank || args.densities.left().is_none(),
+        "--compat blank-probe replays a probe, but --distances are measured already: give it to \
+         `learngene probe`"
+    );
     args.out.prepare(&inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
@@ -167,7 +177,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
             let images = probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
-            let distances = probe.measure(&ancestor, &images)?;
+            let distances = probe.measure(&ancestor, &images, args.compat.clone())?;
             probed = Some(images);
             (ancestor, distances, None)
         }
@@ -176,8 +186,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(clusters) => clusters,
         None => args.cluster.cluster(&args.ffn, &distances)?,
     };
-    let options =
-        CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };
+    let options = CondenseOptions {
+        keep_projection: args.keep_projection,
+        classifier: args.keep_classifier,
+        mixed_heads: args.compat.contains(&Fault::MixedHeads),
+    };
     let learngene = condense(&ancestor, &distances, &clusters, options)?;
     let learngene = match (args.refit.params()?, probed) {
         (Some(params), Some(images)) => refitted(learngene, &ancestor, &images, &params)?,

@@ -1,5 +1,6 @@
 //! One module a subcommand.
 
+pub mod attention;
 pub mod bench;
 pub mod cluster;
 pub mod condense;

@@ -1,10 +1,11 @@
 //! `learngene probe`
 
+use learngene_format::Fault;
 use serde::Serialize;
 
 use crate::{
     ancestry::ProbeArgs,
-    args::{CheckpointArgs, OutArgs, Written},
+    args::{COMPAT_HELP, CheckpointArgs, OutArgs, Written, choice},
     text::count,
 };
 
@@ -22,6 +23,10 @@ pub struct Args {
     /// for `expand --method auto-learngene`.
     #[arg(long, help_heading = "Probe")]
     layer_changes: bool,
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
+        conflicts_with = "layer_changes", value_parser = choice::<Fault>(["blank-probe"]),
+        help_heading = "Probe")]
+    compat: Vec<Fault>,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -42,7 +47,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
-    let mut distances = args.probe.measure(&ancestor, &images)?;
+    let mut distances = args.probe.measure(&ancestor, &images, args.compat)?;
     if args.layer_changes {
         distances.representation_change = Some(args.probe.measure_changes(&ancestor, &images)?);
     }

@@ -12,6 +12,7 @@ use learngene_datasets::{
     Dataset, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
 };
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
+use learngene_format::Fault;
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{Execution, FitData, Metrics, Observer, Recipe, fit, recipe_help};
 use serde::Serialize;
@@ -19,7 +20,10 @@ use serde::Serialize;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
 use crate::{
-    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
+    args::{
+        COMPAT_HELP, CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, choice,
+        dataset,
+    },
     device::{after_a_loss, open_all},
     environment::environment,
     files::{prepare_folder, read, write_whole},
@@ -64,6 +68,9 @@ pub struct Args {
     preprocess: PreprocessArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
+        value_parser = choice::<Fault>(["half-epochs"]), help_heading = "Training")]
+    compat: Vec<Fault>,
     #[command(flatten)]
     transform: TransformArgs,
     #[command(flatten)]
@@ -108,7 +115,8 @@ struct Summary {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let recipe = args.recipe.recipe()?;
+    let half_epochs = args.compat.contains(&Fault::HalfEpochs);
+    let recipe = Recipe { half_epochs, ..args.recipe.recipe()? };
     recipe.check()?;
     let checkpoint = args.start.left().map(|args| args.checkpoint.path()).transpose()?;
     let warm_up = args.transform.warm_up(checkpoint, &recipe)?;

@@ -1,5 +1,6 @@
 //! The program as a user runs it: a command line in, files, messages and an exit code out.
 
+mod attention;
 mod bad_checkpoint;
 mod bad_descendant;
 mod bad_images;
@@ -10,6 +11,7 @@ mod bad_output;
 mod bad_training;
 mod bench;
 mod choices;
+mod compat;
 mod data;
 mod forward;
 mod frozen;

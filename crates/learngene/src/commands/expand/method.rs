@@ -4,8 +4,9 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use learngene_clustering::MeanAttentionDistances;
 use learngene_expansion::{
-    Descendant, DescendantConfig, ancestor_config, auto_learngene, expand, from_scratch,
-    heuristic_learngene, pretraining_finetuning, weight_selection, weight_transformation,
+    Descendant, DescendantConfig, ancestor_config, auto_learngene, expand_with_faults,
+    from_scratch, heuristic_learngene, pretraining_finetuning, weight_selection,
+    weight_transformation,
 };
 use learngene_format::Learngene;
 use learngene_models::{ModelConfig, checkpoint::Checkpoint};
@@ -79,6 +80,7 @@ impl Args {
             ("--checkpoint", takes_checkpoint, self.ancestor.left().is_some()),
             ("--order", is_cluster, wanted.order != default.order),
             ("--projection", is_cluster, wanted.projection.is_some()),
+            ("--compat", is_cluster, !self.compat.is_empty()),
             ("--layers", !method.chooses_layers(), wanted.layers != default.layers),
             ("--new-layers", repeats_layers, wanted.new_layers != default.new_layers),
             ("--classifier", !is_scratch, wanted.classifier != default.classifier),
@@ -103,7 +105,8 @@ impl Args {
         let learngene = self.learngene.as_ref().map(Learngene::read).transpose()?;
         if self.method == Method::ClusterLearngene {
             let learngene = learngene.context("a cluster-learngene needs a learngene")?;
-            let (descendant, ancestor) = (expand(&learngene, wanted)?, ancestor_config(&learngene));
+            let descendant = expand_with_faults(&learngene, wanted, &self.faults())?;
+            let ancestor = ancestor_config(&learngene);
             return Ok(Initialised {
                 descendant,
                 ancestor,

@@ -3,17 +3,21 @@
 mod method;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, anyhow, ensure};
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
     NewLayers, Order, ProjectionPolicy, Ratio, attach,
 };
+use learngene_format::Fault;
 use learngene_models::{Classifier, checkpoint, count_macs, count_parameters};
 
 use crate::{
-    args::{CheckpointArgs, Either, Nothing, image_size},
+    args::{COMPAT_HELP, CheckpointArgs, Either, Nothing, choice, image_size},
     checkpoint_file::WriteArgs,
     description::Description,
     device::DeviceChoice,
@@ -108,6 +112,10 @@ pub struct Args {
     /// transformations.safetensors of its training's warm_up folder.
     #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
     fold: Option<PathBuf>,
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
+        value_parser = choice::<Fault>(["mixed-heads", "blank-probe", "lost-bias",
+            "destructive-ffn"]), help_heading = INHERITANCE)]
+    compat: Vec<Fault>,
     /// Seed of what is drawn.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = INHERITANCE)]
     seed: u64,
@@ -141,6 +149,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         images_sha256,
         inherited_layers: args.inherited_layers,
         shared_layers: args.shared_layers,
+        compat: args.faults(),
         wanted,
     };
     let descendant = match &args.fold {
@@ -231,6 +240,12 @@ impl Args {
         prepare(&self.out, &inputs)?;
         prepare(&description, &inputs)?;
         Ok(description)
+    }
+
+    /// The faults to replay, each once and in one order.
+    fn faults(&self) -> Vec<Fault> {
+        let faults: BTreeSet<Fault> = self.compat.iter().copied().collect();
+        faults.into_iter().collect()
     }
 
     fn wanted(&self) -> DescendantConfig {

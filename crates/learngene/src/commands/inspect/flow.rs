@@ -205,6 +205,7 @@ mod tests {
                 images_sha256: None,
                 inherited_layers: None,
                 shared_layers: None,
+                compat: Vec::new(),
                 wanted: DescendantConfig { new_layers: NewLayers::Identity, ..Default::default() },
             },
             config: learngene_models::VitConfig::new(8, vec![3, 1], 4, 16).into(),

@@ -1,0 +1,175 @@
+//! `learngene attention`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use burn::tensor::{Tensor, TensorData};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use learngene_datasets::{BadImages, Dataset, ImageFiles, Split, load_batch, open};
+use learngene_models::Model;
+use learngene_report::data::AttentionMap;
+
+use crate::{
+    args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs},
+    files::{prepare_folder, write_whole},
+    text::count,
+};
+
+/// Draws where every head looks in one image, as the paper's Fig. 6 does.
+///
+/// A map is what a head pays each key from each query after softmax, the class token included, times
+/// 255: one byte each, in base64. Of a Swin it is that of the first window.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  learngene attention --checkpoint deit_base.pth --image cat.jpg --out maps.json --png maps/\n  \
+    learngene attention --checkpoint descendant.safetensors --name l6 --image cifar10-sample:3 --out maps.json"
+)]
+pub struct Args {
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
+    /// The image: a file, or one of a dataset or folder by its index from 0, as in cifar10-sample:3.
+    #[arg(long, value_name = "FILE|NAME:INDEX", help_heading = "Image")]
+    image: String,
+    /// Which part of a dataset it comes from.
+    #[arg(long, default_value_t = Split::Test, help_heading = "Image")]
+    split: Split,
+    /// Layers to draw, from 0; the first and the last by default.
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
+    layers: Option<Vec<usize>>,
+    /// What the maps call the model.
+    #[arg(long, value_name = "NAME", default_value = "ancestor")]
+    name: String,
+    #[command(flatten)]
+    preprocess: PreprocessArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Folder for a grey PNG of each map; made where it is missing.
+    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    png: Option<PathBuf>,
+    #[command(flatten)]
+    out: OutArgs,
+}
+
+/// One map with its bytes, `[query][key]`, row by row.
+struct Map {
+    layer: usize,
+    head: usize,
+    tokens: usize,
+    bytes: Vec<u8>,
+}
+
+impl Map {
+    fn told(&self, model: &str) -> AttentionMap {
+        AttentionMap {
+            model: model.to_owned(),
+            layer: self.layer,
+            head: self.head,
+            tokens: self.tokens,
+            values: STANDARD.encode(&self.bytes),
+        }
+    }
+
+    fn png(&self) -> anyhow::Result<Vec<u8>> {
+        let side = u32::try_from(self.tokens).context("the map is too large for a picture")?;
+        let mut png = Vec::new();
+        let encoder = PngEncoder::new(&mut png);
+        encoder.write_image(&self.bytes, side, side, ExtendedColorType::L8)?;
+        Ok(png)
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let (images, index) = picture(&args.image, args.split)?;
+    let mut inputs: Vec<&Path> = args.checkpoint.checkpoint.file().into_iter().collect();
+    let file = Path::new(&args.image);
+    inputs.extend(file.is_file().then_some(file));
+    args.out.prepare(&inputs)?;
+    let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
+    let path = args.checkpoint.checkpoint.path()?;
+    let preprocess = args.preprocess.check(checkpoint.config.image_size(), Some(path))?;
+    let layers = layers(args.layers, checkpoint.config.depth())?;
+    if let Some(folder) = &args.png {
+        prepare_folder(folder)?;
+    }
+
+    let device = args.device.device.open()?;
+    let batch = load_batch(images.as_ref(), &[index], &preprocess, None)?;
+    let pixels = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &device);
+    let maps = maps(&checkpoint.load(&device)?, pixels, &layers)?;
+    if let Some(folder) = &args.png {
+        for map in &maps {
+            let name = format!("layer{}_head{}.png", map.layer, map.head);
+            write_whole(&folder.join(name), &map.png()?)?;
+        }
+    }
+    let told: Vec<AttentionMap> = maps.iter().map(|map| map.told(&args.name)).collect();
+    write_whole(&args.out.out, &serde_json::to_vec_pretty(&told)?)?;
+    super::print(args.out.json, &told, |told| {
+        let (maps, layers) =
+            (count(told.len(), "map", "maps"), count(layers.len(), "layer", "layers"));
+        format!("{}: {maps} of {layers}", args.out.out.display())
+    })
+}
+
+/// One image: a file, or that of an index in a dataset.
+fn picture(text: &str, split: Split) -> anyhow::Result<(Box<dyn Dataset>, usize)> {
+    if Path::new(text).is_file() {
+        return Ok((Box::new(ImageFiles::one(Path::new(text))?), 0));
+    }
+    let parts = text.rsplit_once(':').and_then(|(name, index)| Some((name, index.parse().ok()?)));
+    let (name, index) = parts.with_context(|| {
+        format!(
+            "--image is `{text}`, wanted a file, or a dataset and an index as in cifar10-sample:3"
+        )
+    })?;
+    let images = open(name, split, BadImages::Refuse)?;
+    let len = images.len();
+    ensure!(
+        index < len,
+        "--image is `{text}`, but {name} has {len} {split} images, so the last index is {}",
+        len.saturating_sub(1)
+    );
+    Ok((images, index))
+}
+
+/// The layers asked for, each once and rising.
+fn layers(asked: Option<Vec<usize>>, depth: usize) -> anyhow::Result<Vec<usize>> {
+    let mut layers = asked.unwrap_or_else(|| vec![0, depth - 1]);
+    layers.sort_unstable();
+    layers.dedup();
+    let absent = layers.iter().find(|layer| **layer >= depth);
+    if let Some(layer) = absent {
+        anyhow::bail!("--layers has {layer}, but the model's layers are 0 to {}", depth - 1);
+    }
+    Ok(layers)
+}
+
+/// Maps of every head of these layers, in their order.
+///
+/// # Shapes
+/// - image: `[1, 3, image_size, image_size]`
+fn maps(model: &Model, image: Tensor<4>, layers: &[usize]) -> anyhow::Result<Vec<Map>> {
+    let mut kept = Vec::new();
+    model.forward_observed(image, |layer, weights| {
+        if layers.contains(&layer) {
+            kept.push((layer, weights.slice_dim(0, 0..1))); // [1, num_heads, tokens, tokens]
+        }
+    });
+    let mut maps = Vec::new();
+    for (layer, weights) in kept {
+        let [_, num_heads, tokens, _] = weights.dims();
+        let weights = weights.into_data().convert::<f32>();
+        let weights: Vec<f32> =
+            weights.try_into_vec().context("the device returned another number format")?;
+        ensure!(
+            weights.iter().all(|weight| weight.is_finite()),
+            "attention of layer {layer} is not finite"
+        );
+        for (head, weights) in (0..num_heads).zip(weights.chunks_exact(tokens * tokens)) {
+            let bytes = weights.iter().map(|weight| (255.0 * weight).round() as u8).collect();
+            maps.push(Map { layer, head, tokens, bytes });
+        }
+    }
+    Ok(maps)
+}
