@@ -162,8 +162,7 @@ impl<'a> Ledger<'a> {
             Makes::Checkpoint => files.push(self.artefact(step)),
             Makes::RunFolder => {
                 let folder = self.artefact(step);
-                files
-                    .extend(["best.safetensors", LAST].map(|name| folder.join(name)));
+                files.extend(["best.safetensors", LAST].map(|name| folder.join(name)));
             }
             Makes::Nothing | Makes::File(_) => {}
         }

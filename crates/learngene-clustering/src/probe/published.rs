@@ -68,7 +68,8 @@ mod tests {
         let bytes = |values: [f32; 3]| values.map(|value| 255.0 * value);
         let published = (pixels - channel(bytes(mean))) / channel(bytes(std));
         let wanted = [Ok::<_, std::io::Error>(published.clone())];
-        let wanted = measure(&model, wanted, Convention::Renormalized, &device, Blank::Accept);
+        let accept = Blank::Accept;
+        let wanted = measure(&model, wanted, Convention::Renormalized, &device, accept, |_, _| {});
         let wanted = wanted.expect("blank images are accepted").heads.mean;
         for (got, wanted) in measured.heads.mean[0].iter().zip(&wanted[0]) {
             assert!((got - wanted).abs() < 1e-4, "{got} px, wanted {wanted}");
