@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{distances::Convention, error::ClusteringError};
 
-/// [`probe`](crate::probe) as the published code has it, never for use: pixels from 0 to 1 are
+/// [`probe`](crate::probe()) as the published code has it, never for use: pixels from 0 to 1 are
 /// normalised by statistics on the scale of bytes, which leaves images nearly blank, and that is not
 /// refused.
 ///
