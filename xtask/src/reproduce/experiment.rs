@@ -30,6 +30,7 @@ pub(crate) const ORDER: [&str; 17] = [
     "joined_networks",
     "random_heads",
     "learngene_size",
+    "published_faults",
 ];
 
 /// A table or figure.
