@@ -12,7 +12,7 @@ use super::setting::Setting;
 pub(crate) const FOLDER: &str = "experiments";
 
 /// The order of the page: the paper's own, then what goes beyond it.
-pub(crate) const ORDER: [&str; 17] = [
+pub(crate) const ORDER: [&str; 18] = [
     "fig1c_densities",
     "table1_imagenet",
     "fig3_scale",
