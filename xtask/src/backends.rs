@@ -1,12 +1,12 @@
-//! Features beside the default one: whether they compile, whether a backend computes what the CPU
-//! does, on a graphics card or on a driver in software, and whether devices can be remote.
+//! Backends beside the CPU's: whether they compile, and whether one of them computes what the CPU
+//! does, on a graphics card or on a driver in software.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{program::Program, test, workspace::Workspace};
+use crate::{program::Program, workspace::Workspace};
 
-/// Compiled together, as one program may have them.
+/// Compiled together, as one program may have them, and with what else is off by default.
 const CHECKED: &[&str] = if cfg!(target_os = "macos") {
     &["metal", "wgpu", "dashboard"]
 } else {
@@ -15,9 +15,6 @@ const CHECKED: &[&str] = if cfg!(target_os = "macos") {
 
 /// Runs on the most drivers, and on those in software too.
 const RUN: &str = "wgpu";
-
-/// Its tests need no device but the CPU.
-const REMOTE: &str = "remote";
 
 /// The build script of the feature `cuda` downloads LLVM, which a check does without where it
 /// believes to make documentation.
@@ -34,11 +31,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         .run()?;
 
     // Not optimised but for dependencies, as tests are: these are small models.
-    let built = ["--workspace", "--features", &features(&[RUN, REMOTE])];
-    Program::cargo(&workspace.root).args(["build", "--bin", "learngene"]).args(built).run()?;
-    test::command(&workspace.root)
-        .args(built)
-        .args(["--bin", "learngene", "--test", "cli", REMOTE])
+    Program::cargo(&workspace.root)
+        .args(["build", "--workspace", "--bin", "learngene", "--features", &features(&[RUN])])
         .run()?;
     let binary =
         workspace.target.join("debug").join(format!("learngene{}", std::env::consts::EXE_SUFFIX));

@@ -25,9 +25,15 @@ const VITS14_TESTS: &str = "vits14";
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let root = &workspace.root;
     let vits14 = find_vits14(root, env::var_os(VITS14_VARIABLE).map(PathBuf::from))?;
-    let nextest = has_nextest(root);
-    let all: &[&str] = if nextest { &[] } else { &["--all-targets"] };
-    command(root).args(["--workspace", "--no-fail-fast"]).args(all).run()?;
+    let nextest = Program::cargo(root).args(["nextest", "--version"]).succeeds();
+
+    if nextest {
+        Program::cargo(root).args(["nextest", "run", "--workspace", "--no-fail-fast"]).run()?;
+    } else {
+        Program::cargo(root)
+            .args(["test", "--workspace", "--all-targets", "--no-fail-fast"])
+            .run()?;
+    }
     // Nextest does not run the examples in the documentation, nor does `--all-targets`.
     Program::cargo(root).args(["test", "--workspace", "--doc"]).run()?;
     if let Some(path) = &vits14 {
@@ -42,16 +48,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         "skipped: tests of the crate kmeans, which needs a nightly compiler (`cargo xtask nightly`)"
     );
     Ok(())
-}
-
-/// Runs tests, whose names may hold a text that comes last.
-pub(crate) fn command(root: &Path) -> Program {
-    let cargo = Program::cargo(root);
-    if has_nextest(root) { cargo.args(["nextest", "run"]) } else { cargo.args(["test"]) }
-}
-
-fn has_nextest(root: &Path) -> bool {
-    Program::cargo(root).args(["nextest", "--version"]).succeeds()
 }
 
 fn vits14_tests(program: Program, nextest: bool) -> Program {
