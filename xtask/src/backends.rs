@@ -4,7 +4,11 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{program::Program, workspace::Workspace};
+use crate::{
+    program::Program,
+    test::{features, has_nextest},
+    workspace::Workspace,
+};
 
 /// Compiled together, as one program may have them, and with what else is off by default.
 const CHECKED: &[&str] = if cfg!(target_os = "macos") {
@@ -16,23 +20,33 @@ const CHECKED: &[&str] = if cfg!(target_os = "macos") {
 /// Runs on the most drivers, and on those in software too.
 const RUN: &str = "wgpu";
 
+/// The features whose tests run: one build of tests has them all, and leaves the program that is
+/// compared.
+const TESTED: &[&str] = &[RUN, "remote"];
+
 /// The build script of the feature `cuda` downloads LLVM, which a check does without where it
 /// believes to make documentation.
 const WITHOUT_DOWNLOAD: (&str, &str) = ("DOCS_RS", "1");
 
 /// # Errors
-/// When a backend does not compile, or a device computes something else than the CPU.
+/// When a backend does not compile, a test of remote devices fails, or a device computes something
+/// else than the CPU.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let root = &workspace.root;
     let (name, value) = WITHOUT_DOWNLOAD;
     // The whole workspace, for a package alone would have other dependencies built anew.
-    Program::cargo(&workspace.root)
-        .args(["check", "--workspace", "--features", &features(CHECKED)])
+    Program::cargo(root)
+        .args(["check", "--workspace"])
+        .args(features(CHECKED))
         .env(name, value)
         .run()?;
 
-    // Not optimised but for dependencies, as tests are: these are small models.
-    Program::cargo(&workspace.root)
-        .args(["build", "--workspace", "--bin", "learngene", "--features", &features(&[RUN])])
+    let command: &[&str] = if has_nextest(root) { &["nextest", "run"] } else { &["test"] };
+    Program::cargo(root)
+        .args(command)
+        .args(["--workspace", "--bin", "learngene", "--test", "cli"])
+        .args(features(TESTED))
+        .args(["remote"])
         .run()?;
     let binary =
         workspace.target.join("debug").join(format!("learngene{}", std::env::consts::EXE_SUFFIX));
@@ -48,11 +62,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     learngene().args(["bench", "parity", "--devices", &format!("flex,{device}")]).run()
 }
 
-/// Backends as cargo names features of a member of a workspace.
-fn features(backends: &[&str]) -> String {
-    backends.iter().map(|name| format!("learngene/{name}")).collect::<Vec<_>>().join(",")
-}
-
 /// The first device of the backend that is run, as `learngene devices --json` lists it.
 fn first_device(listing: &str) -> Result<Option<String>> {
     let listing: Value =
@@ -66,11 +75,6 @@ fn first_device(listing: &str) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn features_are_those_of_the_program() {
-        assert_eq!(features(&["cuda", "wgpu"]), "learngene/cuda,learngene/wgpu");
-    }
 
     #[test]
     fn the_first_device_of_the_backend_is_found() {

@@ -11,7 +11,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     cargo().args(["fmt", "--all", "--check"]).run()?;
     tidy::run(workspace)?;
     cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
-    test::run(workspace)?;
+    test::run(workspace, &test::Options::default())?;
     downstream::check(workspace)?;
     cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
 }

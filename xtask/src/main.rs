@@ -32,7 +32,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Run every test and every example in the documentation.
-    Test,
+    Test(test::Options),
     /// Run all that a change must pass: format, tidy, clippy, tests, downstream crates, documentation.
     Check,
     /// Check what the compiler does not: arrows between crates, documents, links, sizes.
@@ -43,7 +43,8 @@ enum Task {
     Tune(reproduce::tune::Options),
     /// Write the JSON schema of the report's numbers.
     Schema,
-    /// Check that every backend compiles, and that a device, if only in software, computes as the CPU.
+    /// Check that every backend compiles, that remote devices work, and that a device, if only in
+    /// software, computes as the CPU.
     Backends,
     /// Time the program alone, against PyTorch, over devices or over sizes.
     Bench(bench::Options),
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let workspace = Workspace::read()?;
     match task {
-        Task::Test => test::run(&workspace),
+        Task::Test(options) => test::run(&workspace, options),
         Task::Check => check::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
         Task::Reproduce(options) => reproduce::run(&workspace, options),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use clap::Args;
 
 use crate::{program::Program, workspace::Workspace};
 
@@ -17,28 +18,42 @@ const VITS14_DEFAULT: &str = "../shared/data/dinov2_vits14_224.f16.safetensors";
 /// counts them as skipped, never as passed, where the file is absent.
 const VITS14_TESTS: &str = "vits14";
 
+/// How tests are built.
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Features of the program beside its default ones.
+    #[arg(long, value_name = "FEATURE[,FEATURE..]", value_delimiter = ',')]
+    features: Vec<String>,
+}
+
 /// Runs the tests with cargo-nextest where it is installed, else with `cargo test`, then the examples
 /// in the documentation, then the tests of the real ViT-S where its file is found.
 ///
 /// # Errors
 /// When a test fails, does not compile, or the variable names a file that does not exist.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let root = &workspace.root;
+    let features = features(&options.features);
+    let cargo = |args: &[&str]| Program::cargo(root).args(args).args(&features);
     let vits14 = find_vits14(root, env::var_os(VITS14_VARIABLE).map(PathBuf::from))?;
-    let nextest = Program::cargo(root).args(["nextest", "--version"]).succeeds();
+    let nextest = has_nextest(root);
 
     if nextest {
-        Program::cargo(root).args(["nextest", "run", "--workspace", "--no-fail-fast"]).run()?;
+        cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]).run()?;
     } else {
-        Program::cargo(root)
-            .args(["test", "--workspace", "--all-targets", "--no-fail-fast"])
-            .run()?;
+        cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]).run()?;
     }
     // Nextest does not run the examples in the documentation, nor does `--all-targets`.
-    Program::cargo(root).args(["test", "--workspace", "--doc"]).run()?;
+    cargo(&["test", "--workspace", "--doc"]).run()?;
     if let Some(path) = &vits14 {
-        let program = Program::cargo(root).env(VITS14_VARIABLE, path);
-        vits14_tests(program, nextest).run()?;
+        let vits14_tests = if nextest {
+            let filter = format!("test({VITS14_TESTS})");
+            cargo(&["nextest", "run", "--workspace", "--run-ignored", "only", "--no-tests", "pass"])
+                .args(["--filterset", &filter])
+        } else {
+            cargo(&["test", "--workspace", "--all-targets"]).args([VITS14_TESTS, "--", "--ignored"])
+        };
+        vits14_tests.env(VITS14_VARIABLE, path).run()?;
     }
 
     if vits14.is_none() {
@@ -50,13 +65,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn vits14_tests(program: Program, nextest: bool) -> Program {
-    if nextest {
-        let filter = format!("test({VITS14_TESTS})");
-        let args = ["nextest", "run", "--workspace", "--run-ignored", "only", "--no-tests", "pass"];
-        program.args(args).args(["--filterset", &filter])
-    } else {
-        program.args(["test", "--workspace", "--all-targets", VITS14_TESTS, "--", "--ignored"])
+pub(crate) fn has_nextest(root: &Path) -> bool {
+    Program::cargo(root).args(["nextest", "--version"]).succeeds()
+}
+
+/// Features of the program as cargo takes those of a member of the workspace; nothing where there
+/// are none.
+pub(crate) fn features<S: AsRef<str>>(names: &[S]) -> Vec<String> {
+    let named = names.iter().map(|name| format!("learngene/{}", name.as_ref()));
+    match names {
+        [] => Vec::new(),
+        _ => vec!["--features".into(), named.collect::<Vec<_>>().join(",")],
     }
 }
 
@@ -72,6 +91,12 @@ fn find_vits14(root: &Path, named: Option<PathBuf>) -> Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_are_those_of_the_program() {
+        assert_eq!(features(&["cuda", "wgpu"]), ["--features", "learngene/cuda,learngene/wgpu"]);
+        assert!(features::<&str>(&[]).is_empty());
+    }
 
     #[test]
     fn a_named_file_wins() {
