@@ -250,10 +250,6 @@ impl DevicesArgs {
     }
 }
 
-/// Help of `--compat`, which is the same wherever it stands.
-pub const COMPAT_HELP: &str =
-    "Replays a fault of the paper's published code, to measure what it costs; never for use.";
-
 /// A number of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("wanted a number of at least 1, got `{text}`"))

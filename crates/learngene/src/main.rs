@@ -5,6 +5,7 @@ mod args;
 mod checkpoint_file;
 mod cluster_args;
 mod commands;
+mod compat_args;
 #[cfg(feature = "dashboard")]
 mod dashboard;
 mod description;

@@ -54,7 +54,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
     /// Forgets what was run before.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plan")]
     anew: bool,
     /// Says what would be run and how long it may take, and ends.
     #[arg(long)]

@@ -289,7 +289,7 @@ impl<'a> Reproduction<'a> {
             ancestors,
             found,
         );
-        report::check(&report)?;
+        learngene_report::check(&report)?;
         let text = serde_json::to_string_pretty(&report).context("a report is plain data")?;
         write(&self.workspace.root.join(self.file("report.json")), &(text + "\n"))?;
         Ok(failed)

@@ -47,34 +47,46 @@ pub struct Args {
     /// Folder for a grey PNG of each map; made where it is missing.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     png: Option<PathBuf>,
+    /// Makes the largest weight of each PNG white. Without, white is all of a query's attention on one
+    /// key, so a head that looks at many leaves its map nearly black.
+    #[arg(long, requires = "png", help_heading = "Output")]
+    brighten: bool,
     #[command(flatten)]
     out: OutArgs,
 }
 
-/// One map with its bytes, `[query][key]`, row by row.
+/// One map with its weights, `[query][key]`, row by row.
 struct Map {
     layer: usize,
     head: usize,
     tokens: usize,
-    bytes: Vec<u8>,
+    weights: Vec<f32>,
 }
 
 impl Map {
+    /// One byte for each weight; `white` and more is 255.
+    fn bytes(&self, white: f32) -> Vec<u8> {
+        self.weights.iter().map(|weight| (255.0 * weight / white).round() as u8).collect()
+    }
+
     fn told(&self, model: &str) -> AttentionMap {
         AttentionMap {
             model: model.to_owned(),
             layer: self.layer,
             head: self.head,
             tokens: self.tokens,
-            values: STANDARD.encode(&self.bytes),
+            values: STANDARD.encode(self.bytes(1.0)),
         }
     }
 
-    fn png(&self) -> anyhow::Result<Vec<u8>> {
+    fn png(&self, brighten: bool) -> anyhow::Result<Vec<u8>> {
         let side = u32::try_from(self.tokens).context("the map is too large for a picture")?;
+        // Above 0, for the weights of a query sum to 1.
+        let largest = self.weights.iter().copied().fold(0.0, f32::max);
+        let pixels = self.bytes(if brighten { largest } else { 1.0 });
         let mut png = Vec::new();
         let encoder = PngEncoder::new(&mut png);
-        encoder.write_image(&self.bytes, side, side, ExtendedColorType::L8)?;
+        encoder.write_image(&pixels, side, side, ExtendedColorType::L8)?;
         Ok(png)
     }
 }
@@ -100,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(folder) = &args.png {
         for map in &maps {
             let name = format!("layer{}_head{}.png", map.layer, map.head);
-            write_whole(&folder.join(name), &map.png()?)?;
+            write_whole(&folder.join(name), &map.png(args.brighten)?)?;
         }
     }
     let told: Vec<AttentionMap> = maps.iter().map(|map| map.told(&args.name)).collect();
@@ -167,8 +179,7 @@ fn maps(model: &Model, image: Tensor<4>, layers: &[usize]) -> anyhow::Result<Vec
             "attention of layer {layer} is not finite"
         );
         for (head, weights) in (0..num_heads).zip(weights.chunks_exact(tokens * tokens)) {
-            let bytes = weights.iter().map(|weight| (255.0 * weight).round() as u8).collect();
-            maps.push(Map { layer, head, tokens, bytes });
+            maps.push(Map { layer, head, tokens, weights: weights.to_vec() });
         }
     }
     Ok(maps)

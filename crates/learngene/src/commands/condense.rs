@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use crate::{
     ancestry::{ProbeArgs, ProbeImages},
-    args::{COMPAT_HELP, CheckpointArgs, Either, OutArgs, Written, choice},
+    args::{CheckpointArgs, Either, OutArgs, Written, choice},
     cluster_args::{ClusterArgs, FfnArgs},
-    progress,
+    compat_args, progress,
     text::{count, thousands},
 };
 
@@ -47,9 +47,9 @@ pub struct Args {
     keep_classifier: bool,
     #[command(flatten)]
     refit: RefitArgs,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
-        conflicts_with = "refit", value_parser = choice::<Fault>(["mixed-heads", "blank-probe"]),
-        help_heading = "Faults")]
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
+        value_parser = compat_args::one_of(&[Fault::MixedHeads, Fault::BlankProbe]),
+        conflicts_with = "refit", help_heading = "Faults")]
     compat: Vec<Fault>,
     #[command(flatten)]
     out: OutArgs,

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::{
     ancestry::ProbeArgs,
-    args::{COMPAT_HELP, CheckpointArgs, OutArgs, Written, choice},
+    args::{CheckpointArgs, OutArgs, Written},
+    compat_args,
     text::count,
 };
 
@@ -23,8 +24,8 @@ pub struct Args {
     /// for `expand --method auto-learngene`.
     #[arg(long, help_heading = "Probe")]
     layer_changes: bool,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
-        conflicts_with = "layer_changes", value_parser = choice::<Fault>(["blank-probe"]),
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
+        conflicts_with = "layer_changes", value_parser = compat_args::one_of(&[Fault::BlankProbe]),
         help_heading = "Probe")]
     compat: Vec<Fault>,
     #[command(flatten)]

@@ -20,10 +20,8 @@ use serde::Serialize;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
 use crate::{
-    args::{
-        COMPAT_HELP, CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, choice,
-        dataset,
-    },
+    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
+    compat_args,
     device::{after_a_loss, open_all},
     environment::environment,
     files::{prepare_folder, read, write_whole},
@@ -68,8 +66,8 @@ pub struct Args {
     preprocess: PreprocessArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
-        value_parser = choice::<Fault>(["half-epochs"]), help_heading = "Training")]
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
+        value_parser = compat_args::one_of(&[Fault::HalfEpochs]), help_heading = "Training")]
     compat: Vec<Fault>,
     #[command(flatten)]
     transform: TransformArgs,

@@ -59,10 +59,25 @@ fn a_map_is_the_attention_of_a_head() {
         let wanted = weights[head * 289..][..289].iter().map(|w| (255.0 * w).round() as u8);
         let wanted: Vec<u8> = wanted.collect();
         assert_eq!(bytes(map), wanted, "layer {layer}, head {head}");
-        let drawn = bench.read(&format!("maps/layer{layer}_head{head}.png"));
-        let drawn = image::ImageReader::with_format(Cursor::new(drawn), ImageFormat::Png).decode();
-        assert_eq!(drawn.expect("a PNG").into_luma8().into_raw(), wanted);
+        assert_eq!(drawn(&bench, layer, head), wanted);
     }
+
+    bench.succeed(&format!(
+        "attention {TINY} --image cat.png {normalised} --out maps.json --png maps --brighten"
+    ));
+    for (layer, head) in places {
+        let (_, weights) = forward.get(&format!("attention.{layer}"));
+        let weights = &weights[head * 289..][..289];
+        let largest = weights.iter().copied().fold(0.0, f32::max);
+        let wanted = weights.iter().map(|weight| (255.0 * weight / largest).round() as u8);
+        assert_eq!(drawn(&bench, layer, head), wanted.collect::<Vec<_>>());
+    }
+}
+
+fn drawn(bench: &Workbench, layer: usize, head: usize) -> Vec<u8> {
+    let png = bench.read(&format!("maps/layer{layer}_head{head}.png"));
+    let png = image::ImageReader::with_format(Cursor::new(png), ImageFormat::Png).decode();
+    png.expect("a PNG").into_luma8().into_raw()
 }
 
 #[test]

@@ -17,8 +17,9 @@ use learngene_format::Fault;
 use learngene_models::{Classifier, checkpoint, count_macs, count_parameters};
 
 use crate::{
-    args::{COMPAT_HELP, CheckpointArgs, Either, Nothing, choice, image_size},
+    args::{CheckpointArgs, Either, Nothing, image_size},
     checkpoint_file::WriteArgs,
+    compat_args,
     description::Description,
     device::DeviceChoice,
     files::{prepare, write_whole},
@@ -112,9 +113,9 @@ pub struct Args {
     /// transformations.safetensors of its training's warm_up folder.
     #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
     fold: Option<PathBuf>,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = COMPAT_HELP,
-        value_parser = choice::<Fault>(["mixed-heads", "blank-probe", "lost-bias",
-            "destructive-ffn"]), help_heading = INHERITANCE)]
+    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
+        value_parser = compat_args::one_of(&[Fault::MixedHeads, Fault::BlankProbe, Fault::LostBias,
+            Fault::DestructiveFfn]), help_heading = INHERITANCE)]
     compat: Vec<Fault>,
     /// Seed of what is drawn.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = INHERITANCE)]
