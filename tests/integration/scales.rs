@@ -119,7 +119,7 @@ fn check_descendant(place: &str, descendant: &Descendant, folder: &Path) {
 
     let path = folder.join("descendant.safetensors");
     let _absent = std::fs::remove_file(folder.join("config.json"));
-    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32)
+    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, None)
         .expect("a temporary folder is writable");
     let back = checkpoint::read(&path, &ReadOptions::default()).expect("just written");
     assert_eq!(back.config, *config, "{place}");

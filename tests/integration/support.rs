@@ -103,7 +103,7 @@ pub fn random_parameters(config: &ModelConfig, seed: u64) -> StateDict {
 /// Parameters as they come back from a checkpoint written in `folder`.
 pub fn checkpoint_in(folder: &Path, config: &ModelConfig, parameters: &StateDict) -> Checkpoint {
     let path = folder.join("ancestor.safetensors");
-    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32)
+    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, None)
         .expect("a temporary folder is writable");
     checkpoint::read(&path, &ReadOptions::default()).expect("it was just written")
 }

@@ -65,6 +65,7 @@ pub(crate) fn scattered(config: ModelConfig, seed: u64) -> Checkpoint {
         parameters,
         dtype: Dtype::F32,
         dialect: Dialect::Timm,
+        preprocessing: None,
         sha256: format!("{seed:064x}"),
         notes: Vec::new(),
     }

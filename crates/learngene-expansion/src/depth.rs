@@ -40,11 +40,9 @@ impl DepthPolicy {
         let depths = match self {
             Self::SameAsAncestor => return Ok(None),
             Self::Count(depth) if stages.len() == 1 => vec![*depth],
-            Self::Count(_) => {
-                return Err(ExpansionError::StageCount { got: 1, want: stages.len() });
-            }
+            Self::Count(_) => return Err(stage_count(1, stages)),
             Self::Stages(depths) if depths.len() != stages.len() => {
-                return Err(ExpansionError::StageCount { got: depths.len(), want: stages.len() });
+                return Err(stage_count(depths.len(), stages));
             }
             Self::Stages(depths) => depths.clone(),
             Self::Ratio(ratio) => {
@@ -65,6 +63,10 @@ impl DepthPolicy {
             None => Ok(Some(depths)),
         }
     }
+}
+
+fn stage_count(got: usize, stages: &[Range<usize>]) -> ExpansionError {
+    ExpansionError::StageCount { got, depths: stages.iter().map(|stage| stage.len()).collect() }
 }
 
 impl From<usize> for DepthPolicy {
@@ -163,9 +165,13 @@ mod tests {
 
     #[test]
     fn stages_must_all_be_told() {
-        let message = "depth must have one number for each of 2 stages, got 1";
+        let message =
+            "the ancestor has 2 stages of 2, 4 layers; depth must have one number for each, got 1";
         refused("3", &[0..2, 2..6], message);
         refused("3,", &[0..2, 2..6], message);
+        let message =
+            "the ancestor has 1 stage of 12 layers; depth must have one number for each, got 2";
+        refused("3,3", &[0..12], message);
     }
 
     #[test]

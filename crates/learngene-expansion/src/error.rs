@@ -36,12 +36,15 @@ pub enum ExpansionError {
         stage: usize,
     },
     /// A depth that does not tell of every stage.
-    #[error("depth must have one number for each of {want} stages, got {got}")]
+    #[error(
+        "the ancestor has {}; depth must have one number for each, got {got}",
+        stages_of(depths)
+    )]
     StageCount {
         /// Numbers given.
         got: usize,
-        /// Stages of the ancestor.
-        want: usize,
+        /// Layers of each of the ancestor's stages.
+        depths: Vec<usize>,
     },
     /// A depth ratio that leaves a part of a layer.
     #[error(
@@ -311,4 +314,11 @@ pub enum ExpansionError {
     /// The ancestor's parameters are not those of its shape.
     #[error("ancestor: {0}")]
     Ancestor(#[from] StateDictError),
+}
+
+/// `3 stages of 2, 2, 2 layers`.
+fn stages_of(depths: &[usize]) -> String {
+    let layers = depths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let stages = if depths.len() == 1 { "stage" } else { "stages" };
+    format!("{} {stages} of {layers} layers", depths.len())
 }

@@ -7,7 +7,10 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{StateDict, StateDictError, checkpoint::CheckpointError};
+use crate::{
+    StateDict, StateDictError,
+    checkpoint::{CheckpointError, Preprocessing},
+};
 
 /// An image classifier that can be trained, evaluated and written to a checkpoint.
 ///
@@ -115,11 +118,16 @@ pub trait Classifier: Module + ModuleDisplay {
         parameters.load_into(self)
     }
 
-    /// Writes an ordinary checkpoint: timm's names, f32, whole or not at all.
+    /// Writes an ordinary checkpoint: timm's names, f32, whole or not at all. It tells how images
+    /// become the model's input, where that is known.
     ///
     /// # Errors
     /// When the file cannot be written.
-    fn save(&self, path: &Path) -> Result<(), CheckpointError>;
+    fn save(
+        &self,
+        path: &Path,
+        preprocessing: Option<&Preprocessing>,
+    ) -> Result<(), CheckpointError>;
 
     /// Where the parameters live.
     fn device(&self) -> Device {

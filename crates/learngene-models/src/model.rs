@@ -10,7 +10,7 @@ use burn::{
 
 use crate::{
     BranchScales, Classifier, ModelConfig, StateDict, StateDictError, Swin, Vit,
-    checkpoint::CheckpointError,
+    checkpoint::{CheckpointError, Preprocessing},
 };
 
 /// A model of any family.
@@ -242,8 +242,12 @@ impl Classifier for Model {
         })
     }
 
-    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        either!(self, model => model.save(path))
+    fn save(
+        &self,
+        path: &Path,
+        preprocessing: Option<&Preprocessing>,
+    ) -> Result<(), CheckpointError> {
+        either!(self, model => model.save(path, preprocessing))
     }
 }
 

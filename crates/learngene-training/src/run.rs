@@ -1,9 +1,10 @@
 //! A run under way: steps, evaluations, averages and what is left on the disk.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
-use learngene_models::Classifier;
+use learngene_datasets::Preprocess;
+use learngene_models::{Classifier, checkpoint::Preprocessing};
 
 use crate::{
     Evaluation, FitData, Fitted, Metrics, Observer, Recipe, Trainer, TrainingError,
@@ -131,12 +132,12 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         self.log.0.push(metrics);
         self.log.write(&self.folder.metrics(), &self.folder.summary())?;
         if self.log.last_is_best(|line| Some(line.test)) {
-            model.save(&self.folder.best())?;
+            self.save(&model, &self.folder.best())?;
         }
         if let Some(ema) = &self.ema
             && self.log.last_is_best(|line| line.ema)
         {
-            ema.save(&self.folder.best_ema())?;
+            self.save(ema, &self.folder.best_ema())?;
         }
         Ok(())
     }
@@ -147,11 +148,18 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
     }
 
     fn save_last(&self) -> Result<(), TrainingError> {
-        self.trainer.model().save(&self.folder.last())?;
+        self.save(&self.trainer.model(), &self.folder.last())?;
         if let Some(ema) = &self.ema {
-            ema.save(&self.folder.last_ema())?;
+            self.save(ema, &self.folder.last_ema())?;
         }
         Ok(())
+    }
+
+    /// Writes a checkpoint that tells how its images were prepared.
+    fn save(&self, model: &C, path: &Path) -> Result<(), TrainingError> {
+        let Preprocess { crop_pct, mean, std, .. } = *self.data.preprocess.settings();
+        let preprocessing = Preprocessing { mean, std, crop_pct: Some(crop_pct) };
+        Ok(model.save(path, Some(&preprocessing))?)
     }
 }
 

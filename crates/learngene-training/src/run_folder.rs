@@ -7,7 +7,7 @@
 //! metrics.jsonl       one line an evaluation
 //! summary.csv         the same as a table
 //! events.out.tfevents.0.learngene     the same for TensorBoard
-//! last.safetensors    the model after the last epoch, timm's names
+//! last.safetensors    the model after the last epoch, timm's names; it tells how images were prepared
 //! best.safetensors    the model of the best evaluation
 //! last_ema.safetensors, best_ema.safetensors      the same of the average, where there is one
 //! checkpoints/step-N/ what the run needs to go on after that step; the newest two, until it ends

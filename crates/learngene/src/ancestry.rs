@@ -1,6 +1,6 @@
 //! From checkpoint and images to distances.
 
-use std::{num::NonZeroUsize, path::Path};
+use std::num::NonZeroUsize;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -51,9 +51,10 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Opens the images for an ancestor read from that file.
-    pub fn open(&self, ancestor: &Checkpoint, path: &Path) -> anyhow::Result<ProbeImages> {
-        let preprocess = self.preprocess.check(ancestor.config.image_size(), Some(path))?;
+    /// Opens the images for an ancestor.
+    pub fn open(&self, ancestor: &Checkpoint) -> anyhow::Result<ProbeImages> {
+        let (size, told) = (ancestor.config.image_size(), ancestor.preprocessing);
+        let preprocess = self.preprocess.check(size, told)?;
         let images = self.open_images()?;
         let sha256 = images_sha256(images.as_ref())?;
         let device = self.device.device.open()?;

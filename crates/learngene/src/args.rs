@@ -14,7 +14,7 @@ use clap::{
 };
 use learngene_datasets::{CheckedPreprocess, KNOWN_DATASETS, Preprocess};
 use learngene_format::Learngene;
-use learngene_models::checkpoint::{self, Checkpoint, Normalization, Note, ReadOptions};
+use learngene_models::checkpoint::{self, Checkpoint, Note, Preprocessing, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -154,32 +154,36 @@ pub struct PreprocessArgs {
     /// are interpolated where it differs.
     #[arg(long, value_name = "PIXELS", value_parser = image_size)]
     pub image_size: Option<usize>,
-    /// Share of the image that the centre crop keeps.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
-    pub crop_pct: f32,
-    /// Mean of each channel on the scale 0 to 1; by default what a config.json of timm or a
-    /// preprocessor_config.json beside the checkpoint says, ImageNet's where there is none.
+    /// Share of the image that the centre crop keeps; by default what the checkpoint tells, or a
+    /// config.json of timm or a preprocessor_config.json beside it, 0.9 where nothing does.
+    #[arg(long, value_name = "SHARE")]
+    pub crop_pct: Option<f32>,
+    /// Mean of each channel on the scale 0 to 1, told by the same, else ImageNet's. What `train` uses,
+    /// its checkpoints tell.
     #[arg(long, value_name = "R,G,B", value_parser = channels)]
     pub mean: Option<[f32; 3]>,
-    /// Standard deviation of each channel on the scale 0 to 1, with the same defaults.
+    /// Standard deviation of each channel on the scale 0 to 1, as the mean.
     #[arg(long, value_name = "R,G,B", value_parser = channels)]
     pub std: Option<[f32; 3]>,
 }
 
 impl PreprocessArgs {
-    /// The settings for a model of that input size, read from that checkpoint if from any.
+    /// The settings for a model of that input size, whose checkpoint tells this of them.
     pub fn check(
         &self,
         image_size: usize,
-        checkpoint: Option<&Path>,
+        told: Option<Preprocessing>,
     ) -> anyhow::Result<CheckedPreprocess> {
         let image_size = u32::try_from(image_size).unwrap_or(u32::MAX);
-        let preprocess = Preprocess::new(image_size);
-        let imagenet = Normalization { mean: preprocess.mean, std: preprocess.std };
-        let told = checkpoint.map(checkpoint::normalization).transpose()?.flatten();
-        let Normalization { mean, std } = told.unwrap_or(imagenet);
-        let (mean, std) = (self.mean.unwrap_or(mean), self.std.unwrap_or(std));
-        Ok(Preprocess { crop_pct: self.crop_pct, mean, std, ..preprocess }.check()?)
+        let usual = Preprocess::new(image_size);
+        let told_crop = told.and_then(|told| told.crop_pct);
+        let preprocess = Preprocess {
+            crop_pct: self.crop_pct.or(told_crop).unwrap_or(usual.crop_pct),
+            mean: self.mean.or(told.map(|told| told.mean)).unwrap_or(usual.mean),
+            std: self.std.or(told.map(|told| told.std)).unwrap_or(usual.std),
+            ..usual
+        };
+        Ok(preprocess.check()?)
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{
 };
 use learngene_models::{
     ModelConfig, StateDict,
-    checkpoint::{self, Dialect, Dtype},
+    checkpoint::{self, Dialect, Dtype, Preprocessing},
 };
 
 /// How a checkpoint is written.
@@ -16,8 +16,8 @@ use learngene_models::{
 #[command(next_help_heading = "Output")]
 pub struct WriteArgs {
     /// Names of the checkpoint's tensors: timm's, those of Swin's own repository (and timm before
-    /// 0.9), or Hugging Face's with a config.json beside the file, which transformers wants to be
-    /// called model.safetensors.
+    /// 0.9), or Hugging Face's. transformers wants the file to be called model.safetensors, in a folder
+    /// of its own.
     #[arg(long, default_value = "timm",
         value_parser = PossibleValuesParser::new(["timm", "official", "hf"]).map(dialect))]
     pub names: Dialect,
@@ -42,7 +42,9 @@ impl WriteArgs {
         path: &Path,
         config: &ModelConfig,
         parameters: &StateDict,
+        preprocessing: Option<&Preprocessing>,
     ) -> anyhow::Result<()> {
-        Ok(checkpoint::write(path, config, parameters, self.names, self.dtype)?)
+        let Self { names, dtype } = *self;
+        Ok(checkpoint::write(path, config, parameters, names, dtype, preprocessing)?)
     }
 }

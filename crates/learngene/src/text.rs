@@ -34,11 +34,39 @@ pub fn bytes(bytes: u64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// Heads of every layer: `8` where all agree, else `4, 4, 6, 8`.
+/// Entries of a list that are shown one by one.
+const SHOWN: usize = 12;
+
+/// Heads of every layer: `8` where all agree, else `4, 4, 6, 8`, or `12 x 4, 12 x 8` where that would
+/// be long.
 pub fn heads(heads: &[usize]) -> String {
     match heads {
         [first, rest @ ..] if rest.iter().all(|head| head == first) => first.to_string(),
-        _ => list(heads),
+        few if few.len() <= SHOWN => list(few),
+        many => {
+            let equal = many.chunk_by(|one, next| one == next);
+            list(&equal.map(|run| format!("{} x {}", run.len(), run[0])).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Numbers in order, with many in a row told by their ends: `0, 2, 5 to 11`.
+pub fn runs(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let told = runs.map(|run| match run {
+        [first, .., last] if run.len() > 4 => format!("{first} to {last}"),
+        few => list(few),
+    });
+    list(&told.collect::<Vec<_>>())
+}
+
+/// The first things of a list, and how many there are: `0, 1, 2, ... (48)`.
+pub fn first<T: ToString>(things: &[T]) -> String {
+    match things.get(..2 * SHOWN) {
+        Some(shown) if things.len() > shown.len() => {
+            format!("{}, ... ({})", list(shown), things.len())
+        }
+        _ => list(things),
     }
 }
 
@@ -82,6 +110,14 @@ mod tests {
     fn equal_heads_are_told_once() {
         assert_eq!(heads(&[8, 8, 8]), "8");
         assert_eq!(heads(&[4, 6, 8]), "4, 6, 8");
+    }
+
+    #[test]
+    fn long_lists_are_told_in_short() {
+        assert_eq!(heads(&[[4; 8], [6; 8]].concat()), "8 x 4, 8 x 6");
+        assert_eq!(runs(&[0, 1, 2, 3, 5, 6, 7, 8, 9, 7]), "0, 1, 2, 3, 5 to 9, 7");
+        assert_eq!(first(&[7; 24]).matches('7').count(), 24);
+        assert!(first(&[7; 25]).ends_with("7, 7, ... (25)"));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn fault_15_parameters_are_those_in_the_file() {
         };
         let ours = descendant(&learngene, wanted);
         let vit = ours.config.load(&ours.parameters, &Device::flex()).expect("a whole descendant");
-        vit.save(&path).expect("a temporary folder is writable");
+        vit.save(&path, None).expect("a temporary folder is writable");
         let tensors = tensors_of(&fs::read(&path).expect("it was just written"));
         let counted = count_parameters(&ours.config);
         assert_eq!(counted, total(&tensors), "{heads:?}");

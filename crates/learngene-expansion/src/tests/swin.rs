@@ -89,5 +89,5 @@ fn a_single_number_is_no_depth_of_two_stages() {
     let learngene =
         Condensing::nothing_joined(&ancestor).condense(&ancestor, &random_parameters(&ancestor));
     let error = expand(&learngene, &DescendantConfig { depth: 3.into(), ..Default::default() });
-    assert_eq!(error.err(), Some(ExpansionError::StageCount { got: 1, want: 2 }));
+    assert_eq!(error.err(), Some(ExpansionError::StageCount { got: 1, depths: vec![2, 1] }));
 }

@@ -8,7 +8,7 @@ use burn::{
 };
 use learngene_models::{
     BranchScales, Classifier, Model, ModelConfig, StateDict, StateDictError,
-    checkpoint::CheckpointError,
+    checkpoint::{CheckpointError, Preprocessing},
 };
 
 use super::{
@@ -174,9 +174,13 @@ impl Classifier for Transforming {
     }
 
     /// An ordinary checkpoint of the folded model.
-    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+    fn save(
+        &self,
+        path: &Path,
+        preprocessing: Option<&Preprocessing>,
+    ) -> Result<(), CheckpointError> {
         let this = self.valid();
-        this.computed(0..this.num_layers()).save(path)
+        this.computed(0..this.num_layers()).save(path, preprocessing)
     }
 }
 

@@ -197,6 +197,25 @@ pub enum CheckpointError {
         /// Width of all heads of the layer together.
         attention_dim: usize,
     },
+    /// Heads that the caller gives, of a file whose configuration tells others.
+    #[error(
+        "{given_by} gives layer {layer} of {path} {given} heads, but {told_by} says {told}: leave it \
+         out, or correct the configuration"
+    )]
+    HeadsContradict {
+        /// The file at fault.
+        path: PathBuf,
+        /// Who gave the number.
+        given_by: String,
+        /// The layer at fault.
+        layer: usize,
+        /// The number given.
+        given: usize,
+        /// The configuration that contradicts it.
+        told_by: String,
+        /// Its number.
+        told: usize,
+    },
     /// A list of heads per layer of another length than the model is deep.
     #[error("{told_by} gives heads for {found} layers, but {path} has {depth}")]
     HeadsPerLayer {
@@ -279,17 +298,18 @@ pub enum CheckpointError {
         /// The number format asked for.
         dtype: super::Dtype,
     },
-    /// A config.json that belongs to another checkpoint of its folder.
+    /// A config.json or preprocessor_config.json that belongs to another checkpoint of its folder.
     #[error(
         "{path} differs from that of this checkpoint, which would replace it: choose an empty folder"
     )]
     OtherConfig {
-        /// The config.json.
+        /// The file that would be replaced.
         path: PathBuf,
     },
     /// A model that Hugging Face's transformers cannot express.
     #[error(
-        "Hugging Face's {family} cannot express this model: {reason}; write it in timm's names"
+        "Hugging Face's {family} cannot express this model: {reason}; write it in timm's names (--names \
+         timm), which python/learngene_timm.py of this project runs with PyTorch and timm"
     )]
     HuggingFace {
         /// The model's family.

@@ -9,7 +9,7 @@
 //! # let path = folder.path().join("tiny.safetensors");
 //! let config = VitConfig::uniform(48, 2, 3).with_image_size(32).with_patch_size(8);
 //! let vit = config.init(&Device::flex());
-//! checkpoint::write(&path, &config.into(), &vit.state_dict(), Dialect::Timm, Dtype::F16)?;
+//! checkpoint::write(&path, &config.into(), &vit.state_dict(), Dialect::Timm, Dtype::F16, None)?;
 //!
 //! let options = ReadOptions { image_size: Some(64), ..ReadOptions::default() };
 //! let wider = checkpoint::read(&path, &options)?;
@@ -37,21 +37,26 @@
 //!
 //! # What shapes cannot tell
 //! Of a ViT the shapes of the tensors tell the whole architecture but for the number of heads and
-//! LayerNorm's epsilon. These come from the first that says them: [`ReadOptions`], a config.json
-//! beside the file (transformers' or timm's fields, or those of [`ModelConfig`]), the `config` in
-//! the metadata of a safetensors header (this crate writes it), and last the published models: ViT
-//! and DeiT of the widths 192, 384, 768, 1024 and 1280, and epsilon 1e-6. A configuration that
-//! contradicts the tensors is an error.
+//! LayerNorm's epsilon. These come from the first that says them: [`ReadOptions`], a configuration,
+//! and last the published models: ViT and DeiT of the widths 192, 384, 768, 1024 and 1280, and
+//! epsilon 1e-6. The configuration is the `config` in the metadata of a safetensors header, which
+//! this crate writes and which speaks of this file alone, or else a config.json beside the file
+//! (transformers' or timm's fields, or those of [`ModelConfig`]). One that contradicts the tensors, or
+//! heads that [`ReadOptions`] give, is an error.
 //!
 //! Of a Swin the tables of relative positions tell heads and windows, but the side of the images is
 //! in no parameter. It comes from the first that says it: [`ReadOptions`]; a stage whose windows are
 //! smaller than others', which is one window; the masks of shifted windows that official files keep;
-//! the header; a config.json beside it (timm's `pretrained_cfg.input_size` too); the preset named;
-//! and last the published 224 pixels, where the windows fit. Epsilon is 1e-5 where nothing tells
-//! another.
+//! the header, or else a config.json beside the file (timm's `pretrained_cfg.input_size` too); the
+//! preset named; and last the published 224 pixels, where the windows fit. Epsilon is 1e-5 where
+//! nothing tells another.
+//!
+//! How images become the model's input ([`Preprocessing`]) comes from the header's
+//! `config.pretrained_cfg`, or else from timm's config.json or transformers' preprocessor_config.json
+//! beside the file.
 
 mod change;
-mod config_json;
+mod companions;
 mod container;
 mod dtype;
 mod error;
@@ -60,7 +65,7 @@ mod file;
 mod infer;
 mod layer_scale;
 mod names;
-mod normalization;
+mod preprocessing;
 mod read;
 mod resample;
 mod shapes;
@@ -76,8 +81,8 @@ use burn::tensor::Device;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use file::sha256;
-pub use normalization::{Normalization, normalization};
-pub use read::read;
+pub use preprocessing::Preprocessing;
+pub use read::{is_checkpoint, read};
 pub use resample::resample_pos_embed;
 pub use write::write;
 
@@ -124,6 +129,8 @@ pub struct Checkpoint {
     pub dtype: Dtype,
     /// Whose names the file uses.
     pub dialect: Dialect,
+    /// How images become its input, where that is told.
+    pub preprocessing: Option<Preprocessing>,
     /// SHA-256 of the file, in lower-case hexadecimal digits.
     pub sha256: String,
     /// What was changed, left out or assumed, to be shown to the user.

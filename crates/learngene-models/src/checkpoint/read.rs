@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Checkpoint, CheckpointError, Note, ReadOptions,
+    Checkpoint, CheckpointError, Note, Preprocessing, ReadOptions,
     change::{replace_classifier, resize_images},
     container::Container,
     family::Family,
@@ -43,14 +43,17 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
         .collect();
     let dtype = container.dtype()?;
     let scales = LayerScales::extract(&mut container).filter(|_| names.family == Family::Vit);
-    let mut told: Vec<Told> = Told::beside(path, "config.json")?.into_iter().collect();
-    if let Some(json) = &container.config {
-        // The header speaks of this file; a config.json of our own may be of another in its folder.
-        told.retain(|beside| !beside.is_own());
-        told.push(Told::parse(format!("the header of {}", path.display()), json)?);
-    }
+    let header = container.config.as_deref();
+    let header = header.map(|json| Told::parse(format!("the header of {}", path.display()), json));
+    let header = header.transpose()?;
+    let preprocessing = Preprocessing::told(path, header.as_ref())?;
+    // The header speaks of this file, where a config.json may be of another in its folder.
+    let told = match header {
+        Some(header) => Some(header),
+        None => Told::beside(path, "config.json")?,
+    };
     told.iter().try_for_each(|told| told.check(names.family))?;
-    let context = Context { path, options, names, told: &told };
+    let context = Context { path, options, names, told: told.as_ref() };
     context.check_preset()?;
     let mut config = infer(&context, &container, &masks, &mut notes)?;
     let mut wanted = names.stored_shapes(&config);
@@ -74,7 +77,16 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     if let Some(num_classes) = options.num_classes {
         notes.extend(replace_classifier(&mut config, &mut parameters, num_classes));
     }
-    Ok(Checkpoint { config, parameters, dtype, dialect: names.dialect, sha256, notes })
+    let dialect = names.dialect;
+    Ok(Checkpoint { config, parameters, dtype, dialect, preprocessing, sha256, notes })
+}
+
+/// Whether a file holds tensors in the names of a ViT, DeiT or Swin; what they are is not looked at.
+pub fn is_checkpoint(path: &Path) -> bool {
+    let opened = Container::open(path);
+    opened.is_ok_and(|container| {
+        Names::recognise(path, container.headers.keys().map(String::as_str)).is_ok()
+    })
 }
 
 /// Every parameter of a model in timm's names, from those of the file.

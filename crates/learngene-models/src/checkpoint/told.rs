@@ -3,9 +3,10 @@
 
 use std::{fs, io, path::Path};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{CheckpointError, config_json::names_own, container::read_error, family::Family};
+use super::{CheckpointError, container::read_error, family::Family};
 use crate::VitConfig;
 
 /// A configuration that came with a checkpoint.
@@ -47,11 +48,6 @@ impl Told {
             Family::Swin => self.heads_of_blocks(&[]).map(drop)?,
         }
         self.eps().map(drop)
-    }
-
-    /// Whether this crate wrote it beside a checkpoint.
-    pub fn is_own(&self) -> bool {
-        self.fields.get("architecture").and_then(Value::as_str).is_some_and(names_own)
     }
 
     /// Heads of a ViT: one number for all layers, or one per layer.
@@ -107,19 +103,27 @@ impl Told {
         Some(self.fields.get("id2label")?.as_object()?.len())
     }
 
-    /// One number for each of three channels, in a section of the configuration or at its root.
-    pub fn channels(
+    /// What a field holds, in a section of the configuration or at its root; none for null.
+    pub fn parsed<T: DeserializeOwned>(
         &self,
         section: Option<&str>,
         field: &str,
-    ) -> Result<Option<[f32; 3]>, CheckpointError> {
+        is_valid: impl Fn(&T) -> bool,
+        wanted: &'static str,
+    ) -> Result<Option<T>, CheckpointError> {
         let fields = match section {
             Some(section) => self.fields.get(section).and_then(Value::as_object),
             None => Some(&self.fields),
         };
-        let Some(value) = fields.and_then(|fields| fields.get(field)) else { return Ok(None) };
-        let channels = serde_json::from_value(value.clone());
-        channels.map(Some).map_err(|_| self.unfit(field, value, "three numbers"))
+        let value = fields.and_then(|fields| fields.get(field)).filter(|value| !value.is_null());
+        let Some(value) = value else { return Ok(None) };
+        match serde_json::from_value(value.clone()) {
+            Ok(parsed) if is_valid(&parsed) => Ok(Some(parsed)),
+            _ => {
+                let place = section.map_or(field.into(), |section| format!("{section}.{field}"));
+                Err(self.unfit(&place, value, wanted))
+            }
+        }
     }
 
     /// A whole number.

@@ -1,9 +1,10 @@
 //! transformers' configurations, as `config.json` beside a checkpoint holds them.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CheckpointError, Dtype,
+    CheckpointError, Dtype, Preprocessing,
     family::Family,
     infer::swin::DEFAULT_EPS,
     stock::{mlp_ratio, obstacle},
@@ -53,6 +54,68 @@ pub(super) fn fields(
     }
     fields.extend(of_family.into_iter().map(|(field, value)| (field.into(), value)));
     Ok(fields)
+}
+
+/// The fields of transformers' image processors, as preprocessor_config.json holds them.
+#[derive(Serialize)]
+pub(super) struct ImageProcessor<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crop_pct: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crop_size: Option<Size>,
+    do_center_crop: bool,
+    do_normalize: bool,
+    do_rescale: bool,
+    do_resize: bool,
+    image_mean: &'a [f32; 3],
+    image_processor_type: &'static str,
+    image_std: &'a [f32; 3],
+    resample: u8,
+    rescale_factor: f64,
+    size: Size,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Size {
+    Whole { height: usize, width: usize },
+    ShortSide { shortest_edge: usize },
+}
+
+/// The image processor that prepares images as the model expects them.
+///
+/// That of ViT squeezes an image into a square. The one that enlarges the short side and crops the
+/// centre, as timm does by `crop_pct`, is named after BiT there, and DINOv2's ViTs have it too;
+/// `crop_pct` itself stands there for this crate to read.
+pub(super) fn image_processor(
+    preprocessing: &Preprocessing,
+    image_size: usize,
+) -> ImageProcessor<'_> {
+    /// Pillow's number for bicubic.
+    const BICUBIC: u8 = 3;
+    let Preprocessing { mean, std, crop_pct } = preprocessing;
+    let whole = || Size::Whole { height: image_size, width: image_size };
+    let shortest_edge = |crop_pct: f32| (image_size as f64 / f64::from(crop_pct)).floor() as usize;
+    ImageProcessor {
+        crop_pct: *crop_pct,
+        crop_size: crop_pct.map(|_| whole()),
+        do_center_crop: crop_pct.is_some(),
+        do_normalize: true,
+        do_rescale: true,
+        do_resize: true,
+        image_mean: mean,
+        image_processor_type: match crop_pct {
+            Some(_) => "BitImageProcessor",
+            None => "ViTImageProcessor",
+        },
+        image_std: std,
+        resample: BICUBIC,
+        rescale_factor: 1.0 / 255.0,
+        size: match crop_pct {
+            Some(crop_pct) => Size::ShortSide { shortest_edge: shortest_edge(*crop_pct) },
+            None => whole(),
+        },
+    }
 }
 
 fn of_vit(config: &VitConfig) -> Vec<(&'static str, Value)> {

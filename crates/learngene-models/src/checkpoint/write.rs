@@ -7,33 +7,40 @@ use safetensors::{
     SafeTensorError,
     tensor::{Metadata, TensorInfo},
 };
+use serde::Serialize;
 
 use super::{
-    CheckpointError, Dialect, Dtype, config_json::ConfigJson, family::Family, names::Names,
+    CheckpointError, Dialect, Dtype, Preprocessing,
+    companions::{Companion, companions},
+    family::Family,
+    names::Names,
 };
 use crate::{ModelConfig, StateDict};
 
 /// Writes a safetensors checkpoint, whole or not at all.
 ///
 /// In timm's names and the official ones the header carries the configuration as JSON under the
-/// metadata key `config`, so that reading it back needs nothing else. In Hugging Face's names a
-/// config.json is written beside it, as transformers wants it. It is in the other names too where no
-/// published implementation can hold the model, with every field of [`ModelConfig`] and an
-/// `architecture` of `learngene_vit` or `learngene_swin`.
+/// metadata key `config`, so that reading it back needs nothing else; how images become the model's
+/// input stands there too, as timm's `pretrained_cfg`, where it is known. In Hugging Face's names a
+/// config.json is written beside it, as transformers wants it, and a preprocessor_config.json. In the
+/// other names a config.json is written where no published implementation can hold the model and no
+/// other checkpoint lies in the folder, whose configuration it would seem to be: with every field of
+/// [`ModelConfig`] and an `architecture` of `learngene_vit` or `learngene_swin`.
 ///
-/// The same parameters always give the same bytes.
+/// The same arguments always give the same bytes.
 ///
 /// # Errors
 /// Lists parameters that do not fit the configuration; names the value that the number format
 /// cannot hold (NaN and infinities fit none); says why the dialect cannot express the model, or
-/// which file cannot be written. A config.json that says otherwise is kept, unless the checkpoint it
-/// lies beside is the one to be replaced.
+/// which file cannot be written. In Hugging Face's names a file beside it that says otherwise is an
+/// error, unless the only checkpoint it lies beside is the one to be replaced.
 pub fn write(
     path: &Path,
     config: &ModelConfig,
     parameters: &StateDict,
     dialect: Dialect,
     dtype: Dtype,
+    preprocessing: Option<&Preprocessing>,
 ) -> Result<(), CheckpointError> {
     config.check()?;
     if (Family::of(config), dialect) == (Family::Vit, Dialect::Official) {
@@ -41,10 +48,10 @@ pub fn write(
     }
     parameters.check_against(&config.parameter_shapes())?;
     let parts = parts(config, parameters, dialect, dtype)?;
-    let config_json = ConfigJson::beside(path, config, dialect, dtype)?;
+    let companions = companions(path, config, dialect, dtype, preprocessing)?;
     // A second metadata key would make the order of bytes depend on a hash map's seed.
     let metadata = match dialect {
-        Dialect::Timm | Dialect::Official => ("config".into(), to_json(config)),
+        Dialect::Timm | Dialect::Official => ("config".into(), to_json(config, preprocessing)),
         Dialect::HuggingFace => ("format".into(), "pt".into()),
     };
     let header = header(&parts, HashMap::from([metadata]))
@@ -55,7 +62,7 @@ pub fn write(
     // Two files cannot change at once. Weights may fail for want of space or a place to write, and
     // then the configuration beside them must still be theirs, so they go first. Where the few bytes
     // of the configuration fail after them, the error says so, and writing again mends it.
-    config_json.map_or(Ok(()), |config_json| config_json.write())
+    companions.iter().try_for_each(Companion::write)
 }
 
 /// A tensor as it will lie in the file.
@@ -107,11 +114,20 @@ fn header(parts: &[Part], metadata: HashMap<String, String>) -> Result<Vec<u8>, 
     Ok([&(json.len() as u64).to_le_bytes()[..], &json].concat())
 }
 
+/// What a header says beside names and shapes.
+#[derive(Serialize)]
+struct Header<'a, Config> {
+    #[serde(flatten)]
+    config: &'a Config,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pretrained_cfg: Option<&'a Preprocessing>,
+}
+
 /// The configuration in a header. That of a ViT names no family: files are older than Swin is here.
-fn to_json(config: &ModelConfig) -> String {
+fn to_json(config: &ModelConfig, pretrained_cfg: Option<&Preprocessing>) -> String {
     let json = match config {
-        ModelConfig::Vit(vit) => serde_json::to_string(vit),
-        ModelConfig::Swin(_) => serde_json::to_string(config),
+        ModelConfig::Vit(config) => serde_json::to_string(&Header { config, pretrained_cfg }),
+        ModelConfig::Swin(_) => serde_json::to_string(&Header { config, pretrained_cfg }),
     };
     json.expect("a configuration of plain numbers is JSON")
 }

@@ -22,7 +22,7 @@ pub use merging::PatchMerging;
 use crate::{
     BranchScales, Classifier, LayerLinears, Mlp, ModelOutput, PatchEmbed, StateDict,
     StateDictError,
-    checkpoint::{self, CheckpointError, Dialect, Dtype},
+    checkpoint::{self, CheckpointError, Dialect, Dtype, Preprocessing},
     parts::{apply, layer_norm, linear},
 };
 
@@ -276,9 +276,14 @@ impl Classifier for Swin {
         self.image_size
     }
 
-    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+    fn save(
+        &self,
+        path: &Path,
+        preprocessing: Option<&Preprocessing>,
+    ) -> Result<(), CheckpointError> {
         let config = self.config().into();
-        checkpoint::write(path, &config, &self.state_dict(), Dialect::Timm, Dtype::F32)
+        let parameters = self.state_dict();
+        checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32, preprocessing)
     }
 }
 

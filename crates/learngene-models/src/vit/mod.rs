@@ -19,7 +19,7 @@ pub use config::VitConfig;
 use crate::{
     BranchScales, Classifier, LayerLinears, Mlp, ModelOutput, PatchEmbed, StateDict,
     StateDictError,
-    checkpoint::{self, CheckpointError, Dialect, Dtype},
+    checkpoint::{self, CheckpointError, Dialect, Dtype, Preprocessing},
     parts::{INIT_STD, apply, layer_norm, linear},
 };
 
@@ -247,9 +247,14 @@ impl Classifier for Vit {
         self.image_size
     }
 
-    fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+    fn save(
+        &self,
+        path: &Path,
+        preprocessing: Option<&Preprocessing>,
+    ) -> Result<(), CheckpointError> {
         let config = self.config().into();
-        checkpoint::write(path, &config, &self.state_dict(), Dialect::Timm, Dtype::F32)
+        let parameters = self.state_dict();
+        checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32, preprocessing)
     }
 }
 

@@ -31,7 +31,7 @@ fn write(
     config: &ModelConfig,
     dialect: Dialect,
 ) -> Result<(), CheckpointError> {
-    checkpoint::write(&folder.path().join(file), config, &zeros(config), dialect, Dtype::F16)
+    checkpoint::write(&folder.path().join(file), config, &zeros(config), dialect, Dtype::F16, None)
 }
 
 fn config_json(folder: &TempDir) -> Value {
@@ -81,8 +81,7 @@ fn it_tells_an_unusual_model_alone() {
     }
 }
 
-/// Headers count for more than a config.json of this crate's, so models of all shapes can lie in one
-/// folder.
+/// Headers tell shapes, so models of all shapes can lie in one folder.
 #[test]
 fn models_of_several_shapes_share_a_folder() {
     let [vit, swin] = unusual();
@@ -91,7 +90,7 @@ fn models_of_several_shapes_share_a_folder() {
     for (name, config) in &models {
         write(&folder, name, config, Dialect::Timm).expect("writable");
     }
-    assert_eq!(config_json(&folder)["architecture"], "learngene_swin");
+    assert_eq!(config_json(&folder)["architecture"], "learngene_vit", "that of the first");
     for (name, config) in models {
         let read = checkpoint::read(&folder.path().join(name), &ReadOptions::default());
         assert_eq!(read.expect("its header tells").config, config);
@@ -102,12 +101,10 @@ fn models_of_several_shapes_share_a_folder() {
 fn that_of_another_model_is_kept() {
     let [vit, swin] = unusual();
     let [learngene, foreign] = [true, false];
-    let cases = [
-        (learngene, &usual(), Dialect::HuggingFace),
-        (foreign, &swin, Dialect::Official),
-        (foreign, &usual(), Dialect::HuggingFace),
-    ];
-    for (is_learngene, config, dialect) in cases {
+    let (hf, official) = (Dialect::HuggingFace, Dialect::Official);
+    for (is_learngene, config, dialect) in
+        [(learngene, &usual(), hf), (foreign, &swin, official), (foreign, &usual(), hf)]
+    {
         let folder = folder();
         if is_learngene {
             write(&folder, "other", &vit, Dialect::Timm).expect("writable");
@@ -115,9 +112,16 @@ fn that_of_another_model_is_kept() {
             fs::write(folder.path().join("config.json"), "{}").expect("writable");
         }
         let before = config_json(&folder);
-        let error = write(&folder, "a", config, dialect).expect_err("it is of another model");
-        assert!(matches!(error, CheckpointError::OtherConfig { .. }), "{error}");
-        assert!(!folder.path().join("a").exists());
+        let written = write(&folder, "a", config, dialect);
+        if dialect == hf {
+            let error = written.expect_err("transformers needs another");
+            assert!(matches!(error, CheckpointError::OtherConfig { .. }), "{error}");
+            assert!(!folder.path().join("a").exists());
+        } else {
+            written.expect("its header tells the shape");
+            let read = checkpoint::read(&folder.path().join("a"), &ReadOptions::default());
+            assert_eq!(read.expect("nothing contradicts it").config, *config);
+        }
         assert_eq!(config_json(&folder), before);
     }
 }
@@ -141,6 +145,20 @@ fn that_of_a_replaced_checkpoint_is_replaced_with_it() {
         assert_eq!(read.expect("it agrees with the tensors").config, config);
     }
     assert_eq!(config_json(&folder)["architecture"], "learngene_swin");
+}
+
+/// Nobody knows whose it is where two checkpoints lie beside it.
+#[test]
+fn that_of_several_checkpoints_is_kept() {
+    let [vit, swin] = unusual();
+    let folder = folder();
+    write(&folder, "a.safetensors", &vit, Dialect::Timm).expect("writable");
+    write(&folder, "b.safetensors", &usual(), Dialect::Timm).expect("writable");
+    let before = config_json(&folder);
+    write(&folder, "a.safetensors", &swin, Dialect::Timm).expect("its header tells the shape");
+    let error = write(&folder, "b.safetensors", &usual(), Dialect::HuggingFace);
+    assert!(matches!(error, Err(CheckpointError::OtherConfig { .. })), "{error:?}");
+    assert_eq!(config_json(&folder), before);
 }
 
 #[cfg(unix)]

@@ -150,7 +150,7 @@ fn round_trip(from: &Checkpoint, dialect: Dialect, dtype: Dtype) {
     let folder = folder();
     let path = folder.path().join("model.safetensors");
     let save = |from: &Checkpoint| {
-        checkpoint::write(&path, &from.config, &from.parameters, dialect, dtype)
+        checkpoint::write(&path, &from.config, &from.parameters, dialect, dtype, None)
             .expect("the folder is writable")
     };
     // The first time rounds to the number format; the file then tells all there is to know.

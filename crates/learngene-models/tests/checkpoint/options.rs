@@ -5,7 +5,7 @@ use std::fs;
 use learngene_models::{
     HostTensor, ModelConfig, VitConfig,
     checkpoint::{
-        self, Checkpoint, Dialect, Dtype, Normalization, Note, ReadOptions, resample_pos_embed,
+        self, Checkpoint, Dialect, Dtype, Note, Preprocessing, ReadOptions, resample_pos_embed,
     },
 };
 
@@ -24,39 +24,72 @@ fn read_beside(json: &str, options: &ReadOptions) -> Checkpoint {
     checkpoint::read(&path, options).expect("the configuration tells the heads")
 }
 
-/// What files of these names and contents beside a checkpoint tell of its images.
-fn normalization(files: &[(&str, &str)]) -> Result<Option<Normalization>, String> {
+/// What the golden model tells of its images beside files of these names and contents.
+fn preprocessing(files: &[(&str, &str)]) -> Result<Option<Preprocessing>, String> {
     let folder = folder();
     for (name, json) in files {
         fs::write(folder.path().join(name), json).expect("the folder is writable");
     }
-    let path = folder.path().join("model.safetensors");
-    checkpoint::normalization(&path).map_err(|error| error.to_string())
+    let path = TINY.tensors("timm.safetensors").save(&folder);
+    let read = checkpoint::read(&path, &TINY.options());
+    read.map(|read| read.preprocessing).map_err(|error| error.to_string())
 }
 
 #[test]
-fn files_beside_a_checkpoint_tell_its_normalization() {
+fn files_beside_a_checkpoint_tell_its_preprocessing() {
     const TIMM: (&str, &str) = (
         "config.json",
-        r#"{"architecture": "x", "pretrained_cfg": {"mean": [0.5, 0.25, 0.5], "std": [1, 1, 0.5]}}"#,
+        r#"{"architecture": "x", "pretrained_cfg": {"mean": [0.5, 0.25, 0.5], "std": [1, 1, 0.5],
+            "crop_pct": 0.95}}"#,
     );
     const TRANSFORMERS: (&str, &str) = (
         "preprocessor_config.json",
-        r#"{"image_mean": [0.125, 0.25, 0.5], "image_std": [0.5, 0.5, 0.5], "size": 224}"#,
+        r#"{"image_mean": [0.125, 0.25, 0.5], "image_std": [0.5, 0.5, 0.5], "crop_pct": null}"#,
     );
-    let timm = Normalization { mean: [0.5, 0.25, 0.5], std: [1.0, 1.0, 0.5] };
-    let transformers = Normalization { mean: [0.125, 0.25, 0.5], std: [0.5; 3] };
-    assert_eq!(normalization(&[]), Ok(None));
-    assert_eq!(normalization(&[("config.json", r#"{"model_type": "vit"}"#)]), Ok(None));
-    assert_eq!(normalization(&[TRANSFORMERS]), Ok(Some(transformers)));
-    assert_eq!(normalization(&[TRANSFORMERS, TIMM]), Ok(Some(timm)));
+    let timm = Preprocessing { mean: [0.5, 0.25, 0.5], std: [1.0, 1.0, 0.5], crop_pct: Some(0.95) };
+    let transformers = Preprocessing { mean: [0.125, 0.25, 0.5], std: [0.5; 3], crop_pct: None };
+    assert_eq!(preprocessing(&[]), Ok(None));
+    assert_eq!(preprocessing(&[("config.json", r#"{"model_type": "vit"}"#)]), Ok(None));
+    assert_eq!(preprocessing(&[TRANSFORMERS]), Ok(Some(transformers)));
+    assert_eq!(preprocessing(&[TRANSFORMERS, TIMM]), Ok(Some(timm)));
 }
 
 #[test]
-fn a_normalization_of_other_than_three_channels() {
+fn statistics_of_other_than_three_channels() {
     let json = r#"{"pretrained_cfg": {"mean": [0.5], "std": [0.5]}}"#;
-    let error = normalization(&[("config.json", json)]).expect_err("one channel");
-    assert!(error.ends_with("config.json has mean [0.5], wanted three numbers"), "{error}");
+    let error = preprocessing(&[("config.json", json)]).expect_err("one channel");
+    let message = "config.json has pretrained_cfg.mean [0.5], wanted three numbers from 0 to 1";
+    assert!(error.ends_with(message), "{error}");
+}
+
+/// In the header, or in Hugging Face's names beside the file; the header speaks first.
+#[test]
+fn preprocessing_comes_back_as_it_was_written() {
+    let tiny = TINY.read("timm.safetensors");
+    let [thirds, other] = [Some(1.0 / 3.0), None].map(|crop_pct| Preprocessing {
+        mean: [0.1, 0.7, 1.0],
+        std: [1.0 / 3.0, 0.1, 1.0],
+        crop_pct,
+    });
+    for dialect in [Dialect::Timm, Dialect::HuggingFace] {
+        for told in [thirds, other] {
+            let folder = folder();
+            let path = folder.path().join("model.safetensors");
+            let write = || {
+                let (config, parameters) = (&tiny.config, &tiny.parameters);
+                checkpoint::write(&path, config, parameters, dialect, Dtype::F32, Some(&told))
+                    .expect("the folder is writable");
+                fs::read(&path).expect("it was just written")
+            };
+            assert!(write() == write(), "the same bytes");
+            if dialect == Dialect::Timm {
+                let json = r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#;
+                fs::write(folder.path().join("preprocessor_config.json"), json).expect("writable");
+            }
+            let read = checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint");
+            assert_eq!((read.preprocessing, read.config), (Some(told), tiny.config.clone()));
+        }
+    }
 }
 
 /// A file of zeros of this shape, without any metadata.
@@ -153,28 +186,36 @@ fn timm_s_configuration_names_the_architecture() {
     assert_eq!((read.config, read.notes), (config, vec![]));
 }
 
-/// Options, then config.json, then the header, then the published models.
+/// The header, or else config.json, then the published models; options must agree on heads.
 #[test]
 fn the_nearest_source_wins() {
     let folder = folder();
     let path = folder.path().join("model.safetensors");
     let config = VitConfig::uniform(192, 1, 12).with_image_size(16).with_layer_norm_eps(1e-5);
     let config = config.into();
-    checkpoint::write(&path, &config, &zeros(&config), Dialect::Timm, Dtype::F32)
+    checkpoint::write(&path, &config, &zeros(&config), Dialect::Timm, Dtype::F32, None)
         .expect("writable");
     let heads = |options: &ReadOptions| {
-        let read = checkpoint::read(&path, options).expect("a checkpoint").config;
-        (read.num_heads()[0], read.layer_norm_eps())
+        let read = checkpoint::read(&path, options).map_err(|error| error.to_string())?.config;
+        Ok::<_, String>((read.num_heads()[0], read.layer_norm_eps()))
     };
-    assert_eq!(heads(&ReadOptions::default()), (12, 1e-5));
-
     let json = r#"{"num_attention_heads": 6, "layer_norm_eps": 1e-12}"#;
     fs::write(folder.path().join("config.json"), json).expect("the folder is writable");
-    assert_eq!(heads(&ReadOptions::default()), (6, 1e-12));
+    assert_eq!(heads(&ReadOptions::default()), Ok((12, 1e-5)));
+    let eps = ReadOptions { layer_norm_eps: Some(1e-3), ..ReadOptions::default() };
+    assert_eq!(heads(&eps), Ok((12, 1e-3)));
+    let given = |heads| ReadOptions { num_heads: Some(vec![heads]), ..ReadOptions::default() };
+    assert_eq!(heads(&given(12)), Ok((12, 1e-5)));
+    let error = heads(&given(2)).expect_err("the header says 12");
+    assert!(error.contains("--num-heads gives layer 0 of"), "{error}");
 
-    let num_heads = Some(vec![2]);
-    let options = ReadOptions { num_heads, layer_norm_eps: Some(1e-3), ..ReadOptions::default() };
-    assert_eq!(heads(&options), (2, 1e-3));
+    let bare = Tensors::of(&path).save(&folder);
+    assert_eq!(bare, path);
+    assert_eq!(heads(&ReadOptions::default()), Ok((6, 1e-12)));
+    let error = heads(&given(2)).expect_err("config.json says 6");
+    assert!(error.contains("config.json says 6"), "{error}");
+    fs::remove_file(folder.path().join("config.json")).expect("it was written");
+    assert_eq!(heads(&ReadOptions::default()), Ok((3, 1e-6)));
 }
 
 #[test]

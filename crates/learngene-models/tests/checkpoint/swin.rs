@@ -92,7 +92,8 @@ fn the_nearest_source_of_the_images_wins() {
     let folder = folder();
     let path = folder.path().join("model.safetensors");
     let config: ModelConfig = SwinConfig::swin_tiny().with_image_size(448).into();
-    let Ok(()) = checkpoint::write(&path, &config, &zeros(&config), Dialect::Official, Dtype::F16)
+    let Ok(()) =
+        checkpoint::write(&path, &config, &zeros(&config), Dialect::Official, Dtype::F16, None)
     else {
         panic!("the folder is writable")
     };
@@ -115,7 +116,7 @@ fn a_window_of_more_than_the_image_is_kept() {
     let path = folder.path().join("model.safetensors");
     let config = SwinConfig::uniform(8, &[1, 1], &[2, 2]).with_image_size(16).with_window_size(7);
     let config = config.into();
-    checkpoint::write(&path, &config, &zeros(&config), Dialect::Timm, Dtype::F32)
+    checkpoint::write(&path, &config, &zeros(&config), Dialect::Timm, Dtype::F32, None)
         .expect("writable");
     let read = checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint");
     assert_eq!(read.config, config);

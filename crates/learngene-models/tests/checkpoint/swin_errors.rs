@@ -38,7 +38,7 @@ fn refused_by_transformers(config: SwinConfig, reason: &str) {
     let path = folder.path().join("model.safetensors");
     let config: ModelConfig = config.into();
     let error =
-        checkpoint::write(&path, &config, &zeros(&config), Dialect::HuggingFace, Dtype::F32)
+        checkpoint::write(&path, &config, &zeros(&config), Dialect::HuggingFace, Dtype::F32, None)
             .expect_err("transformers has no such model")
             .to_string();
     let wanted = format!("Hugging Face's Swin cannot express this model: {reason}");

@@ -20,7 +20,7 @@ fn parameters_of_another_model_are_not_written() {
     let path = folder.path().join("model.safetensors");
     let (config, parameters) = tiny();
     let other = config.with_num_classes(0);
-    let error = checkpoint::write(&path, &other, &parameters, Dialect::Timm, Dtype::F32)
+    let error = checkpoint::write(&path, &other, &parameters, Dialect::Timm, Dtype::F32, None)
         .expect_err("a classifier is too many");
     assert!(error.to_string().contains("unused: head.bias, head.weight"), "{error}");
     assert!(!path.exists());
@@ -35,7 +35,7 @@ fn values_that_the_number_format_cannot_hold_are_not_written() {
         let mut norm = parameters.remove("norm.weight").expect("every ViT has it");
         norm.values[7] = value;
         parameters.insert("norm.weight", norm);
-        let error = checkpoint::write(&path, &config, &parameters, Dialect::Timm, dtype)
+        let error = checkpoint::write(&path, &config, &parameters, Dialect::Timm, dtype, None)
             .expect_err("a value is at fault")
             .to_string();
         assert!(error.contains("norm.weight is ") && error.contains("at index 7"), "{error}");
@@ -54,9 +54,15 @@ fn models_that_hugging_face_cannot_express_are_not_written() {
         let folder = folder();
         let path = folder.path().join("model.safetensors");
         let config = VitConfig::new(24, num_heads, head_dim, 40).with_image_size(16).into();
-        let error =
-            checkpoint::write(&path, &config, &zeros(&config), Dialect::HuggingFace, Dtype::F32)
-                .expect_err("transformers has no such model");
+        let error = checkpoint::write(
+            &path,
+            &config,
+            &zeros(&config),
+            Dialect::HuggingFace,
+            Dtype::F32,
+            None,
+        )
+        .expect_err("transformers has no such model");
         assert!(error.to_string().contains(reason), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 0);
     }
@@ -67,7 +73,7 @@ fn a_vit_has_no_official_names() {
     let (config, parameters) = tiny();
     let folder = folder();
     let path = folder.path().join("model.safetensors");
-    let error = checkpoint::write(&path, &config, &parameters, Dialect::Official, Dtype::F32)
+    let error = checkpoint::write(&path, &config, &parameters, Dialect::Official, Dtype::F32, None)
         .expect_err("Swin's repository has no ViT")
         .to_string();
     assert!(error.contains("a ViT has no official names"), "{error}");
@@ -81,8 +87,9 @@ fn a_config_of_another_model_beside_it() {
     let place = folder.path().join("config.json");
     fs::write(&place, "{}").expect("the folder is writable");
     let path = folder.path().join("model.safetensors");
-    let error = checkpoint::write(&path, &config, &parameters, Dialect::HuggingFace, Dtype::F32)
-        .expect_err("the configuration is that of another model");
+    let error =
+        checkpoint::write(&path, &config, &parameters, Dialect::HuggingFace, Dtype::F32, None)
+            .expect_err("the configuration is that of another model");
     assert!(matches!(error, CheckpointError::OtherConfig { .. }), "{error}");
     assert_eq!(fs::read(&place).expect("it was kept"), b"{}");
     assert!(!path.exists());
@@ -92,7 +99,7 @@ fn a_config_of_another_model_beside_it() {
 fn a_folder_that_is_not_there() {
     let (config, parameters) = tiny();
     let path = Path::new("no/such/model.safetensors");
-    let error = checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32)
+    let error = checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32, None)
         .expect_err("the folder is not there");
     assert!(matches!(error, CheckpointError::Write { .. }), "{error}");
     assert!(error.to_string().contains("cannot write no/such/model.safetensors"), "{error}");

@@ -176,7 +176,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
-            let images = probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
+            let images = probe.open(&ancestor)?;
             let distances = probe.measure(&ancestor, &images, args.compat.clone())?;
             probed = Some(images);
             (ancestor, distances, None)

@@ -1,6 +1,6 @@
 //! `learngene convert`
 
-use learngene_models::{count_macs, count_parameters};
+use learngene_models::{checkpoint::Checkpoint, count_macs, count_parameters};
 use serde::Serialize;
 
 use crate::{
@@ -9,11 +9,18 @@ use crate::{
     text::thousands,
 };
 
+/// Help of `--out`.
+const OUT: &str = "Checkpoint to write; folders that are missing are made. Beside it stand with --names \
+    hf config.json and preprocessor_config.json, and of a shape that neither timm nor transformers can \
+    hold a config.json, where the folder holds no other checkpoint. Those of another checkpoint are never \
+    replaced.";
+
 /// Writes a checkpoint in other names, another number format or for another image size.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  learngene convert --checkpoint runs/descendant/best.safetensors --names hf --dtype f16 \
-    --out export/model.safetensors"
+    --out export/model.safetensors",
+    mut_arg("out", |out| out.help(OUT).long_help(OUT))
 )]
 pub struct Args {
     #[command(flatten)]
@@ -40,7 +47,8 @@ struct Converted {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
-    args.write.write(&args.out.out, &checkpoint.config, &checkpoint.parameters)?;
+    let Checkpoint { config, parameters, preprocessing, .. } = &checkpoint;
+    args.write.write(&args.out.out, config, parameters, preprocessing.as_ref())?;
     let json = args.out.json;
     let converted = Converted {
         written: args.out.written()?,

@@ -107,10 +107,12 @@ enum Judge {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let device = args.device.device.open()?;
-    let model = args.checkpoint.read(args.preprocess.image_size, None)?.load(&device)?;
+    let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
+    let (image_size, told) = (checkpoint.config.image_size(), checkpoint.preprocessing);
+    let preprocess = args.preprocess.check(image_size, told)?;
+    let model = checkpoint.load(&device)?;
+    drop(checkpoint); // Its parameters are the model's now.
     let checkpoint = &args.checkpoint.checkpoint;
-    let preprocess =
-        args.preprocess.check(model.config().image_size(), Some(checkpoint.path()?))?;
     if !args.frozen.is_empty() {
         return args.run_frozen(&model, &preprocess, &device);
     }

@@ -125,11 +125,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     after_a_loss("the same command goes on from the last checkpoint");
     let devices = open_all(&args.devices.devices)?;
     let device = &devices[0];
-    let model = match &args.start {
+    let (model, told) = match &args.start {
         Either::Left(checkpoint) => {
-            checkpoint.read(args.preprocess.image_size, Some(classes))?.load(device)?
+            let checkpoint = checkpoint.read(args.preprocess.image_size, Some(classes))?;
+            (checkpoint.load(device)?, checkpoint.preprocessing)
         }
-        Either::Right(Shape { config }) => from_shape(config, classes, recipe.seed, device)?,
+        Either::Right(Shape { config }) => {
+            (from_shape(config, classes, recipe.seed, device)?, None)
+        }
     };
 
     let config = model.config();
@@ -144,7 +147,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
     let observer = args.observer(epochs, steps_per_epoch)?;
     let image_size = config.image_size();
-    let preprocess = args.preprocess.check(image_size, checkpoint)?;
+    let preprocess = args.preprocess.check(image_size, told)?;
     tracing::info!(
         "{train_images} training and {test_images} test images of {image_size} px, {classes} \
          classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}, \

@@ -2,7 +2,7 @@
 
 use crate::{
     tensors::Tensors,
-    workbench::{Workbench, golden},
+    workbench::{TINY, Workbench, golden},
 };
 
 /// Gives these bytes for a checkpoint to every command that reads one.
@@ -157,6 +157,19 @@ fn heads_that_do_not_divide() {
     let bench = Workbench::new();
     let args = "convert --checkpoint tiny.safetensors --num-heads 5 --out d.safetensors";
     bench.check(args, 1, &["tiny.safetensors", "gives layer 0 5 heads", "48 wide"]);
+}
+
+#[test]
+fn heads_that_the_checkpoint_contradicts() {
+    let bench = Workbench::with_learngene();
+    bench.succeed("expand tiny.learngene --out d.safetensors");
+    let args = "convert --checkpoint d.safetensors --num-heads 6 --out e.safetensors";
+    let parts = ["--num-heads gives layer 0 of d.safetensors 6 heads", "the header of", "says 3"];
+    bench.check(args, 1, &parts);
+    bench.succeed("convert --checkpoint d.safetensors --num-heads 3 --out e.safetensors");
+    bench.write("config.json", r#"{"num_attention_heads": 6}"#);
+    let args = format!("convert {TINY} --out e.safetensors");
+    bench.check(&args, 1, &["--num-heads gives layer 0 of tiny", "config.json says 6"]);
 }
 
 #[test]

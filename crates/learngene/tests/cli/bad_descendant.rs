@@ -71,7 +71,8 @@ fn classes_beyond_all_memory() {
 fn different_heads_in_hugging_face_names() {
     let bench = Workbench::with_learngene();
     let args = "expand tiny.learngene --heads 3,1,3 --names hf --out d.safetensors";
-    bench.check(args, 1, &["Hugging Face", "layer 0 has 3 heads, layer 1 has 1"]);
+    let way = "python/learngene_timm.py";
+    bench.check(args, 1, &["Hugging Face", "layer 0 has 3 heads, layer 1 has 1", way]);
 }
 
 #[test]
@@ -91,6 +92,28 @@ fn a_config_of_another_model_is_not_replaced() {
     let parts = ["hf/config.json differs from that of this checkpoint", "choose an empty folder"];
     let args = format!("convert {TINY} --names hf --out hf/other.safetensors");
     bench.check(&args, 1, &parts);
+    // Another checkpoint lies there now, and the configuration may be its.
+    bench.lay("hf/other.safetensors", &bench.path("tiny.safetensors"));
+    bench.check(&format!("{expand} 3"), 1, &parts);
+    bench.succeed(&format!("{expand} 1"));
+}
+
+/// A shape that only the header and the description tell leaves the folder's other checkpoints as
+/// readable as they were.
+#[test]
+fn an_unusual_descendant_leaves_its_neighbours_alone() {
+    let bench = Workbench::with_learngene();
+    bench.succeed("expand tiny.learngene --heads 2 --out d.safetensors");
+    assert!(!bench.path("config.json").exists());
+    bench.succeed(&format!("convert {TINY} --out c.safetensors"));
+    bench.succeed("expand tiny.learngene --heads 2 --out new/d.safetensors");
+    assert_eq!(bench.json("new/config.json")["num_heads"], serde_json::json!([2, 2, 2]));
+    bench.succeed("expand tiny.learngene --heads 4 --out new/other.safetensors");
+    assert_eq!(bench.json("new/config.json")["num_heads"], serde_json::json!([2, 2, 2]));
+    // What Hugging Face's folder says is not about a checkpoint of ours there.
+    bench.succeed("expand tiny.learngene --names hf --out hf/model.safetensors");
+    bench.succeed("expand tiny.learngene --depth 2 --out hf/d.safetensors");
+    bench.succeed("convert --checkpoint hf/d.safetensors --out e.safetensors");
 }
 
 #[test]
@@ -106,6 +129,8 @@ fn flags_that_a_method_does_not_look_at() {
     refused("from-scratch", "--classifier inherit", "--classifier");
     refused("from-scratch", "--new-layers identity", "--new-layers");
     refused("from-scratch", TINY, "--checkpoint");
+    refused("from-scratch", TINY, "--checkpoint: the learngene tells the shape already");
+    refused("from-scratch", "--order origin", "--order");
     refused("from-scratch", "--inherited-layers 2", "--inherited-layers");
     let with_ancestor = [
         ("pretraining-finetuning", "--inherited-layers 2"),

@@ -154,7 +154,29 @@ fn inspect_draws_what_feeds_what() {
         let svg = String::from_utf8(bench.read(file)).expect("SVG is text");
         assert!(svg.matches("<circle").count() >= circles, "{file}");
     }
-    bench.check("inspect d.safetensors", 1, &["not a learngene; see d.json"]);
     bench.write("other.json", r#"{"layers":[0]}"#);
     bench.check("inspect other.json", 1, &["other.json is not what `expand` writes"]);
+}
+
+#[test]
+fn inspect_says_what_other_files_are() {
+    let bench = Workbench::with_learngene();
+    bench.labelled_photos("pets", 1);
+    bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
+    bench.succeed("cluster --distances distances.json --eps 0.2 --out clusters.json");
+    bench.succeed("expand tiny.learngene --names hf --out hf/model.safetensors");
+    bench.succeed(&format!("train {TINY} --data pets --epochs 1 --batch-size 4 --out run"));
+    let reads = "`inspect` reads a learngene, or the .json that `expand` leaves";
+    for (file, what) in [
+        ("distances.json", "distances.json holds distances of `learngene probe`: `condense --dist"),
+        ("clusters.json", "clusters.json holds clusters of `learngene cluster`: `condense --clu"),
+        ("hf/config.json", "hf/config.json holds the configuration of a checkpoint"),
+        ("run/start.json", "run/start.json holds what a training run began with"),
+        ("tiny.safetensors", "tiny.safetensors is a checkpoint: `learngene condense --checkpoint`"),
+        ("hf/model.safetensors", "a checkpoint: `learngene inspect hf/model.json` shows"),
+        ("run", "run is the folder of a training run: run/summary.csv tells"),
+        ("photos", "photos is a folder"),
+    ] {
+        bench.check(&format!("inspect {file}"), 1, &[what, reads]);
+    }
 }

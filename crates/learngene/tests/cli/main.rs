@@ -19,6 +19,7 @@ mod hub;
 mod json;
 mod methods;
 mod path;
+mod preprocessing;
 #[cfg(feature = "remote")]
 mod remote;
 mod repeat;

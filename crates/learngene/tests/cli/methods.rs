@@ -58,10 +58,27 @@ fn layers_are_chosen_by_what_was_measured() {
     assert_eq!(changes.len(), 3);
     let most = (0..3).max_by(|a, b| changes[*a].total_cmp(&changes[*b]));
     let args = "--method auto-learngene --distances d.json --inherited-layers 1";
-    bench.succeed(&format!("expand {args} {TINY} --out made/auto.safetensors"));
+    let said = bench.succeed(&format!("expand {args} {TINY} --out made/auto.safetensors"));
+    let most_changing = most.expect("three layers");
+    let inherited = format!("\nlayers 1, 2 are drawn, 0 are the ancestor's {most_changing}");
+    assert!(said.contains(&inherited), "{said}");
+    let all = "--method auto-learngene --distances d.json --inherited-layers 3";
+    let said = bench.succeed(&format!("expand {all} {TINY} --out all/auto.safetensors"));
+    assert!(said.contains("\nlayers 0, 1, 2 are the ancestor's 0, 1, 2"), "{said}");
     let made = bench.json("made/auto.json");
     assert_eq!(made["layers"], serde_json::json!([most, null, null]));
     assert_eq!(made["images_sha256"], distances["images_sha256"]);
+}
+
+#[test]
+fn a_seed_by_which_nothing_is_drawn_is_told() {
+    let bench = Workbench::with_learngene();
+    for (flags, is_told) in [("--num-classes 0", true), ("--num-classes 2", false)] {
+        let args = format!("expand tiny.learngene {flags} --seed 5 --out d.safetensors");
+        let output = bench.command(&args).assert().success().get_output().clone();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.contains("--seed has no effect"), is_told, "{said}");
+    }
 }
 
 /// As many heads of each layer, others by another seed, and every one still the ancestor's.

@@ -78,23 +78,6 @@ fn the_sample_inside_the_program_needs_no_files() {
 }
 
 #[test]
-fn images_are_normalised_as_the_checkpoint_s_config_says() {
-    let bench = Workbench::new();
-    bench.photos("photos", 2);
-    bench.write(
-        "config.json",
-        r#"{"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}"#,
-    );
-    let probe = format!("probe {TINY} --images photos --out d.json");
-    bench.succeed(&probe);
-    assert_eq!(bench.json("d.json")["preprocess"]["mean"], serde_json::json!([0.5, 0.5, 0.5]));
-    bench.succeed(&format!("{probe} --mean 0.25,0.5,0.75"));
-    let preprocess = bench.json("d.json")["preprocess"].clone();
-    assert_eq!(preprocess["mean"], serde_json::json!([0.25, 0.5, 0.75]), "a flag wins");
-    assert_eq!(preprocess["std"], serde_json::json!([0.5, 0.5, 0.5]));
-}
-
-#[test]
 fn inspect_shows_every_layer_and_its_clusters() {
     let bench = Workbench::with_learngene();
     let said = bench.succeed("inspect tiny.learngene");
@@ -166,6 +149,14 @@ fn heads_that_stay_equal_are_told() {
     assert!(copies.contains("in 3 layers several heads are copies of one"), "{copies}");
     let distinct = said("1e-6");
     assert!(!distinct.contains("copies"), "{distinct}");
+}
+
+#[test]
+fn a_descendant_can_do_without_a_classifier() {
+    let bench = Workbench::with_learngene();
+    bench.succeed("expand tiny.learngene --num-classes 0 --out d.safetensors");
+    let tensors = crate::tensors::Tensors::of(&bench.read("d.safetensors"));
+    assert!(!tensors.0.keys().any(|name| name.starts_with("head.")));
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn depths_and_windows_that_do_not_fit_are_refused() {
     let bench = bench();
     bench.succeed(&format!("condense {SWIN} --images photos --out s.learngene"));
     let expand = |flags: &str| format!("expand s.learngene {flags} --out d.safetensors");
-    let message = "depth must have one number for each of 2 stages, got 1";
+    let message =
+        "the ancestor has 2 stages of 2, 2 layers; depth must have one number for each, got 1";
     bench.check(&expand("--depth 3"), 1, &[message]);
     bench.check(&expand("--depth x3/4"), 1, &["layers 0 to 1 of the ancestor", "give 3/2 layers"]);
     bench.check(&expand("--head-ratio 4"), 1, &["layer 0 of the descendant", "give 1/2 heads"]);

@@ -163,7 +163,7 @@ fn a_saved_checkpoint_is_an_ordinary_one() {
     let learnt = trained(transforming(&descendant, &wanted("low-rank:2", "low-rank:2")));
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("folded.safetensors");
-    learnt.save(&path).expect("the folder is ours");
+    learnt.save(&path, None).expect("the folder is ours");
     let read = checkpoint::read(&path, &ReadOptions::default()).expect("written just before");
     assert_eq!(read.parameters, learnt.state_dict());
     assert_eq!(read.config, descendant.config);

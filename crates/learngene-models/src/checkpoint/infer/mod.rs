@@ -17,8 +17,8 @@ pub(super) struct Context<'a> {
     pub path: &'a Path,
     pub options: &'a ReadOptions,
     pub names: Names,
-    /// A config.json beside the file, then its header.
-    pub told: &'a [Told],
+    /// Its header, or else a config.json beside the file.
+    pub told: Option<&'a Told>,
 }
 
 impl Shapes {
@@ -82,8 +82,8 @@ impl Context<'_> {
         if let Some(eps) = self.options.layer_norm_eps {
             return Ok(eps);
         }
-        let told = self.told.iter().find_map(|told| told.eps().transpose());
-        Ok(told.transpose()?.unwrap_or(default))
+        let told = self.told.map(Told::eps).transpose()?.flatten();
+        Ok(told.unwrap_or(default))
     }
 
     /// The preset that the caller names, where it is of the family in the file, and what to call

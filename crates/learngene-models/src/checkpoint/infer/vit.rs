@@ -58,7 +58,7 @@ impl Measured {
     }
 
     /// The whole configuration. What shapes cannot tell comes, in this order, from the options,
-    /// from a config.json beside the file, from the file's header, and from the published models.
+    /// from the file's header or else a config.json beside it, and from the published models.
     pub fn config(
         &self,
         context: &Context,
@@ -98,17 +98,38 @@ impl Measured {
         context: &Context,
         notes: &mut Vec<Note>,
     ) -> Result<(Vec<usize>, usize), CheckpointError> {
-        if let Some(heads) = &context.options.num_heads {
-            return self.split(context, "--num-heads", heads, None);
-        }
-        if let Some((by, preset)) = context.preset(VitConfig::preset) {
+        let told = match context.told {
+            Some(told) => told.heads_of_layers()?.map(|heads| (told, heads)),
+            None => None,
+        };
+        let told = told.map(|(told, heads)| {
+            let split = self.split(context, &told.by, &heads, told.size("head_dim")?)?;
+            Ok::<_, CheckpointError>((told.by.as_str(), split))
+        });
+        let given = if let Some(heads) = &context.options.num_heads {
+            Some(("--num-heads".to_owned(), self.split(context, "--num-heads", heads, None)?))
+        } else if let Some((by, preset)) = context.preset(VitConfig::preset) {
             self.agree_with_preset(context, &by, &preset)?;
-            return self.split(context, &by, &preset.num_heads, Some(preset.head_dim));
-        }
-        for told in context.told {
-            if let Some(heads) = told.heads_of_layers()? {
-                return self.split(context, &told.by, &heads, told.size("head_dim")?);
+            let split = self.split(context, &by, &preset.num_heads, Some(preset.head_dim))?;
+            Some((by, split))
+        } else {
+            None
+        };
+        match (given, told.transpose()?) {
+            (Some((given_by, given)), Some((told_by, told))) if given.0 != told.0 => {
+                let pairs = given.0.iter().zip(&told.0);
+                let layer = pairs.take_while(|(given, told)| given == told).count();
+                return Err(CheckpointError::HeadsContradict {
+                    path: context.path.into(),
+                    given_by,
+                    layer,
+                    given: given.0[layer],
+                    told_by: told_by.into(),
+                    told: told.0[layer],
+                });
             }
+            (Some((_, split)), _) | (None, Some((_, split))) => return Ok(split),
+            (None, None) => {}
         }
         let published = PUBLISHED_HEADS.iter().find(|(embed_dim, _)| *embed_dim == self.embed_dim);
         let as_wide = self.attention_dims.iter().all(|dim| *dim == self.embed_dim);
@@ -177,7 +198,7 @@ impl Measured {
             (["mlp_hidden_dim", "intermediate_size"], config.mlp_hidden_dim),
             (["image_size", "image_size"], config.image_size),
         ];
-        for told in context.told {
+        if let Some(told) = context.told {
             for (fields, found) in facts {
                 context.agree(told, &fields, found)?;
             }

@@ -201,7 +201,7 @@ impl Files {
         let files = Self { folder: tempfile::tempdir()? };
         let parameters: StateDict = from_scratch(config, 0)?;
         let path = files.path("ancestor.safetensors");
-        checkpoint::write(&path, config, &parameters, Dialect::Timm, Dtype::F32)?;
+        checkpoint::write(&path, config, &parameters, Dialect::Timm, Dtype::F32, None)?;
         // Of each layer's heads, every second looks as far as the one before.
         let heads = config
             .num_heads()
@@ -253,7 +253,7 @@ impl Files {
                 let descendant = expand(&learngene, &DescendantConfig::default())?;
                 let path = self.path("descendant.safetensors");
                 let (config, parameters) = (&descendant.config, &descendant.parameters);
-                Ok(checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32)?)
+                Ok(checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, None)?)
             }),
         };
         Ok(Task { images: 0, flops: None, bytes, work })

@@ -3,13 +3,17 @@
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use learngene_clustering::MeanAttentionDistances;
+use learngene_datasets::Preprocess;
 use learngene_expansion::{
-    Descendant, DescendantConfig, ancestor_config, auto_learngene, expand_with_faults,
-    from_scratch, heuristic_learngene, pretraining_finetuning, weight_selection,
-    weight_transformation,
+    ClassifierPolicy, Descendant, DescendantConfig, ancestor_config, auto_learngene,
+    expand_with_faults, from_scratch, heuristic_learngene, pretraining_finetuning,
+    weight_selection, weight_transformation,
 };
 use learngene_format::Learngene;
-use learngene_models::{ModelConfig, checkpoint::Checkpoint};
+use learngene_models::{
+    ModelConfig,
+    checkpoint::{Checkpoint, Preprocessing},
+};
 use serde::Serialize;
 
 use super::Args;
@@ -47,7 +51,7 @@ impl Method {
     }
 
     /// Whether it chooses itself which layers are inherited.
-    fn chooses_layers(self) -> bool {
+    pub fn chooses_layers(self) -> bool {
         matches!(self, Self::HeuristicLearngene | Self::AutoLearngene)
     }
 }
@@ -56,6 +60,8 @@ impl Method {
 pub struct Initialised {
     pub descendant: Descendant,
     pub ancestor: ModelConfig,
+    /// How images became the ancestor's input.
+    pub preprocessing: Option<Preprocessing>,
     /// Hash of the ancestor's checkpoint, where the method took it.
     pub ancestor_sha256: Option<String>,
     /// Hash of the list of images by which layers were chosen, where they were.
@@ -67,6 +73,8 @@ impl Args {
     pub fn check(&self, wanted: &DescendantConfig) -> anyhow::Result<()> {
         let (method, default) = (self.method, DescendantConfig::default());
         let is_cluster = method == Method::ClusterLearngene;
+        let draws_classifier =
+            wanted.classifier == ClassifierPolicy::Fresh && wanted.num_classes != Some(0);
         let is_scratch = method == Method::FromScratch;
         let repeats_layers = is_cluster || method == Method::PretrainingFinetuning;
         ensure!(
@@ -95,7 +103,16 @@ impl Args {
         ];
         let idle = flags.into_iter().find(|(_, is_looked_at, is_given)| *is_given && !is_looked_at);
         if let Some((flag, ..)) = idle {
-            bail!("--method {} does not look at {flag}", method.name());
+            let why = match flag {
+                "--checkpoint" if is_scratch => ": the learngene tells the shape already",
+                _ => "",
+            };
+            bail!("--method {} does not look at {flag}{why}", method.name());
+        }
+        let draws = is_scratch || method.chooses_layers() || draws_classifier;
+        if self.seed != 0 && !draws {
+            // Scripts give one to all methods.
+            tracing::warn!("--seed has no effect: no layer is drawn, and no classifier");
         }
         Ok(())
     }
@@ -103,6 +120,7 @@ impl Args {
     /// Reads what the method needs and makes the descendant.
     pub fn initialise(&self, wanted: &DescendantConfig) -> anyhow::Result<Initialised> {
         let learngene = self.learngene.as_ref().map(Learngene::read).transpose()?;
+        let probed = learngene.as_ref().and_then(probe_preprocessing);
         if self.method == Method::ClusterLearngene {
             let learngene = learngene.context("a cluster-learngene needs a learngene")?;
             let descendant = expand_with_faults(&learngene, wanted, &self.faults())?;
@@ -110,15 +128,19 @@ impl Args {
             return Ok(Initialised {
                 descendant,
                 ancestor,
+                preprocessing: probed,
                 ancestor_sha256: None,
                 images_sha256: None,
             });
         }
         let shape = learngene.as_ref().map(ancestor_config);
         if self.method == Method::FromScratch {
-            let ancestor = match shape {
-                Some(shape) => shape,
-                None => self.whole(None)?.config,
+            let (ancestor, preprocessing) = match shape {
+                Some(shape) => (shape, probed),
+                None => {
+                    let whole = self.whole(None)?;
+                    (whole.config, whole.preprocessing)
+                }
             };
             let config = wanted.shape(&ancestor)?;
             let descendant = Descendant {
@@ -132,14 +154,20 @@ impl Args {
             return Ok(Initialised {
                 descendant,
                 ancestor,
+                preprocessing,
                 ancestor_sha256: None,
                 images_sha256: None,
             });
         }
         let whole = self.whole(shape.as_ref())?;
         let (descendant, images_sha256) = self.inherit(&whole, wanted)?;
-        let ancestor_sha256 = Some(whole.sha256);
-        Ok(Initialised { descendant, ancestor: whole.config, ancestor_sha256, images_sha256 })
+        Ok(Initialised {
+            descendant,
+            ancestor: whole.config,
+            preprocessing: whole.preprocessing.or(probed),
+            ancestor_sha256: Some(whole.sha256),
+            images_sha256,
+        })
     }
 
     /// The whole ancestor, of the learngene's shape where there is one.
@@ -210,5 +238,20 @@ impl Args {
             )
         })?;
         Ok((change, distances.images_sha256))
+    }
+}
+
+/// How the ancestor was shown its images, where models can be so too: distances that others measured
+/// may tell statistics of pixels on another scale.
+fn probe_preprocessing(learngene: &Learngene) -> Option<Preprocessing> {
+    let told = &learngene.manifest().probe.preprocessing;
+    let (crop_pct, mean, std) = (told.crop_pct, told.mean, told.std);
+    let usual = Preprocess::new(u32::try_from(told.image_size).unwrap_or(u32::MAX));
+    match (Preprocess { crop_pct, mean, std, ..usual }).check() {
+        Ok(_) => Some(Preprocessing { mean, std, crop_pct: Some(crop_pct) }),
+        Err(error) => {
+            tracing::warn!("left out how the learngene's images were prepared: {error}");
+            None
+        }
     }
 }

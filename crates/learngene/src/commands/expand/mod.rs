@@ -93,7 +93,7 @@ pub struct Args {
     /// ancestor's by default.
     #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
     mlp_ratio: Option<Ratio>,
-    /// Classes of the descendant; the ancestor's by default.
+    /// Classes of the descendant, 0 for no classifier; the ancestor's by default.
     #[arg(long, value_name = "N", help_heading = SHAPE)]
     num_classes: Option<usize>,
     /// Side of the descendant's images in pixels; the ancestor's by default.
@@ -122,7 +122,10 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     write: WriteArgs,
-    /// Checkpoint to write; what it is made of stands beside it, in a .json file of the same name.
+    /// Checkpoint to write. Beside it stand what it is made of, in a .json file of the same name; with
+    /// --names hf config.json and preprocessor_config.json; and of a shape that neither timm nor
+    /// transformers can hold a config.json, where the folder holds no other checkpoint. Those of another
+    /// checkpoint are never replaced.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: PathBuf,
     /// Prints JSON.
@@ -142,7 +145,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         || args.initialise(&wanted),
         || args.learngene.as_deref().map(sha256).transpose(),
     );
-    let Initialised { descendant, ancestor, ancestor_sha256, images_sha256 } = initialised?;
+    let Initialised { descendant, ancestor, preprocessing, ancestor_sha256, images_sha256 } =
+        initialised?;
     let origin = Origin {
         method: args.method.name(),
         learngene_sha256: learngene_sha256?,
@@ -158,7 +162,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => descendant,
     };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
-    args.write.write(&args.out, &config, &parameters)?;
+    args.write.write(&args.out, &config, &parameters, preprocessing.as_ref())?;
     let expansion = Description {
         producer: crate::PRODUCER.into(),
         origin,
@@ -193,7 +197,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Some(repeats) => text.extend(["\ndeeper than what it inherits: ", &repeats]),
             None => {}
         }
-        text.extend(words::drawn(layers).map(|drawn| format!("\n{drawn}")));
+        if args.method.chooses_layers() {
+            text.extend(["\n", &words::origins(layers)]);
+        }
         // Transformations parted them, or were not meant to.
         if args.fold.is_none() {
             let twins = words::twins(config, layers, &ancestor);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use learngene_expansion::SlotSource;
 use learngene_models::ModelConfig;
 
-use crate::text::{count, list};
+use crate::text::{count, runs};
 
 /// In how many layers heads begin, and so train, as copies of each other: equal weights get equal
 /// gradients.
@@ -50,7 +50,7 @@ pub fn repeats(layers: &[Option<usize>]) -> Option<String> {
     let repeats = sources.into_iter().filter_map(|source| {
         let is_heir = |heir: &usize| layers[*heir] == Some(source);
         let heirs: Vec<usize> = (0..layers.len()).filter(is_heir).collect();
-        (heirs.len() > 1).then(|| format!("layers {} repeat the ancestor's {source}", list(&heirs)))
+        (heirs.len() > 1).then(|| format!("layers {} repeat the ancestor's {source}", runs(&heirs)))
     });
     let repeats: Vec<String> = repeats.collect();
     (!repeats.is_empty()).then(|| repeats.join("; "))
@@ -58,18 +58,15 @@ pub fn repeats(layers: &[Option<usize>]) -> Option<String> {
 
 /// Where inherited layers stand among drawn ones: `layers 0, 1 are drawn, 2, 3 are the ancestor's
 /// 10, 11`.
-pub fn drawn(layers: &[Option<usize>]) -> Option<String> {
+pub fn origins(layers: &[Option<usize>]) -> String {
     let is_drawn = |layer: &usize| layers[*layer].is_none();
     let (drawn, inherited): (Vec<usize>, Vec<usize>) = (0..layers.len()).partition(is_drawn);
     let sources: Vec<usize> = layers.iter().flatten().copied().collect();
-    (!drawn.is_empty()).then(|| {
-        format!(
-            "layers {} are drawn, {} are the ancestor's {}",
-            list(&drawn),
-            list(&inherited),
-            list(&sources)
-        )
-    })
+    let drawn = match drawn.as_slice() {
+        [] => String::new(),
+        drawn => format!("{} are drawn, ", runs(drawn)),
+    };
+    format!("layers {drawn}{} are the ancestor's {}", runs(&inherited), runs(&sources))
 }
 
 #[cfg(test)]
@@ -78,11 +75,13 @@ mod tests {
 
     #[test]
     fn origins_of_layers_are_told() {
-        assert_eq!(drawn(&[0, 1].map(Some)), None);
         let words = "layers 0, 2 are drawn, 1, 3 are the ancestor's 7, 8";
-        assert_eq!(drawn(&[None, Some(7), None, Some(8)]).as_deref(), Some(words));
+        assert_eq!(origins(&[None, Some(7), None, Some(8)]), words);
+        assert_eq!(origins(&[1, 3].map(Some)), "layers 0, 1 are the ancestor's 1, 3");
         assert_eq!(repeats(&[None, None, Some(1)]), None);
         let words = "layers 0, 2 repeat the ancestor's 1";
         assert_eq!(repeats(&[Some(1), None, Some(1)]).as_deref(), Some(words));
+        let words = "layers 0 to 23 repeat the ancestor's 1";
+        assert_eq!(repeats(&[Some(1); 24]).as_deref(), Some(words));
     }
 }

@@ -8,7 +8,7 @@ use learngene_format::Manifest;
 
 use crate::{
     description::Description,
-    text::{count, heads, list, thousands},
+    text::{count, first, heads, runs, thousands},
 };
 
 /// Heads and feed-forward networks of two models, and who feeds whom.
@@ -166,7 +166,7 @@ impl Description {
             let shares = match sharers.as_slice() {
                 [] => String::new(),
                 [other] => format!("; its network is that of layer {other}"),
-                others => format!("; its network is that of layers {}", list(others)),
+                others => format!("; its network is that of layers {}", runs(others)),
             };
             let is_new = self.layers[..layer].contains(source);
             let start = match new_layers {
@@ -175,7 +175,7 @@ impl Description {
             };
             let heads = match from.as_slice() {
                 [] => "picked from all".into(),
-                from => format!("from {}", list(from)),
+                from => format!("from {}", first(from)),
             };
             lines.push(match source {
                 Some(source) => format!(

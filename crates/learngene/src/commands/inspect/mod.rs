@@ -2,16 +2,17 @@
 
 mod flow;
 mod learngene;
+mod other;
 mod svg;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use learngene_format::Learngene;
+use anyhow::{Context, bail};
+use learngene_format::{Error, Learngene};
 
 use crate::{
     description::Description,
-    files::{prepare, write_whole},
+    files::{prepare, read, write_whole},
 };
 
 /// Shows what a learngene holds and how it was made, or which layers and heads feed which in a
@@ -35,6 +36,10 @@ pub struct Args {
     json: bool,
 }
 
+/// What the messages about other files end with.
+const READS: &str =
+    "`inspect` reads a learngene, or the .json that `expand` leaves beside a checkpoint";
+
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(svg) = &args.svg {
         prepare(svg, &[&args.file])?;
@@ -44,6 +49,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => Ok(()),
     };
     if args.file.extension().is_some_and(|extension| extension == "json") {
+        if let Some(what) = other::json(&read(&args.file)?) {
+            bail!("{} holds {what}; {READS}", args.file.display());
+        }
         let description = Description::read(&args.file)?;
         let flow = description
             .flow()
@@ -51,14 +59,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         draw(flow)?;
         return super::print(args.json, &description, Description::describe);
     }
-    let description = args.file.with_extension("json");
     let manifest = Learngene::read_manifest(&args.file).map_err(|error| {
+        let other = if is_another_file(&error) { other::file(&args.file) } else { None };
         let error = anyhow::Error::from(error);
-        match description.exists() {
-            true => error.context(format!("not a learngene; see {}", description.display())),
-            false => error,
+        match other {
+            Some(what) => error.context(format!("{what}; {READS}")),
+            None => error,
         }
     })?;
     draw(flow::of_learngene(&manifest))?;
     super::print(args.json, &manifest, learngene::describe)
+}
+
+/// Whether a file is no learngene at all, not a damaged one.
+fn is_another_file(error: &Error) -> bool {
+    match error {
+        Error::InFile { problem, .. } => is_another_file(problem),
+        Error::NotALearngene | Error::NotSafetensors { .. } => true,
+        Error::Io { problem, .. } => problem.kind() == std::io::ErrorKind::IsADirectory,
+        _ => false,
+    }
 }

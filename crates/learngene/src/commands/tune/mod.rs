@@ -149,7 +149,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         files::prepare(svg, args.checkpoint.checkpoint.file().as_slice())?;
     }
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor, args.checkpoint.checkpoint.path()?)?;
+    let images = args.probe.open(&ancestor)?;
     let BootstrapArgs { bootstrap, seed } = args.bootstrap;
     ensure!(
         bootstrap == 0 || images.len() > 1,

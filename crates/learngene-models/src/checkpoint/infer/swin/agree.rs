@@ -15,7 +15,7 @@ pub(super) fn check(context: &Context, found: &SwinConfig) -> Result<(), Checkpo
     if let Some(heads) = &context.options.num_heads {
         agree_on_heads(context, "--num-heads", &of_layers(context, heads, found)?, found)?;
     }
-    context.told.iter().try_for_each(|told| agree_with_told(context, told, found))
+    context.told.map_or(Ok(()), |told| agree_with_told(context, told, found))
 }
 
 /// `[stage][block]` of heads that a caller gives: one number for all layers, one for each stage, or

@@ -94,7 +94,7 @@ impl Measured {
     }
 
     /// The whole configuration. What shapes cannot tell comes, in this order, from the options, from
-    /// what is said beside the file and in its header, from the preset named, and from the published
+    /// the header or else what is said beside the file, from the preset named, and from the published
     /// models.
     pub fn config(
         &self,
@@ -134,17 +134,17 @@ impl Measured {
 
 /// LayerNorm's epsilon, the same in all norms.
 fn eps(context: &Context) -> Result<f64, CheckpointError> {
-    if context.names.dialect == Dialect::HuggingFace && context.options.layer_norm_eps.is_none() {
-        for told in context.told {
-            if let Some(eps) = told.eps()?.filter(|eps| *eps != DEFAULT_EPS) {
-                return Err(CheckpointError::ConfigField {
-                    told_by: told.by.clone(),
-                    field: "layer_norm_eps".into(),
-                    found: eps.to_string(),
-                    wanted: "1e-5, which transformers has in a Swin's other norms",
-                });
-            }
-        }
+    if context.names.dialect == Dialect::HuggingFace
+        && context.options.layer_norm_eps.is_none()
+        && let Some(told) = context.told
+        && let Some(eps) = told.eps()?.filter(|eps| *eps != DEFAULT_EPS)
+    {
+        return Err(CheckpointError::ConfigField {
+            told_by: told.by.clone(),
+            field: "layer_norm_eps".into(),
+            found: eps.to_string(),
+            wanted: "1e-5, which transformers has in a Swin's other norms",
+        });
     }
     context.eps(DEFAULT_EPS)
 }
@@ -192,7 +192,7 @@ mod tests {
     fn infer(shapes: Shapes, like: &SwinConfig) -> SwinConfig {
         let options = ReadOptions { image_size: Some(like.image_size), ..ReadOptions::default() };
         let names = Names::written(Dialect::Timm, &like.clone().into());
-        let context = Context { path: Path::new("x"), options: &options, names, told: &[] };
+        let context = Context { path: Path::new("x"), options: &options, names, told: None };
         let measured = Measured::of(&shapes, &like.depths(), &[]).expect("all tensors are there");
         measured.config(&context, &mut Vec::new()).expect("a possible shape")
     }

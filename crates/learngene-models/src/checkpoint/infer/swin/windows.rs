@@ -83,18 +83,13 @@ impl Windows<'_> {
         context: &Context,
     ) -> Result<Option<ImageSize>, CheckpointError> {
         if let Some(found) = self.measured_image_size(shape) {
-            for told in context.told {
+            if let Some(told) = context.told {
                 context.agree(told, &["image_size"], found.pixels)?;
             }
             return Ok(Some(found));
         }
-        // The header lies nearer to the tensors.
-        for told in context.told.iter().rev() {
-            if let Some(pixels) = told.image_size()? {
-                return Ok(Some(ImageSize { by: told.by.clone(), pixels }));
-            }
-        }
-        Ok(None)
+        let Some(told) = context.told else { return Ok(None) };
+        Ok(told.image_size()?.map(|pixels| ImageSize { by: told.by.clone(), pixels }))
     }
 
     /// A stage of smaller windows than others is one window: its side tells the image's. Masks of
@@ -139,7 +134,7 @@ impl Windows<'_> {
         context: &Context,
     ) -> Result<SwinConfig, CheckpointError> {
         let mut said = Vec::new();
-        for told in context.told {
+        if let Some(told) = context.told {
             said.extend(told.size("window_size")?.map(|size| (told.by.clone(), size)));
         }
         let preset = context.preset(SwinConfig::preset);
