@@ -6,16 +6,16 @@ use crate::DatasetError;
 
 /// Every reason with its causes.
 pub(crate) fn all(reasons: &[DatasetError]) -> String {
-    reasons.iter().map(with_causes).collect::<Vec<_>>().join("; then: ")
+    let reasons: Vec<_> = reasons.iter().map(|reason| with_causes(reason)).collect();
+    reasons.join("; then: ")
 }
 
-/// The message of an error and of everything that caused it, without those that the one before ends with.
-pub(crate) fn with_causes(error: &DatasetError) -> String {
-    let first: &dyn Error = error;
+/// The message of an error and of everything that caused it on one line, without those that the one before says too.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut messages: Vec<String> = Vec::new();
-    for error in iter::successors(Some(first), |&error| error.source()) {
+    for error in iter::successors(Some(error), |&error| error.source()) {
         let message = error.to_string();
-        if messages.last().is_none_or(|last| !last.ends_with(&message)) {
+        if messages.last().is_none_or(|last| !last.contains(&message)) {
             messages.push(message);
         }
     }

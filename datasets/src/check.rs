@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::causes::with_causes;
-use crate::open::{divided_folder, manifest_of};
+use crate::open::{divided_folder, manifest_of, same_classes};
 use crate::{BadImages, Dataset, DatasetError, KnownDataset, Level, Split, open};
 
 /// Images that are decoded between two calls of the progress callback.
@@ -86,6 +86,7 @@ pub fn check(
         true => &[Some(Split::Train), Some(Split::Test)],
         false => &[None],
     };
+    let mut classes: Vec<Vec<String>> = Vec::new();
     for split in splits {
         let wanted_images = manifest.map(|known| match split {
             Some(Split::Train) => known.train,
@@ -110,8 +111,14 @@ pub fn check(
                     decoded,
                 };
                 report.compare(&place, dataset, checked);
+                classes.push(dataset.classes().to_vec());
             }
         }
+    }
+    if let [train, test] = &classes[..]
+        && let Err(error) = same_classes(spec, train, test)
+    {
+        report.differs(error.to_string());
     }
     if let (Some(manifest), Some(folder), Scrutiny::Decode) = (manifest, folder, scrutiny) {
         report.verify_files(manifest, &folder);
@@ -252,6 +259,17 @@ mod tests {
                 "test: 2 classes, wanted 1000"
             ]
         );
+    }
+
+    #[test]
+    fn classes_of_one_split_alone_are_a_difference() {
+        let png = png_bytes([1, 2, 3]);
+        let files = ["train/cat/a.png", "train/dog/b.png", "val/cat/c.png", "val/fox/d.png"];
+        let folder = TempFolder::with(files.map(|name| (name, png.as_slice())));
+        let report = report(&folder, None, Scrutiny::Count);
+        let [difference] = &report.differences[..] else { panic!("{:?}", report.differences) };
+        let want = "only in training: dog; only in test: fox";
+        assert!(difference.ends_with(want), "{difference}");
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub enum DatasetError {
     },
 
     /// More files than may be skipped cannot be decoded.
-    #[error("more than {at_most} images cannot be decoded")]
+    #[error("more than {at_most} image{} cannot be decoded", if *at_most == 1 { "" } else { "s" })]
     BadImages {
         /// How many may be skipped.
         at_most: usize,
@@ -111,13 +111,15 @@ pub enum DatasetError {
     },
 
     /// The training and the test images have different classes.
-    #[error("{spec}: the training images have the classes {train}, the test images {test}")]
+    #[error(
+        "{spec}: the classes of training and test images differ; only in training: {train}; only in test: {test}"
+    )]
     ClassesDiffer {
         /// The dataset, as it was asked for.
         spec: String,
-        /// Classes of the training split.
+        /// Classes of the training split alone.
         train: String,
-        /// Classes of the test split.
+        /// Classes of the test split alone.
         test: String,
     },
 
@@ -220,20 +222,11 @@ pub enum DatasetError {
         images: usize,
     },
 
-    /// A setting of the preprocessing makes no sense.
-    #[error("preprocessing: {field} must be {want}, got {got}")]
-    Preprocess {
-        /// Which setting.
-        field: &'static str,
-        /// Its value.
-        got: String,
-        /// Values that are accepted.
-        want: &'static str,
-    },
-
-    /// A setting of the augmentation makes no sense.
-    #[error("augmentation: {field} must be {want}, got {got}")]
-    Augment {
+    /// A setting makes no sense.
+    #[error("{of}: {field} must be {want}, got {got}")]
+    Setting {
+        /// What it is a setting of.
+        of: &'static str,
         /// Which setting.
         field: &'static str,
         /// Its value.

@@ -7,9 +7,8 @@ use std::str::FromStr;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use crate::decode::decode;
-
 use crate::causes::with_causes;
+use crate::decode::decode;
 use crate::{Dataset, DatasetError};
 
 /// What to do with files that cannot be decoded.

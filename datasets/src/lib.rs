@@ -36,6 +36,7 @@ pub use augment::{
 };
 pub use batch::{Augmentation, Batch, load_batch};
 pub use cache::{CACHE_VARIABLE, cache_folder};
+pub use causes::with_causes;
 pub use check::{CheckReport, CheckedSplit, Scrutiny, check};
 pub use checksum::Checksum;
 pub use cifar10::Cifar10;
@@ -48,7 +49,7 @@ pub use images::{BadImages, ImageFiles, UnknownBadImages};
 pub use known::{FileChecksum, KNOWN_DATASETS, KnownDataset, known_dataset};
 pub use layout::Level;
 pub use loader::{Loader, LoaderSpeed, Workers};
-pub use open::{TrainTest, is_in_cache, open, open_train_test};
+pub use open::{TrainTest, check_split_classes, is_in_cache, open, open_train_test};
 pub use pipeline::{BatchPlan, Pipeline, plan_epoch};
 pub use preprocess::{CheckedPreprocess, Interpolation, Preprocess};
 pub use provenance::images_sha256;

@@ -1,5 +1,6 @@
 //! From the text a user gives to a dataset.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::fetch::is_complete;
@@ -85,17 +86,50 @@ pub fn open_train_test(spec: &str, bad_images: BadImages) -> Result<TrainTest, D
     }
     let train = open(spec, Split::Train, bad_images)?;
     let test = open(spec, Split::Test, bad_images)?;
-    if train.classes() != test.classes() {
-        return Err(DatasetError::ClassesDiffer {
-            spec: spec.to_owned(),
-            train: listed(train.classes()),
-            test: listed(test.classes()),
-        });
-    }
+    same_classes(spec, train.classes(), test.classes())?;
     if train.classes().is_empty() {
         return Err(DatasetError::Unlabelled { spec: spec.to_owned() });
     }
     Ok(TrainTest { train, test })
+}
+
+/// Refuses a folder of images whose training and test images have different classes: a model that learnt those of one
+/// would be measured on others. Lists folders alone, so that one split can be opened without the other.
+///
+/// # Errors
+/// When the classes differ, or the folder cannot be listed. A split that is not there or unlabelled has none to
+/// compare.
+pub fn check_split_classes(spec: &str) -> Result<(), DatasetError> {
+    let (_, Some(folder)) = divided_folder(spec)? else { return Ok(()) };
+    // Official layouts list their classes once.
+    let (false, Some(present)) = (is_layout(&folder), split_names(&folder)?) else { return Ok(()) };
+    let classes = |split| match split_name(split, &present) {
+        Some(name) => sub_folders(&folder.join(name)),
+        None => Ok(Vec::new()),
+    };
+    let (train, test) = (classes(Split::Train)?, classes(Split::Test)?);
+    if train.is_empty() || test.is_empty() {
+        return Ok(());
+    }
+    same_classes(spec, &train, &test)
+}
+
+/// Names the classes of one split that the other lacks.
+pub(crate) fn same_classes(
+    spec: &str,
+    train: &[String],
+    test: &[String],
+) -> Result<(), DatasetError> {
+    if train == test {
+        return Ok(());
+    }
+    let only = |of: &[String], other: &[String]| {
+        let other: BTreeSet<_> = other.iter().collect();
+        let only: Vec<_> = of.iter().filter(|class| !other.contains(class)).cloned().collect();
+        listed(&only)
+    };
+    let (train, test) = (only(train, test), only(test, train));
+    Err(DatasetError::ClassesDiffer { spec: spec.to_owned(), train, test })
 }
 
 /// What is known of the dataset that a text means: by its name, or by the layout of its folder where only one dataset
@@ -218,9 +252,8 @@ fn open_images(
     let folder = match split_names(folder)? {
         None => folder.to_owned(),
         Some(present) => {
-            let wanted = accepted_names(split);
-            let name = wanted.iter().find(|name| present.iter().any(|found| found == *name));
-            folder.join(name.unwrap_or(&wanted[0]))
+            let name = split_name(split, &present).unwrap_or(accepted_names(split)[0]);
+            folder.join(name)
         }
     };
     Ok(Box::new(ImageFiles::open(&folder, bad_images)?))
@@ -232,6 +265,11 @@ fn accepted_names(split: Split) -> &'static [&'static str] {
         Split::Train => &["train"],
         Split::Test => &["test", "val", "valid", "validation"],
     }
+}
+
+/// The folder of a split among those that are there.
+fn split_name(split: Split, present: &[String]) -> Option<&'static str> {
+    accepted_names(split).iter().find(|name| present.iter().any(|found| found == *name)).copied()
 }
 
 /// The sub-folders of a folder that is divided into splits, `None` for any other. It counts as divided only if all of

@@ -61,7 +61,8 @@ impl Preprocess {
     /// When the size is 0 or above 8,192, the crop is not in (0, 1], or a statistic cannot normalise. A mean or
     /// standard deviation above 1 is refused, too: it was given on the scale of bytes.
     pub fn check(self) -> Result<CheckedPreprocess, DatasetError> {
-        let wrong = |field, got: String, want| Err(DatasetError::Preprocess { field, got, want });
+        let of = "preprocessing";
+        let wrong = |field, got: String, want| Err(DatasetError::Setting { of, field, got, want });
         if !(1..=8192).contains(&self.image_size) {
             return wrong("image size", self.image_size.to_string(), "from 1 to 8192 pixels");
         }

@@ -54,12 +54,27 @@ pub enum TrainingError {
         device: usize,
     },
     /// A warm-up that the run never leaves.
-    #[error("warmup_epochs must be less than epochs, got {warmup} in a run of {epochs} epochs")]
+    #[error(
+        "a warm-up of {} does not fit into a run of {}: give fewer with --warmup-epochs, or with \
+         warmup_epochs in the recipe",
+        in_epochs(*warmup),
+        in_epochs(*epochs as f64)
+    )]
     Warmup {
         /// Epochs of warm-up.
         warmup: f64,
         /// Epochs of the run.
         epochs: usize,
+    },
+    /// A run that no step of learns anything.
+    #[error(
+        "the run has {} and all of it is warm-up, from a learning rate of 0: nothing would be \
+         learnt; take more epochs, or a --warmup-epochs of 0",
+        if *steps == 1 { "1 step".into() } else { format!("{steps} steps") }
+    )]
+    NothingLearnt {
+        /// Its optimiser steps.
+        steps: usize,
     },
     /// A model whose logits do not match the dataset's classes.
     #[error("the model tells {model} classes apart, the {split} images have {data}")]
@@ -163,4 +178,9 @@ impl From<MultiDeviceStepError> for TrainingError {
     fn from(error: MultiDeviceStepError) -> Self {
         Self::Device(error.to_string())
     }
+}
+
+/// `1 epoch`, `0.5 epochs`.
+fn in_epochs(epochs: f64) -> String {
+    format!("{epochs} {}", if epochs == 1.0 { "epoch" } else { "epochs" })
 }

@@ -10,7 +10,7 @@ use learngene_models::{
 };
 
 use crate::{
-    Execution, Metrics, Precision, Recipe, TrainingError, batches::Batches,
+    Execution, Metrics, Precision, Recipe, TrainingError, WarmupCosine, batches::Batches,
     evaluate::check_classes, metrics::MetricsLog, run::Run, run_folder::RunFolder, start::Start,
 };
 
@@ -55,7 +55,8 @@ pub struct Fitted<C> {
 ///
 /// A folder with an unfinished run of the same recipe is
 /// resumed after its newest checkpoint and ends with the same bytes as an uninterrupted run on the
-/// same CPU. A finished run is not repeated.
+/// same CPU. A finished run is not repeated. The folder is this run's alone: the caller sees to it that
+/// no other one writes to it meanwhile.
 ///
 /// # Errors
 /// When the recipe cannot be carried out, the data does not fit the model or cannot be read, the
@@ -82,6 +83,7 @@ pub fn fit<C: Classifier + 'static>(
     }
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
+    check_warmup(recipe, data.train.len())?;
     let folder = RunFolder::open(folder, recipe, &Start::of(&model, data, recipe))?;
     folder.note(execution.environment.as_deref())?;
 
@@ -102,6 +104,23 @@ pub fn fit<C: Classifier + 'static>(
         run = run.resume(saved)?;
     }
     run.finish()
+}
+
+/// Says where the learning rate never comes to its peak, and refuses a run where it stays at zero.
+fn check_warmup(recipe: &Recipe, images: usize) -> Result<(), TrainingError> {
+    let schedule = WarmupCosine::new(recipe, recipe.batches_per_epoch(images));
+    let steps = recipe.epochs * recipe.steps_per_epoch(images);
+    match schedule.unfinished_warmup(steps) {
+        Some(0.0) => return Err(TrainingError::NothingLearnt { steps }),
+        Some(highest) => tracing::warn!(
+            "optimiser steps: {steps}, all of them warm-up: the learning rate rises to {highest:.2e} \
+             instead of {:.2e}, so next to nothing may be learnt; take more epochs, or a \
+             --warmup-epochs of 0",
+            recipe.peak_learning_rate()
+        ),
+        None => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -41,5 +41,6 @@ pub use metrics::Metrics;
 pub use precision::Precision;
 pub use recipe::Recipe;
 pub use recipe_keys::recipe_help;
+pub use run_folder::holds_run;
 pub use schedule::WarmupCosine;
 pub use trainer::Trainer;

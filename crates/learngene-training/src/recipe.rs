@@ -104,6 +104,9 @@ impl Default for Recipe {
 impl Recipe {
     /// Reads a recipe file.
     ///
+    /// Whether the warm-up is shorter than the run is left to [`Recipe::check`], since whoever reads
+    /// the file may change either.
+    ///
     /// # Errors
     /// Names the file when it cannot be read, holds an unknown key, or asks for the impossible.
     pub fn read(path: &Path) -> Result<Self, TrainingError> {
@@ -115,8 +118,10 @@ impl Recipe {
             return Err(refused(unknown.describe(&text)));
         }
         let recipe: Self = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        recipe.check().map_err(|error| refused(error.to_string()))?;
-        Ok(recipe)
+        match recipe.check() {
+            Ok(()) | Err(TrainingError::Warmup { .. }) => Ok(recipe),
+            Err(error) => Err(refused(error.to_string())),
+        }
     }
 
     /// A recipe of which nothing is left out where it is written.
@@ -185,9 +190,6 @@ impl Recipe {
         )?;
         let warmup = self.warmup_epochs();
         check("warmup_epochs", warmup, rate(warmup), "zero or more")?;
-        if warmup >= self.epochs as f64 {
-            return Err(TrainingError::Warmup { warmup, epochs: self.epochs });
-        }
         check("weight_decay", self.weight_decay, rate(self.weight_decay), "zero or more")?;
         check("betas[0]", beta_1, fraction(beta_1), "in [0, 1)")?;
         check("betas[1]", beta_2, fraction(beta_2), "in [0, 1)")?;
@@ -203,6 +205,10 @@ impl Recipe {
         let decay = self.layer_decay;
         check("layer_decay", decay, decay > 0.0 && decay <= 1.0, "in (0, 1]")?;
         self.augment.check()?;
+        // Last, for `read` passes over it.
+        if warmup >= self.epochs as f64 {
+            return Err(TrainingError::Warmup { warmup, epochs: self.epochs });
+        }
         Ok(())
     }
 
@@ -348,7 +354,13 @@ mod tests {
             ),
             (
                 Recipe { epochs: 3, warmup_epochs: Some(3.0), ..Recipe::default() },
-                "warmup_epochs must be less than epochs, got 3 in a run of 3 epochs",
+                "a warm-up of 3 epochs does not fit into a run of 3 epochs: give fewer with \
+                 --warmup-epochs, or with warmup_epochs in the recipe",
+            ),
+            (
+                Recipe { epochs: 1, warmup_epochs: Some(1.5), ..Recipe::default() },
+                "a warm-up of 1.5 epochs does not fit into a run of 1 epoch: give fewer with \
+                 --warmup-epochs, or with warmup_epochs in the recipe",
             ),
         ];
         for (recipe, message) in cases {

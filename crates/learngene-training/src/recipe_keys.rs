@@ -45,9 +45,10 @@ const KEYS: [(&str, &str); 36] = [
 ];
 
 /// Every key of a recipe file with its default and its meaning, as a file that may be cut down. What
-/// is off by default stands behind a `#`, with the value of DeiT's recipe.
+/// is off by default, or follows from another key, stands behind a `#`, with the value of DeiT's recipe.
 pub fn recipe_help() -> String {
-    let (on, all) = (Recipe::default().table(), Recipe::with_every_key().table());
+    let on = Table::try_from(Recipe::default()).expect("a recipe is a table of numbers and flags");
+    let all = Recipe::with_every_key().table();
     let mut text = String::new();
     let mut section = "";
     for (path, meaning) in KEYS {
@@ -99,6 +100,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("recipe.toml");
         std::fs::write(&path, recipe_help()).expect("the folder is writable");
-        assert_eq!(Recipe::read(&path).expect("it is a recipe"), Recipe::default().resolved());
+        assert_eq!(Recipe::read(&path).expect("it is a recipe"), Recipe::default());
+    }
+
+    /// What the program works out is not told as if it were a number of its own.
+    #[test]
+    fn what_follows_is_left_open() {
+        let help = recipe_help();
+        let begins = |start: &str| help.lines().any(|line| line.starts_with(start));
+        assert!(begins("images_per_pass = 0 ") && begins("# warmup_epochs = 5.0 "), "{help}");
     }
 }

@@ -27,7 +27,8 @@ use crate::{Recipe, TrainingError, saved::Saved, start::Start};
 pub(crate) struct RunFolder(PathBuf);
 
 impl RunFolder {
-    /// Opens a folder for a run of this recipe and start, making it where there is none.
+    /// Opens a folder for a run of this recipe and start, making it where there is none. A run there
+    /// that came to nothing is begun anew, as this one.
     pub(crate) fn open(
         folder: &Path,
         recipe: &Recipe,
@@ -39,7 +40,7 @@ impl RunFolder {
             (folder.join("start.json"), start.to_json()),
         ];
         // All is compared before anything is written into what may be another run's folder.
-        for (path, wanted) in &identity {
+        for (path, wanted) in identity.iter().filter(|_| holds_run(folder)) {
             match std::fs::read_to_string(path) {
                 Ok(found) if found == *wanted => {}
                 Ok(found) => {
@@ -110,6 +111,12 @@ impl RunFolder {
         let path = self.checkpoints();
         std::fs::remove_dir_all(&path).map_err(|source| TrainingError::Write { path, source })
     }
+}
+
+/// Whether a folder holds anything that a run came to: an evaluation, a model, or a state to go on from.
+pub fn holds_run(folder: &Path) -> bool {
+    let folder = RunFolder(folder.to_owned());
+    folder.metrics().exists() || folder.last().exists() || Saved::is_any(&folder.checkpoints())
 }
 
 /// Whether there is no such file, be it that its folder is none.

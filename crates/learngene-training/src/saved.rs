@@ -76,6 +76,11 @@ impl Saved {
             .map_err(|source| TrainingError::Write { path, source })
     }
 
+    /// Whether a folder has any state, be it damaged.
+    pub(crate) fn is_any(folder: &Path) -> bool {
+        !steps(folder).is_empty()
+    }
+
     /// The newest state in a folder whose files are as they were written.
     pub(crate) fn newest(folder: &Path) -> Option<Self> {
         steps(folder).into_iter().rev().find_map(|(_, path)| match Self::read(&path) {

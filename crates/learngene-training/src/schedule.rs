@@ -33,10 +33,21 @@ impl WarmupCosine {
         }
     }
 
+    /// The highest rate of a run of so many steps, where all of them are warm-up.
+    pub(crate) fn unfinished_warmup(&self, steps: usize) -> Option<f64> {
+        let last = steps.saturating_sub(1);
+        (self.batch(last) < self.warmup_steps).then(|| self.at(last))
+    }
+
+    /// The batch that a step takes, both counted from zero over all epochs.
+    fn batch(&self, step: usize) -> f64 {
+        let (taken, batches) = self.epoch;
+        (step / taken * batches + step % taken) as f64
+    }
+
     /// Learning rate of a step, counted from zero.
     pub fn at(&self, step: usize) -> f64 {
-        let (taken, batches) = self.epoch;
-        let step = (step / taken * batches + step % taken) as f64;
+        let step = self.batch(step);
         if step < self.warmup_steps {
             return self.first + (self.peak - self.first) * step / self.warmup_steps;
         }
@@ -89,6 +100,15 @@ mod tests {
         }
         let one = Recipe { half_epochs: true, ..recipe() };
         assert_eq!(WarmupCosine::new(&one, 1).at(4), WarmupCosine::new(&recipe(), 1).at(4));
+    }
+
+    #[test]
+    fn a_warmup_is_unfinished_where_no_step_follows_it() {
+        let schedule = schedule();
+        assert_eq!(schedule.unfinished_warmup(20), Some(schedule.at(19)));
+        assert_eq!(schedule.unfinished_warmup(21), None);
+        let without = Recipe { warmup_epochs: Some(0.0), ..recipe() };
+        assert_eq!(WarmupCosine::new(&without, 1).unfinished_warmup(1), None);
     }
 
     /// burn's cosine rises again past its end; this one must not.

@@ -4,12 +4,13 @@ use std::{
     io::{self, IsTerminal},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use anyhow::bail;
 use burn::tensor::Device;
 use clap::{
-    ArgMatches, Args, FromArgMatches, Parser, Subcommand,
+    Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
 use learngene_datasets::{CheckedPreprocess, KNOWN_DATASETS, Preprocess};
@@ -36,6 +37,25 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads the command line; ends the program where it asks for help or for nothing that there is.
+    pub fn read() -> Self {
+        let mut command = negative_numbers(Self::command());
+        let cli = Self::from_arg_matches(&command.get_matches_mut());
+        cli.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// Has every option take a number below zero for its value, so that what refuses it says what it wants;
+/// clap takes it for an unknown flag otherwise.
+fn negative_numbers(command: clap::Command) -> clap::Command {
+    let allow = |arg: Arg| {
+        let takes_values = arg.get_action().takes_values();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    };
+    command.mut_args(allow).mut_subcommands(negative_numbers)
+}
+
 /// One step of the path from a checkpoint to a trained descendant.
 #[derive(Subcommand)]
 pub enum Command {
@@ -57,10 +77,19 @@ pub enum Command {
     Devices(commands::devices::Args),
     #[cfg(feature = "remote")]
     Serve(commands::serve::Args),
+    #[cfg(not(feature = "remote"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Serve(commands::NotBuilt),
     Bench(commands::bench::Args),
 }
 
 impl Command {
+    /// Whether it takes `--bad-images`.
+    pub fn takes_bad_images(&self) -> bool {
+        use Command::{Condense, Eval, Probe, Train, Tune};
+        matches!(self, Probe(_) | Condense(_) | Tune(_) | Train(_) | Eval(_))
+    }
+
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Probe(args) => commands::probe::run(args),
@@ -81,6 +110,8 @@ impl Command {
             Self::Devices(args) => commands::devices::run(args),
             #[cfg(feature = "remote")]
             Self::Serve(args) => commands::serve::run(args),
+            #[cfg(not(feature = "remote"))]
+            Self::Serve(_) => Err(commands::not_built("serve", "remote")),
             Self::Bench(args) => commands::bench::run(args),
         }
     }
@@ -99,7 +130,8 @@ pub struct CheckpointArgs {
     pub arch: Option<String>,
     /// Attention heads, where the tensors cannot tell them (a Swin's do): one number, or one for each
     /// layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', value_parser = whole::<usize>,
+        requires = "checkpoint")]
     pub num_heads: Option<Vec<usize>>,
 }
 
@@ -252,6 +284,11 @@ impl DevicesArgs {
         let smallest = told.flatten().min()?;
         Some(smallest / opened.len() as u64)
     }
+}
+
+/// A whole number.
+pub fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("wanted a whole number of 0 or more, got `{text}`"))
 }
 
 /// A number of at least 1.

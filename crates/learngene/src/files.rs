@@ -1,6 +1,10 @@
 //! Output files, whole or not at all.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::Path,
+};
 
 use anyhow::{Context, bail, ensure};
 
@@ -34,6 +38,28 @@ pub fn prepare_folder(folder: &Path) -> anyhow::Result<()> {
         tempfile::tempfile_in(folder)
     };
     try_it().map(drop).with_context(|| format!("cannot make files in {}", folder.display()))
+}
+
+/// Keeps a second training out of a folder until what is returned goes away, or the process does,
+/// however it ends. Where the system has no locks there is none, and nobody is kept from training.
+///
+/// Locked is the folder itself, which leaves no trace; where folders cannot be (NFS, Windows), an empty
+/// file in it.
+pub fn lock_folder(folder: &Path) -> anyhow::Result<Option<File>> {
+    let open: [&dyn Fn() -> io::Result<File>; 2] = [&|| File::open(folder), &|| {
+        File::options().create(true).append(true).open(folder.join(".lock"))
+    }];
+    for file in open.iter().filter_map(|open| open().ok()) {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another training writes to {}: wait for its end, or choose another --out",
+                folder.display()
+            ),
+            Err(TryLockError::Error(_)) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The folder that a file lies in.

@@ -24,20 +24,22 @@ mod transformations_file;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use learngene_datasets::with_causes;
 
 /// Written into every artefact.
 const PRODUCER: &str = concat!("learngene ", env!("CARGO_PKG_VERSION"));
 
 fn main() -> ExitCode {
     memory::keep();
-    let cli = args::Cli::parse();
+    let cli = args::Cli::read();
     args::init_tracing(cli.verbose);
+    let takes_bad_images = cli.command.takes_bad_images();
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             device::end_if_lost();
-            eprintln!("error: {}", error::chain(&error));
+            let hint = if takes_bad_images { error::hint(&error) } else { "" };
+            eprintln!("error: {}{hint}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -20,13 +20,23 @@ pub fn bar(total: u64, things: &str) -> ProgressBar {
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Shows a training run: a bar over steps, or a line now and then, and a line an evaluation.
-#[derive(Default)]
-pub struct TrainingProgress(Mutex<Option<(ProgressBar, Instant)>>);
+pub struct TrainingProgress {
+    /// What every line begins with, where a run has several phases.
+    phase: String,
+    /// What the images that it is evaluated on are.
+    evaluated_on: &'static str,
+    shown: Mutex<Option<(ProgressBar, Instant)>>,
+}
 
 impl TrainingProgress {
+    pub fn new(phase: Option<&str>, evaluated_on: &'static str) -> Self {
+        let phase = phase.map(|phase| format!("{phase}: ")).unwrap_or_default();
+        Self { phase, evaluated_on, shown: Mutex::default() }
+    }
+
     /// With the bar and the time of the last line.
     fn with(&self, show: impl FnOnce(&ProgressBar, &mut Instant)) {
-        if let Ok(mut shown) = self.0.lock()
+        if let Ok(mut shown) = self.shown.lock()
             && let Some((bar, last_line)) = shown.as_mut()
         {
             show(bar, last_line);
@@ -37,10 +47,11 @@ impl TrainingProgress {
 impl Observer for TrainingProgress {
     fn started(&self, done: usize, total: usize) {
         if done > 0 {
-            tracing::info!("resuming after step {done} of {total}");
+            tracing::info!("{}resuming after step {done} of {total}", self.phase);
         }
-        let steps = bar(total as u64, "steps").with_message("training").with_position(done as u64);
-        if let Ok(mut shown) = self.0.lock() {
+        let message = format!("{}training", self.phase);
+        let steps = bar(total as u64, "steps").with_message(message).with_position(done as u64);
+        if let Ok(mut shown) = self.shown.lock() {
             *shown = Some((steps, Instant::now()));
         }
     }
@@ -49,7 +60,8 @@ impl Observer for TrainingProgress {
         self.with(|bar, last_line| {
             bar.set_position(done as u64);
             if bar.is_hidden() && last_line.elapsed() >= SILENCE {
-                tracing::info!("step {done} of {}", bar.length().unwrap_or_default());
+                let total = bar.length().unwrap_or_default();
+                tracing::info!("{}step {done} of {total}", self.phase);
                 *last_line = Instant::now();
             }
         });
@@ -57,8 +69,10 @@ impl Observer for TrainingProgress {
 
     fn evaluated(&self, metrics: &Metrics) {
         let Metrics { epoch, learning_rate, train_loss, test, .. } = metrics;
+        let Self { phase, evaluated_on, .. } = self;
         let line = format!(
-            "epoch {epoch:.2}  learning rate {learning_rate:.2e}  train loss {train_loss:.4}  test loss {:.4}  top-1 {:.2} %  top-5 {:.2} %",
+            "{phase}epoch {epoch:.2}  learning rate {learning_rate:.2e}  train loss {train_loss:.4}  \
+             {evaluated_on} loss {:.4}  top-1 {:.2} %  top-5 {:.2} %",
             test.loss, test.top1, test.top5
         );
         self.with(|bar, last_line| {

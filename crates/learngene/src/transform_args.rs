@@ -9,7 +9,11 @@ use learngene_expansion::{
 };
 use learngene_training::Recipe;
 
-use crate::{args::choice, description::Description, transformations_file::Learnt};
+use crate::{
+    args::{choice, whole},
+    description::Description,
+    transformations_file::Learnt,
+};
 
 /// How inherited weights are transformed while everything else is frozen.
 #[derive(Args)]
@@ -32,7 +36,8 @@ pub struct TransformArgs {
     pub transform_scope: Scope,
     /// Epochs of the warm-up, the first of --epochs; then transformations are folded in, and the
     /// rest of the epochs trains everything.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "transformations")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<usize>,
+        requires = "transformations")]
     pub transform_epochs: usize,
 }
 

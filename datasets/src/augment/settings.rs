@@ -132,7 +132,10 @@ pub(super) fn ensure(
 ) -> Result<(), DatasetError> {
     match fine {
         true => Ok(()),
-        false => Err(DatasetError::Augment { field, got: format!("{got:?}"), want }),
+        false => {
+            let (of, got) = ("augmentation", format!("{got:?}"));
+            Err(DatasetError::Setting { of, field, got, want })
+        }
     }
 }
 

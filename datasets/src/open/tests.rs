@@ -81,7 +81,7 @@ fn imagenets_validation_images_without_classes_are_refused() {
     let folder = images(&["train/n01440764/a.JPEG", "val/ILSVRC2012_val_00000001.JPEG"]);
     let error = open_train_test(spec(&folder), BadImages::Refuse).err().expect("no labels");
     assert!(
-        error.to_string().contains("have the classes n01440764, the test images none"),
+        error.to_string().contains("only in training: n01440764; only in test: none"),
         "{error}"
     );
 }
@@ -149,7 +149,18 @@ fn training_on_the_test_images_is_refused() {
 fn splits_of_other_classes_are_refused() {
     let folder = images(&["train/cat/a.png", "train/dog/b.png", "test/cat/c.png"]);
     let error = open_train_test(spec(&folder), BadImages::Refuse).err().expect("no test dogs");
-    assert!(error.to_string().contains("cat, dog"), "{error}");
+    let want = "only in training: dog; only in test: none";
+    assert!(error.to_string().ends_with(want), "{error}");
+    let alone = check_split_classes(spec(&folder)).expect_err("no test dogs");
+    assert_eq!(alone.to_string(), error.to_string());
+}
+
+#[test]
+fn a_split_without_the_other_has_no_classes_to_compare() {
+    for names in [&["val/cat/a.png"][..], &["cat/a.png"], &["train/cat/a.png", "val/b.png"]] {
+        assert!(check_split_classes(spec(&images(names))).is_ok(), "{names:?}");
+    }
+    assert!(check_split_classes("cifar10-sample").is_ok());
 }
 
 #[test]

@@ -42,7 +42,10 @@ fn fault_10_statistics_on_the_scale_of_bytes_are_refused() {
         [(BYTE_MEAN, Preprocess::IMAGENET_STD), (Preprocess::IMAGENET_MEAN, BYTE_STD)]
     {
         let error = Preprocess { mean, std, ..Preprocess::new(224) }.check();
-        assert!(matches!(error, Err(DatasetError::Preprocess { .. })), "{error:?}");
+        assert!(
+            matches!(error, Err(DatasetError::Setting { of: "preprocessing", .. })),
+            "{error:?}"
+        );
     }
 }
 

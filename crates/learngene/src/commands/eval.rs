@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use anyhow::ensure;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use learngene_datasets::{CheckedPreprocess, Dataset, Split, TrainTest};
+use learngene_datasets::{CheckedPreprocess, Dataset, Split, TrainTest, check_split_classes};
 use learngene_models::{Classifier, Model};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,
@@ -121,6 +121,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         "the model of {checkpoint} has no classifier: fine-tune it with `learngene train`, or judge \
          its features with --frozen"
     );
+    check_split_classes(&args.data)?;
     let images: Arc<dyn Dataset> = args.bad_images.open(&args.data, args.split)?.into();
     ensure!(
         !images.classes().is_empty(),

@@ -25,8 +25,24 @@ use std::{
     io::{self, Write},
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use serde::Serialize;
+
+/// Arguments of a command that this program was built without, whatever they are.
+#[cfg(not(feature = "remote"))]
+#[derive(clap::Args)]
+pub struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _arguments: Vec<String>,
+}
+
+/// Something that this program was built without.
+pub fn not_built(what: &str, feature: &str) -> anyhow::Error {
+    anyhow!(
+        "{what} is not in this program; `cargo install --path crates/learngene --features {feature}` \
+         builds one with it"
+    )
+}
 
 /// Prints a line; a reader that has seen enough and closed the pipe is no error.
 fn say(line: impl Display) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `learngene train`
 
 use std::{
+    fs::File,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +15,9 @@ use learngene_datasets::{
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_format::Fault;
 use learngene_models::{Model, ModelConfig, count_parameters};
-use learngene_training::{Execution, FitData, Metrics, Observer, Recipe, fit, recipe_help};
+use learngene_training::{
+    Execution, FitData, Metrics, Observer, Precision, Recipe, fit, holds_run, recipe_help,
+};
 use serde::Serialize;
 
 #[cfg(feature = "dashboard")]
@@ -22,9 +25,9 @@ use crate::dashboard::Dashboard;
 use crate::{
     args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
     compat_args,
-    device::{after_a_loss, open_all},
+    device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
-    files::{prepare_folder, read, write_whole},
+    files::{lock_folder, prepare_folder, read, write_whole},
     images::BadImagesArgs,
     progress::TrainingProgress,
     recipe_args::RecipeArgs,
@@ -50,7 +53,8 @@ pub struct Args {
     /// Images: the name of a dataset or a folder.
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
-    /// Evaluates on so large a share of the training images, held out, instead of the test images.
+    /// Evaluates on so large a share of the training images, held out, instead of the test images:
+    /// what a learning rate is to be chosen on, such as 0.2.
     #[arg(long, value_name = "SHARE", help_heading = "Images")]
     hold_out: Option<f64>,
     /// Learns from this fraction of the training images, of every class alike and drawn by the seed,
@@ -77,8 +81,8 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
     /// Shows the run in the whole terminal, with curves.
-    #[cfg(feature = "dashboard")]
-    #[arg(long, help_heading = "Output", conflicts_with = "json")]
+    #[arg(long, help_heading = "Output", conflicts_with = "json",
+        hide = cfg!(not(feature = "dashboard")))]
     dashboard: bool,
     /// Prints JSON.
     #[arg(long, help_heading = "Output")]
@@ -106,13 +110,19 @@ struct Summary {
     recipe: Recipe,
     /// What part of the training images was drawn; null for all of them.
     fraction: Option<Fraction>,
+    /// What share of the training images is evaluated on, in place of test images; null for none.
+    hold_out: Option<f64>,
     train_images: usize,
+    /// Images that are evaluated on.
     test_images: usize,
     classes: usize,
     metrics: Vec<Metrics>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    if cfg!(not(feature = "dashboard")) && args.dashboard {
+        return Err(super::not_built("--dashboard", "dashboard"));
+    }
     let half_epochs = args.compat.contains(&Fault::HalfEpochs);
     let recipe = Recipe { half_epochs, ..args.recipe.recipe()? };
     recipe.check()?;
@@ -145,11 +155,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // Asked first, for it may be refused.
     let steps_per_epoch = recipe.steps_per_epoch(train_images);
     let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
-    let observer = args.observer(epochs, steps_per_epoch)?;
+    let phase = warm_up.as_ref().map(|_| "fine-tuning");
+    let observer = args.observer(epochs, steps_per_epoch, phase)?;
     let image_size = config.image_size();
     let preprocess = args.preprocess.check(image_size, told)?;
+    let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
     tracing::info!(
-        "{train_images} training and {test_images} test images of {image_size} px, {classes} \
+        "{train_images} training and {test_images} {held_out} images of {image_size} px, {classes} \
          classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}, \
          {:.3e} for the batch of {}",
         thousands(count_parameters(&config)),
@@ -162,17 +174,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if recipe.images_per_pass < recipe.batch_size {
         tracing::info!("each device takes at most {} images at once", recipe.images_per_pass);
     }
+    if recipe.precision == Precision::Bf16 && args.devices.devices.iter().any(DeviceChoice::is_cpu)
+    {
+        tracing::warn!("a CPU is slower in bf16 than in f32");
+    }
     let data = FitData { train, test, preprocess };
     let execution = Execution {
         devices: &devices,
         workers: args.workers.map_or_else(Workers::default, Workers::new),
         environment: Some(environment(&args.devices.devices)?),
     };
-    let (model, last) = match warm_up {
-        None => (model, recipe.clone()),
+    let (model, last, _lock) = match warm_up {
+        None => (model, recipe.clone(), lock_folder(&args.out)?),
         Some(WarmUp { plan, learnt, recipe, after }) => {
             let warm_up = WarmUp { plan, learnt, recipe: within(recipe), after: within(after) };
-            (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after)
+            let (model, lock) = args.warm_up(model, &data, &warm_up, &execution)?;
+            (model, warm_up.after, lock)
         }
     };
     let before = (recipe.epochs - last.epochs) as f64;
@@ -180,7 +197,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
-    let summary = Summary { recipe, fraction, train_images, test_images, classes, metrics };
+    let hold_out = args.hold_out;
+    let summary =
+        Summary { recipe, fraction, hold_out, train_images, test_images, classes, metrics };
     super::print(args.json, &summary, |summary| match summary.metrics.last() {
         Some(Metrics { epoch, test, .. }) => {
             let epochs = if *epoch == 1.0 { "epoch" } else { "epochs" };
@@ -200,12 +219,12 @@ fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow
 }
 
 /// Notes in a warm-up's folder what it learns: at first all transformations compute the same, so the
-/// model does not tell one warm-up from another.
+/// model does not tell one warm-up from another. Where another one came to nothing, this one begins.
 fn keep_kind(folder: &Path, plan: &TransformationPlan, learnt: &Learnt) -> anyhow::Result<()> {
     prepare_folder(folder)?;
     let kind = serde_json::to_vec_pretty(&serde_json::json!({ "learnt": learnt, "plan": plan }))?;
     let path = folder.join("transformations.json");
-    if path.exists() {
+    if holds_run(folder) && path.exists() {
         ensure!(
             read(&path)? == kind,
             "{} holds a warm-up of other transformations: choose another --out",
@@ -218,14 +237,14 @@ fn keep_kind(folder: &Path, plan: &TransformationPlan, learnt: &Learnt) -> anyho
 
 impl Args {
     /// Learns transformations while everything else is frozen, keeps them in a file, and folds them
-    /// into the model.
+    /// into the model. Comes with the lock of the run's folder.
     fn warm_up(
         &self,
         model: Model,
         data: &FitData,
         warm_up: &WarmUp,
         execution: &Execution,
-    ) -> anyhow::Result<Model> {
+    ) -> anyhow::Result<(Model, Option<File>)> {
         let WarmUp { plan, learnt, recipe, .. } = warm_up;
         let transforming = attach(model, plan, &learnt.config)?;
         let count = transforming.transformations().num_parameters();
@@ -239,9 +258,10 @@ impl Args {
             text::count(recipe.epochs, "epoch", "epochs"),
             thousands(count as u64)
         );
+        let lock = lock_folder(&self.out)?;
         let folder = self.out.join("warm_up");
         keep_kind(&folder, plan, learnt)?;
-        let progress = Arc::new(TrainingProgress::default());
+        let progress = Arc::new(self.progress(Some("transformations")));
         let fitted = fit(transforming, data, recipe, &folder, execution, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
@@ -249,22 +269,27 @@ impl Args {
             let tensors = fitted.model.transformations();
             transformations_file::write(&file, &tensors, learnt)?;
         }
-        Ok(fitted.model.fold())
+        Ok((fitted.model.fold(), lock))
+    }
+
+    /// Lines and a bar that tell how a run goes, or a phase of it.
+    fn progress(&self, phase: Option<&'static str>) -> TrainingProgress {
+        TrainingProgress::new(phase, if self.hold_out.is_some() { "held-out" } else { "test" })
     }
 
     /// Who is told how the run goes.
-    #[cfg(feature = "dashboard")]
-    fn observer(&self, epochs: usize, steps_per_epoch: usize) -> anyhow::Result<Arc<dyn Observer>> {
+    #[cfg_attr(not(feature = "dashboard"), expect(unused_variables))]
+    fn observer(
+        &self,
+        epochs: usize,
+        steps_per_epoch: usize,
+        phase: Option<&'static str>,
+    ) -> anyhow::Result<Arc<dyn Observer>> {
+        #[cfg(feature = "dashboard")]
         if self.dashboard {
             return Ok(Arc::new(Dashboard::new(epochs, steps_per_epoch)?));
         }
-        Ok(Arc::new(TrainingProgress::default()))
-    }
-
-    /// Who is told how the run goes.
-    #[cfg(not(feature = "dashboard"))]
-    fn observer(&self, _: usize, _: usize) -> anyhow::Result<Arc<dyn Observer>> {
-        Ok(Arc::new(TrainingProgress::default()))
+        Ok(Arc::new(self.progress(phase)))
     }
 
     /// Images to learn from and to evaluate on.

@@ -63,13 +63,15 @@ impl DeviceChoice {
         matches!(self, Self::Local { backend: Backend::FlexPlain, .. })
     }
 
+    /// Whether it is the CPU of this machine.
     #[cfg(feature = "flex")]
-    fn is_cpu(&self) -> bool {
+    pub fn is_cpu(&self) -> bool {
         matches!(self, Self::Local { backend: Backend::Flex | Backend::FlexPlain, .. })
     }
 
+    /// Whether it is the CPU of this machine.
     #[cfg(not(feature = "flex"))]
-    fn is_cpu(&self) -> bool {
+    pub fn is_cpu(&self) -> bool {
         false
     }
 }

@@ -52,6 +52,17 @@ fn a_recipe_beyond_its_range() {
     recipe("betas = [0.9, 1.0]\n", &["betas[1] must be in [0, 1), got 1"]);
 }
 
+/// The remedy works, also where the file alone could not be carried out.
+#[test]
+fn a_warm_up_longer_than_the_run() {
+    let parts = ["a warm-up of 5 epochs does not fit into a run of 1 epoch:", "--warmup-epochs"];
+    let bench = bench();
+    bench.write("recipe.toml", "epochs = 4\nwarmup_epochs = 5.0\n");
+    let args = format!("train {TINY} --data pets --recipe recipe.toml --epochs 1 --out run");
+    bench.check(&args, 1, &parts);
+    bench.succeed(&format!("{args} --warmup-epochs 0"));
+}
+
 #[test]
 fn no_epochs() {
     options("--epochs 0", &["epochs must be at least 1, got 0"]);
@@ -64,13 +75,18 @@ fn batches_of_nothing() {
 
 #[test]
 fn learning_rates_that_are_none() {
-    options("--learning-rate=-1", &["learning_rate must be positive, got -1"]);
+    options("--learning-rate -1", &["learning_rate must be positive, got -1"]);
     options("--learning-rate nan", &["learning_rate must be positive, got NaN"]);
 }
 
 #[test]
+fn a_warm_up_below_zero() {
+    options("--warmup-epochs -0.5", &["warmup_epochs must be zero or more, got -0.5"]);
+}
+
+#[test]
 fn all_or_nothing_held_out() {
-    for (share, got) in [("0", "got 0"), ("1", "got 1"), ("nan", "got NaN")] {
+    for (share, got) in [("0", "got 0"), ("1", "got 1"), ("nan", "got NaN"), ("-0.1", "got -0.1")] {
         options(&format!("--hold-out {share}"), &["above 0 and below 1", got]);
     }
     options("--hold-out 0.01", &["0.01 of 4 images", "one part without images"]);
@@ -78,7 +94,7 @@ fn all_or_nothing_held_out() {
 
 #[test]
 fn a_fraction_of_nothing_or_more_than_all() {
-    for (share, got) in [("0", "got 0"), ("1.5", "got 1.5"), ("nan", "got NaN")] {
+    for (share, got) in [("0", "got 0"), ("1.5", "got 1.5"), ("nan", "got NaN"), ("-1", "got -1")] {
         options(&format!("--fraction {share}"), &["above 0 and at most 1", got]);
     }
 }
@@ -157,4 +173,49 @@ fn metrics_that_cannot_be_read() {
     let args = format!("train {TINY} --data pets --epochs 1 --out run");
     let output = bench.command(&args).output().expect("the program was built");
     check_message(&args, &output, 1, &["cannot read run/metrics.jsonl", "missing field"]);
+}
+
+#[test]
+fn a_run_that_learns_nothing() {
+    let bench = bench();
+    let args = format!("train {TINY} --data pets --batch-size 4 --epochs 1 --out run");
+    let assert = bench.command(&args).assert().success();
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(said.contains("optimiser steps: 1, all of them warm-up"), "{said}");
+    bench.write("recipe.toml", "warmup_learning_rate = 0.0\n");
+    let args = args.replace("run", "other --recipe recipe.toml");
+    bench.check(&args, 1, &["1 step", "learning rate of 0", "nothing would be learnt"]);
+}
+
+/// A run that failed before its first evaluation left nothing that another one would destroy.
+#[test]
+fn a_first_start_that_failed_is_no_run() {
+    let bench = bench();
+    let start = |options: &str| {
+        let args = format!("train {TINY} --data pets --batch-size 2 --out run {options}");
+        (bench.command(&args).output().expect("the program was built"), args)
+    };
+    bench.write("pets/train/dog/text.png", "no image");
+    for options in ["--epochs 1", "--epochs 2"] {
+        let (output, args) = start(options);
+        check_message(&args, &output, 1, &["cannot decode the image pets/train/dog/text.png"]);
+    }
+    bench.photos("photos", 1);
+    bench.lay("pets/train/dog/text.png", &bench.path("photos/0.png"));
+    assert!(start("--epochs 2").0.status.success());
+    let (output, args) = start("--epochs 1");
+    check_message(&args, &output, 1, &["run/recipe.toml", "another run"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_another_training_writes_to() {
+    let bench = bench();
+    std::fs::create_dir(bench.path("run")).expect("the workbench is writable");
+    let lock = std::fs::File::open(bench.path("run")).expect("it was just made");
+    lock.try_lock().expect("nobody else has it");
+    let args = format!("train {TINY} --data pets --epochs 1 --out run");
+    bench.check(&args, 1, &["another training writes to run", "choose another --out"]);
+    drop(lock);
+    bench.succeed(&args);
 }

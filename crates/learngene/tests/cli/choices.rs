@@ -1,5 +1,7 @@
 //! What else can be asked of the path: shared networks, fitted projections, transformations, width.
 
+use predicates::prelude::*;
+
 use crate::workbench::{TINY, Workbench};
 
 #[test]
@@ -78,7 +80,10 @@ fn transformations_are_learnt_and_folded() {
     let train = "train --checkpoint d.safetensors --data pets --batch-size 4 --epochs 2 \
                  --learning-rate 0.1";
     let flags = "--transform-ffn low-rank:2 --transform-heads low-rank:2";
-    bench.succeed(&format!("{train} {flags} --out run"));
+    let args = format!("{train} {flags} --out run");
+    let phases = predicate::str::contains("\ntransformations: epoch 1.00  learning rate ")
+        .and(predicate::str::contains("\nfine-tuning: epoch 1.00  learning rate "));
+    bench.command(&args).assert().success().stderr(phases);
     let learnt = "run/warm_up/transformations.safetensors";
     let before = bench.read(learnt);
     // A run that ended is not repeated, and keeps what was learnt.

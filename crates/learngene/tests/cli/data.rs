@@ -65,6 +65,16 @@ fn a_folder_of_ones_own_is_counted_and_decoded() {
 }
 
 #[test]
+fn splits_of_other_classes_differ() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 1);
+    bench.photos("pets/test/fox", 1);
+    let bad = "differs: pets: the classes of training and test images differ; only in training: \
+               none; only in test: fox";
+    amiss(&bench, "pets", &[bad], "pets is not as it should be: 1 difference");
+}
+
+#[test]
 fn a_folder_is_compared_with_the_manifest_it_should_have() {
     let bench = Workbench::new();
     bench.labelled_photos("pets", 1);
@@ -139,6 +149,7 @@ fn what_cannot_be_shown() {
     let check = |args: &str, code, parts: &[&str]| Workbench::new().check(args, code, parts);
     check("data show nowhere --out a.png", 2, &["wanted a folder that exists"]);
     check("data show cifar10-sample --recipe r.toml --out a.png", 2, &["--augmented"]);
+    check("data show cifar10-sample --epochs 2 --out a.png", 2, &["--augmented"]);
     let missing = "data show cifar10-sample --augmented --recipe r.toml --out a.png";
     check(missing, 1, &["r.toml", "No such file"]);
     check(

@@ -263,6 +263,11 @@ fn images_held_out_of_the_training_images_are_evaluated_on() {
         "train {TINY} --data pets --hold-out 0.25 --epochs 1 --batch-size 4 --out run --json"
     ));
     assert_eq!((&run["train_images"], &run["test_images"]), (&6.into(), &2.into()));
+    assert_eq!(run["hold_out"], 0.25);
+    let args = format!("train {TINY} --data pets --hold-out 0.25 --epochs 1 --out other");
+    let said = predicate::str::contains("6 training and 2 held-out training images")
+        .and(predicate::str::contains("  held-out loss "));
+    bench.command(&args).assert().success().stderr(said);
 }
 
 #[test]

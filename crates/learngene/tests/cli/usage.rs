@@ -213,3 +213,45 @@ fn bad_images_neither_refused_nor_skipped() {
         check(&args, &["--bad-images", "wanted refuse, skip, or skip:N", text]);
     }
 }
+
+/// Each is taken for the value of its option, not for a flag; those that fractions may be are refused
+/// where they are used.
+#[test]
+fn whole_numbers_below_zero() {
+    let train = format!("train {TINY} --data cifar10-sample --out run --transform-ffn low-rank");
+    for flag in ["--epochs", "--batch-size", "--seed", "--transform-epochs", "--num-heads"] {
+        let args = train.replace("--num-heads 3", "");
+        check(
+            &format!("{args} {flag} -1"),
+            &[flag, "wanted a whole number of 0 or more, got `-1`"],
+        );
+    }
+    for flag in ["--images-per-pass", "--workers"] {
+        check(&format!("{train} {flag} -1"), &[flag, "wanted a number of at least 1, got `-1`"]);
+    }
+    for flag in ["--batch-size", "--k"] {
+        let args = format!("eval {TINY} --data cifar10-sample {flag} -1");
+        check(&args, &[flag, "wanted a number of at least 1, got `-1`"]);
+    }
+    check("data check cifar10-sample --show -1", &["--show", "wanted a whole number"]);
+    let show = "data show cifar10-sample --augmented --out a.png";
+    check(&format!("{show} --image-size -1"), &["--image-size", "wanted a whole number"]);
+    for flag in ["--images", "--epochs"] {
+        check(&format!("{show} {flag} -1"), &[flag, "wanted a number of at least 1"]);
+    }
+}
+
+#[cfg(not(feature = "dashboard"))]
+#[test]
+fn a_dashboard_that_is_not_built_in() {
+    let args = format!("train {TINY} --data cifar10-sample --out run --dashboard");
+    Workbench::new().check(&args, 1, &["--dashboard is not in this", "--features dashboard"]);
+}
+
+#[cfg(not(feature = "remote"))]
+#[test]
+fn a_server_that_is_not_built_in() {
+    for args in ["serve", "serve --device cuda:0 --address 0.0.0.0:3000", "serve --help"] {
+        Workbench::new().check(args, 1, &["serve is not in this", "--features remote"]);
+    }
+}

@@ -7,7 +7,7 @@ use learngene_datasets::{
 };
 
 use crate::{
-    args::dataset,
+    args::{dataset, whole},
     progress,
     text::{count, thousands},
 };
@@ -31,7 +31,8 @@ pub struct Args {
     #[arg(long)]
     count_only: bool,
     /// Differences to show.
-    #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "json")]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>,
+        conflicts_with = "json")]
     show: usize,
     /// Prints JSON.
     #[arg(long)]

@@ -14,7 +14,7 @@ use learngene_datasets::{
 use learngene_training::Recipe;
 
 use crate::{
-    args::{at_least_one, dataset},
+    args::{at_least_one, dataset, whole},
     files::{prepare, write_whole},
 };
 
@@ -37,10 +37,11 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8")]
     images: NonZeroUsize,
     /// Columns beside the first: epochs.
-    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8",
+        requires = "augmented")]
     epochs: NonZeroUsize,
     /// Side of a model's input, in pixels.
-    #[arg(long, value_name = "PIXELS", default_value_t = 96)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 96, value_parser = whole::<u32>)]
     image_size: u32,
     /// The picture, PNG.
     #[arg(long, value_name = "FILE")]
