@@ -86,7 +86,8 @@ enum Size {
 ///
 /// That of ViT squeezes an image into a square. The one that enlarges the short side and crops the
 /// centre, as timm does by `crop_pct`, is named after BiT there, and DINOv2's ViTs have it too;
-/// `crop_pct` itself stands there for this crate to read.
+/// `crop_pct` itself stands there for this crate to read. An image that has the wanted size already is
+/// enlarged and cropped too, as timm does it, where this project's own loader leaves it as it is.
 pub(super) fn image_processor(
     preprocessing: &Preprocessing,
     image_size: usize,

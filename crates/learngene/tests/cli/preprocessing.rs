@@ -80,7 +80,7 @@ fn preprocessing_that_makes_no_sense() {
         bench.check("eval --checkpoint bad.safetensors --data pets", 1, &parts);
     };
     let mean = "[0.485,0.456,0.406]";
-    forge(mean, "[123.4,0.456,0.40]", &["mean [123.4,", "wanted three numbers from 0 to 1"]);
+    forge(mean, "[123.4,0.456,0.406]", &["mean [123.4,", "wanted three numbers from 0 to 1"]);
     forge("0.229", "0.000", &["std [0.0,0.224,0.225]", "above 0 and at most 1"]);
     forge("crop_pct\\\":0.9", "crop_pct\\\":1.9", &["crop_pct 1.9", "at most 1"]);
 }
