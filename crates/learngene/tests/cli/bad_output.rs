@@ -56,6 +56,18 @@ fn outputs_are_checked_before_the_work() {
 }
 
 #[test]
+fn a_description_takes_the_place_of_another_alone() {
+    let bench = bench();
+    let expand = "expand tiny.learngene --out distances.safetensors";
+    let before = bench.read("distances.json");
+    bench.check(expand, 1, &["distances.json is in the place of the description"]);
+    assert_eq!(bench.read("distances.json"), before);
+    for _ in 0..2 {
+        bench.succeed("expand tiny.learngene --out d.safetensors");
+    }
+}
+
+#[test]
 fn a_folder_in_the_place_of_the_file() {
     let bench = bench();
     for writer in writers() {

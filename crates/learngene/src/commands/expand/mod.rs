@@ -246,6 +246,12 @@ impl Args {
         );
         prepare(&self.out, &inputs)?;
         prepare(&description, &inputs)?;
+        ensure!(
+            !description.exists() || Description::read(&description).is_ok(),
+            "{} is in the place of the description and holds something else, which would be lost: \
+             choose another --out",
+            description.display()
+        );
         Ok(description)
     }
 
