@@ -29,13 +29,15 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset)]
     pub images: String,
     /// Images to show the ancestor, at most.
-    #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one,
+        allow_negative_numbers = true)]
     pub limit: NonZeroUsize,
     /// Which part of a dataset they come from.
     #[arg(long, default_value_t = Split::Train)]
     pub split: Split,
     /// Images of one forward pass.
-    #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one,
+        allow_negative_numbers = true)]
     pub batch_size: NonZeroUsize,
     /// Whether attention rows, without the class token, are divided by their remaining sum or stay
     /// as they are, as in the paper's published code.

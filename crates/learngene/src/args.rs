@@ -4,6 +4,7 @@ use std::{
     io::{self, IsTerminal},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use anyhow::bail;
@@ -99,7 +100,8 @@ pub struct CheckpointArgs {
     pub arch: Option<String>,
     /// Attention heads, where the tensors cannot tell them (a Swin's do): one number, or one for each
     /// layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint")]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint",
+        value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     pub num_heads: Option<Vec<usize>>,
 }
 
@@ -152,17 +154,18 @@ impl CheckpointArgs {
 pub struct PreprocessArgs {
     /// Side of the square input in pixels; the checkpoint's own by default. Position embeddings
     /// are interpolated where it differs.
-    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
+    #[arg(long, value_name = "PIXELS", value_parser = image_size, allow_negative_numbers = true)]
     pub image_size: Option<usize>,
     /// Share of the image that the centre crop keeps.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = number::<f32>,
+        allow_negative_numbers = true)]
     pub crop_pct: f32,
     /// Mean of each channel on the scale 0 to 1; by default what a config.json of timm or a
     /// preprocessor_config.json beside the checkpoint says, ImageNet's where there is none.
-    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
     pub mean: Option<[f32; 3]>,
     /// Standard deviation of each channel on the scale 0 to 1, with the same defaults.
-    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
     pub std: Option<[f32; 3]>,
 }
 
@@ -257,6 +260,16 @@ pub const COMPAT_HELP: &str =
 /// A number of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("wanted a number of at least 1, got `{text}`"))
+}
+
+/// A whole number, as a count or a seed.
+pub fn whole_number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("wanted a whole number of 0 or more, got `{text}`"))
+}
+
+/// Any number; which ones can be is checked where they are used.
+pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("wanted a number, got `{text}`"))
 }
 
 /// A side of images: beyond the limit no machine has the memory for attention.
