@@ -15,6 +15,7 @@ pub use ffn_params::{
     CheckedFfnParams, FfnAlgorithm, FfnGroupError, FfnNorm, FfnParams, default_ffn_eps,
 };
 pub use head_clusters::{HeadClusters, LayerClusters};
+use params::check_length;
 pub(crate) use params::for_each_layer;
 pub use params::{
     Algorithm, CheckedClusterParams, ClusterParams, KMeansLibrary, NoisePolicy, Representative,
@@ -43,12 +44,13 @@ pub fn cluster(
     params: &CheckedClusterParams,
 ) -> Result<HeadClusters, ClusteringError> {
     distances.check()?;
+    params.check_heads(&distances.num_heads())?;
     let densities = &distances.mean_attention_distance;
     let params = params.get();
     let partitions = match &params.algorithm {
         Algorithm::Dbscan { eps, min_points, noise } => densities
             .iter()
-            .zip(checked_for_each_layer("eps", eps, densities.len())?)
+            .zip(for_each_layer(eps, densities.len()))
             .enumerate()
             .map(|(layer, (densities, eps))| {
                 let partition = dbscan::partition(densities, eps, *min_points, *noise);
@@ -60,7 +62,7 @@ pub fn cluster(
             })
             .collect::<Result<Vec<Partition>, _>>()?,
         Algorithm::KMeans { k, seed, library } => {
-            let k = checked_for_each_layer("k", k, densities.len())?;
+            let k = for_each_layer(k, densities.len());
             kmeans::partitions(densities, &k, *seed, *library)?
         }
     };
@@ -93,19 +95,6 @@ pub(crate) fn dbscan_layer(
     let partition = dbscan::partition(densities, eps, min_points, noise);
     let layer = LayerClusters::new(&partition, densities);
     (!layer.clusters.is_empty()).then_some(layer)
-}
-
-/// The entries of a parameter's list, of which one alone counts for every layer.
-fn checked_for_each_layer<T: Clone>(
-    parameter: &'static str,
-    list: &[T],
-    depth: usize,
-) -> Result<Vec<T>, ClusteringError> {
-    let entries = for_each_layer(list, depth);
-    match entries.len() {
-        got if got == depth => Ok(entries),
-        got => Err(ClusteringError::ListLength { parameter, got, want: depth }),
-    }
 }
 
 #[cfg(test)]

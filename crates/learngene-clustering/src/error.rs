@@ -46,7 +46,8 @@ pub enum ClusteringError {
     },
     /// k-means is asked for more clusters than a layer has heads, or different heads.
     #[error(
-        "layer {layer} has {heads} heads of {distinct} different distances, too few for k = {got}"
+        "layer {layer} has {heads} heads{}, too few for k = {got}",
+        if distinct == heads { String::new() } else { format!(" of {distinct} different distances") }
     )]
     TooManyClusters {
         /// The layer.

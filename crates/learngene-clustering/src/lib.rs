@@ -10,6 +10,7 @@ mod json;
 mod manifest;
 mod probe;
 mod refit;
+mod shown;
 #[cfg(test)]
 mod test_ancestor;
 mod tune;

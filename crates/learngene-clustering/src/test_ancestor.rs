@@ -1,8 +1,9 @@
 //! A small ancestor with numbers of its own in every head, and what is measured of it.
 
+use burn::tensor::{Device, Tensor};
 use learngene_format::Learngene;
 use learngene_models::{
-    HostTensor, ModelConfig, StateDict, SwinConfig, VitConfig,
+    Classifier, HostTensor, ModelConfig, StateDict, SwinConfig, VitConfig,
     checkpoint::{Checkpoint, Dialect, Dtype},
 };
 
@@ -10,6 +11,7 @@ use crate::{
     Algorithm, ClusterParams, CondenseOptions, Convention, FfnParams, HeadClusters,
     MeanAttentionDistances, NoisePolicy, Preprocess, Representative, cluster, cluster_ffns,
     condense,
+    refit::{centroid_model, half_layers},
 };
 
 pub(crate) const EMBED_DIM: usize = 6;
@@ -120,4 +122,29 @@ pub(crate) fn condensed(ancestor: &Checkpoint, params: ClusterParams) -> Learnge
 pub(crate) fn condensed_as(ancestor: &Checkpoint, clusters: &HeadClusters) -> Learngene {
     let options = CondenseOptions { keep_projection: true, classifier: true, mixed_heads: false };
     condense(ancestor, &distances(ancestor), clusters, options).expect("a good ancestor")
+}
+
+/// `[layer]`: mean squared difference of a learngene's feed-forward outputs from the ancestor's, on
+/// the ancestor's tokens, relative to the variance of the latter.
+pub(crate) fn ffn_errors(
+    ancestor: &Checkpoint,
+    learngene: &Learngene,
+    images: impl IntoIterator<Item = Tensor<4>>,
+) -> Vec<f64> {
+    let device = Device::flex();
+    let own = centroid_model(learngene, &ancestor.config, &device).expect("a learngene of it");
+    let of_ancestor = ancestor.load(&device).expect("good parameters");
+    let depth = ancestor.config.depth();
+    let mut tokens = of_ancestor.embed(Tensor::cat(images.into_iter().collect(), 0));
+    let mut errors = Vec::new();
+    for layer in 0..depth {
+        tokens = half_layers(&of_ancestor, tokens, 2 * layer..2 * layer + 1);
+        let wanted = of_ancestor.feed_forward(layer, tokens.clone());
+        let sum = |squares: Tensor<3>| f64::from(squares.powi_scalar(2).sum().into_scalar::<f32>());
+        let mean = wanted.clone().mean_dim(1).mean_dim(0);
+        let rest = own.feed_forward(layer, tokens.clone()) - wanted.clone();
+        errors.push(sum(rest) / sum(wanted.clone() - mean));
+        tokens = tokens + wanted;
+    }
+    errors
 }

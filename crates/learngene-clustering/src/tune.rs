@@ -44,11 +44,12 @@ use crate::{
 ///
 /// The feature error is that which [`refit`](crate::refit) on the ancestor's inputs leaves: squared
 /// difference of a layer's attention output from the ancestor's on the images, relative to its
-/// variance, and likewise of feed-forward outputs, averaged over both of all layers. The error of any
-/// heads follows from the second moments of all heads' outputs, so one pass over the images is
-/// enough: `tokens (num_heads * head_dim)^2` products a layer, and a linear solve on the host for
-/// each set of heads. Joined networks want those of `mlp_hidden_dim + embed_dim` features for each
-/// layer of each group, which are multiplied on the device; a group holds `8 mlp_hidden_dim
+/// variance, and likewise of feed-forward outputs, each relative to that of its own layer also where
+/// layers share a network, averaged over both of all layers. The error of any heads follows from the
+/// second moments of all heads' outputs, so one pass over the images is enough: `tokens (num_heads *
+/// head_dim)^2` products a layer, and a linear solve on the host for each set of heads. Joined
+/// networks want those of `mlp_hidden_dim + embed_dim` features for each layer and each other that
+/// may stand for it, which are multiplied on the device; such a pair holds `8 mlp_hidden_dim
 /// (mlp_hidden_dim + embed_dim)` bytes.
 ///
 /// # Shapes
@@ -133,7 +134,8 @@ fn choose(
     if let Some(point) = front.first().filter(|point| point.bytes > max_bytes) {
         least = file_bytes(&point.setting)?;
     }
-    Err(TuneError::TooSmall { least, want: max_bytes }.into())
+    let (ancestor, joined) = (sizes.bytes(sizes.ancestor), params.ffn);
+    Err(TuneError::TooSmall { least, want: max_bytes, ancestor, joined }.into())
 }
 
 /// Bytes that a learngene of this setting has at most once it is refitted.

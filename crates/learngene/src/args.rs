@@ -130,8 +130,8 @@ pub struct CheckpointArgs {
     pub arch: Option<String>,
     /// Attention heads, where the tensors cannot tell them (a Swin's do): one number, or one for each
     /// layer.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', value_parser = whole::<usize>,
-        requires = "checkpoint")]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint",
+        value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     pub num_heads: Option<Vec<usize>>,
 }
 
@@ -188,14 +188,14 @@ pub struct PreprocessArgs {
     pub image_size: Option<usize>,
     /// Share of the image that the centre crop keeps; by default what the checkpoint tells, or a
     /// config.json of timm or a preprocessor_config.json beside it, 0.9 where nothing does.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = number::<f32>)]
     pub crop_pct: Option<f32>,
     /// Mean of each channel on the scale 0 to 1, told by the same, else ImageNet's. What `train` uses,
     /// its checkpoints tell.
-    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
     pub mean: Option<[f32; 3]>,
     /// Standard deviation of each channel on the scale 0 to 1, as the mean.
-    #[arg(long, value_name = "R,G,B", value_parser = channels)]
+    #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
     pub std: Option<[f32; 3]>,
 }
 
@@ -286,14 +286,19 @@ impl DevicesArgs {
     }
 }
 
-/// A whole number.
-pub fn whole<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("wanted a whole number of 0 or more, got `{text}`"))
-}
-
 /// A number of at least 1.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("wanted a number of at least 1, got `{text}`"))
+}
+
+/// A whole number, as a count or a seed.
+pub fn whole_number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("wanted a whole number of 0 or more, got `{text}`"))
+}
+
+/// Any number; which ones can be is checked where they are used.
+pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("wanted a number, got `{text}`"))
 }
 
 /// A side of images: beyond the limit no machine has the memory for attention.

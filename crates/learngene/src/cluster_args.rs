@@ -1,15 +1,17 @@
 //! From distances to clusters.
 
-use std::str::FromStr;
+use std::{num::NonZeroUsize, str::FromStr};
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use learngene_clustering::{
     Algorithm, ClusterParams, FfnAlgorithm, FfnNorm, FfnParams, HeadClusters, KMeansLibrary,
-    MeanAttentionDistances, NoisePolicy, Representative, cluster, cluster_ffns, default_ffn_eps,
+    MeanAttentionDistances, NoisePolicy, Representative, cluster, cluster_ffns, default_eps,
+    default_ffn_eps,
 };
+use learngene_models::ModelConfig;
 
-use crate::args::choice;
+use crate::args::{at_least_one, choice, number, whole_number};
 
 /// How heads are joined by their densities.
 #[derive(Args)]
@@ -17,45 +19,53 @@ use crate::args::choice;
 pub struct ClusterArgs {
     /// Radius of a neighbourhood in pixels, one number or one for each layer; by default 10 px where
     /// heads attend to images (ViT) or windows (Swin) of 224 px, in proportion for others.
-    #[arg(
-        long,
-        value_name = "PIXELS[,PIXELS..]",
-        value_delimiter = ',',
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "PIXELS[,PIXELS..]", value_delimiter = ',',
+        value_parser = number::<f64>, allow_hyphen_values = true)]
     pub eps: Option<Vec<f64>>,
     /// Least number of heads in the neighbourhood of a core head, itself counted.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub min_points: usize,
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub min_points: NonZeroUsize,
     /// Whether a head in no cluster, possible for --min-points above 1, becomes a cluster of its
     /// own (the default), joins that of the nearest core head or is left out.
     #[arg(long, value_parser = choice::<NoisePolicy>(["singleton", "nearest", "drop"]))]
     pub noise: Option<NoisePolicy>,
-    /// k-means with so many clusters instead: one number, or one for each layer.
-    #[arg(long, value_name = "K[,K..]", value_delimiter = ',', conflicts_with_all = ["eps", "min_points", "noise"])]
-    pub kmeans: Option<Vec<usize>>,
-    /// Seed of k-means.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "kmeans")]
+    /// Makes exactly so many clusters of each layer by k-means, instead of those that --eps gives: one
+    /// number, or one for each layer; no more than a layer has heads.
+    #[arg(long, value_name = "K[,K..]", value_delimiter = ',', value_parser = at_least_one,
+        allow_hyphen_values = true, conflicts_with_all = ["eps", "min_points", "noise"])]
+    pub kmeans: Option<Vec<NonZeroUsize>>,
+    /// Seed of the centroids that k-means begins with.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>, requires = "kmeans")]
     pub seed: u64,
     /// Whether the member nearest the mean density stands for a cluster, or the mean of all
     /// members' parameters.
     #[arg(long, default_value = "nearest",
         value_parser = choice::<Representative>(["nearest", "mean"]))]
     pub representative: Representative,
-    /// Keeps as many heads of each layer, but drawn at random by this seed instead of by density: a
-    /// control.
-    #[arg(long, value_name = "SEED")]
+    /// Keeps other heads, as a control: of each layer as many as there are clusters, with their sizes,
+    /// but drawn at random by this seed, whatever distances they have.
+    #[arg(long, value_name = "SEED", value_parser = whole_number::<u64>)]
     pub random_heads: Option<u64>,
 }
 
 impl ClusterArgs {
+    /// Refuses what heads and networks of this ancestor cannot be clustered by, before its distances
+    /// are measured.
+    pub fn check(&self, ffn: &FfnArgs, ancestor: &ModelConfig) -> anyhow::Result<()> {
+        // The method's own eps, which follows from the distances, is always possible.
+        let params = self.params(|| Some(vec![default_eps(224)]))?.check()?;
+        params.check_heads(&ancestor.num_heads())?;
+        ffn.params(&params.get().algorithm)?.check()?.check_layers(&ancestor.stages())?;
+        Ok(())
+    }
+
     /// Clusters the heads of each layer, and feed-forward networks of neighbouring layers.
     pub fn cluster(
         &self,
         ffn: &FfnArgs,
         distances: &MeanAttentionDistances,
     ) -> anyhow::Result<HeadClusters> {
-        let params = self.params(distances)?.check()?;
+        let params = self.params(|| distances.default_eps())?.check()?;
         let mut clusters = cluster(distances, &params)?;
         let ffn = ffn.params(&params.get().algorithm)?.check()?;
         // Distances that others wrote may not tell of stages.
@@ -76,24 +86,27 @@ impl ClusterArgs {
         })
     }
 
-    /// The parameters for these distances.
-    fn params(&self, distances: &MeanAttentionDistances) -> anyhow::Result<ClusterParams> {
+    /// The parameters, with the method's eps for distances where none is given.
+    fn params(
+        &self,
+        default_eps: impl FnOnce() -> Option<Vec<f64>>,
+    ) -> anyhow::Result<ClusterParams> {
         ensure!(
-            self.noise.is_none() || self.min_points != 1,
+            self.noise.is_none() || self.min_points.get() != 1,
             "--noise has no effect, as every head is in a cluster with --min-points 1: leave it \
              out, or give 2 or more"
         );
         let algorithm = match (&self.kmeans, &self.eps) {
             (Some(k), _) => Algorithm::KMeans {
-                k: k.clone(),
+                k: k.iter().map(|k| k.get()).collect(),
                 seed: self.seed,
                 library: KMeansLibrary::default(),
             },
             (None, eps) => Algorithm::Dbscan {
-                eps: eps.clone().or_else(|| distances.default_eps()).context(
+                eps: eps.clone().or_else(default_eps).context(
                     "the distances do not say their image size, so eps has no default: give --eps",
                 )?,
-                min_points: self.min_points,
+                min_points: self.min_points.get(),
                 noise: self.noise.unwrap_or_default(),
             },
         };
@@ -108,11 +121,11 @@ pub struct FfnArgs {
     /// Joins the networks of neighbouring layers whose densities, the means of their heads', differ
     /// by at most so many pixels: a number, or auto for half of the heads' eps. Off by default, as
     /// each layer then keeps its own.
-    #[arg(long, value_name = "off|auto|PIXELS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "off|auto|PIXELS")]
     pub ffn_eps: Option<FfnEps>,
     /// Joins these layers, counted from 0, instead: 6-7,9-11, or the groups that the published code
     /// has for deit_tiny, deit_small or deit_base.
-    #[arg(long, value_name = "GROUPS", conflicts_with = "ffn_eps")]
+    #[arg(long, value_name = "GROUPS", conflicts_with = "ffn_eps", allow_hyphen_values = true)]
     pub ffn_groups: Option<FfnGroups>,
     /// Whether the layer nearest the mean density stands for a group, or the mean of all layers'
     /// parameters [default: nearest].

@@ -1,5 +1,6 @@
 //! The program `learngene`.
 
+mod again;
 mod ancestry;
 mod args;
 mod checkpoint_file;

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 use learngene_training::{Precision, Recipe};
 
-use crate::args::{at_least_one, choice, whole};
+use crate::args::{at_least_one, choice, whole_number};
 
 /// The recipe, and what wins over its entries.
 #[derive(Args)]
@@ -15,10 +15,10 @@ pub struct RecipeArgs {
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Passes over the training images [default: 50].
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>)]
     epochs: Option<usize>,
     /// Images of one optimiser step [default: 64].
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>)]
     batch_size: Option<usize>,
     /// Peak learning rate for a batch of 512 [default: 0.0005].
     #[arg(long, value_name = "RATE")]
@@ -39,7 +39,7 @@ pub struct RecipeArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     images_per_pass: Option<NonZeroUsize>,
     /// Seed of initial weights, order and augmentation [default: 0].
-    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>)]
     seed: Option<u64>,
 }
 

@@ -15,6 +15,16 @@ pub fn thousands(value: u64) -> String {
     text
 }
 
+/// A number of at most four digits, but for large ones: `1.429`, `0.0003`, `12000`.
+pub fn short(number: f64) -> String {
+    let digits = if number == 0.0 { 0 } else { number.abs().log10().floor() as i32 };
+    let text = format!("{number:.*}", (3 - digits).clamp(0, 15) as usize);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
 /// `1 seed`, `3 seeds`.
 pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number as u64), if number == 1 { one } else { many })
@@ -98,6 +108,12 @@ mod tests {
     fn thousands_are_separated() {
         let texts = [0, 999, 1000, 123_456, 2_400_000].map(thousands);
         assert_eq!(texts, ["0", "999", "1,000", "123,456", "2,400,000"]);
+    }
+
+    #[test]
+    fn numbers_are_told_by_four_digits() {
+        let texts = [0.0, 10.0, 10.0 / 7.0, 0.000_3, 12_000.4].map(short);
+        assert_eq!(texts, ["0", "10", "1.429", "0.0003", "12000"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use learngene_expansion::{
 use learngene_training::Recipe;
 
 use crate::{
-    args::{choice, whole},
+    args::{choice, whole_number},
     description::Description,
     transformations_file::Learnt,
 };
@@ -36,7 +36,7 @@ pub struct TransformArgs {
     pub transform_scope: Scope,
     /// Epochs of the warm-up, the first of --epochs; then transformations are folded in, and the
     /// rest of the epochs trains everything.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<usize>,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole_number::<usize>,
         requires = "transformations")]
     pub transform_epochs: usize,
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckedFfnParams, FfnAlgorithm, FfnGroupError, FfnParams, checked_for_each_layer,
+    CheckedFfnParams, FfnAlgorithm, FfnGroupError, FfnParams, check_length, for_each_layer,
     head_clusters::nearest_to_mean,
 };
 use crate::{distances::MeanAttentionDistances, error::ClusteringError};
@@ -52,17 +52,17 @@ pub fn cluster_ffns(
         .map(|heads| heads.iter().sum::<f64>() / heads.len() as f64)
         .collect();
     check_stages(stages, densities.len())?;
+    params.check_layers(stages)?;
     let params = params.get();
     let groups = match &params.algorithm {
         FfnAlgorithm::None => (0..densities.len()).map(|layer| vec![layer]).collect(),
         FfnAlgorithm::Contiguous { eps } => {
-            let eps = checked_for_each_layer("ffn_eps", eps, densities.len())?;
+            let eps = for_each_layer(eps, densities.len());
             joined(stages, |layer, next| {
                 (densities[next] - densities[layer]).abs() <= eps[layer].min(eps[next])
             })
         }
         FfnAlgorithm::Given { groups } => {
-            groups.iter().try_for_each(|layers| check_group(layers, stages))?;
             let is_in_one = |layer, next| {
                 groups.iter().any(|group| group.contains(&layer) && group.contains(&next))
             };
@@ -75,6 +75,27 @@ pub fn cluster_ffns(
     };
     let groups = groups.into_iter().map(group).collect();
     Ok(FfnClusters { groups, parameters: params.clone() })
+}
+
+impl CheckedFfnParams {
+    /// Checks all that can be known of a model's shape, before its distances are: the layers of each
+    /// stage.
+    ///
+    /// # Errors
+    /// A list of eps of the wrong length; a given group with a layer that the model does not have, or
+    /// with layers of two stages.
+    pub fn check_layers(&self, stages: &[Range<usize>]) -> Result<(), ClusteringError> {
+        match &self.get().algorithm {
+            FfnAlgorithm::None => Ok(()),
+            FfnAlgorithm::Contiguous { eps } => {
+                check_length("ffn_eps", eps, stages.last().map_or(0, |stage| stage.end))
+            }
+            FfnAlgorithm::Given { groups } => {
+                groups.iter().try_for_each(|layers| check_group(layers, stages))?;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// The runs of each stage in which every layer joins the next.

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Representative;
-use crate::error::ClusteringError;
+use crate::{error::ClusteringError, shown};
 
 /// How feed-forward networks of neighbouring layers are joined and which one stands for a group:
 /// written unchecked, used checked. Layers are counted from 0.
@@ -59,7 +59,8 @@ pub enum FfnGroupError {
     Empty,
     /// Layers that are not neighbours in ascending order.
     #[error(
-        "layers {layers:?} cannot share a feed-forward network: wanted neighbours in ascending order"
+        "layers {} cannot share a feed-forward network: wanted neighbours in ascending order",
+        shown::list(layers)
     )]
     NotARun {
         /// The group.
@@ -73,8 +74,8 @@ pub enum FfnGroupError {
     },
     /// A layer that the model does not have.
     #[error(
-        "layers {layers:?} cannot share a feed-forward network: the model has {depth} layers, \
-         counted from 0"
+        "layers {} cannot share a feed-forward network: the model has {depth} layers, counted from 0",
+        shown::list(layers)
     )]
     TooDeep {
         /// The group.
@@ -84,7 +85,8 @@ pub enum FfnGroupError {
     },
     /// Layers of different widths.
     #[error(
-        "layers {layers:?} cannot share a feed-forward network: layer {first} begins another stage"
+        "layers {} cannot share a feed-forward network: layer {first} begins another stage",
+        shown::list(layers)
     )]
     AcrossStages {
         /// The group.

@@ -83,6 +83,27 @@ impl CheckedClusterParams {
     pub fn get(&self) -> &ClusterParams {
         &self.0
     }
+
+    /// Checks all that can be known of a model's shape, before its distances are: `num_heads` of
+    /// each layer.
+    ///
+    /// # Errors
+    /// A list of k or of eps of the wrong length; a k larger than the number of heads in its layer.
+    pub fn check_heads(&self, num_heads: &[usize]) -> Result<(), ClusteringError> {
+        let depth = num_heads.len();
+        let k = match &self.0.algorithm {
+            Algorithm::Dbscan { eps, .. } => return check_length("eps", eps, depth),
+            Algorithm::KMeans { k, .. } => k,
+        };
+        check_length("k", k, depth)?;
+        let mut layers = num_heads.iter().zip(for_each_layer(k, depth)).enumerate();
+        match layers.find(|(_, (heads, k))| k > *heads) {
+            Some((layer, (&heads, got))) => {
+                Err(ClusteringError::TooManyClusters { layer, heads, distinct: heads, got })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl ClusterParams {
@@ -137,6 +158,18 @@ impl ClusterParams {
 /// The attended side, in pixels, is the image's for ViT and the window's for Swin.
 pub fn default_eps(attended_side: usize) -> f64 {
     10.0 * attended_side as f64 / 224.0
+}
+
+/// Refuses a list that has neither one entry for all layers nor one for each.
+pub(crate) fn check_length<T>(
+    parameter: &'static str,
+    list: &[T],
+    depth: usize,
+) -> Result<(), ClusteringError> {
+    match list.len() {
+        got if got == 1 || got == depth => Ok(()),
+        got => Err(ClusteringError::ListLength { parameter, got, want: depth }),
+    }
 }
 
 /// A list that has one entry for each layer, where one entry may stand for all.
@@ -218,6 +251,23 @@ mod tests {
             dbscan(10.0, 0),
             "min_points must be at least 1, because a head counts itself, got 0",
         );
+    }
+
+    #[test]
+    fn parameters_must_fit_the_models_shape() {
+        let message = |params: ClusterParams| {
+            let params = params.check().expect("possible parameters");
+            params.check_heads(&[4, 3]).expect_err("another shape").to_string()
+        };
+        let library = KMeansLibrary::Linfa;
+        let too_many = "layer 1 has 3 heads, too few for k = 4";
+        assert_eq!(message(kmeans(&[4], library)), too_many);
+        assert_eq!(message(kmeans(&[1, 4], library)), too_many);
+        let wanted = "the distances have 2 layers, but the list of k has 3 entries";
+        assert_eq!(message(kmeans(&[1, 1, 1], library)), wanted);
+        for params in [kmeans(&[3], library), kmeans(&[4, 3], library), dbscan(1.0, 1)] {
+            assert!(params.check().expect("possible parameters").check_heads(&[4, 3]).is_ok());
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::ClusteringError;
 ///
 /// # Errors
 /// When the learngene is not one of an ancestor of this shape.
-pub(super) fn centroid_model(
+pub(crate) fn centroid_model(
     learngene: &Learngene,
     ancestor: &ModelConfig,
     device: &Device,

@@ -136,6 +136,14 @@ impl Sums {
         Ok(())
     }
 
+    /// Takes the tokens of another layer too.
+    pub fn add(&mut self, other: &Self) {
+        self.tokens += other.tokens;
+        self.products += &other.products;
+        self.sums += &other.sums;
+        self.squares += &other.squares;
+    }
+
     /// The moments of at least one token.
     pub fn moments(&self) -> Moments {
         let tokens = self.tokens as f64;

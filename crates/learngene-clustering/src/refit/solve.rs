@@ -73,17 +73,7 @@ impl Moments {
 
     /// How far the outputs of a map are from the targets.
     pub fn residual(&self, map: &LinearMap) -> Residual {
-        let spread = product(self.covariance.view(), &map.weight);
-        let offsets = &self.target_means - &self.feature_means.dot(&map.weight) - &map.bias;
-        let errors: Vec<f64> = (0..offsets.len())
-            .map(|target| {
-                let weight = map.weight.column(target);
-                let crossed = weight.dot(&self.cross.column(target));
-                let explained = 2.0 * crossed - weight.dot(&spread.column(target));
-                // Rounding can leave less than nothing of an exact fit.
-                (self.target_variances[target] - explained).max(0.0) + offsets[target].powi(2)
-            })
-            .collect();
+        let errors = self.errors(map);
         let of_channels = errors.iter().zip(&self.target_variances);
         let mut channels: Vec<f64> = of_channels
             .filter(|(_, variance)| **variance > 0.0)
@@ -96,6 +86,20 @@ impl Moments {
             median_channel: median(&channels),
             worst_channel: channels.last().copied().unwrap_or(0.0),
         }
+    }
+
+    /// Mean squared difference of a map's outputs from the targets: `[targets]`.
+    pub fn errors(&self, map: &LinearMap) -> Vec<f64> {
+        let spread = product(self.covariance.view(), &map.weight);
+        let offsets = &self.target_means - &self.feature_means.dot(&map.weight) - &map.bias;
+        let of_target = |target: usize| {
+            let weight = map.weight.column(target);
+            let crossed = weight.dot(&self.cross.column(target));
+            let explained = 2.0 * crossed - weight.dot(&spread.column(target));
+            // Rounding can leave less than nothing of an exact fit.
+            (self.target_variances[target] - explained).max(0.0) + offsets[target].powi(2)
+        };
+        (0..offsets.len()).map(of_target).collect()
     }
 }
 

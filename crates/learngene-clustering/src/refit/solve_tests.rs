@@ -165,6 +165,27 @@ fn errors_are_those_of_the_tokens() {
 }
 
 #[test]
+fn sums_of_two_layers_are_those_of_all_their_tokens() {
+    let (first, mut second) = (case(), case());
+    second.features = scattered(second.tokens * FEATURES, 8);
+    second.targets = scattered(second.tokens * TARGETS, 9);
+    let mut sums = first.sums();
+    sums.add(&second.sums());
+    let all = Case {
+        tokens: first.tokens + second.tokens,
+        features: [first.features, second.features].concat(),
+        targets: [first.targets, second.targets].concat(),
+    };
+    let moments = sums.moments();
+    let fitted = moments.fit(&prior().weight, 1e-2).expect("a solution");
+    let distance = distance(&fitted, &all.solved_directly(&prior().weight, 1e-2));
+    assert!(distance < 1e-9, "{distance}");
+    for (got, want) in moments.errors(&prior()).into_iter().zip(all.errors(&prior())) {
+        assert!((got - want).abs() < 1e-9 * want, "{got}, {want}");
+    }
+}
+
+#[test]
 fn first_features_are_fitted_as_if_alone() {
     let (case, prior) = (case(), prior().of_first(2));
     let first = case.sums().moments().of_first(2);

@@ -94,7 +94,7 @@ fn advance(models: [&Model; 2], pair: Pair, halves: Range<usize>) -> Pair {
 }
 
 /// Takes tokens through some halves of layers.
-pub(super) fn half_layers(model: &Model, tokens: Tensor<3>, halves: Range<usize>) -> Tensor<3> {
+pub(crate) fn half_layers(model: &Model, tokens: Tensor<3>, halves: Range<usize>) -> Tensor<3> {
     halves.fold(tokens, |tokens, half| {
         let layer = half / 2;
         if half % 2 == 0 {

@@ -20,7 +20,7 @@ impl Candidate {
 }
 
 /// The different clusters that some eps makes of a layer, from the smallest eps to the largest. An eps
-/// lies well inside the range that makes the same; where that holds the usual one, it is that.
+/// lies well inside the range that makes the same, and is the usual one, rounded, where that holds it.
 pub(super) fn candidates(
     densities: &[f64],
     min_points: usize,
@@ -63,8 +63,11 @@ pub(super) fn radii(thresholds: &[f64], usual: f64) -> Vec<f64> {
     let ends = thresholds.iter().copied().chain([1.5 * most]);
     let ranges = std::iter::once((0.0, *least)).chain(thresholds.iter().copied().zip(ends.skip(1)));
     let in_range = |(low, high): (f64, f64)| {
-        let is_last = low == *most;
-        if low < usual && (usual < high || is_last) { usual } else { between(low, high) }
+        let high = if low == *most && low < usual { f64::INFINITY } else { high };
+        match low < usual && usual < high {
+            true => shortest(usual, (usual - low).min(high - usual) / 2.0),
+            false => between(low, high),
+        }
     };
     ranges.map(in_range).collect()
 }
@@ -79,13 +82,16 @@ pub(super) fn ascending(mut numbers: Vec<f64>) -> Vec<f64> {
 
 /// A number well inside a range, of as few decimals as can be.
 fn between(low: f64, high: f64) -> f64 {
-    let (middle, quarter) = (f64::midpoint(low, high), (high - low) / 4.0);
+    shortest(f64::midpoint(low, high), (high - low) / 4.0)
+}
+
+/// A number as near as that to another, of as few decimals as can be.
+fn shortest(number: f64, near: f64) -> f64 {
     let rounded = (0..15).map(|decimals| {
         let scale = 10_f64.powi(decimals);
-        (middle * scale).round() / scale
+        (number * scale).round() / scale
     });
-    let is_inside = |number: &f64| low + quarter <= *number && *number <= high - quarter;
-    rounded.into_iter().find(is_inside).unwrap_or(middle)
+    rounded.into_iter().find(|rounded| (rounded - number).abs() <= near).unwrap_or(number)
 }
 
 #[cfg(test)]
@@ -127,6 +133,10 @@ mod tests {
     fn numbers_have_as_few_decimals_as_can_be() {
         let numbers = [(0.0, 0.4), (1.26, 1.3), (9.0, 31.0)].map(|(low, high)| between(low, high));
         assert_eq!(numbers, [0.2, 1.28, 20.0]);
+        let usual = 10.0 / 7.0;
+        assert_eq!(radii(&[1.2, 2.5], usual)[1], 1.4);
+        assert_eq!(radii(&[1.428, 2.5], usual)[1], 1.4286);
+        assert_eq!(radii(&[0.1, 0.2], usual)[2], 1.0);
         let tight = 1.0_f64.next_up();
         assert!((1.0..=tight).contains(&between(1.0, tight)));
     }

@@ -67,7 +67,7 @@ pub struct TunePoint {
     /// variance.
     pub attention_error: Vec<f64>,
     /// `[layer]`: what a fitted second matrix leaves of the feed-forward network's output, relative
-    /// to its variance over the layers of its group; 0 where it is the layer's own.
+    /// to its variance; 0 where the network is the layer's own.
     pub ffn_error: Vec<f64>,
     /// The feature error: the mean of both over all layers.
     pub error: f64,

@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::shown;
+
 /// A setting that cannot be chosen.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum TuneError {
@@ -20,17 +22,28 @@ pub enum TuneError {
     },
     /// Fewer bytes than the smallest learngene has.
     #[error(
-        "no setting makes a learngene of at most {want} bytes: the smallest that clustering can \
-         make has {least}"
+        "no setting makes a learngene of at most {} ({:.1} % of the ancestor's parameters): the \
+         smallest that clustering can make has {} ({:.1} %){}",
+        shown::bytes(*want),
+        percent(*want, *ancestor),
+        shown::bytes(*least),
+        percent(*least, *ancestor),
+        if *joined { "" } else {
+            "; feed-forward networks were not to be joined (--heads-only), which makes smaller ones"
+        }
     )]
     TooSmall {
         /// Bytes of the smallest.
         least: u64,
         /// Bytes wanted at most.
         want: u64,
+        /// Bytes of the ancestor's parameters.
+        ancestor: u64,
+        /// Whether feed-forward networks were joined too.
+        joined: bool,
     },
     /// Less error than the largest learngene has.
-    #[error("no setting has a feature error of at most {want}: the least is {least}")]
+    #[error("no setting has a feature error of at most {want}: the least is {}", shown::bound(*least))]
     TooExact {
         /// The least error.
         least: f64,
@@ -56,4 +69,8 @@ pub enum TuneError {
         /// What should.
         wanted: &'static str,
     },
+}
+
+fn percent(part: u64, of: u64) -> f64 {
+    100.0 * part as f64 / of as f64
 }

@@ -1,6 +1,6 @@
 //! One pass over the images, after which the error of any heads is arithmetic on the host.
 
-use std::error::Error as StdError;
+use std::{collections::BTreeMap, error::Error as StdError};
 
 use burn::tensor::{Device, Tensor};
 use learngene_format::Dtype;
@@ -13,12 +13,19 @@ use crate::{
     refit::{Images, LinearMap, Moments, NEGLIGIBLE, Sums},
 };
 
+/// Least variance that an error is relative to, in parts of the largest in its group: the error of a
+/// layer that gives nearly nothing stays a finite number.
+const LEAST_VARIANCE: f64 = 1e-6;
+
 /// What the images say of heads and feed-forward networks.
 pub(super) struct Measured {
     layers: Vec<Heads>,
     dtype: Dtype,
-    /// Of each group: the moments of its network.
-    groups: Vec<(FfnGroup, Moments, LinearMap)>,
+    /// The groups of networks, each with the second matrix that stands for it.
+    groups: Vec<(FfnGroup, LinearMap)>,
+    /// Of a layer, and another that may stand for its network: what that one's hidden features are
+    /// there, with what the layer's own network gives.
+    networks: BTreeMap<(usize, usize), Sums>,
 }
 
 /// The heads of a layer.
@@ -32,7 +39,12 @@ struct Heads {
 impl Measured {
     /// Nothing, before there are images.
     pub fn nothing() -> Self {
-        Self { layers: Vec::new(), dtype: Dtype::F32, groups: Vec::new() }
+        Self {
+            layers: Vec::new(),
+            dtype: Dtype::F32,
+            groups: Vec::new(),
+            networks: BTreeMap::new(),
+        }
     }
 
     /// Looks at all images once, for every layer's heads and for networks of these groups.
@@ -50,11 +62,15 @@ impl Measured {
         let layers = 0..ancestor.config.depth();
         let mut heads: Vec<Sums> =
             layers.clone().map(|layer| Sums::new(shape(layer).heads.attention_dim(), 0)).collect();
-        let of_group = |group: &FfnGroup| {
+        let mut networks = BTreeMap::new();
+        for group in &groups {
             let shape = shape(group.representative);
-            Sums::new(shape.mlp_hidden_dim, shape.embed_dim)
-        };
-        let mut networks: Vec<Sums> = groups.iter().map(of_group).collect();
+            for &layer in &group.layers {
+                networks
+                    .entry((layer, group.representative))
+                    .or_insert_with(|| Sums::new(shape.mlp_hidden_dim, shape.embed_dim));
+            }
+        }
         let model = ancestor.config.load(&ancestor.parameters, device)?;
         Images::new(images).each(|batch| {
             let mut tokens = model.embed(batch);
@@ -64,17 +80,9 @@ impl Measured {
                 heads[layer].push_features(layer, all_heads.clone())?;
                 tokens = tokens + model.project(layer, all_heads);
                 let added = model.feed_forward(layer, tokens.clone());
-                // Nested groups often have one representative.
-                let mut hidden: Option<(usize, Tensor<3>)> = None;
-                for (group, sums) in groups.iter().zip(&mut networks) {
-                    if group.layers.contains(&layer) {
-                        let from = group.representative;
-                        let known = hidden.take().filter(|(of, _)| *of == from);
-                        let (_, features) =
-                            known.unwrap_or_else(|| (from, model.hidden(from, tokens.clone())));
-                        sums.push_on_device(layer, features.clone(), added.clone())?;
-                        hidden = Some((from, features));
-                    }
+                for (&(_, from), sums) in networks.range_mut((layer, 0)..(layer + 1, 0)) {
+                    let features = model.hidden(from, tokens.clone());
+                    sums.push_on_device(layer, features, added.clone())?;
                 }
                 tokens = tokens + added;
             }
@@ -85,14 +93,15 @@ impl Measured {
             let moments = sums.moments().with_targets_of(&projection);
             Heads { head_dim: shape(layer).heads.head_dim, moments, projection }
         };
-        let with_second = |(group, sums): (FfnGroup, Sums)| {
+        let with_second = |group: FfnGroup| {
             let second = linear(ancestor, group.representative, "mlp.fc2");
-            (group, sums.moments(), second)
+            (group, second)
         };
         Ok(Self {
             layers: heads.into_iter().enumerate().map(with_projection).collect(),
             dtype: manifest::dtype(ancestor.dtype),
-            groups: groups.into_iter().zip(networks).map(with_second).collect(),
+            groups: groups.into_iter().map(with_second).collect(),
+            networks,
         })
     }
 
@@ -108,28 +117,39 @@ impl Measured {
         let inputs: Vec<usize> =
             heads.iter().flat_map(|head| head * head_dim..(head + 1) * head_dim).collect();
         let prior = projection.of_inputs(&inputs);
-        self.error(&moments.of(&inputs), layer, prior, ridge)
+        let (_, fit) = moments.of(&inputs).best(layer, prior, ridge, self.dtype)?;
+        Ok(or_nothing(fit.after.relative))
     }
 
-    /// What is left of the outputs of a group's networks where that of one layer stands for all, its
-    /// second matrix fitted: relative to the variance over all of them. Nothing of a layer alone.
-    pub fn ffn_error(&self, layers: &[usize], ridge: f64) -> Result<f64, ClusteringError> {
-        let found = self.groups.iter().find(|(group, ..)| group.layers == layers);
-        let Some((group, moments, second)) = found else { return Ok(0.0) };
-        self.error(moments, group.layers[0], second.clone(), ridge)
+    /// What is left of the output of each of a group's networks where that of one layer stands for
+    /// all, its second matrix fitted: relative to the variance of that output alone, so that layers
+    /// with large outputs do not hide the others. Nothing of a layer alone.
+    pub fn ffn_errors(&self, layers: &[usize], ridge: f64) -> Result<Vec<f64>, ClusteringError> {
+        let found = self.groups.iter().find(|(group, _)| group.layers == layers);
+        let Some((group, second)) = found else { return Ok(vec![0.0; layers.len()]) };
+        let shape = second.weight.dim();
+        let sums = layers.iter().map(|layer| &self.networks[&(*layer, group.representative)]);
+        let mut all = Sums::new(shape.0, shape.1);
+        sums.clone().for_each(|sums| all.add(sums));
+        // The fit that `refit` makes, of all their tokens alike.
+        let (fitted, _) = all.moments().best(layers[0], second.clone(), ridge, self.dtype)?;
+        let of_layer = |sums: &Sums| {
+            let moments = sums.moments();
+            (moments.errors(&fitted).iter().sum::<f64>(), moments.target_variances.sum())
+        };
+        let of_layers: Vec<(f64, f64)> = sums.map(of_layer).collect();
+        let largest = of_layers.iter().map(|(_, variance)| *variance).fold(0.0, f64::max);
+        let relative = |(error, variance): (f64, f64)| match largest > 0.0 {
+            true => or_nothing(error / variance.max(LEAST_VARIANCE * largest)),
+            false => 0.0,
+        };
+        Ok(of_layers.into_iter().map(relative).collect())
     }
+}
 
-    /// The error of a fit, nothing where rounding alone is left.
-    fn error(
-        &self,
-        moments: &Moments,
-        layer: usize,
-        prior: LinearMap,
-        ridge: f64,
-    ) -> Result<f64, ClusteringError> {
-        let (_, fit) = moments.best(layer, prior, ridge, self.dtype)?;
-        Ok(if fit.after.relative > NEGLIGIBLE { fit.after.relative } else { 0.0 })
-    }
+/// An error, nothing where rounding alone is left.
+fn or_nothing(error: f64) -> f64 {
+    if error > NEGLIGIBLE { error } else { 0.0 }
 }
 
 fn linear(ancestor: &Checkpoint, layer: usize, part: &str) -> LinearMap {

@@ -1,6 +1,6 @@
 //! All settings that differ, and which of them nothing beats.
 
-use std::{cell::RefCell, collections::HashMap, iter, ops::Range};
+use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 use learngene_models::checkpoint::Checkpoint;
 
@@ -33,6 +33,8 @@ pub(super) struct Search<'a> {
     pub measured: Measured,
     /// What is known of sets of heads.
     known: RefCell<HashMap<(usize, Vec<usize>), f64>>,
+    /// What is known of groups of layers.
+    known_groups: RefCell<HashMap<Vec<usize>, Vec<f64>>>,
 }
 
 /// Feed-forward networks as a radius joins them.
@@ -78,6 +80,7 @@ impl<'a> Search<'a> {
             joined: joined(distances, &stages, params.ffn)?,
             measured: Measured::nothing(),
             known: RefCell::default(),
+            known_groups: RefCell::default(),
         })
     }
 
@@ -177,15 +180,14 @@ impl<'a> Search<'a> {
         Ok(error)
     }
 
-    fn ffn_error_of(&self, layers: &[usize]) -> Result<f64, ClusteringError> {
-        // No layer has this number, so groups and heads do not meet.
-        let key = (usize::MAX, layers.to_vec());
-        if let Some(error) = self.known.borrow().get(&key) {
-            return Ok(*error);
+    /// Of each layer of a group.
+    fn ffn_errors_of(&self, layers: &[usize]) -> Result<Vec<f64>, ClusteringError> {
+        if let Some(errors) = self.known_groups.borrow().get(layers) {
+            return Ok(errors.clone());
         }
-        let error = self.measured.ffn_error(layers, self.ridge)?;
-        self.known.borrow_mut().insert(key, error);
-        Ok(error)
+        let errors = self.measured.ffn_errors(layers, self.ridge)?;
+        self.known_groups.borrow_mut().insert(layers.to_vec(), errors.clone());
+        Ok(errors)
     }
 
     fn point(
@@ -203,7 +205,7 @@ impl<'a> Search<'a> {
         let ffn_groups = joined.layers();
         let mut ffn_error = Vec::new();
         for layers in &ffn_groups {
-            ffn_error.extend(iter::repeat_n(self.ffn_error_of(layers)?, layers.len()));
+            ffn_error.extend(self.ffn_errors_of(layers)?);
         }
         let of_heads: u64 =
             heads.iter().enumerate().map(|(layer, heads)| sizes.heads(layer, heads.len())).sum();

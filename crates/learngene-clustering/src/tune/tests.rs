@@ -7,8 +7,8 @@ use learngene_models::{SwinConfig, VitConfig};
 
 use super::*;
 use crate::{
-    NoisePolicy, RefitParams, refit,
-    test_ancestor::{distances, scattered},
+    NoisePolicy, RefitParams, refit, shown,
+    test_ancestor::{distances, ffn_errors, scattered},
 };
 
 const SIDE: usize = 16;
@@ -75,24 +75,53 @@ fn points(curve: &TuneCurve) -> impl Iterator<Item = &TunePoint> {
     curve.one_eps.iter().chain(&curve.per_layer)
 }
 
-/// The errors of the curve are those that `refit` measures when it has fitted the setting.
+/// The errors of the curve are those that `refit` leaves when it has fitted the setting; of shared
+/// networks it tells the error of all together, so those of each are measured.
 #[test]
 fn errors_from_moments_are_those_of_refit() {
     for ancestor in ancestors() {
         let curve = with_budget(&ancestor, Budget::MaxShare(100.0));
         for point in points(&curve) {
             let learngene = refitted(&ancestor, &point.setting);
-            let manifest = learngene.manifest();
-            let refit = manifest.refit.as_ref().expect("it was refitted");
-            let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-4, "{got} {want}");
+            let refit = learngene.manifest().refit.as_ref().expect("it was refitted");
+            let near = |got: f64, want: f64, by: f64| {
+                assert!((got - want).abs() < by, "{got} {want}");
+            };
             for (layer, fits) in refit.attention.iter().enumerate() {
-                close(point.attention_error[layer], fits[0].fit.after.relative);
-                let group = manifest.ffn.group_of(layer);
-                let fit = refit.ffn[group].as_ref().map_or(0.0, |fit| fit.after.relative);
-                close(point.ffn_error[layer], fit);
+                near(point.attention_error[layer], fits[0].fit.after.relative, 1e-4);
             }
+            let batches = images().into_iter().map(|batch| batch.expect("infallible"));
+            let measured = ffn_errors(&ancestor, &learngene, batches);
+            for (got, want) in point.ffn_error.iter().zip(&measured) {
+                // Rounding of the fit bears on the error of all in the second order, on that of each
+                // in the first.
+                near(*got, *want, 1e-3);
+            }
+            let errors = point.attention_error.iter().chain(&point.ffn_error);
+            near(point.error, errors.sum::<f64>() / (2 * measured.len()) as f64, 1e-12);
         }
     }
+}
+
+/// A layer of large outputs does not hide what the others lose.
+#[test]
+fn layers_count_alike_whatever_their_outputs_size() {
+    let mut ancestor = vit();
+    let error = |ancestor: &Checkpoint| {
+        let curve = with_budget(ancestor, Budget::MaxError(1e9));
+        assert_eq!(curve.chosen.ffn_groups, [[0, 1, 2]]);
+        curve.chosen.ffn_error
+    };
+    let alike = error(&ancestor);
+    for name in ["blocks.2.mlp.fc2.weight", "blocks.2.mlp.fc2.bias"] {
+        let mut second = ancestor.parameters.get(name).expect("a parameter").clone();
+        second.values.iter_mut().for_each(|value| *value *= 64.0);
+        ancestor.parameters.insert(name, second);
+    }
+    let one_larger = error(&ancestor);
+    // Pooled, the layer of large outputs would leave the others' errors a part in thousands.
+    let total = |errors: &[f64]| errors.iter().sum::<f64>();
+    assert!(total(&one_larger) > total(&alike), "{one_larger:?}, {alike:?}");
 }
 
 #[test]
@@ -192,17 +221,24 @@ fn budgets_that_nothing_meets_are_refused() {
     let refused = |budget| {
         tuned(&vit(), TuneParams::new(budget)).expect_err("nothing is so small").to_string()
     };
-    let least = with_budget(&vit(), Budget::MaxError(1e9)).chosen_file_bytes;
+    let smallest = with_budget(&vit(), Budget::MaxError(1e9));
+    let (least, ancestor) = (smallest.chosen_file_bytes, smallest.ancestor_bytes);
+    let percent = |bytes: u64| format!("{:.1} %", 100.0 * bytes as f64 / ancestor as f64);
+    let (wanted, got) = (percent(1000), percent(least));
     assert_eq!(
         refused(Budget::MaxBytes(1000)),
         format!(
-            "no setting makes a learngene of at most 1000 bytes: the smallest that clustering can \
-             make has {least}"
+            "no setting makes a learngene of at most 1,000 bytes ({wanted} of the ancestor's \
+             parameters): the smallest that clustering can make has {} ({got})",
+            shown::bytes(least)
         )
     );
     // Its numbers fit, the header beside them does not.
     let message = refused(Budget::MaxBytes(least - 1));
-    assert!(message.ends_with(&format!("make has {least}")), "{message}");
+    assert!(message.ends_with(&format!("make has {} ({got})", shown::bytes(least))), "{message}");
+    let alone = TuneParams { ffn: false, ..TuneParams::new(Budget::MaxBytes(least)) };
+    let message = tuned(&vit(), alone).expect_err("networks are not joined").to_string();
+    assert!(message.contains("not to be joined (--heads-only)"), "{message}");
 
     // Two heads that no eps tells apart.
     let ancestor = vit();

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     ancestry::{ProbeArgs, ProbeImages},
-    args::{CheckpointArgs, Either, OutArgs, Written, choice},
+    args::{CheckpointArgs, Either, OutArgs, Written, choice, number, whole_number},
     cluster_args::{ClusterArgs, FfnArgs},
     compat_args, progress,
     text::{count, thousands},
@@ -67,12 +67,13 @@ struct RefitArgs {
     refit: Option<RefitInputs>,
     /// Ridge of the fit, as a multiple of the mean variance of what the heads give.
     #[arg(long, value_name = "RIDGE", default_value_t = RefitParams::default().ridge,
-        allow_negative_numbers = true, requires = "refit")]
+        value_parser = number::<f64>, requires = "refit")]
     ridge: f64,
     /// Fits the projections of so many heads too, the first of each layer in order of priority, for
     /// descendants in that order with fewer heads than a layer has clusters; one number, or several
     /// sizes.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "refit")]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "refit",
+        value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     target_heads: Vec<usize>,
 }
 
@@ -166,6 +167,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         "--compat blank-probe replays a probe, but --distances are measured already: give it to \
          `learngene probe`"
     );
+    let refit = args.refit.params()?;
     args.out.prepare(&inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
@@ -176,6 +178,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
+            args.cluster.check(&args.ffn, &ancestor.config)?;
             let images = probe.open(&ancestor)?;
             let distances = probe.measure(&ancestor, &images, args.compat.clone())?;
             probed = Some(images);
@@ -192,7 +195,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         mixed_heads: args.compat.contains(&Fault::MixedHeads),
     };
     let learngene = condense(&ancestor, &distances, &clusters, options)?;
-    let learngene = match (args.refit.params()?, probed) {
+    let learngene = match (refit, probed) {
         (Some(params), Some(images)) => refitted(learngene, &ancestor, &images, &params)?,
         _ => learngene,
     };

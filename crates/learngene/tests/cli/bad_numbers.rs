@@ -57,9 +57,72 @@ fn no_eps_where_the_image_size_is_unknown() {
     cluster("", &["do not say their image size", "--eps"]);
 }
 
+/// What cannot be clustered is told before images are probed, which takes long: here none is there.
 #[test]
-fn min_points_of_zero() {
-    cluster("--eps 1 --min-points 0", &["min_points must be at least 1", "got 0"]);
+fn what_condense_cannot_cluster_is_told_before_the_probe() {
+    let bench = Workbench::new();
+    bench.write("photos/0.png", "no picture");
+    let check = |flags: &str, parts: &[&str]| {
+        let args = format!("condense {TINY} --images photos {flags} --out x.learngene");
+        bench.check(&args, 1, parts);
+    };
+    check("", &["photos"]);
+    check("--eps inf", &[WANTED_EPS, "got inf"]);
+    check("--eps -1,2", &[WANTED_EPS, "got -1"]);
+    check("--eps 1,2", &["have 3 layers, but the list of eps has 2 entries"]);
+    check("--noise drop", &["--noise has no effect"]);
+    check("--kmeans 1,2", &["have 3 layers, but the list of k has 2 entries"]);
+    check("--kmeans 2,4,1", &["layer 1 has 3 heads, too few for k = 4"]);
+    check("--ffn-eps nan", &["ffn_eps must be a finite distance of 0 or more", "got NaN"]);
+    check("--kmeans 2 --ffn-eps auto", &["k-means has no eps"]);
+    check("--ffn-groups 1-900", &["layers [1, 2, 3, ..., 900] cannot", "the model has 3 layers"]);
+    check("--ffn-groups 0-1,1-2", &["layer 1 is in more than one group"]);
+    check("--ffn-norm own", &["have no effect where no networks are joined"]);
+    check("--refit own --ridge nan", &["ridge must be a finite number of 0 or more, got NaN"]);
+    check("--refit own --target-heads 0", &["target_heads must be", "got 0"]);
+}
+
+/// Each names the flag, what was found and what was wanted, and is not taken for another flag.
+#[test]
+fn numbers_below_zero_or_none() {
+    let bench = Workbench::new();
+    bench.write("photos/0.png", "no picture");
+    let condense = format!("condense {TINY} --images photos --refit own --out x.learngene");
+    let check = |flag: &str, value: &str, wanted: &str| {
+        let got = value.split(',').next().expect("it has a first part");
+        let parts = [flag, &format!("wanted {wanted}, got `{got}`")];
+        bench.check(&format!("{condense} {flag} {value}"), 2, &parts);
+    };
+    for value in ["-1", "much"] {
+        for flag in ["--limit", "--batch-size", "--min-points"] {
+            check(flag, value, "a number of at least 1");
+        }
+        for flag in ["--seed", "--random-heads"] {
+            check(flag, value, "a whole number of 0 or more");
+        }
+        check("--image-size", value, "a number of pixels from 1 to 8192");
+    }
+    for value in ["-1", "-1,2", "much,2"] {
+        check("--kmeans", value, "a number of at least 1");
+        check("--target-heads", value, "a whole number of 0 or more");
+    }
+    let refused = |flags: &str, code: i32, parts: &[&str]| {
+        bench.check(&format!("{condense} {flags}"), code, parts);
+    };
+    for flag in ["--eps", "--ridge", "--crop-pct"] {
+        refused(&format!("{flag} much"), 2, &[flag, "wanted a number, got `much`"]);
+    }
+    refused("--ridge -1", 1, &["ridge must be a finite number of 0 or more, got -1"]);
+    refused("--crop-pct -1", 1, &["crop_pct", "-1"]);
+    refused("--std -1,1,1", 1, &["std", "-1"]);
+    refused("--mean -1,x,1", 2, &["--mean", "wanted three numbers", "got `-1,x,1`"]);
+    let heads = "probe --checkpoint tiny.safetensors --images photos --out d.json --num-heads -1,3";
+    bench.check(heads, 2, &["--num-heads", "wanted a whole number of 0 or more, got `-1`"]);
+    refused("--ffn-groups -1", 2, &["--ffn-groups", "-1", "wanted runs of layers"]);
+    for flag in ["--min-points", "--kmeans"] {
+        let parts = [flag, "wanted a number of at least 1, got `0`"];
+        bench.check(&format!("cluster --distances d.json {flag} 0 --out c.json"), 2, &parts);
+    }
 }
 
 #[test]
@@ -72,11 +135,6 @@ fn a_policy_for_noise_that_cannot_be() {
 fn only_noise_and_all_of_it_dropped() {
     let option = "--eps 0.5 --min-points 3 --noise drop";
     cluster(option, &["all 3 heads of layer 0 are noise", "eps 0.5", "singleton"]);
-}
-
-#[test]
-fn k_of_zero() {
-    cluster("--kmeans 0", &["k of at least 1", "got 0 at position 0"]);
 }
 
 #[test]

@@ -18,17 +18,22 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-/// The flags make the learngene that was promised: no larger, and as wrong as was said.
+/// The command makes the learngene that was promised: no larger, and as wrong as was said.
 #[test]
-fn flags_are_those_of_condense() {
+fn the_command_is_one_of_condense() {
     let bench = bench();
-    let files = ["a.learngene", "b.learngene"];
-    for (file, wanted) in files.into_iter().zip(["--max-size 85%", "--max-error 0.02"]) {
-        let tuned = bench.succeed_json(&tune(&format!("{wanted} --svg curve.svg --json")));
-        let flags = tuned["flags"].as_str().expect("flags");
-        let made = bench
-            .succeed_json(&format!("condense {TINY} --images photos {flags} --out {file} --json"));
-        let chosen = &tuned["chosen"];
+    for options in [
+        "--max-size 85%",
+        "--max-error 0.02 --limit 4 --image-size 48 --crop-pct 1 --mean 0.4,0.5,0.5 --ridge 0.1",
+        "--max-size 50% --min-points 2 --batch-size 4",
+    ] {
+        let tuned = bench.succeed_json(&tune(&format!("{options} --svg curve.svg --json")));
+        let command = tuned["command"].as_str().expect("a command");
+        let (name, args) = command.split_once(' ').expect("several words");
+        assert_eq!(name, "learngene");
+        // No word of it holds a space, and no shell takes the quotes off.
+        let made = bench.succeed_json(&format!("{} --json", args.replace('\'', "")));
+        let (file, chosen) = ("curve.learngene", &tuned["chosen"]);
         assert_eq!(made["parameters"], chosen["parameters"]);
         assert!(number(&made["bytes"]) <= number(&tuned["chosen_file_bytes"]));
 
@@ -54,8 +59,9 @@ fn words_tell_what_was_chosen_and_how_firm_it_is() {
     for part in [
         "curve.json: chosen ",
         " of 9 heads and ",
-        "for comparison --eps ",
-        "flags of condense: --eps ",
+        "for comparison the default eps, 1.429: ",
+        "to make it: learngene condense --checkpoint tiny.safetensors --num-heads 3 --images photos \
+         --eps ",
         "layer 2: ",
         "; clusters ",
         "the share of 20 draws of 6 images",
@@ -106,7 +112,7 @@ fn condense_takes_an_eps_for_each_layer() {
     let parts = ["the distances have 3 layers, but the list of eps has 2 entries"];
     bench.check(&format!("{condense}2 --eps 1,2"), 1, &parts);
     bench.check(&format!("{condense}2 --eps 1,-2,3"), 1, &["eps must be a positive", "got -2"]);
-    bench.check(&format!("{condense}2 --eps 1,two"), 2, &["--eps", "two"]);
+    bench.check(&format!("{condense}2 --eps 1,two"), 2, &["--eps", "wanted a number, got `two`"]);
 }
 
 fn check(options: &str, exit_code: i32, parts: &[&str]) {
@@ -146,16 +152,28 @@ fn errors_that_are_none() {
 
 #[test]
 fn sizes_that_no_setting_has() {
-    check(
-        "--max-size 1000 --heads-only",
-        1,
-        &["no setting makes a learngene of at most 1000 bytes", "the smallest"],
-    );
+    let parts = [
+        "no setting makes a learngene of at most 1,000 bytes (",
+        "% of the ancestor's parameters): the smallest",
+    ];
+    check("--max-size 1000", 1, &parts);
+    check("--max-size 1000 --heads-only", 1, &[parts[0], parts[1], "%); feed-forward networks"]);
 }
 
 #[test]
-fn min_points_of_zero() {
-    check("--max-size 50% --min-points 0", 1, &["min_points must be at least 1", "got 0"]);
+fn numbers_of_heads_that_are_none() {
+    for (points, got) in [("0", "`0`"), ("1,-2", "`-2`"), ("-1,2", "`-1`"), ("two", "`two`")] {
+        let parts = ["--min-points", "wanted a number of at least 1", got];
+        check(&format!("--max-size 50% --min-points {points}"), 2, &parts);
+    }
+}
+
+#[test]
+fn draws_and_seeds_below_zero() {
+    for flag in ["--bootstrap", "--seed"] {
+        let parts = [flag, "wanted a whole number of 0 or more, got `-1`"];
+        check(&format!("--max-size 50% {flag} -1"), 2, &parts);
+    }
 }
 
 #[test]

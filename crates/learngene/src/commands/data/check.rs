@@ -7,7 +7,7 @@ use learngene_datasets::{
 };
 
 use crate::{
-    args::{dataset, whole},
+    args::{dataset, whole_number},
     progress,
     text::{count, thousands},
 };
@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long)]
     count_only: bool,
     /// Differences to show.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>,
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole_number::<usize>,
         conflicts_with = "json")]
     show: usize,
     /// Prints JSON.

@@ -14,7 +14,7 @@ use learngene_datasets::{
 use learngene_training::Recipe;
 
 use crate::{
-    args::{at_least_one, dataset, whole},
+    args::{at_least_one, dataset, whole_number},
     files::{prepare, write_whole},
 };
 
@@ -41,7 +41,7 @@ pub struct Args {
         requires = "augmented")]
     epochs: NonZeroUsize,
     /// Side of a model's input, in pixels.
-    #[arg(long, value_name = "PIXELS", default_value_t = 96, value_parser = whole::<u32>)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 96, value_parser = whole_number::<u32>)]
     image_size: u32,
     /// The picture, PNG.
     #[arg(long, value_name = "FILE")]

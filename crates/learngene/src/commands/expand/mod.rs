@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
     /// Heads of the ancestor's layers divided by its own: 2, 4/3, 1/8.
-    #[arg(long, value_name = "W", allow_negative_numbers = true, help_heading = SHAPE)]
+    #[arg(long, value_name = "W", help_heading = SHAPE)]
     head_ratio: Option<Ratio>,
     /// Order in which centroids fill heads: priority, origin, increasing or decreasing.
     #[arg(long, default_value_t, help_heading = INHERITANCE)]

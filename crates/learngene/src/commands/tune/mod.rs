@@ -2,7 +2,11 @@
 
 mod svg;
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use anyhow::ensure;
 use learngene_clustering::{
@@ -12,10 +16,11 @@ use learngene_clustering::{
 use serde::Serialize;
 
 use crate::{
+    again::Again,
     ancestry::ProbeArgs,
-    args::{CheckpointArgs, OutArgs, Written},
+    args::{CheckpointArgs, OutArgs, Written, at_least_one, number, whole_number},
     files, progress,
-    text::{bytes, count, list},
+    text::{bytes, count, list, short},
 };
 
 /// Chooses eps, min-points and the radius of feed-forward networks for a wanted size or loss of
@@ -24,8 +29,8 @@ use crate::{
 /// All clusters that differ are tried, with an eps for each layer, and scored by the error that
 /// `condense --refit ancestor` leaves of the ancestor's outputs on the images: the squared difference
 /// relative to the variance, averaged over the attention and feed-forward outputs of all layers. The
-/// setting chosen is printed as flags of `condense`, and how often each of its clusters comes out
-/// again when the images are drawn anew.
+/// command that condenses by the setting chosen is printed, and how often each of its clusters comes
+/// out again when the images are drawn anew.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  learngene tune --checkpoint deit_base.pth --images photos/ --max-size 60% \
@@ -35,9 +40,9 @@ use crate::{
 #[command(group = clap::ArgGroup::new("budget").required(true).args(["max_size", "max_error"]))]
 pub struct Args {
     #[command(flatten)]
-    checkpoint: CheckpointArgs,
+    checkpoint: Again<CheckpointArgs>,
     #[command(flatten)]
-    probe: ProbeArgs,
+    probe: Again<ProbeArgs>,
     #[command(flatten)]
     wanted: WantedArgs,
     #[command(flatten)]
@@ -60,7 +65,7 @@ struct WantedArgs {
     #[arg(long, value_name = "BYTES|SHARE%", allow_hyphen_values = true)]
     max_size: Option<MaxSize>,
     /// Error at most, as a part of the variance: the smallest file is sought.
-    #[arg(long, value_name = "ERROR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ERROR", value_parser = number::<f64>)]
     max_error: Option<f64>,
 }
 
@@ -86,8 +91,9 @@ impl FromStr for MaxSize {
 struct SearchArgs {
     /// Least numbers of heads in a neighbourhood to try. Heads that are noise above 1 are left out or
     /// joined to the nearest cluster; both are tried.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', default_value = "1,2")]
-    min_points: Vec<usize>,
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', default_value = "1,2",
+        value_parser = at_least_one, allow_hyphen_values = true)]
+    min_points: Vec<NonZeroUsize>,
     /// Chooses one eps for all layers, instead of one for each.
     #[arg(long)]
     one_eps: bool,
@@ -97,7 +103,7 @@ struct SearchArgs {
     heads_only: bool,
     /// Ridge of the fits, as for `condense`.
     #[arg(long, value_name = "RIDGE", default_value_t = RefitParams::default().ridge,
-        allow_negative_numbers = true)]
+        value_parser = number::<f64>)]
     ridge: f64,
 }
 
@@ -106,10 +112,10 @@ struct SearchArgs {
 #[command(next_help_heading = "Stability of clusters")]
 struct BootstrapArgs {
     /// How many times the images are drawn anew, with replacement; 0 for not at all.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole_number::<usize>)]
     bootstrap: usize,
     /// Seed of the draws.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>)]
     seed: u64,
 }
 
@@ -119,8 +125,8 @@ struct Tuned<'a> {
     #[serde(flatten)]
     written: Written,
     svg: Option<PathBuf>,
-    /// As `condense` takes them.
-    flags: String,
+    /// What makes the learngene.
+    command: String,
     #[serde(skip)]
     curve: &'a TuneCurve,
     chosen: &'a TunePoint,
@@ -137,25 +143,26 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let params = TuneParams {
         budget,
-        min_points: search.min_points.clone(),
+        min_points: search.min_points.iter().map(|points| points.get()).collect(),
         one_eps: search.one_eps,
         ffn: !search.heads_only,
         ridge: search.ridge,
     };
     let params = params.check()?;
-    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
+    let (checkpoint, probe) = (&args.checkpoint.args, &args.probe.args);
+    args.out.prepare(checkpoint.checkpoint.file().as_slice())?;
     if let Some(svg) = &args.svg {
         ensure!(*svg != args.out.out, "--out and --svg are both {}", svg.display());
-        files::prepare(svg, args.checkpoint.checkpoint.file().as_slice())?;
+        files::prepare(svg, checkpoint.checkpoint.file().as_slice())?;
     }
-    let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor)?;
+    let ancestor = checkpoint.read(probe.preprocess.image_size, None)?;
+    let images = probe.open(&ancestor)?;
     let BootstrapArgs { bootstrap, seed } = args.bootstrap;
     ensure!(
         bootstrap == 0 || images.len() > 1,
         "drawing images anew needs at least 2 of them, got 1: give more, or --bootstrap 0"
     );
-    let (distances, each_image) = args.probe.measure_each_image(&ancestor, &images)?;
+    let (distances, each_image) = probe.measure_each_image(&ancestor, &images)?;
     let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
     let batches = || images.batches(&bar);
     let mut curve = tune(&ancestor, &distances, batches, &params, &images.device)?;
@@ -171,10 +178,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 
     let json = args.out.json;
+    // Beside the curve; no file is both.
+    let learngene = match args.out.out.with_extension("learngene") {
+        same if same == args.out.out => same.with_extension("learngene.learngene"),
+        other => other,
+    };
+    let given = [args.checkpoint.words, args.probe.words].concat();
     let tuned = Tuned {
         written: args.out.written()?,
         svg: args.svg,
-        flags: flags(&curve.chosen.setting, curve.ridge),
+        command: command(given, &curve.chosen.setting, curve.ridge, &learngene)?,
         curve: &curve,
         chosen: &curve.chosen,
         chosen_file_bytes: curve.chosen_file_bytes,
@@ -184,26 +197,40 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     super::print(json, &tuned, describe)
 }
 
+/// The command, for a shell, that condenses by a setting what checkpoint and images are given.
+fn command(
+    given: Vec<String>,
+    setting: &TuneSetting,
+    ridge: f64,
+    out: &Path,
+) -> anyhow::Result<String> {
+    let words = ["learngene", "condense"].map(str::to_owned).into_iter().chain(given);
+    let out = ["--out".to_owned(), out.display().to_string()];
+    let words: Vec<String> = words.chain(flags(setting, ridge)).chain(out).collect();
+    Ok(shlex::try_join(words.iter().map(String::as_str))?)
+}
+
 /// A setting as `condense` takes it.
-fn flags(setting: &TuneSetting, ridge: f64) -> String {
+fn flags(setting: &TuneSetting, ridge: f64) -> Vec<String> {
     let TuneSetting { eps, min_points, noise, ffn_eps } = setting;
-    let mut flags = format!("--eps {}", list(eps).replace(", ", ","));
+    let mut flags = vec![["--eps".to_owned(), list(eps).replace(", ", ",")]];
     if *min_points != 1 {
         let noise = match noise {
             NoisePolicy::Singleton => "singleton",
             NoisePolicy::Nearest => "nearest",
             NoisePolicy::Drop => "drop",
         };
-        flags += &format!(" --min-points {min_points} --noise {noise}");
+        flags.push(["--min-points".to_owned(), min_points.to_string()]);
+        flags.push(["--noise".to_owned(), noise.to_owned()]);
     }
     if let Some(eps) = ffn_eps {
-        flags += &format!(" --ffn-eps {eps}");
+        flags.push(["--ffn-eps".to_owned(), eps.to_string()]);
     }
-    flags += " --refit ancestor";
+    flags.push(["--refit", "ancestor"].map(str::to_owned));
     if ridge.to_bits() != RefitParams::default().ridge.to_bits() {
-        flags += &format!(" --ridge {ridge}");
+        flags.push(["--ridge".to_owned(), ridge.to_string()]);
     }
-    flags
+    flags.concat()
 }
 
 fn describe(tuned: &Tuned<'_>) -> String {
@@ -215,10 +242,10 @@ fn describe(tuned: &Tuned<'_>) -> String {
         bytes(curve.chosen_file_bytes)
     )];
     if let Some(default) = &curve.default {
-        let eps = list(&default.setting.eps);
-        lines.push(format!("for comparison --eps {eps}: {}", words(default, curve)));
+        let eps = shorts(&default.setting.eps);
+        lines.push(format!("for comparison the default eps, {eps}: {}", words(default, curve)));
     }
-    lines.push(format!("flags of condense: {}", tuned.flags));
+    lines.push(format!("to make it: {}", tuned.command));
     for (layer, heads) in curve.chosen.heads.iter().enumerate() {
         let (of, error) = (curve.num_heads[layer], curve.chosen.attention_error[layer]);
         let mut line = format!("layer {layer}: {} of {of} heads, error {error:.4}", heads.len());
@@ -230,8 +257,10 @@ fn describe(tuned: &Tuned<'_>) -> String {
     }
     let shared = curve.chosen.ffn_groups.iter().filter(|layers| layers.len() > 1);
     for layers in shared {
-        let error = curve.chosen.ffn_error[layers[0]];
-        lines.push(format!("layers {} share a network, error {error:.4}", list(layers)));
+        let (first, last) = (layers[0], layers[layers.len() - 1]);
+        let errors = &curve.chosen.ffn_error[first..=last];
+        let errors: Vec<_> = errors.iter().map(|error| format!("{error:.4}")).collect();
+        lines.push(format!("layers {first}-{last} share a network, errors {}", list(&errors)));
     }
     if let Some(stability) = &curve.stability {
         let images = count(stability.resamples, "draw", "draws");
@@ -242,6 +271,11 @@ fn describe(tuned: &Tuned<'_>) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// `1.429, 2.857`
+fn shorts(numbers: &[f64]) -> String {
+    list(&numbers.iter().copied().map(short).collect::<Vec<_>>())
 }
 
 /// `41 of 72 heads, 12 of 12 networks, 33.1 MiB (77 %), error 0.0123`
@@ -286,14 +320,21 @@ mod tests {
             noise: NoisePolicy::Singleton,
             ffn_eps: None,
         };
-        assert_eq!(flags(&setting, 1e-2), "--eps 10 --refit ancestor");
+        assert_eq!(flags(&setting, 1e-2).join(" "), "--eps 10 --refit ancestor");
         setting.eps = vec![0.25, 8.0];
         setting.min_points = 2;
         setting.noise = NoisePolicy::Drop;
         setting.ffn_eps = Some(1.5);
         assert_eq!(
-            flags(&setting, 0.5),
+            flags(&setting, 0.5).join(" "),
             "--eps 0.25,8 --min-points 2 --noise drop --ffn-eps 1.5 --refit ancestor --ridge 0.5"
+        );
+        let given = ["--checkpoint", "my model.pth"].map(str::to_owned).to_vec();
+        setting = TuneSetting { eps: vec![10.0], min_points: 1, ffn_eps: None, ..setting };
+        assert_eq!(
+            command(given, &setting, 1e-2, Path::new("x.learngene")).expect("words for a shell"),
+            "learngene condense --checkpoint 'my model.pth' --eps 10 --refit ancestor \
+             --out x.learngene"
         );
     }
 }

@@ -86,7 +86,7 @@ fn draw_on(root: &DrawingArea<SVGBackend<'_>, Shift>, curve: &TuneCurve) -> anyh
         chart.draw_series(dots).map_err(told)?;
     }
     if let Some(default) = &curve.default {
-        let name = format!("default, eps {}", text::list(&default.setting.eps));
+        let name = format!("default, eps {}", super::shorts(&default.setting.eps));
         let cross = |place| Cross::new(place, 7, BLACK.stroke_width(2));
         chart
             .draw_series([cross(place(default))])
