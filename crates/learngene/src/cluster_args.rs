@@ -35,7 +35,8 @@ pub struct ClusterArgs {
         allow_hyphen_values = true, conflicts_with_all = ["eps", "min_points", "noise"])]
     pub kmeans: Option<Vec<NonZeroUsize>>,
     /// Seed of the centroids that k-means begins with.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>, requires = "kmeans")]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
+        requires = "kmeans")]
     pub seed: u64,
     /// Whether the member nearest the mean density stands for a cluster, or the mean of all
     /// members' parameters.
