@@ -163,7 +163,7 @@ fn faults_that_a_command_does_not_have() {
     );
     bench.check(
         &format!(
-            "expand --method pretraining-finetuning {TINY} --compat lost-bias --out d.safetensors"
+            "expand --method pretraining-finetuning {TINY} --compat lost-bias --out x.safetensors"
         ),
         1,
         &["--method pretraining-finetuning does not look at --compat"],
