@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fetch::is_complete;
 use crate::folder::sub_folders;
 use crate::idx::Idx;
 use crate::known::{KNOWN_DATASETS, KnownDataset, known_dataset};
@@ -165,7 +164,7 @@ pub fn is_in_cache(known: &KnownDataset) -> Result<bool, DatasetError> {
     let path = cache_folder()?.join(known.name);
     Ok(match known {
         KnownDataset { name: CIFAR10_SAMPLE, .. } => true,
-        KnownDataset { name, is_fetched: true, .. } => is_complete(name, &path),
+        KnownDataset { is_fetched: true, .. } => is_layout(&path),
         _ => path.is_dir(),
     })
 }

@@ -170,12 +170,7 @@ fn published<'a>(checksums: &[FileChecksum<'a>], name: &str) -> Result<Checksum<
         .ok_or_else(|| DatasetError::NoChecksum { file: name.to_owned() })
 }
 
-/// Whether all files of a dataset that is fetched are in a folder with their full length, but those that readers can
-/// do without.
-pub(crate) fn is_complete(name: &str, folder: &Path) -> bool {
-    sets::set(name).is_some_and(|set| has_all(set, folder))
-}
-
+/// Whether all files of a set are in a folder with their full length, but those that readers can do without.
 fn has_all(set: &Set<'_>, folder: &Path) -> bool {
     set.files.iter().filter_map(|file| Some((file.name, file.bytes?))).all(|(name, bytes)| {
         fs::metadata(folder.join(name)).is_ok_and(|found| found.len() == bytes)

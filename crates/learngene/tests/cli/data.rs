@@ -91,14 +91,33 @@ fn a_folder_is_compared_with_the_manifest_it_should_have() {
     assert_eq!(report["differences"].as_array().map(Vec::len), Some(4));
 }
 
-/// A cut-down MNIST in the cache: the right layout, too few images, other checksums.
+fn idx(dims: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    dims.iter().for_each(|dim| bytes.extend(dim.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+/// Unpacked or not, fetched or brought by hand.
+#[test]
+fn what_can_be_read_is_in_the_cache() {
+    let bench = Workbench::new();
+    let is_in_cache = || {
+        let listed = bench.succeed_json("data list --json");
+        let mut listed = listed.as_array().expect("a list").iter();
+        listed.find(|set| set["name"] == "mnist").expect("it is known")["is_in_cache"].clone()
+    };
+    assert_eq!(is_in_cache(), false);
+    bench.write("cache/mnist/t10k-images-idx3-ubyte", idx(&[1, 2, 2], &[7; 4]));
+    assert_eq!(is_in_cache(), true);
+}
+
+/// A cut-down MNIST: the right layout, too few images, other checksums.
 #[test]
 fn files_are_compared_with_published_checksums() {
     let bench = Workbench::new();
     let gzipped = |dims: &[u32], data: &[u8]| {
-        let mut bytes = vec![0, 0, 8, dims.len() as u8];
-        dims.iter().for_each(|dim| bytes.extend(dim.to_be_bytes()));
-        bytes.extend(data);
+        let bytes = idx(dims, data);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&bytes).and_then(|()| encoder.finish()).expect("memory can be written to")
     };
