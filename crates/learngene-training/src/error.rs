@@ -116,6 +116,15 @@ pub enum TrainingError {
         /// The first line that differs, as `found, wanted`.
         differs: String,
     },
+    /// A file in the run's folder that no run wrote.
+    #[error(
+        "{path} would be replaced, and no training began in this folder (it has no start.json): \
+         choose another folder"
+    )]
+    NoRun {
+        /// The file.
+        path: PathBuf,
+    },
     /// The loss stopped being a number.
     #[error("the loss of step {step} is {loss}: lower the learning rate or look at the data")]
     Diverged {

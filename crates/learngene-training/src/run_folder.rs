@@ -35,10 +35,9 @@ impl RunFolder {
         start: &Start,
     ) -> Result<Self, TrainingError> {
         let this = Self(folder.to_owned());
-        let identity = [
-            (folder.join("recipe.toml"), recipe.to_toml()),
-            (folder.join("start.json"), start.to_json()),
-        ];
+        let identity =
+            [(folder.join("recipe.toml"), recipe.to_toml()), (this.start(), start.to_json())];
+        this.check_owner()?;
         // All is compared before anything is written into what may be another run's folder.
         for (path, wanted) in identity.iter().filter(|_| holds_run(folder)) {
             match std::fs::read_to_string(path) {
@@ -55,10 +54,33 @@ impl RunFolder {
         std::fs::create_dir_all(&checkpoints)
             .and_then(|()| remove_partial(folder))
             .map_err(|source| TrainingError::Write { path: checkpoints, source })?;
-        for (path, wanted) in identity {
+        // The start first: what has none is no run's.
+        for (path, wanted) in identity.into_iter().rev() {
             write_whole(&path, [wanted]).map_err(|source| TrainingError::Write { path, source })?;
         }
         Ok(this)
+    }
+
+    /// Refuses to write over files of the names that a run has where no run began.
+    fn check_owner(&self) -> Result<(), TrainingError> {
+        let mut names = [
+            self.0.join("recipe.toml"),
+            self.metrics(),
+            self.summary(),
+            self.last(),
+            self.best(),
+            self.last_ema(),
+            self.best_ema(),
+        ]
+        .into_iter();
+        match names.find(|path| path.exists()) {
+            Some(path) if !self.start().exists() => Err(TrainingError::NoRun { path }),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self) -> PathBuf {
+        self.0.join("start.json")
     }
 
     /// Notes with what the run is carried out.

@@ -36,7 +36,7 @@ pub struct ClusterArgs {
     pub kmeans: Option<Vec<NonZeroUsize>>,
     /// Seed of the centroids that k-means begins with.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
-        requires = "kmeans")]
+        requires = "kmeans", conflicts_with_all = ["eps", "min_points", "noise"])]
     pub seed: u64,
     /// Whether the member nearest the mean density stands for a cluster, or the mean of all
     /// members' parameters.

@@ -47,10 +47,11 @@ pub struct Args {
     pool: Pool,
     /// Neighbours that vote, for `--frozen knn`.
     #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one,
-        help_heading = FROZEN)]
+        requires = "frozen", help_heading = FROZEN)]
     k: NonZeroUsize,
     /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
-    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, help_heading = FROZEN)]
+    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, requires = "frozen",
+        help_heading = FROZEN)]
     ridge: f64,
     #[command(flatten)]
     bad_images: BadImagesArgs,

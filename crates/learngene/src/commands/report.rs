@@ -38,7 +38,10 @@ struct Drawn {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     files::prepare(&args.out, &[&args.report])?;
-    let report = read(&args.report)?;
+    let report = read(&args.report).with_context(|| {
+        let report = args.report.display();
+        format!("{report} is no report that `cargo xtask reproduce` wrote")
+    })?;
     files::write_whole(&args.out, render(&report).as_bytes())
         .context("the page was not written")?;
 
@@ -99,8 +102,8 @@ mod tests {
         let wrong = FIXTURE.replacen("\"top1\": 70.5", "\"top1\": 170.5", 1);
         fs::write(folder.path().join("report.json"), wrong)?;
         fs::write(folder.path().join("report.html"), "last page")?;
-        let error = run(args(&folder, "report.json", "report.html")).unwrap_err().to_string();
-        assert!(error.contains("ancestors[0].top1 is 170.5"), "{error}");
+        let error = run(args(&folder, "report.json", "report.html")).unwrap_err();
+        assert!(format!("{error:#}").contains("ancestors[0].top1 is 170.5"), "{error:#}");
         assert_eq!(fs::read_to_string(folder.path().join("report.html"))?, "last page");
         Ok(())
     }

@@ -147,6 +147,19 @@ fn a_folder_of_another_run() {
 /// The recipe is the same, but the run began with another model. Resuming it would go on with that
 /// one, or fail where the shapes differ.
 #[test]
+fn a_folder_with_files_of_others() {
+    let bench = bench();
+    let args = format!("train {TINY} --data pets --out mine");
+    for name in ["best.safetensors", "last.safetensors", "recipe.toml", "summary.csv"] {
+        bench.write(&format!("mine/{name}"), "of others");
+        let named = format!("mine/{name} would be replaced");
+        bench.check(&args, 1, &[&named, "no start.json", "choose another folder"]);
+        assert_eq!(bench.read(&format!("mine/{name}")), b"of others");
+        std::fs::remove_file(bench.path(&format!("mine/{name}"))).expect("just written");
+    }
+}
+
+#[test]
 fn a_folder_of_another_model() {
     let bench = bench();
     let args = "--data pets --batch-size 4 --epochs 1 --out run";
@@ -169,8 +182,9 @@ fn a_folder_of_other_images() {
 #[test]
 fn metrics_that_cannot_be_read() {
     let bench = bench();
-    bench.write("run/metrics.jsonl", "{\"epoch\": 1}\n");
     let args = format!("train {TINY} --data pets --epochs 1 --out run");
+    bench.succeed(&args);
+    bench.write("run/metrics.jsonl", "{\"epoch\": 1}\n");
     let output = bench.command(&args).output().expect("the program was built");
     check_message(&args, &output, 1, &["cannot read run/metrics.jsonl", "missing field"]);
 }

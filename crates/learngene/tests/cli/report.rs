@@ -56,6 +56,9 @@ fn numbers_that_are_none() {
     bench.check(args, 1, &["bad.json", "version is 9, wanted 2"]);
     bench.write("bad.json", NUMBERS.replacen("\"mean\": 5", "\"mean\": 15", 1));
     bench.check(args, 1, &["bad.json", "mean"]);
+    bench.write("bad.json", "{}");
+    let parts = ["bad.json is no report that `cargo xtask reproduce` wrote", "version"];
+    bench.check(args, 1, &parts);
 }
 
 #[test]

@@ -241,6 +241,17 @@ fn whole_numbers_below_zero() {
     }
 }
 
+#[test]
+fn settings_of_what_is_not_done() {
+    let eval = format!("eval {TINY} --data cifar10-sample");
+    for flag in ["--k 5", "--ridge 3", "--pool avg"] {
+        check(&format!("{eval} {flag}"), &["--frozen"]);
+    }
+    let condense = format!("condense {TINY} --images cifar10-sample --out x.learngene --seed 5");
+    check(&condense, &["--kmeans"]);
+    check(&format!("{condense} --eps 1"), &["--seed", "cannot be used with", "--eps"]);
+}
+
 #[cfg(not(feature = "dashboard"))]
 #[test]
 fn a_dashboard_that_is_not_built_in() {

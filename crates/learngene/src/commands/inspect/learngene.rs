@@ -163,7 +163,9 @@ fn describe_architecture(architecture: &Architecture) -> String {
 /// `3.750 px`, or `1.250, 2.500 px` where layers differ.
 fn describe_radii(radii: &[f64]) -> String {
     let mut radii: Vec<String> = radii.iter().map(|eps| format!("{eps:.3}")).collect();
-    radii.dedup();
+    if radii.iter().all(|eps| *eps == radii[0]) {
+        radii.truncate(1);
+    }
     radii.join(", ") + " px"
 }
 
