@@ -1,7 +1,6 @@
 //! `learngene train`
 
 use std::{
-    fs::File,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
@@ -129,6 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let checkpoint = args.start.left().map(|args| args.checkpoint.path()).transpose()?;
     let warm_up = args.transform.warm_up(checkpoint, &recipe)?;
     prepare_folder(&args.out)?;
+    let _lock = lock_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
     let fraction = train.fraction();
     let (train_images, test_images, classes) = (train.len(), test.len(), train.classes().len());
@@ -184,12 +184,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         workers: args.workers.map_or_else(Workers::default, Workers::new),
         environment: Some(environment(&args.devices.devices)?),
     };
-    let (model, last, _lock) = match warm_up {
-        None => (model, recipe.clone(), lock_folder(&args.out)?),
+    let (model, last) = match warm_up {
+        None => (model, recipe.clone()),
         Some(WarmUp { plan, learnt, recipe, after }) => {
             let warm_up = WarmUp { plan, learnt, recipe: within(recipe), after: within(after) };
-            let (model, lock) = args.warm_up(model, &data, &warm_up, &execution)?;
-            (model, warm_up.after, lock)
+            (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after)
         }
     };
     let before = (recipe.epochs - last.epochs) as f64;
@@ -237,14 +236,14 @@ fn keep_kind(folder: &Path, plan: &TransformationPlan, learnt: &Learnt) -> anyho
 
 impl Args {
     /// Learns transformations while everything else is frozen, keeps them in a file, and folds them
-    /// into the model. Comes with the lock of the run's folder.
+    /// into the model.
     fn warm_up(
         &self,
         model: Model,
         data: &FitData,
         warm_up: &WarmUp,
         execution: &Execution,
-    ) -> anyhow::Result<(Model, Option<File>)> {
+    ) -> anyhow::Result<Model> {
         let WarmUp { plan, learnt, recipe, .. } = warm_up;
         let transforming = attach(model, plan, &learnt.config)?;
         let count = transforming.transformations().num_parameters();
@@ -258,7 +257,6 @@ impl Args {
             text::count(recipe.epochs, "epoch", "epochs"),
             thousands(count as u64)
         );
-        let lock = lock_folder(&self.out)?;
         let folder = self.out.join("warm_up");
         keep_kind(&folder, plan, learnt)?;
         let progress = Arc::new(self.progress(Some("transformations")));
@@ -269,7 +267,7 @@ impl Args {
             let tensors = fitted.model.transformations();
             transformations_file::write(&file, &tensors, learnt)?;
         }
-        Ok((fitted.model.fold(), lock))
+        Ok(fitted.model.fold())
     }
 
     /// Lines and a bar that tell how a run goes, or a phase of it.
