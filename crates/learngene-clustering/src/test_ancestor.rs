@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use learngene_format::Learngene;
 use learngene_models::{
     Classifier, HostTensor, ModelConfig, StateDict, SwinConfig, VitConfig,
-    checkpoint::{Checkpoint, Dialect, Dtype},
+    checkpoint::{Checkpoint, Dialect, Dtype, PretrainedCfg},
 };
 
 use crate::{
@@ -67,7 +67,7 @@ pub(crate) fn scattered(config: ModelConfig, seed: u64) -> Checkpoint {
         parameters,
         dtype: Dtype::F32,
         dialect: Dialect::Timm,
-        preprocessing: None,
+        pretrained_cfg: PretrainedCfg::default(),
         sha256: format!("{seed:064x}"),
         notes: Vec::new(),
     }

@@ -9,7 +9,7 @@ use burn::{
 
 use crate::{
     StateDict, StateDictError,
-    checkpoint::{CheckpointError, Preprocessing},
+    checkpoint::{CheckpointError, PretrainedCfg},
 };
 
 /// An image classifier that can be trained, evaluated and written to a checkpoint.
@@ -126,7 +126,7 @@ pub trait Classifier: Module + ModuleDisplay {
     fn save(
         &self,
         path: &Path,
-        preprocessing: Option<&Preprocessing>,
+        pretrained_cfg: Option<&PretrainedCfg>,
     ) -> Result<(), CheckpointError>;
 
     /// Where the parameters live.

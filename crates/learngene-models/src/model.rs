@@ -10,7 +10,7 @@ use burn::{
 
 use crate::{
     BranchScales, Classifier, ModelConfig, StateDict, StateDictError, Swin, Vit,
-    checkpoint::{CheckpointError, Preprocessing},
+    checkpoint::{CheckpointError, PretrainedCfg},
 };
 
 /// A model of any family.
@@ -245,9 +245,9 @@ impl Classifier for Model {
     fn save(
         &self,
         path: &Path,
-        preprocessing: Option<&Preprocessing>,
+        pretrained_cfg: Option<&PretrainedCfg>,
     ) -> Result<(), CheckpointError> {
-        either!(self, model => model.save(path, preprocessing))
+        either!(self, model => model.save(path, pretrained_cfg))
     }
 }
 

@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use learngene_datasets::Preprocess;
-use learngene_models::{Classifier, checkpoint::Preprocessing};
+use learngene_models::{
+    Classifier,
+    checkpoint::{Preprocessing, PretrainedCfg},
+};
 
 use crate::{
     Evaluation, FitData, Fitted, Metrics, Observer, Recipe, Trainer, TrainingError,
@@ -155,11 +158,13 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         Ok(())
     }
 
-    /// Writes a checkpoint that tells how its images were prepared.
+    /// Writes a checkpoint that tells how its images were prepared, and what the classes are.
     fn save(&self, model: &C, path: &Path) -> Result<(), TrainingError> {
         let Preprocess { crop_pct, mean, std, .. } = *self.data.preprocess.settings();
         let preprocessing = Preprocessing { mean, std, crop_pct: Some(crop_pct) };
-        Ok(model.save(path, Some(&preprocessing))?)
+        let label_names = self.data.train.classes().to_vec();
+        let told = PretrainedCfg { preprocessing: Some(preprocessing), label_names };
+        Ok(model.save(path, Some(&told))?)
     }
 }
 

@@ -53,7 +53,7 @@ pub struct ProbeArgs {
 impl ProbeArgs {
     /// Opens the images for an ancestor.
     pub fn open(&self, ancestor: &Checkpoint) -> anyhow::Result<ProbeImages> {
-        let (size, told) = (ancestor.config.image_size(), ancestor.preprocessing);
+        let (size, told) = (ancestor.config.image_size(), ancestor.pretrained_cfg.preprocessing);
         let preprocess = self.preprocess.check(size, told)?;
         let images = self.open_images()?;
         let sha256 = images_sha256(images.as_ref())?;

@@ -8,7 +8,7 @@ use clap::{
 };
 use learngene_models::{
     ModelConfig, StateDict,
-    checkpoint::{self, Dialect, Dtype, Preprocessing},
+    checkpoint::{self, Dialect, Dtype, PretrainedCfg},
 };
 
 /// How a checkpoint is written.
@@ -42,9 +42,9 @@ impl WriteArgs {
         path: &Path,
         config: &ModelConfig,
         parameters: &StateDict,
-        preprocessing: Option<&Preprocessing>,
+        pretrained_cfg: Option<&PretrainedCfg>,
     ) -> anyhow::Result<()> {
         let Self { names, dtype } = *self;
-        Ok(checkpoint::write(path, config, parameters, names, dtype, preprocessing)?)
+        Ok(checkpoint::write(path, config, parameters, names, dtype, pretrained_cfg)?)
     }
 }

@@ -8,7 +8,7 @@ use burn::{
 };
 use learngene_models::{
     BranchScales, Classifier, Model, ModelConfig, StateDict, StateDictError,
-    checkpoint::{CheckpointError, Preprocessing},
+    checkpoint::{CheckpointError, PretrainedCfg},
 };
 
 use super::{
@@ -177,10 +177,10 @@ impl Classifier for Transforming {
     fn save(
         &self,
         path: &Path,
-        preprocessing: Option<&Preprocessing>,
+        pretrained_cfg: Option<&PretrainedCfg>,
     ) -> Result<(), CheckpointError> {
         let this = self.valid();
-        this.computed(0..this.num_layers()).save(path, preprocessing)
+        this.computed(0..this.num_layers()).save(path, pretrained_cfg)
     }
 }
 

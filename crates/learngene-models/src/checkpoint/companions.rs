@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    CheckpointError, Dialect, Dtype, Preprocessing, family::Family, stock::obstacle, transformers,
+    CheckpointError, Dialect, Dtype, PretrainedCfg, family::Family, stock::obstacle, transformers,
     write::write_file,
 };
 use crate::ModelConfig;
@@ -47,14 +47,17 @@ pub(super) fn companions(
     config: &ModelConfig,
     dialect: Dialect,
     dtype: Dtype,
-    preprocessing: Option<&Preprocessing>,
+    pretrained_cfg: Option<&PretrainedCfg>,
 ) -> Result<Vec<Companion>, CheckpointError> {
     let is_alone = !has_other_weights(checkpoint);
     let mut companions = Vec::new();
     if dialect == Dialect::HuggingFace {
-        let config_json = ("config.json", to_json(&transformers::fields(config, dtype)?));
+        let label_names = pretrained_cfg.map_or(&[][..], |told| &told.label_names);
+        let fields = transformers::fields(config, dtype, label_names)?;
+        let config_json = ("config.json", to_json(&fields));
+        let preprocessing = pretrained_cfg.and_then(|told| told.preprocessing);
         let processor = preprocessing.map(|preprocessing| {
-            let processor = transformers::image_processor(preprocessing, config.image_size());
+            let processor = transformers::image_processor(&preprocessing, config.image_size());
             ("preprocessor_config.json", to_json(&processor))
         });
         for (name, json) in [config_json].into_iter().chain(processor) {

@@ -53,7 +53,7 @@
 //!
 //! How images become the model's input ([`Preprocessing`]) comes from the header's
 //! `config.pretrained_cfg`, or else from timm's config.json or transformers' preprocessor_config.json
-//! beside the file.
+//! beside the file. Names of classes (`label_names`) come from the header alone.
 
 mod change;
 mod companions;
@@ -66,6 +66,7 @@ mod infer;
 mod layer_scale;
 mod names;
 mod preprocessing;
+mod pretrained_cfg;
 mod read;
 mod resample;
 mod shapes;
@@ -82,6 +83,7 @@ pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use file::sha256;
 pub use preprocessing::Preprocessing;
+pub use pretrained_cfg::PretrainedCfg;
 pub use read::{is_checkpoint, read};
 pub use resample::resample_pos_embed;
 pub use write::write;
@@ -129,8 +131,8 @@ pub struct Checkpoint {
     pub dtype: Dtype,
     /// Whose names the file uses.
     pub dialect: Dialect,
-    /// How images become its input, where that is told.
-    pub preprocessing: Option<Preprocessing>,
+    /// What it was trained on, as far as that is told.
+    pub pretrained_cfg: PretrainedCfg,
     /// SHA-256 of the file, in lower-case hexadecimal digits.
     pub sha256: String,
     /// What was changed, left out or assumed, to be shown to the user.

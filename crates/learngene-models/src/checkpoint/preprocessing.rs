@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{CheckpointError, told::Told};
+use super::{CheckpointError, pretrained_cfg::SECTION, told::Told};
 
 /// What a model expects of its images, but for their size, which its shape tells.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -18,9 +18,6 @@ pub struct Preprocessing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop_pct: Option<f32>,
 }
-
-/// Where timm keeps it in its configurations, and this crate in the header.
-const SECTION: Option<&str> = Some("pretrained_cfg");
 
 impl Preprocessing {
     /// What the header of a checkpoint tells, or else timm's config.json (`pretrained_cfg`) or

@@ -10,6 +10,7 @@ use super::{
     infer::{Context, Shapes, preset, swin, vit},
     layer_scale::{self, LayerScales},
     names::Names,
+    pretrained_cfg::{PretrainedCfg, label_names},
     told::Told,
 };
 use crate::{HostTensor, ModelConfig, StateDict, StateDictError, SwinConfig, VitConfig};
@@ -47,6 +48,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     let header = header.map(|json| Told::parse(format!("the header of {}", path.display()), json));
     let header = header.transpose()?;
     let preprocessing = Preprocessing::told(path, header.as_ref())?;
+    let is_header = header.is_some();
     // The header speaks of this file, where a config.json may be of another in its folder.
     let told = match header {
         Some(header) => Some(header),
@@ -56,6 +58,10 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     let context = Context { path, options, names, told: told.as_ref() };
     context.check_preset()?;
     let mut config = infer(&context, &container, &masks, &mut notes)?;
+    let header = told.as_ref().filter(|_| is_header);
+    let label_names = header.map(|header| label_names(header, config.num_classes())).transpose()?;
+    let label_names = label_names.unwrap_or_default();
+    let mut pretrained_cfg = PretrainedCfg { preprocessing, label_names };
     let mut wanted = names.stored_shapes(&config);
     let has_scales = scales.is_some();
     if let Some(scales) = scales {
@@ -74,11 +80,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Checkpoint
     if let (ModelConfig::Vit(config), Some(image_size)) = (&mut config, options.image_size) {
         notes.extend(resize_images(config, &mut parameters, image_size)?);
     }
-    if let Some(num_classes) = options.num_classes {
-        notes.extend(replace_classifier(&mut config, &mut parameters, num_classes));
+    if let Some(num_classes) = options.num_classes
+        && let Some(note) = replace_classifier(&mut config, &mut parameters, num_classes)
+    {
+        pretrained_cfg.label_names.clear();
+        notes.push(note);
     }
     let dialect = names.dialect;
-    Ok(Checkpoint { config, parameters, dtype, dialect, preprocessing, sha256, notes })
+    Ok(Checkpoint { config, parameters, dtype, dialect, pretrained_cfg, sha256, notes })
 }
 
 /// Whether a file holds tensors in the names of a ViT, DeiT or Swin; what they are is not looked at.

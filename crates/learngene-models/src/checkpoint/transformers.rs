@@ -11,13 +11,15 @@ use super::{
 };
 use crate::{ModelConfig, SwinConfig, VitConfig};
 
-/// The fields of transformers' configuration that bear on the model.
+/// The fields of transformers' configuration that bear on the model. Classes without names are
+/// called as transformers calls them.
 ///
 /// # Errors
 /// Says why transformers has no such model.
 pub(super) fn fields(
     config: &ModelConfig,
     dtype: Dtype,
+    label_names: &[String],
 ) -> Result<Map<String, Value>, CheckpointError> {
     if let Some(reason) = obstacle(config) {
         return Err(refused(config, reason));
@@ -46,7 +48,10 @@ pub(super) fn fields(
         ("torch_dtype".into(), json!(torch_name(dtype))),
     ]);
     if !classes.is_empty() {
-        let label = |class: usize| format!("LABEL_{class}");
+        let label = |class: usize| match label_names.get(class) {
+            Some(name) => name.clone(),
+            None => format!("LABEL_{class}"),
+        };
         let names = Map::from_iter(classes.clone().map(|i| (i.to_string(), json!(label(i)))));
         let numbers = Map::from_iter(classes.map(|i| (label(i), json!(i))));
         fields.insert("id2label".into(), names.into());

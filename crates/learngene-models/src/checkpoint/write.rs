@@ -10,7 +10,7 @@ use safetensors::{
 use serde::Serialize;
 
 use super::{
-    CheckpointError, Dialect, Dtype, Preprocessing,
+    CheckpointError, Dialect, Dtype, PretrainedCfg,
     companions::{Companion, companions},
     family::Family,
     names::Names,
@@ -20,8 +20,8 @@ use crate::{ModelConfig, StateDict};
 /// Writes a safetensors checkpoint, whole or not at all.
 ///
 /// In timm's names and the official ones the header carries the configuration as JSON under the
-/// metadata key `config`, so that reading it back needs nothing else; how images become the model's
-/// input stands there too, as timm's `pretrained_cfg`, where it is known. In Hugging Face's names a
+/// metadata key `config`, so that reading it back needs nothing else; what the model was trained on
+/// stands there too, as timm's `pretrained_cfg`, where it is known. In Hugging Face's names a
 /// config.json is written beside it, as transformers wants it, and a preprocessor_config.json. In the
 /// other names a config.json is written where no published implementation can hold the model and no
 /// other checkpoint lies in the folder, whose configuration it would seem to be: with every field of
@@ -40,7 +40,7 @@ pub fn write(
     parameters: &StateDict,
     dialect: Dialect,
     dtype: Dtype,
-    preprocessing: Option<&Preprocessing>,
+    pretrained_cfg: Option<&PretrainedCfg>,
 ) -> Result<(), CheckpointError> {
     config.check()?;
     if (Family::of(config), dialect) == (Family::Vit, Dialect::Official) {
@@ -48,10 +48,11 @@ pub fn write(
     }
     parameters.check_against(&config.parameter_shapes())?;
     let parts = parts(config, parameters, dialect, dtype)?;
-    let companions = companions(path, config, dialect, dtype, preprocessing)?;
+    let pretrained_cfg = pretrained_cfg.filter(|told| **told != PretrainedCfg::default());
+    let companions = companions(path, config, dialect, dtype, pretrained_cfg)?;
     // A second metadata key would make the order of bytes depend on a hash map's seed.
     let metadata = match dialect {
-        Dialect::Timm | Dialect::Official => ("config".into(), to_json(config, preprocessing)),
+        Dialect::Timm | Dialect::Official => ("config".into(), to_json(config, pretrained_cfg)),
         Dialect::HuggingFace => ("format".into(), "pt".into()),
     };
     let header = header(&parts, HashMap::from([metadata]))
@@ -120,11 +121,11 @@ struct Header<'a, Config> {
     #[serde(flatten)]
     config: &'a Config,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pretrained_cfg: Option<&'a Preprocessing>,
+    pretrained_cfg: Option<&'a PretrainedCfg>,
 }
 
 /// The configuration in a header. That of a ViT names no family: files are older than Swin is here.
-fn to_json(config: &ModelConfig, pretrained_cfg: Option<&Preprocessing>) -> String {
+fn to_json(config: &ModelConfig, pretrained_cfg: Option<&PretrainedCfg>) -> String {
     let json = match config {
         ModelConfig::Vit(config) => serde_json::to_string(&Header { config, pretrained_cfg }),
         ModelConfig::Swin(_) => serde_json::to_string(&Header { config, pretrained_cfg }),

@@ -22,7 +22,7 @@ pub use merging::PatchMerging;
 use crate::{
     BranchScales, Classifier, LayerLinears, Mlp, ModelOutput, PatchEmbed, StateDict,
     StateDictError,
-    checkpoint::{self, CheckpointError, Dialect, Dtype, Preprocessing},
+    checkpoint::{self, CheckpointError, Dialect, Dtype, PretrainedCfg},
     parts::{apply, layer_norm, linear},
 };
 
@@ -279,11 +279,11 @@ impl Classifier for Swin {
     fn save(
         &self,
         path: &Path,
-        preprocessing: Option<&Preprocessing>,
+        pretrained_cfg: Option<&PretrainedCfg>,
     ) -> Result<(), CheckpointError> {
         let config = self.config().into();
         let parameters = self.state_dict();
-        checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32, preprocessing)
+        checkpoint::write(path, &config, &parameters, Dialect::Timm, Dtype::F32, pretrained_cfg)
     }
 }
 

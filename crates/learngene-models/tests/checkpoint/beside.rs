@@ -4,7 +4,7 @@ use std::fs;
 
 use learngene_models::{
     ModelConfig, SwinConfig, VitConfig,
-    checkpoint::{self, CheckpointError, Dialect, Dtype, ReadOptions},
+    checkpoint::{self, CheckpointError, Dialect, Dtype, PretrainedCfg, ReadOptions},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -189,6 +189,19 @@ fn hugging_face_s_of_a_vit_is_what_transformers_wants() {
     assert_eq!(config["layer_norm_eps"], 1e-6);
     assert_eq!(config["id2label"]["6"], "LABEL_6");
     assert_eq!(config["torch_dtype"], "float16");
+}
+
+#[test]
+fn hugging_face_s_calls_classes_by_their_names() {
+    let (folder, config) = (folder(), usual().with_num_classes(2));
+    let label_names = ["cat", "dog"].map(str::to_owned).to_vec();
+    let told = PretrainedCfg { preprocessing: None, label_names };
+    let (path, parameters) = (folder.path().join("model.safetensors"), zeros(&config));
+    checkpoint::write(&path, &config, &parameters, Dialect::HuggingFace, Dtype::F16, Some(&told))
+        .expect("the folder is writable");
+    let config = config_json(&folder);
+    assert_eq!(config["id2label"], json!({"0": "cat", "1": "dog"}));
+    assert_eq!(config["label2id"], json!({"cat": 0, "dog": 1}));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::fs;
 use learngene_models::{
     HostTensor, ModelConfig, VitConfig,
     checkpoint::{
-        self, Checkpoint, Dialect, Dtype, Note, Preprocessing, ReadOptions, resample_pos_embed,
+        self, Checkpoint, Dialect, Dtype, Note, Preprocessing, PretrainedCfg, ReadOptions,
+        resample_pos_embed,
     },
 };
 
@@ -32,7 +33,7 @@ fn preprocessing(files: &[(&str, &str)]) -> Result<Option<Preprocessing>, String
     }
     let path = TINY.tensors("timm.safetensors").save(&folder);
     let read = checkpoint::read(&path, &TINY.options());
-    read.map(|read| read.preprocessing).map_err(|error| error.to_string())
+    read.map(|read| read.pretrained_cfg.preprocessing).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -75,9 +76,12 @@ fn preprocessing_comes_back_as_it_was_written() {
         for told in [thirds, other] {
             let folder = folder();
             let path = folder.path().join("model.safetensors");
+            let pretrained_cfg =
+                PretrainedCfg { preprocessing: Some(told), label_names: Vec::new() };
             let write = || {
                 let (config, parameters) = (&tiny.config, &tiny.parameters);
-                checkpoint::write(&path, config, parameters, dialect, Dtype::F32, Some(&told))
+                let told = Some(&pretrained_cfg);
+                checkpoint::write(&path, config, parameters, dialect, Dtype::F32, told)
                     .expect("the folder is writable");
                 fs::read(&path).expect("it was just written")
             };
@@ -87,9 +91,40 @@ fn preprocessing_comes_back_as_it_was_written() {
                 fs::write(folder.path().join("preprocessor_config.json"), json).expect("writable");
             }
             let read = checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint");
-            assert_eq!((read.preprocessing, read.config), (Some(told), tiny.config.clone()));
+            assert_eq!(read.pretrained_cfg, pretrained_cfg);
+            assert_eq!(read.config, tiny.config);
         }
     }
+}
+
+/// The golden model written with these names for its classes, and what is read of them for so many.
+fn label_names(names: &[&str], num_classes: Option<usize>) -> Result<Vec<String>, String> {
+    let (tiny, folder) = (TINY.read("timm.safetensors"), folder());
+    let label_names = names.iter().map(ToString::to_string).collect();
+    let told = PretrainedCfg { preprocessing: None, label_names };
+    let path = folder.path().join("model.safetensors");
+    let (config, parameters) = (&tiny.config, &tiny.parameters);
+    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, Some(&told))
+        .expect("the folder is writable");
+    let read = checkpoint::read(&path, &ReadOptions { num_classes, ..ReadOptions::default() });
+    read.map(|read| read.pretrained_cfg.label_names).map_err(|error| error.to_string())
+}
+
+#[test]
+fn names_of_classes_stay_as_long_as_the_classifier() {
+    let names = ["ant", "bee", "cat", "dog", "fox", "hen", "owl"];
+    assert_eq!(label_names(&names, None).as_deref(), Ok(&names.map(str::to_owned)[..]));
+    assert_eq!(label_names(&names, Some(7)).as_deref(), Ok(&names.map(str::to_owned)[..]));
+    assert_eq!(label_names(&names, Some(4)), Ok(vec![]));
+    assert_eq!(label_names(&[], None), Ok(vec![]));
+}
+
+#[test]
+fn names_of_other_than_all_classes() {
+    let error = label_names(&["cat", "dog"], None).expect_err("seven classes");
+    let message = "model.safetensors has pretrained_cfg.label_names [\"cat\",\"dog\"], wanted a name \
+                   for each class of the model";
+    assert!(error.ends_with(message), "{error}");
 }
 
 /// A file of zeros of this shape, without any metadata.

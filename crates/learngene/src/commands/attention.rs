@@ -98,7 +98,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     inputs.extend(file.is_file().then_some(file));
     args.out.prepare(&inputs)?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
-    let (image_size, told) = (checkpoint.config.image_size(), checkpoint.preprocessing);
+    let (image_size, told) =
+        (checkpoint.config.image_size(), checkpoint.pretrained_cfg.preprocessing);
     let preprocess = args.preprocess.check(image_size, told)?;
     let layers = layers(args.layers, checkpoint.config.depth())?;
     if let Some(folder) = &args.png {

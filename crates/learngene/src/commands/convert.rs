@@ -47,8 +47,8 @@ struct Converted {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
-    let Checkpoint { config, parameters, preprocessing, .. } = &checkpoint;
-    args.write.write(&args.out.out, config, parameters, preprocessing.as_ref())?;
+    let Checkpoint { config, parameters, pretrained_cfg, .. } = &checkpoint;
+    args.write.write(&args.out.out, config, parameters, Some(pretrained_cfg))?;
     let json = args.out.json;
     let converted = Converted {
         written: args.out.written()?,

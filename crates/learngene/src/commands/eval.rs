@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use burn::tensor::Device;
 use clap::ValueEnum;
 use learngene_datasets::{CheckedPreprocess, Dataset, Split, TrainTest, check_split_classes};
-use learngene_models::{Classifier, Model};
+use learngene_models::{Classifier, Model, checkpoint::PretrainedCfg};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,
 };
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset},
+    hub::Source,
     images::BadImagesArgs,
     progress,
     text::count,
@@ -34,6 +35,10 @@ pub struct Args {
     /// Which part of the dataset.
     #[arg(long, default_value_t = Split::Test, help_heading = "Images")]
     split: Split,
+    /// Takes the classes of the images for those of the checkpoint by their order, also where they are
+    /// called otherwise.
+    #[arg(long, conflicts_with = "frozen", help_heading = "Images")]
+    by_number: bool,
     /// Images of one forward pass.
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one,
         help_heading = "Images")]
@@ -109,8 +114,10 @@ enum Judge {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
-    let (image_size, told) = (checkpoint.config.image_size(), checkpoint.preprocessing);
-    let preprocess = args.preprocess.check(image_size, told)?;
+    let image_size = checkpoint.config.image_size();
+    let PretrainedCfg { preprocessing, ref label_names } = checkpoint.pretrained_cfg;
+    let preprocess = args.preprocess.check(image_size, preprocessing)?;
+    let label_names = label_names.clone();
     let model = checkpoint.load(&device)?;
     drop(checkpoint); // Its parameters are the model's now.
     let checkpoint = &args.checkpoint.checkpoint;
@@ -129,11 +136,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         "the images of {} are unlabelled: put those of each class into a folder of its name",
         args.data
     );
+    if !args.by_number {
+        check_names(checkpoint, &label_names, &args.data, images.classes())?;
+    }
     let evaluation = evaluate(&model, &images, &preprocess, args.batch_size, &device)?;
     super::print(args.json, &evaluation, |Evaluation { top1, top5, loss, images }| {
         let images = count(*images, "image", "images");
         format!("top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4} on {images}")
     })
+}
+
+/// Refuses images of other classes than the model learnt, as far as it tells: a number would mean
+/// another class.
+fn check_names(
+    checkpoint: &Source,
+    learnt: &[String],
+    data: &str,
+    found: &[String],
+) -> anyhow::Result<()> {
+    let mut pairs = learnt.iter().zip(found).enumerate();
+    match pairs.find(|(_, (learnt, found))| learnt != found) {
+        Some((class, (learnt, found))) => bail!(
+            "class {class} of {checkpoint} is `{learnt}`, but of {data} it is `{found}`: give images of \
+             the classes that it learnt, or --by-number if they are the same under other names"
+        ),
+        None => Ok(()),
+    }
 }
 
 impl Args {

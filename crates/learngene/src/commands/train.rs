@@ -138,7 +138,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (model, told) = match &args.start {
         Either::Left(checkpoint) => {
             let checkpoint = checkpoint.read(args.preprocess.image_size, Some(classes))?;
-            (checkpoint.load(device)?, checkpoint.preprocessing)
+            (checkpoint.load(device)?, checkpoint.pretrained_cfg.preprocessing)
         }
         Either::Right(Shape { config }) => {
             (from_shape(config, classes, recipe.seed, device)?, None)

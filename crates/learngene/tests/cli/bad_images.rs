@@ -216,3 +216,20 @@ fn other_classes_in_the_test_images() {
     let parts = ["only in training: ant; only in test: fox"];
     bench.check(&format!("eval {TINY} --data pets"), 1, &parts);
 }
+
+#[test]
+fn images_of_other_classes_than_the_model_learnt() {
+    let bench = Workbench::new();
+    bench.labelled_photos("pets", 2);
+    bench.succeed(&format!("train {TINY} --data pets --epochs 1 --batch-size 4 --out run"));
+    for split in ["train", "test"] {
+        bench.photos(&format!("birds/{split}/cat"), 1);
+        bench.photos(&format!("birds/{split}/hen"), 1);
+    }
+    let eval = "eval --checkpoint run/last.safetensors --data";
+    bench.succeed(&format!("{eval} pets"));
+    let parts =
+        ["class 1 of run/last.safetensors is `dog`, but of birds it is `hen`", "--by-number"];
+    bench.check(&format!("{eval} birds"), 1, &parts);
+    bench.succeed(&format!("{eval} birds --by-number"));
+}

@@ -139,7 +139,7 @@ impl Args {
                 Some(shape) => (shape, probed),
                 None => {
                     let whole = self.whole(None)?;
-                    (whole.config, whole.preprocessing)
+                    (whole.config, whole.pretrained_cfg.preprocessing)
                 }
             };
             let config = wanted.shape(&ancestor)?;
@@ -164,7 +164,7 @@ impl Args {
         Ok(Initialised {
             descendant,
             ancestor: whole.config,
-            preprocessing: whole.preprocessing.or(probed),
+            preprocessing: whole.pretrained_cfg.preprocessing.or(probed),
             ancestor_sha256: Some(whole.sha256),
             images_sha256,
         })

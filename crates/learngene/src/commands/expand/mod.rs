@@ -14,7 +14,11 @@ use learngene_expansion::{
     NewLayers, Order, ProjectionPolicy, Ratio, attach,
 };
 use learngene_format::Fault;
-use learngene_models::{Classifier, checkpoint, count_macs, count_parameters};
+use learngene_models::{
+    Classifier,
+    checkpoint::{self, PretrainedCfg},
+    count_macs, count_parameters,
+};
 
 use crate::{
     args::{CheckpointArgs, Either, Nothing, image_size},
@@ -162,7 +166,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => descendant,
     };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
-    args.write.write(&args.out, &config, &parameters, preprocessing.as_ref())?;
+    // Classes are named by the images that a classifier is trained on.
+    let pretrained_cfg = PretrainedCfg { preprocessing, label_names: Vec::new() };
+    args.write.write(&args.out, &config, &parameters, Some(&pretrained_cfg))?;
     let expansion = Description {
         producer: crate::PRODUCER.into(),
         origin,
