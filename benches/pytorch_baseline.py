@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What a user would run instead: the same workloads in PyTorch (CPU), one JSON line each.
+"""What a user would run instead: the same workloads in PyTorch, one JSON line each.
 
     python3 -m venv venv-torch && venv-torch/bin/pip install torch timm
     venv-torch/bin/python benches/pytorch_baseline.py [--shape micro|nano|deit_small|swin_tiny] [--iters 5]
+        [--device cuda]
 
 Workloads: train_step (forward, cross-entropy, backward, AdamW), forward, probe_published (the published
 way: every block's attention computed beside the block, maps copied to numpy and multiplied there in
@@ -21,10 +22,12 @@ SHAPES = {  # img, patch, dim, depth, heads, batch, classes
     "swin_tiny": (224, 4, 96, (2, 2, 6, 2), (3, 6, 12, 24), 4, 1000),
 }
 
-def timed(f, iters):
-    f(); t = []
+def timed(f, iters, device):
+    # A GPU works on after a call has returned.
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    f(); wait(); t = []
     for _ in range(iters):
-        s = time.perf_counter(); f(); t.append(time.perf_counter() - s)
+        s = time.perf_counter(); f(); wait(); t.append(time.perf_counter() - s)
     return statistics.median(t)
 
 def attention(blk, y):
@@ -34,7 +37,8 @@ def attention(blk, y):
 
 def main():
     p = argparse.ArgumentParser(); p.add_argument("--shape", default="micro", choices=SHAPES); p.add_argument("--iters", type=int, default=5)
-    p.add_argument("--workloads", default="train_step,forward,probe_published,probe_fused"); a = p.parse_args()
+    p.add_argument("--workloads", default="train_step,forward,probe_published,probe_fused")
+    p.add_argument("--device", default="cpu"); a = p.parse_args()
     img, patch, dim, depth, heads, batch, classes = SHAPES[a.shape]
     torch.manual_seed(0)
     if a.shape.startswith("swin"):
@@ -42,11 +46,12 @@ def main():
         m = SwinTransformer(img_size=img, patch_size=patch, embed_dim=dim, depths=depth, num_heads=heads, window_size=7, num_classes=classes, drop_path_rate=0)
     else:
         m = VisionTransformer(img_size=img, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, num_classes=classes)
+    m = m.to(a.device)
     opt = torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.05)
-    x = torch.randn(batch, 3, img, img); y = torch.randint(0, classes, (batch,))
+    x = torch.randn(batch, 3, img, img).to(a.device); y = torch.randint(0, classes, (batch,)).to(a.device)
     grid = img // patch
     c = np.stack(np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij"), -1).reshape(-1, 2).astype(float)
-    dist = np.linalg.norm(c[:, None] - c[None], axis=-1) * patch; dist_t = torch.tensor(dist, dtype=torch.float32)
+    dist = np.linalg.norm(c[:, None] - c[None], axis=-1) * patch; dist_t = torch.tensor(dist, dtype=torch.float32, device=a.device)
 
     def train_step():
         m.train(); opt.zero_grad(); torch.nn.functional.cross_entropy(m(x), y).backward(); opt.step()
@@ -61,7 +66,7 @@ def main():
         h = tokens(); out = []
         for b in m.blocks:
             att = attention(b, b.norm1(h))[..., 1:, 1:]; h = b(h)
-            out.append(np.mean(np.sum(att.numpy() * dist, -1), -1))
+            out.append(np.mean(np.sum(att.cpu().numpy() * dist, -1), -1))
         return out
     @torch.no_grad()
     def probe_fused():
@@ -72,7 +77,7 @@ def main():
             s = att[..., 1:, 1:]; out.append(((s / s.sum(-1, keepdim=True)) * dist_t).sum(-1).mean((-1, 0)))
         return torch.stack(out)
     for w in a.workloads.split(","):
-        s = timed(locals()[w], a.iters)
-        print(json.dumps({"framework": f"pytorch {torch.__version__}", "threads": torch.get_num_threads(), "workload": w, "shape": a.shape,
+        s = timed(locals()[w], a.iters, a.device)
+        print(json.dumps({"framework": f"pytorch {torch.__version__}", "device": a.device, "threads": torch.get_num_threads(), "workload": w, "shape": a.shape,
                           "batch": batch, "ms": round(s * 1e3, 2), "images_per_second": round(batch / s, 2)}), flush=True)
 main()
