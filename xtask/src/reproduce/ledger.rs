@@ -206,12 +206,29 @@ impl<'a> Ledger<'a> {
         if !path.exists() {
             return Ok(None);
         }
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let record: Record = serde_json::from_str(&text)
-            .with_context(|| format!("{} is no record of a run", path.display()))?;
+        let record = record(&path)?;
         let is_ours = record.version == VERSION && record.key == self.key(step);
         Ok(is_ours.then_some(record.printed))
+    }
+
+    /// All records of the program's present sources, in the order of their keys, a line of JSON each.
+    ///
+    /// # Errors
+    /// When one cannot be read or is none.
+    pub(crate) fn records(&self) -> Result<String> {
+        let folder = self.root.join(&self.folder).join(RUNS);
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut lines = BTreeMap::new();
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+            let record = record(&path)?;
+            if record.version == VERSION && record.code == self.code {
+                let line = serde_json::to_string(&record).context("a record is plain data")?;
+                lines.insert(record.key, line + "\n");
+            }
+        }
+        Ok(lines.into_values().collect())
     }
 
     fn record(&self, step: &Step) -> PathBuf {
@@ -222,6 +239,12 @@ impl<'a> Ledger<'a> {
     fn artefact(&self, step: &Step) -> PathBuf {
         self.root.join(&self.folder).join(MADE).join(step.file_name(&self.code))
     }
+}
+
+fn record(path: &Path) -> Result<Record> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no record of a run", path.display()))
 }
 
 #[cfg(test)]
@@ -328,6 +351,17 @@ mod tests {
         fs::write(ledger.record(&gene()), "{").expect("a file");
         let error = ledger.result(&gene()).expect_err("half a record");
         assert!(error.to_string().ends_with("is no record of a run"), "{error}");
+    }
+
+    #[test]
+    fn records_are_those_of_the_present_sources() {
+        let (root, count) = (tempfile::tempdir().expect("a folder"), Cell::new(0));
+        let ledger = open(root.path(), &count);
+        ledger.result(&expand("one")).expect("it runs");
+        let records = ledger.records().expect("it is readable");
+        assert_eq!(records.lines().count(), 2, "gene and descendant");
+        let other = Ledger { code: "other".into(), ..open(root.path(), &count) };
+        assert_eq!(other.records().expect("it is readable"), "");
     }
 
     #[test]

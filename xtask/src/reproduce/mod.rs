@@ -9,6 +9,7 @@ mod convergence;
 mod describe;
 mod experiment;
 mod inputs;
+mod kept;
 mod ledger;
 mod measure;
 mod pipeline;
@@ -59,6 +60,9 @@ pub(crate) struct Options {
     /// Says what would be run and how long it may take, and ends.
     #[arg(long)]
     plan: bool,
+    /// Keeps report and records in experiments/results, too.
+    #[arg(long, conflicts_with = "plan")]
+    keep: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -128,7 +132,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     let reproduction =
         Reproduction { workspace, learngene: &learngene, ledger: &open.ledger, pipeline, options };
-    if options.plan { reproduction.plan(&experiments) } else { reproduction.run(&experiments) }
+    if options.plan {
+        return reproduction.plan(&experiments);
+    }
+    reproduction.run(&experiments)?;
+    match options.keep {
+        true => kept::keep(&workspace.root, options.scale.name(), &open.ledger),
+        false => Ok(()),
+    }
 }
 
 /// What experiments and searches run on.
