@@ -103,7 +103,7 @@ pub enum DatasetError {
 
     /// A folder is not divided into training and test images.
     #[error(
-        "{path} has no folders `train` and `test` (or `val`), so training and test images would be the same"
+        "{path} has no folders `train` and `test` (or `val`), so it has no test images of its own"
     )]
     NotSplit {
         /// The folder.

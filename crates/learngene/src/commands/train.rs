@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use burn::tensor::Device;
 use learngene_datasets::{
-    Dataset, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
+    Dataset, DatasetError, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
 };
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_format::Fault;
@@ -299,7 +299,13 @@ impl Args {
                 (Arc::new(kept), Arc::new(held_out))
             }
             None => {
-                let TrainTest { train, test } = self.bad_images.open_train_test(&self.data)?;
+                let both = self.bad_images.open_train_test(&self.data);
+                let TrainTest { train, test } = both.map_err(|error| match error.downcast_ref() {
+                    Some(DatasetError::NotSplit { .. }) => {
+                        anyhow!("{error}; --hold-out 0.2 evaluates on a fifth of the training images")
+                    }
+                    _ => error,
+                })?;
                 (train.into(), test.into())
             }
         };
