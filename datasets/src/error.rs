@@ -265,6 +265,24 @@ pub enum DatasetError {
         columns: usize,
     },
 
+    /// A contact sheet that is too large to be looked at.
+    #[error(
+        "{images} image{} in {} columns, with {pitch} pixels for each, are more than a contact sheet of at most \
+         {limit} pixels a side has room for",
+        if *images == 1 { "" } else { "s" },
+        columns + 1
+    )]
+    LargeSheet {
+        /// Images asked for, one a row.
+        images: usize,
+        /// Columns asked for, beside the first.
+        columns: usize,
+        /// Side of a tile with its gap, in pixels.
+        pitch: u32,
+        /// Longest side of a sheet, in pixels.
+        limit: u32,
+    },
+
     /// The system does not start a thread.
     #[error("cannot start worker {worker} of {workers} for loading images")]
     Worker {
