@@ -11,7 +11,7 @@ use learngene_models::Model;
 use learngene_report::data::AttentionMap;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs},
+    args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs, whole_number},
     files::{prepare_folder, write_whole},
     text::count,
 };
@@ -35,7 +35,8 @@ pub struct Args {
     #[arg(long, default_value_t = Split::Test, help_heading = "Image")]
     split: Split,
     /// Layers to draw, from 0; the first and the last by default.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',',
+        value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     layers: Option<Vec<usize>>,
     /// What the maps call the model.
     #[arg(long, value_name = "NAME", default_value = "ancestor")]

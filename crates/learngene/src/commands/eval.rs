@@ -13,7 +13,7 @@ use learngene_training::{
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset},
+    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset, number},
     images::BadImagesArgs,
     progress,
     text::count,
@@ -50,8 +50,8 @@ pub struct Args {
         requires = "frozen", help_heading = FROZEN)]
     k: NonZeroUsize,
     /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
-    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, requires = "frozen",
-        help_heading = FROZEN)]
+    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE,
+        value_parser = number::<f64>, requires = "frozen", help_heading = FROZEN)]
     ridge: f64,
     #[command(flatten)]
     bad_images: BadImagesArgs,

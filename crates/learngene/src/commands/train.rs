@@ -22,7 +22,7 @@ use serde::Serialize;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
 use crate::{
-    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
+    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset, number},
     compat_args,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
@@ -54,11 +54,11 @@ pub struct Args {
     data: String,
     /// Evaluates on so large a share of the training images, held out, instead of the test images:
     /// what a learning rate is to be chosen on, such as 0.2.
-    #[arg(long, value_name = "SHARE", help_heading = "Images")]
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>, help_heading = "Images")]
     hold_out: Option<f64>,
     /// Learns from this fraction of the training images, of every class alike and drawn by the seed,
     /// such as 0.25; a smaller one is part of every larger one.
-    #[arg(long, value_name = "SHARE", help_heading = "Images")]
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>, help_heading = "Images")]
     fraction: Option<f64>,
     #[command(flatten)]
     bad_images: BadImagesArgs,

@@ -37,7 +37,9 @@ fn a_recipe_with_an_unknown_key() {
 
 #[test]
 fn a_recipe_with_a_text_for_a_number() {
-    recipe("epochs = \"three\"\n", &["line 1", "invalid type: string \"three\""]);
+    let whole = "must be a whole number of 0 or more, got";
+    recipe("epochs = \"three\"\n", &["`epochs` in line 1", whole, "\"three\""]);
+    recipe("epochs = -3\n", &["`epochs` in line 1", whole, "-3"]);
 }
 
 #[test]
