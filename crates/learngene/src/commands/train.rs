@@ -156,7 +156,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let steps_per_epoch = recipe.steps_per_epoch(train_images);
     let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
     let phase = warm_up.as_ref().map(|_| "fine-tuning");
-    let observer = args.observer(epochs, steps_per_epoch, phase)?;
+    let observer = args.observer(epochs, steps_per_epoch, classes, phase)?;
     let image_size = config.image_size();
     let preprocess = args.preprocess.check(image_size, told)?;
     let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
@@ -259,7 +259,7 @@ impl Args {
         );
         let folder = self.out.join("warm_up");
         keep_kind(&folder, plan, learnt)?;
-        let progress = Arc::new(self.progress(Some("transformations")));
+        let progress = Arc::new(self.progress(data.train.classes().len(), Some("transformations")));
         let fitted = fit(transforming, data, recipe, &folder, execution, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
@@ -271,8 +271,9 @@ impl Args {
     }
 
     /// Lines and a bar that tell how a run goes, or a phase of it.
-    fn progress(&self, phase: Option<&'static str>) -> TrainingProgress {
-        TrainingProgress::new(phase, if self.hold_out.is_some() { "held-out" } else { "test" })
+    fn progress(&self, classes: usize, phase: Option<&'static str>) -> TrainingProgress {
+        let evaluated_on = if self.hold_out.is_some() { "held-out" } else { "test" };
+        TrainingProgress::new(phase, evaluated_on, classes)
     }
 
     /// Who is told how the run goes.
@@ -281,13 +282,14 @@ impl Args {
         &self,
         epochs: usize,
         steps_per_epoch: usize,
+        classes: usize,
         phase: Option<&'static str>,
     ) -> anyhow::Result<Arc<dyn Observer>> {
         #[cfg(feature = "dashboard")]
         if self.dashboard {
             return Ok(Arc::new(Dashboard::new(epochs, steps_per_epoch)?));
         }
-        Ok(Arc::new(self.progress(phase)))
+        Ok(Arc::new(self.progress(classes, phase)))
     }
 
     /// Images to learn from and to evaluate on.

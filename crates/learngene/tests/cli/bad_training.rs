@@ -137,6 +137,23 @@ fn a_loss_that_stops_being_a_number() {
     assert!(!bench.path("run/last.safetensors").exists());
 }
 
+/// The loss stays a number, but is none that a model comes to by learning.
+#[test]
+fn a_loss_that_rises_above_guessing() {
+    let bench = bench();
+    let warnings = |out: &str, learning_rate: &str| {
+        let args = format!(
+            "train {TINY} --data pets --epochs 3 --batch-size 1 --warmup-epochs 0 --learning-rate \
+             {learning_rate} --out {out}"
+        );
+        let assert = bench.command(&args).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        said.matches("above that of guessing, ln(2) = 0.6931: lower the learning rate").count()
+    };
+    assert_eq!(warnings("high", "1000"), 1);
+    assert_eq!(warnings("low", "0.0005"), 0);
+}
+
 #[test]
 fn a_folder_of_another_run() {
     let bench = bench();
