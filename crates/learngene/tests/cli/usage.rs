@@ -276,6 +276,16 @@ fn texts_for_numbers() {
 }
 
 #[test]
+fn ranks_of_nothing_or_beyond_any_use() {
+    let train = format!("train {TINY} --data cifar10-sample --out run");
+    for flag in ["--transform-ffn", "--transform-heads"] {
+        for got in ["low-rank:0", "low-rank:100000"] {
+            check(&format!("{train} {flag} {got}"), &[flag, "from 1 to 1024 such as", got]);
+        }
+    }
+}
+
+#[test]
 fn settings_of_what_is_not_done() {
     let eval = format!("eval {TINY} --data cifar10-sample");
     for flag in ["--k 5", "--ridge 3", "--pool avg"] {
