@@ -198,7 +198,16 @@ fn choices_that_do_not_exist() {
 
 #[test]
 fn a_dataset_that_cannot_be_fetched() {
-    check("data fetch imagenet", &["imagenet", "cifar10, cifar100, fashion_mnist, mnist"]);
+    let offered = "[possible values: cifar10, cifar100, fashion_mnist, mnist]";
+    check("data fetch imagenett", &["imagenett", offered]);
+    let parts = ["image-net.org", "cache/imagenet as train/WNID/*.JPEG, val/WNID/*.JPEG"];
+    let bench = Workbench::new();
+    bench.check("data fetch imagenet", 1, &parts);
+    bench.write("cache/imagenet/train/n01440764/a.JPEG", "an image");
+    for name in ["imagenet", "cifar10-sample"] {
+        let said = bench.succeed(&format!("data fetch {name}"));
+        assert_eq!(said, format!("{name} is here already\n"));
+    }
 }
 
 #[test]
