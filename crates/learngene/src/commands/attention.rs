@@ -31,7 +31,7 @@ pub struct Args {
     /// The image: a file, or one of a dataset or folder by its index from 0, as in cifar10-sample:3.
     #[arg(long, value_name = "FILE|NAME:INDEX", help_heading = "Image")]
     image: String,
-    /// Which part of a dataset it comes from.
+    /// Which part of a dataset it comes from: train or test (a folder's val where it has no test).
     #[arg(long, default_value_t = Split::Test, help_heading = "Image")]
     split: Split,
     /// Layers to draw, from 0; the first and the last by default.

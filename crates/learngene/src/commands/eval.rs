@@ -31,7 +31,7 @@ pub struct Args {
     /// Images: the name of a dataset or a folder.
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
-    /// Which part of the dataset.
+    /// Which part of the dataset: train or test (a folder's val where it has no test).
     #[arg(long, default_value_t = Split::Test, help_heading = "Images")]
     split: Split,
     /// Images of one forward pass.

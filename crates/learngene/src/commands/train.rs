@@ -40,6 +40,11 @@ const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safet
     A run that was interrupted goes on when started again.";
 
 /// Fine-tunes a checkpoint, or trains a model of a given shape from scratch.
+///
+/// It learns from the training images and is evaluated on the test images after every epoch, or on what
+/// --hold-out sets apart of the training images. best.safetensors is the checkpoint of the highest top-1 of
+/// all evaluations, the earliest of equals; that top-1 is a little too high, since it was chosen by these
+/// images. last.safetensors is the one after the last epoch, chosen by nothing, and its top-1 is printed.
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLE,
@@ -49,11 +54,12 @@ const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safet
 pub struct Args {
     #[command(flatten)]
     start: Either<CheckpointArgs, Shape>,
-    /// Images: the name of a dataset or a folder.
+    /// Images: the name of a dataset, or a folder of train/CLASS/ and test/CLASS/ (or val/CLASS/, where
+    /// there is no test).
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
-    /// Evaluates on so large a share of the training images, held out, instead of the test images:
-    /// what a learning rate is to be chosen on, such as 0.2.
+    /// Evaluates on so large a share of the training images, held out, instead of the test images, which
+    /// are not read then: what a learning rate is to be chosen on, such as 0.2.
     #[arg(long, value_name = "SHARE", value_parser = number::<f64>, help_heading = "Images")]
     hold_out: Option<f64>,
     /// Learns from this fraction of the training images, of every class alike and drawn by the seed,
@@ -76,7 +82,7 @@ pub struct Args {
     transform: TransformArgs,
     #[command(flatten)]
     devices: DevicesArgs,
-    /// Folder for metrics and checkpoints; made where it is missing.
+    /// Folder for metrics and checkpoints, best.safetensors and last.safetensors; made where it is missing.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
     /// Shows the run in the whole terminal, with curves.

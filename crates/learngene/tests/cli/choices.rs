@@ -47,6 +47,12 @@ fn fitted_projections_are_told_and_used() {
         let refit = &bench.succeed_json("inspect r.learngene --json")["refit"];
         assert_eq!(refit["inputs"], inputs);
         let fit = &refit["attention"][0][0]["fit"];
+#[test]
+fn help_tells_what_chooses_the_best_checkpoint() {
+    let said = Workbench::new().succeed("train --help");
+    assert!(said.contains("best.safetensors is the checkpoint of the highest top-1"), "{said}");
+}
+
         let error = |when: &str| fit[when]["relative"].as_f64().expect("a number");
         assert!(error("after") <= error("before"), "{fit}");
         let said = bench.succeed("inspect r.learngene");
