@@ -10,11 +10,16 @@ const GAP: u32 = 2;
 /// Smaller tiles are enlarged to this side at least.
 const LEAST_SIDE: u32 = 96;
 
+/// Longest side of a sheet, in pixels: longer ones are neither shown by browsers nor held by most graphics memory.
+const LONGEST_SIDE: u32 = 16_384;
+/// The most rows or columns of a contact sheet, if its tiles are the smallest there are.
+pub const MOST_TILES: usize = ((LONGEST_SIDE - GAP) / (LEAST_SIDE + GAP)) as usize;
+
 /// Tiles of images as a model sees them: one image in a row, first as in an evaluation, then once for each of
 /// `columns` epochs. A column is one batch, so that mixed images show what they are mixed with.
 ///
 /// # Errors
-/// When there is nothing to show, or an image cannot be read.
+/// When there is nothing to show, or too much for one picture, or an image cannot be read.
 pub fn contact_sheet(
     pipeline: &Pipeline,
     indices: &[usize],
@@ -26,6 +31,11 @@ pub fn contact_sheet(
     let side = pipeline.preprocess.settings().image_size;
     let scale = LEAST_SIDE.div_ceil(side).max(1);
     let pitch = side * scale + GAP;
+    let most = ((LONGEST_SIDE - GAP) / pitch) as usize;
+    if indices.len() > most || columns >= most {
+        let (images, limit) = (indices.len(), LONGEST_SIDE);
+        return Err(DatasetError::LargeSheet { images, columns, pitch, limit });
+    }
     let extent = |tiles: usize| tiles as u32 * pitch + GAP;
     let size = (extent(columns + 1), extent(indices.len()));
     let mut sheet = RgbImage::from_pixel(size.0, size.1, Rgb([255; 3]));
@@ -85,6 +95,22 @@ mod tests {
         for place in [(0, 0), (98, 50), (99, 0), (197, 99)] {
             assert_eq!(sheet.get_pixel(place.0, place.1).0, [255; 3], "{place:?}");
         }
+    }
+
+    #[test]
+    fn a_sheet_that_nothing_can_show_is_refused_before_images_are_read() {
+        let refused = |images: usize, columns, message: &str| {
+            // No image of such an index is there, so one that were read would be another error.
+            let indices: Vec<usize> = (0..images).map(|row| usize::MAX - row).collect();
+            let error = contact_sheet(&pipeline(Augment::none()), &indices, columns);
+            let error = error.expect_err("it is too large").to_string();
+            assert!(error.starts_with(message), "{error}");
+        };
+        let message = "168 images in 2 columns, with 98 pixels for each, are more than a contact \
+                       sheet of at most 16384 pixels a side has room for";
+        refused(MOST_TILES + 1, 1, message);
+        refused(1, MOST_TILES, "1 image in 168 columns, with 98 pixels");
+        refused(MOST_TILES, MOST_TILES - 1, "image ");
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub enum DatasetError {
 
     /// A folder is not divided into training and test images.
     #[error(
-        "{path} has no folders `train` and `test` (or `val`), so training and test images would be the same"
+        "{path} has no folders `train` and `test` (or `val`), so it has no test images of its own"
     )]
     NotSplit {
         /// The folder.
@@ -263,6 +263,24 @@ pub enum DatasetError {
         images: usize,
         /// Columns asked for.
         columns: usize,
+    },
+
+    /// A contact sheet that is too large to be looked at.
+    #[error(
+        "{images} image{} in {} columns, with {pitch} pixels for each, are more than a contact sheet of at most \
+         {limit} pixels a side has room for",
+        if *images == 1 { "" } else { "s" },
+        columns + 1
+    )]
+    LargeSheet {
+        /// Images asked for, one a row.
+        images: usize,
+        /// Columns asked for, beside the first.
+        columns: usize,
+        /// Side of a tile with its gap, in pixels.
+        pitch: u32,
+        /// Longest side of a sheet, in pixels.
+        limit: u32,
     },
 
     /// The system does not start a thread.

@@ -41,7 +41,7 @@ pub use check::{CheckReport, CheckedSplit, Scrutiny, check};
 pub use checksum::Checksum;
 pub use cifar10::Cifar10;
 pub use cifar100::Cifar100;
-pub use contact_sheet::contact_sheet;
+pub use contact_sheet::{MOST_TILES, contact_sheet};
 pub use dataset::{Dataset, Split, UnknownSplit};
 pub use error::DatasetError;
 pub use idx::Idx;

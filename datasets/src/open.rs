@@ -80,7 +80,9 @@ pub fn open(
 /// # Errors
 /// As [`open`]; also when a folder is not divided, its images are unlabelled, or the splits differ in their classes.
 pub fn open_train_test(spec: &str, bad_images: BadImages) -> Result<TrainTest, DatasetError> {
-    if let (false, Some(path)) = divided_folder(spec)? {
+    if let (_, Some(path)) = divided_folder(spec)?
+        && !has_test_images(&path)?
+    {
         return Err(DatasetError::NotSplit { path });
     }
     let train = open(spec, Split::Train, bad_images)?;
@@ -186,6 +188,12 @@ fn is_layout(folder: &Path) -> bool {
         || Idx::is_layout(folder)
         || Cifar10::is_layout(folder)
         || Cifar100::is_layout(folder)
+}
+
+/// Whether a folder has test images of their own.
+fn has_test_images(folder: &Path) -> Result<bool, DatasetError> {
+    let present = split_names(folder)?.unwrap_or_default();
+    Ok(is_layout(folder) || split_name(Split::Test, &present).is_some())
 }
 
 /// Where a dataset is.

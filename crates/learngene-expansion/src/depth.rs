@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ExpansionError, Ratio,
+    ratio::common_divisor,
     text::{join, parse_list},
 };
 
@@ -46,12 +47,15 @@ impl DepthPolicy {
             }
             Self::Stages(depths) => depths.clone(),
             Self::Ratio(ratio) => {
+                let common = common_divisor(stages.iter().map(Range::len));
+                let unit = Ratio::new(1, common as u64)?;
                 let scale = |stage: &Range<usize>| {
                     ratio.multiply(stage.len()).map_err(|got| ExpansionError::FractionalDepth {
                         first: stage.start,
                         last: stage.end - 1,
                         ratio: *ratio,
                         got,
+                        unit,
                     })
                 };
                 stages.iter().map(scale).collect::<Result<_, _>>()?
@@ -159,19 +163,24 @@ mod tests {
             "x3/4",
             &[0..2, 2..6],
             "layers 0 to 1 of the ancestor at depth ratio 3/4 give 3/2 layers, wanted a whole \
-             number of at least 1",
+             number of at least 1; multiples of 1/2 give one in every stage",
         );
     }
 
     #[test]
     fn stages_must_all_be_told() {
-        let message =
-            "the ancestor has 2 stages of 2, 4 layers; depth must have one number for each, got 1";
+        let message = "the ancestor has 2 stages of 2, 4 layers; depth must have one number for \
+                       each, such as 1,2, got 1";
         refused("3", &[0..2, 2..6], message);
         refused("3,", &[0..2, 2..6], message);
-        let message =
-            "the ancestor has 1 stage of 12 layers; depth must have one number for each, got 2";
+        let message = "the ancestor has 1 stage of 12 layers; depth must have one number for each, \
+                       such as 6, got 2";
         refused("3,3", &[0..12], message);
+        let swin = &[0..2, 2..4, 4..9, 9..11];
+        let message = "the ancestor has 4 stages of 2, 2, 5, 2 layers; depth must have one number \
+                       for each, such as 1,1,3,1, got 1";
+        refused("6", swin, message);
+        assert_eq!(depths("1,1,3,1", swin), Ok(Some(vec![1, 1, 3, 1])));
     }
 
     #[test]

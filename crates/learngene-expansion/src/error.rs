@@ -2,7 +2,7 @@ use learngene_format::Fault;
 use learngene_models::{ShapeError, StateDictError};
 use thiserror::Error;
 
-use crate::{ProjectionPolicy, Ratio};
+use crate::{ProjectionPolicy, Ratio, text::join};
 
 /// Why a descendant cannot be made.
 ///
@@ -37,8 +37,9 @@ pub enum ExpansionError {
     },
     /// A depth that does not tell of every stage.
     #[error(
-        "the ancestor has {}; depth must have one number for each, got {got}",
-        stages_of(depths)
+        "the ancestor has {}; depth must have one number for each, such as {}, got {got}",
+        stages_of(depths),
+        halves(depths)
     )]
     StageCount {
         /// Numbers given.
@@ -49,7 +50,7 @@ pub enum ExpansionError {
     /// A depth ratio that leaves a part of a layer.
     #[error(
         "layers {first} to {last} of the ancestor at depth ratio {ratio} give {got} layers, wanted \
-         a whole number of at least 1"
+         a whole number of at least 1; multiples of {unit} give one in every stage"
     )]
     FractionalDepth {
         /// First layer of the ancestor's stage.
@@ -60,6 +61,8 @@ pub enum ExpansionError {
         ratio: Ratio,
         /// What came out, in lowest terms.
         got: String,
+        /// The smallest ratio that leaves whole layers in every stage.
+        unit: Ratio,
     },
     /// The list of inherited layers leads back to a stage, or leaves one out.
     #[error(
@@ -125,7 +128,9 @@ pub enum ExpansionError {
     /// A head ratio that leaves a part of a head.
     #[error(
         "layer {layer} of the descendant: {heads} ancestor heads at head ratio {ratio} give {got} \
-         heads, wanted a whole number of at least 1"
+         heads, wanted a whole number of at least 1; ratios that give one in every layer are {common} \
+         divided by 1, 2, 3, ..: {}",
+        quotients(*common)
     )]
     FractionalHeads {
         /// Layer of the descendant.
@@ -136,6 +141,8 @@ pub enum ExpansionError {
         ratio: Ratio,
         /// What came out, in lowest terms.
         got: String,
+        /// Greatest common divisor of the heads of all inherited layers.
+        common: usize,
     },
     /// Images of another side whose windows have another side than the ancestor's.
     #[error(
@@ -321,4 +328,15 @@ fn stages_of(depths: &[usize]) -> String {
     let layers = depths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let stages = if depths.len() == 1 { "stage" } else { "stages" };
     format!("{} {stages} of {layers} layers", depths.len())
+}
+
+/// `1,1,3,1`: half of the layers of each stage, rounded up.
+fn halves(depths: &[usize]) -> String {
+    join(&depths.iter().map(|depth| depth.div_ceil(2)).collect::<Vec<_>>())
+}
+
+/// `12, 6, 4, 3`, or `3, 3/2, 1, 3/4`: the largest ratios by which a number of heads can be divided.
+fn quotients(heads: usize) -> String {
+    let ratios = (1..=4).map(|divisor| Ratio::new(heads as u64, divisor));
+    ratios.flatten().map(|ratio| ratio.to_string()).collect::<Vec<_>>().join(", ")
 }

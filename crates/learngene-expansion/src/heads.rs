@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ExpansionError, Ratio,
+    ratio::common_divisor,
     text::{join, parse_list},
 };
 
@@ -43,7 +44,8 @@ impl HeadPolicy {
                 Self::Count(count) => *count,
                 Self::List(counts) => counts[layer],
                 Self::Ratio(ratio) => ratio.divide(heads).map_err(|got| {
-                    ExpansionError::FractionalHeads { layer, heads, ratio: *ratio, got }
+                    let common = common_divisor(ancestor_heads.iter().copied());
+                    ExpansionError::FractionalHeads { layer, heads, ratio: *ratio, got, common }
                 })?,
                 Self::Incrementing => quarters(heads, 4 - third(layer, depth)),
                 Self::Decrementing => quarters(heads, 2 + third(layer, depth)),
@@ -173,16 +175,20 @@ mod tests {
     fn a_ratio_that_leaves_part_of_a_head_is_refused() {
         let error = counts("w=4", &[12, 6]).expect_err("6 / 4 heads");
         let message = "layer 1 of the descendant: 6 ancestor heads at head ratio 4 give 3/2 heads, \
-                       wanted a whole number of at least 1";
+                       wanted a whole number of at least 1; ratios that give one in every layer \
+                       are 6 divided by 1, 2, 3, ..: 6, 3, 2, 3/2";
         assert_eq!(error.to_string(), message);
+        for ratio in ["6", "3", "2", "3/2"] {
+            assert!(counts(&format!("w={ratio}"), &[12, 6]).is_ok(), "{ratio}");
+        }
     }
 
     #[test]
     fn a_ratio_that_leaves_no_head_is_refused() {
         let error = counts("w=24", &[12]).expect_err("half a head");
         let ratio = Ratio::new(24, 1).expect("both are at least 1");
-        let wanted =
-            ExpansionError::FractionalHeads { layer: 0, heads: 12, ratio, got: "1/2".into() };
+        let (layer, heads, got, common) = (0, 12, "1/2".into(), 12);
+        let wanted = ExpansionError::FractionalHeads { layer, heads, ratio, got, common };
         assert_eq!(error, wanted);
     }
 

@@ -115,6 +115,12 @@ fn fraction(numerator: u128, denominator: u128) -> String {
     }
 }
 
+/// Greatest common divisor of counts.
+pub(crate) fn common_divisor(counts: impl IntoIterator<Item = usize>) -> usize {
+    let divisor = |a, count| greatest_common_divisor(a, count as u128);
+    counts.into_iter().fold(0, divisor) as usize
+}
+
 /// Euclid's algorithm.
 fn greatest_common_divisor(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }

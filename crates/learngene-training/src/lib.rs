@@ -29,6 +29,7 @@ mod tensorboard;
 mod trainee;
 mod trainer;
 mod unknown_key;
+mod wrong_kind;
 
 pub use ema::EmaWarmup;
 pub use error::TrainingError;

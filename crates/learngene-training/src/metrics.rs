@@ -27,6 +27,19 @@ pub struct Metrics {
     pub ema: Option<Evaluation>,
 }
 
+/// Part of the loss of guessing above which a run learns nothing: a fresh classifier begins at the loss of
+/// guessing, give or take the luck of its draw, and any step that learns goes below.
+const WORSE_THAN_GUESSING: f64 = 1.25;
+
+impl Metrics {
+    /// Whether the training loss is clearly above the one of guessing all classes alike, which is
+    /// `ln(classes)` whatever the targets: the sign of a learning rate that is far too high, where the loss
+    /// stays a number.
+    pub fn is_worse_than_guessing(&self, classes: usize) -> bool {
+        self.train_loss > WORSE_THAN_GUESSING * (classes as f64).ln()
+    }
+}
+
 /// The evaluations of a run, kept in step with its file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MetricsLog(pub(crate) Vec<Metrics>);
@@ -127,6 +140,16 @@ mod tests {
         check_best(&[10.0], true);
         check_best(&[10.0, 20.0], true);
         check_best(&[20.0, 10.0, 20.0], false);
+    }
+
+    #[test]
+    fn a_loss_clearly_above_guessing_is_told_from_one_about_it() {
+        let [line] = &log(&[(10.0, None)]).0[..] else { panic!("one line was made") };
+        // 1.25 ln(10) is 2.878.
+        for (train_loss, worse) in [(2.303, false), (2.87, false), (2.89, true), (4.6e9, true)] {
+            let line = Metrics { train_loss, ..line.clone() };
+            assert_eq!(line.is_worse_than_guessing(10), worse, "{train_loss}");
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use learngene_datasets::{Augment, views_per_epoch};
 use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{EmaWarmup, Precision, TrainingError, images_that_fit, unknown_key::UnknownKey};
+use crate::{
+    EmaWarmup, Precision, TrainingError, images_that_fit, unknown_key::UnknownKey,
+    wrong_kind::WrongKind,
+};
 
 /// How a model is trained. Every field has the default of the paper's fine-tuning, so a recipe
 /// file names only what differs; unknown keys are errors.
@@ -114,8 +117,12 @@ impl Recipe {
             .map_err(|source| TrainingError::Read { path: path.into(), source })?;
         let refused = |reason| TrainingError::Recipe { path: path.into(), reason };
         let table = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
-        if let Some(unknown) = UnknownKey::find(&table, &Self::with_every_key().table()) {
+        let known = Self::with_every_key().table();
+        if let Some(unknown) = UnknownKey::find(&table, &known) {
             return Err(refused(unknown.describe(&text)));
+        }
+        if let Some(wrong) = WrongKind::find(&table, &known) {
+            return Err(refused(wrong.describe(&text)));
         }
         let recipe: Self = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
         match recipe.check() {
@@ -321,7 +328,18 @@ mod tests {
 
     #[test]
     fn values_of_another_kind_are_refused() {
-        check_refused("epochs = \"three\"", &["epochs", "expected usize"]);
+        let whole = "must be a whole number of 0 or more, got";
+        check_refused("epochs = \"three\"", &["`epochs` in line 1", whole, "\"three\""]);
+        check_refused("seed = 1\nepochs = -3", &["`epochs` in line 2", whole, "-3"]);
+        check_refused("[augment]\nrepeats = 1.5", &["`repeats` in line 2", whole, "1.5"]);
+        check_refused("warmup_epochs = true", &["must be a number, got true"]);
+        check_refused("gradient_checkpointing = 1", &["must be true or false, got 1"]);
+        check_refused("augment = 3", &["must be a table of keys and values, got 3"]);
+        check_refused("precision = 16", &["`precision`", "must be of the form of \"f32\", got 16"]);
+        for betas in ["0.9", "[0.9]", "[0.9, \"b\"]"] {
+            let got = format!("must be of the form of [0.9, 0.999], got {betas}");
+            check_refused(&format!("betas = {betas}"), &[&got]);
+        }
         check_refused("ema_warmup = \"fast\"", &["fast", "ratio"]);
         check_refused("epochs = ", &["line 1"]);
         check_refused("[augment]\nmixup = -1.0", &["mixup must be from 0 to 100, got -1"]);

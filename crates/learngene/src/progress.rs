@@ -1,7 +1,10 @@
 //! Progress bars: on a terminal only, and only on standard error.
 
 use std::{
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,13 +28,17 @@ pub struct TrainingProgress {
     phase: String,
     /// What the images that it is evaluated on are.
     evaluated_on: &'static str,
+    classes: usize,
+    /// Whether a loss above that of guessing was told, which once is enough.
+    is_warned: AtomicBool,
     shown: Mutex<Option<(ProgressBar, Instant)>>,
 }
 
 impl TrainingProgress {
-    pub fn new(phase: Option<&str>, evaluated_on: &'static str) -> Self {
+    pub fn new(phase: Option<&str>, evaluated_on: &'static str, classes: usize) -> Self {
         let phase = phase.map(|phase| format!("{phase}: ")).unwrap_or_default();
-        Self { phase, evaluated_on, shown: Mutex::default() }
+        let (is_warned, shown) = (AtomicBool::default(), Mutex::default());
+        Self { phase, evaluated_on, classes, is_warned, shown }
     }
 
     /// With the bar and the time of the last line.
@@ -69,14 +76,25 @@ impl Observer for TrainingProgress {
 
     fn evaluated(&self, metrics: &Metrics) {
         let Metrics { epoch, learning_rate, train_loss, test, .. } = metrics;
-        let Self { phase, evaluated_on, .. } = self;
+        let Self { phase, evaluated_on, classes, .. } = self;
+        let warns = metrics.is_worse_than_guessing(*classes)
+            && !self.is_warned.swap(true, Ordering::Relaxed);
         let line = format!(
             "{phase}epoch {epoch:.2}  learning rate {learning_rate:.2e}  train loss {train_loss:.4}  \
              {evaluated_on} loss {:.4}  top-1 {:.2} %  top-5 {:.2} %",
             test.loss, test.top1, test.top5
         );
         self.with(|bar, last_line| {
-            bar.suspend(|| tracing::info!("{line}"));
+            bar.suspend(|| {
+                tracing::info!("{line}");
+                if warns {
+                    tracing::warn!(
+                        "the training loss is far above that of guessing, ln({classes}) = {:.4}: \
+                         lower the learning rate, or warm up for longer",
+                        (*classes as f64).ln()
+                    );
+                }
+            });
             *last_line = Instant::now();
         });
     }

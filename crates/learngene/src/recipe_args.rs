@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use clap::Args;
 use learngene_training::{Precision, Recipe};
 
-use crate::args::{at_least_one, choice, whole_number};
+use crate::args::{at_least_one, choice, number, whole_number};
 
 /// The recipe, and what wins over its entries.
 #[derive(Args)]
@@ -21,10 +21,10 @@ pub struct RecipeArgs {
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>)]
     batch_size: Option<usize>,
     /// Peak learning rate for a batch of 512 [default: 0.0005].
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = number::<f64>)]
     learning_rate: Option<f64>,
     /// Epochs of linear warm-up [default: 5, at most a tenth of the epochs].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<f64>)]
     warmup_epochs: Option<f64>,
     /// Keeps what goes into each layer alone and computes the rest again: less memory for
     /// activations, up to a third more time, the same result.

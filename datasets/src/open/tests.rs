@@ -140,9 +140,11 @@ fn a_path_to_nothing_is_a_missing_folder() {
 
 #[test]
 fn training_on_the_test_images_is_refused() {
-    let folder = images(&["cat/a.png", "dog/b.png"]);
-    let error = open_train_test(spec(&folder), BadImages::Refuse).err();
-    assert!(matches!(error, Some(DatasetError::NotSplit { .. })));
+    for files in [["cat/a.png", "dog/b.png"], ["train/cat/a.png", "train/dog/b.png"]] {
+        let folder = images(&files);
+        let error = open_train_test(spec(&folder), BadImages::Refuse).err();
+        assert!(matches!(error, Some(DatasetError::NotSplit { .. })), "{files:?}: {error:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::TransformationError;
 
 /// Largest rank or hidden width accepted, far above any that saves parameters: a slip of the
 /// keyboard is refused before memory is asked for it.
-const MAX_SIZE: usize = 1024;
+pub(super) const MAX_SIZE: usize = 1024;
 
 /// How the feed-forward network of layer k is made from its base, weight `W` and bias `b` of each
 /// of its two linear layers. All are the identity before training.

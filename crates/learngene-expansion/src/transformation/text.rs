@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{FfnTransformation, HeadTransformation, Scope};
+use super::{FfnTransformation, HeadTransformation, Scope, config::MAX_SIZE};
 use crate::{ExpansionError, text::parse_name};
 
 /// Rank of a low-rank transformation that tells none: of the size that Hu et al. find enough,
@@ -13,11 +13,11 @@ const RANK: usize = 8;
 /// models.
 const HIDDEN: usize = 16;
 
-/// The number after a name and a colon, or the default where the name stands alone.
+/// The number from 1 to [`MAX_SIZE`] after a name and a colon, or the default where the name stands alone.
 fn sized(text: &str, name: &str, default: usize) -> Option<usize> {
     match text.strip_prefix(name)? {
         "" => Some(default),
-        rest => rest.strip_prefix(':')?.parse().ok(),
+        rest => rest.strip_prefix(':')?.parse().ok().filter(|size| (1..=MAX_SIZE).contains(size)),
     }
 }
 
@@ -46,8 +46,8 @@ impl FromStr for FfnTransformation {
         found.ok_or_else(|| ExpansionError::Text {
             what: "transformation of FFNs",
             got: text.to_owned(),
-            want: "scale-shift, low-rank, cross-layer, or one of the last two with a size such as \
-                   low-rank:8 or cross-layer:16",
+            want: "scale-shift, low-rank, cross-layer, or one of the last two with a size from 1 to \
+                   1024 such as low-rank:8 or cross-layer:16",
         })
     }
 }
@@ -73,7 +73,7 @@ impl FromStr for HeadTransformation {
         found.ok_or_else(|| ExpansionError::Text {
             what: "transformation of heads",
             got: text.to_owned(),
-            want: "low-rank, perhaps with a rank such as low-rank:8, or scale-shift",
+            want: "low-rank, perhaps with a rank from 1 to 1024 such as low-rank:8, or scale-shift",
         })
     }
 }
@@ -158,9 +158,17 @@ mod tests {
             let error = text.parse::<FfnTransformation>().expect_err(text);
             assert!(error.to_string().starts_with("transformation of FFNs must be "), "{error}");
         }
+        for (size, is_fine) in [(0, false), (1, true), (MAX_SIZE, true), (MAX_SIZE + 1, false)] {
+            for name in ["low-rank", "cross-layer"] {
+                let found = format!("{name}:{size}").parse::<FfnTransformation>();
+                assert_eq!(found.is_ok(), is_fine, "{name}:{size}");
+            }
+        }
+        let error = "low-rank:0".parse::<FfnTransformation>().expect_err("no rank").to_string();
+        assert!(error.contains(&format!("from 1 to {MAX_SIZE} such as low-rank:8")), "{error}");
         let error = "cross-layer".parse::<HeadTransformation>().expect_err("not of heads");
-        let message = "transformation of heads must be low-rank, perhaps with a rank such as \
-                       low-rank:8, or scale-shift, got `cross-layer`";
+        let message = "transformation of heads must be low-rank, perhaps with a rank from 1 to 1024 such \
+                       as low-rank:8, or scale-shift, got `cross-layer`";
         assert_eq!(error.to_string(), message);
     }
 

@@ -11,7 +11,7 @@ use learngene_models::Model;
 use learngene_report::data::AttentionMap;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs},
+    args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs, whole_number},
     files::{prepare_folder, write_whole},
     text::count,
 };
@@ -31,11 +31,12 @@ pub struct Args {
     /// The image: a file, or one of a dataset or folder by its index from 0, as in cifar10-sample:3.
     #[arg(long, value_name = "FILE|NAME:INDEX", help_heading = "Image")]
     image: String,
-    /// Which part of a dataset it comes from.
+    /// Which part of a dataset it comes from: train or test (a folder's val where it has no test).
     #[arg(long, default_value_t = Split::Test, help_heading = "Image")]
     split: Split,
     /// Layers to draw, from 0; the first and the last by default.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',',
+        value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     layers: Option<Vec<usize>>,
     /// What the maps call the model.
     #[arg(long, value_name = "NAME", default_value = "ancestor")]

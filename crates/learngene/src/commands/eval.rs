@@ -13,7 +13,7 @@ use learngene_training::{
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset},
+    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset, number},
     hub::Source,
     images::BadImagesArgs,
     progress,
@@ -32,7 +32,7 @@ pub struct Args {
     /// Images: the name of a dataset or a folder.
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
-    /// Which part of the dataset.
+    /// Which part of the dataset: train or test (a folder's val where it has no test).
     #[arg(long, default_value_t = Split::Test, help_heading = "Images")]
     split: Split,
     /// Takes the classes of the images for those of the checkpoint by their order, also where they are
@@ -55,8 +55,8 @@ pub struct Args {
         requires = "frozen", help_heading = FROZEN)]
     k: NonZeroUsize,
     /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
-    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE, requires = "frozen",
-        help_heading = FROZEN)]
+    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE,
+        value_parser = number::<f64>, requires = "frozen", help_heading = FROZEN)]
     ridge: f64,
     #[command(flatten)]
     bad_images: BadImagesArgs,

@@ -75,8 +75,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let head = ["name", "px", "parameters", "MACs", "in cache", "--checkpoint"];
         let rows = listed.iter().map(row);
         let rows: Vec<_> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
+        let same = "vit_small_patch14_224 is the checkpoint of vit_small_patch14_dinov2, read for smaller \
+                    images: it needs --image-size 224.";
         let others = "Any other plain ViT, DeiT or Swin of the hub or in a file is read too.";
-        format!("{}\n\n{others}", table(&rows, 1..4))
+        format!("{}\n\n{same}\n{others}", table(&rows, 1..4))
     })
 }
 

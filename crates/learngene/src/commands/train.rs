@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use burn::tensor::Device;
 use learngene_datasets::{
-    Dataset, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
+    Dataset, DatasetError, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
 };
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
 use learngene_format::Fault;
@@ -22,7 +22,7 @@ use serde::Serialize;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
 use crate::{
-    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset},
+    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset, number},
     compat_args,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
@@ -40,6 +40,11 @@ const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safet
     A run that was interrupted goes on when started again.";
 
 /// Fine-tunes a checkpoint, or trains a model of a given shape from scratch.
+///
+/// It learns from the training images and is evaluated on the test images after every epoch, or on what
+/// --hold-out sets apart of the training images. best.safetensors is the checkpoint of the highest top-1 of
+/// all evaluations, the earliest of equals; that top-1 is a little too high, since it was chosen by these
+/// images. last.safetensors is the one after the last epoch, chosen by nothing, and its top-1 is printed.
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLE,
@@ -49,16 +54,17 @@ const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safet
 pub struct Args {
     #[command(flatten)]
     start: Either<CheckpointArgs, Shape>,
-    /// Images: the name of a dataset or a folder.
+    /// Images: the name of a dataset, or a folder of train/CLASS/ and test/CLASS/ (or val/CLASS/, where
+    /// there is no test).
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
     data: String,
-    /// Evaluates on so large a share of the training images, held out, instead of the test images:
-    /// what a learning rate is to be chosen on, such as 0.2.
-    #[arg(long, value_name = "SHARE", help_heading = "Images")]
+    /// Evaluates on so large a share of the training images, held out, instead of the test images, which
+    /// are not read then: what a learning rate is to be chosen on, such as 0.2.
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>, help_heading = "Images")]
     hold_out: Option<f64>,
     /// Learns from this fraction of the training images, of every class alike and drawn by the seed,
     /// such as 0.25; a smaller one is part of every larger one.
-    #[arg(long, value_name = "SHARE", help_heading = "Images")]
+    #[arg(long, value_name = "SHARE", value_parser = number::<f64>, help_heading = "Images")]
     fraction: Option<f64>,
     #[command(flatten)]
     bad_images: BadImagesArgs,
@@ -76,7 +82,7 @@ pub struct Args {
     transform: TransformArgs,
     #[command(flatten)]
     devices: DevicesArgs,
-    /// Folder for metrics and checkpoints; made where it is missing.
+    /// Folder for metrics and checkpoints, best.safetensors and last.safetensors; made where it is missing.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
     /// Shows the run in the whole terminal, with curves.
@@ -156,7 +162,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let steps_per_epoch = recipe.steps_per_epoch(train_images);
     let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
     let phase = warm_up.as_ref().map(|_| "fine-tuning");
-    let observer = args.observer(epochs, steps_per_epoch, phase)?;
+    let observer = args.observer(epochs, steps_per_epoch, classes, phase)?;
     let image_size = config.image_size();
     let preprocess = args.preprocess.check(image_size, told)?;
     let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
@@ -259,7 +265,7 @@ impl Args {
         );
         let folder = self.out.join("warm_up");
         keep_kind(&folder, plan, learnt)?;
-        let progress = Arc::new(self.progress(Some("transformations")));
+        let progress = Arc::new(self.progress(data.train.classes().len(), Some("transformations")));
         let fitted = fit(transforming, data, recipe, &folder, execution, progress)?;
         // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
@@ -271,8 +277,9 @@ impl Args {
     }
 
     /// Lines and a bar that tell how a run goes, or a phase of it.
-    fn progress(&self, phase: Option<&'static str>) -> TrainingProgress {
-        TrainingProgress::new(phase, if self.hold_out.is_some() { "held-out" } else { "test" })
+    fn progress(&self, classes: usize, phase: Option<&'static str>) -> TrainingProgress {
+        let evaluated_on = if self.hold_out.is_some() { "held-out" } else { "test" };
+        TrainingProgress::new(phase, evaluated_on, classes)
     }
 
     /// Who is told how the run goes.
@@ -281,13 +288,14 @@ impl Args {
         &self,
         epochs: usize,
         steps_per_epoch: usize,
+        classes: usize,
         phase: Option<&'static str>,
     ) -> anyhow::Result<Arc<dyn Observer>> {
         #[cfg(feature = "dashboard")]
         if self.dashboard {
             return Ok(Arc::new(Dashboard::new(epochs, steps_per_epoch)?));
         }
-        Ok(Arc::new(self.progress(phase)))
+        Ok(Arc::new(self.progress(classes, phase)))
     }
 
     /// Images to learn from and to evaluate on.
@@ -299,7 +307,13 @@ impl Args {
                 (Arc::new(kept), Arc::new(held_out))
             }
             None => {
-                let TrainTest { train, test } = self.bad_images.open_train_test(&self.data)?;
+                let both = self.bad_images.open_train_test(&self.data);
+                let TrainTest { train, test } = both.map_err(|error| match error.downcast_ref() {
+                    Some(DatasetError::NotSplit { .. }) => {
+                        anyhow!("{error}; --hold-out 0.2 evaluates on a fifth of the training images")
+                    }
+                    _ => error,
+                })?;
                 (train.into(), test.into())
             }
         };

@@ -43,7 +43,7 @@ fn a_list_of_heads_of_another_length() {
 
 #[test]
 fn a_head_ratio_that_gives_fractions() {
-    let parts = ["layer 0", "3 ancestor heads at head ratio 2 give 3/2 heads", "whole number"];
+    let parts = ["layer 0", "3 ancestor heads at head ratio 2 give 3/2 heads", "..: 3, 3/2, 1"];
     check("--head-ratio 2", &parts);
 }
 

@@ -199,9 +199,15 @@ fn images_without_labels() {
 #[test]
 fn training_images_that_are_the_test_images() {
     let bench = Workbench::new();
-    bench.photos("pets/cat", 1);
-    bench.photos("pets/dog", 1);
-    let args = format!("train {TINY} --data pets --out run");
+    for (folder, data) in [("pets", "pets"), ("animals/train", "animals")] {
+        bench.photos(&format!("{folder}/cat"), 2);
+        bench.photos(&format!("{folder}/dog"), 2);
+        let none = format!("{data} has no folders `train` and `test`");
+        let args = format!("train {TINY} --data {data} --epochs 1 --out {data}_run");
+        bench.check(&args, 1, &[&none, "--hold-out 0.2 evaluates on a fifth"]);
+        bench.succeed(&format!("{args} --hold-out 0.5"));
+    }
+    let args = format!("eval {TINY} --data pets --frozen knn");
     bench.check(&args, 1, &["pets has no folders `train` and `test`"]);
 }
 

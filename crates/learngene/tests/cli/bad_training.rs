@@ -37,7 +37,9 @@ fn a_recipe_with_an_unknown_key() {
 
 #[test]
 fn a_recipe_with_a_text_for_a_number() {
-    recipe("epochs = \"three\"\n", &["line 1", "invalid type: string \"three\""]);
+    let whole = "must be a whole number of 0 or more, got";
+    recipe("epochs = \"three\"\n", &["`epochs` in line 1", whole, "\"three\""]);
+    recipe("epochs = -3\n", &["`epochs` in line 1", whole, "-3"]);
 }
 
 #[test]
@@ -133,6 +135,23 @@ fn a_loss_that_stops_being_a_number() {
     let parts = ["the loss of step", "lower the learning rate"];
     check_message(&args, &output, 1, &parts);
     assert!(!bench.path("run/last.safetensors").exists());
+}
+
+/// The loss stays a number, but is none that a model comes to by learning.
+#[test]
+fn a_loss_that_rises_above_guessing() {
+    let bench = bench();
+    let warnings = |out: &str, learning_rate: &str| {
+        let args = format!(
+            "train {TINY} --data pets --epochs 3 --batch-size 1 --warmup-epochs 0 --learning-rate \
+             {learning_rate} --out {out}"
+        );
+        let assert = bench.command(&args).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        said.matches("above that of guessing, ln(2) = 0.6931: lower the learning rate").count()
+    };
+    assert_eq!(warnings("high", "1000"), 1);
+    assert_eq!(warnings("low", "0.0005"), 0);
 }
 
 #[test]

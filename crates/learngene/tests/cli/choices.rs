@@ -19,7 +19,18 @@ fn networks_of_neighbouring_layers_are_joined() {
     };
     assert!(stored("joined.learngene") < stored("own.learngene"));
     let said = bench.succeed("inspect joined.learngene");
-    assert!(said.contains("networks     2 of 3 kept, as given, nearest; shared by"), "{said}");
+    let ffns = "FFNs         2 feed-forward networks for 3 layers, joined as given: layers ";
+    assert!(said.contains(ffns) && said.contains(", the one in brackets is kept\n"), "{said}");
+    bench.succeed(&format!(
+        "{condense} --ffn-groups 1-2 --ffn-representative mean --out mean.learngene"
+    ));
+    let said = bench.succeed("inspect mean.learngene");
+    assert!(said.contains(&format!("{ffns}1 2, their mean is kept\n")), "{said}");
+    let said = bench.succeed("inspect own.learngene");
+    assert!(
+        said.contains("FFNs         each layer keeps its own feed-forward network\n"),
+        "{said}"
+    );
     bench.succeed("expand joined.learngene --out d.safetensors");
     let ffn = &bench.json("d.json")["ffn"];
     assert_eq!(*ffn, serde_json::json!([0, 1, 1]));
@@ -34,6 +45,12 @@ fn networks_of_neighbouring_layers_are_joined() {
     }
     let kmeans = format!("condense {TINY} --images photos --kmeans 2 --ffn-eps auto --out x");
     bench.check(&kmeans, 1, &["k-means has no eps of which --ffn-eps auto could be half"]);
+}
+
+#[test]
+fn help_tells_what_chooses_the_best_checkpoint() {
+    let said = Workbench::new().succeed("train --help");
+    assert!(said.contains("best.safetensors is the checkpoint of the highest top-1"), "{said}");
 }
 
 #[test]

@@ -169,6 +169,13 @@ fn what_cannot_be_shown() {
     check("data show nowhere --out a.png", 2, &["wanted a folder that exists"]);
     check("data show cifar10-sample --recipe r.toml --out a.png", 2, &["--augmented"]);
     check("data show cifar10-sample --epochs 2 --out a.png", 2, &["--augmented"]);
+    let most = "wanted at most 167 for a picture to look at, got `168`";
+    check("data show cifar10-sample --images 168 --out a.png", 2, &["--images", most]);
+    let epochs = "data show cifar10-sample --augmented --epochs 168 --out a.png";
+    check(epochs, 2, &["--epochs", most]);
+    let large = "data show cifar10-sample --images 73 --image-size 224 --out a.png";
+    let parts = ["73 images in 2 columns, with 226 pixels", "at most 16384 pixels a side"];
+    check(large, 1, &parts);
     let missing = "data show cifar10-sample --augmented --recipe r.toml --out a.png";
     check(missing, 1, &["r.toml", "No such file"]);
     check(

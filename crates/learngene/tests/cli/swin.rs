@@ -42,11 +42,13 @@ fn depths_and_windows_that_do_not_fit_are_refused() {
     let bench = bench();
     bench.succeed(&format!("condense {SWIN} --images photos --out s.learngene"));
     let expand = |flags: &str| format!("expand s.learngene {flags} --out d.safetensors");
-    let message =
-        "the ancestor has 2 stages of 2, 2 layers; depth must have one number for each, got 1";
+    let message = "the ancestor has 2 stages of 2, 2 layers; depth must have one number for each, \
+                   such as 1,1, got 1";
     bench.check(&expand("--depth 3"), 1, &[message]);
-    bench.check(&expand("--depth x3/4"), 1, &["layers 0 to 1 of the ancestor", "give 3/2 layers"]);
-    bench.check(&expand("--head-ratio 4"), 1, &["layer 0 of the descendant", "give 1/2 heads"]);
+    let parts = ["layers 0 to 1 of the ancestor", "give 3/2 layers", "multiples of 1/2 give one"];
+    bench.check(&expand("--depth x3/4"), 1, &parts);
+    let parts = ["layer 0 of the descendant", "give 1/2 heads", "2 divided by 1, 2, 3, ..: 2, 1, "];
+    bench.check(&expand("--head-ratio 4"), 1, &parts);
     bench.check(&expand("--image-size 8"), 1, &["windows"]);
 }
 

@@ -198,7 +198,16 @@ fn choices_that_do_not_exist() {
 
 #[test]
 fn a_dataset_that_cannot_be_fetched() {
-    check("data fetch imagenet", &["imagenet", "cifar10, cifar100, fashion_mnist, mnist"]);
+    let offered = "[possible values: cifar10, cifar100, fashion_mnist, mnist]";
+    check("data fetch imagenett", &["imagenett", offered]);
+    let parts = ["image-net.org", "cache/imagenet as train/WNID/*.JPEG, val/WNID/*.JPEG"];
+    let bench = Workbench::new();
+    bench.check("data fetch imagenet", 1, &parts);
+    bench.write("cache/imagenet/train/n01440764/a.JPEG", "an image");
+    for name in ["imagenet", "cifar10-sample"] {
+        let said = bench.succeed(&format!("data fetch {name}"));
+        assert_eq!(said, format!("{name} is here already\n"));
+    }
 }
 
 #[test]
@@ -233,11 +242,55 @@ fn whole_numbers_below_zero() {
         let args = format!("eval {TINY} --data cifar10-sample {flag} -1");
         check(&args, &[flag, "wanted a number of at least 1, got `-1`"]);
     }
+    let expand = "expand x.learngene --out d.safetensors";
+    for flag in ["--num-classes", "--embed-dim", "--inherited-layers", "--shared-layers", "--seed"]
+    {
+        let parts = [flag, "wanted a whole number of 0 or more, got `-1`"];
+        check(&format!("{expand} {flag} -1"), &parts);
+    }
+    let layers =
+        "layers must be front, even, last or a list of the ancestor's layers such as 0,0,1";
+    for got in ["-1", "-1,2"] {
+        check(&format!("{expand} --layers {got}"), &["--layers", layers, got]);
+        check(&format!("{expand} --heads {got}"), &["--heads", "heads must be same, a count", got]);
+        check(
+            &format!("{expand} --depth {got}"),
+            &["--depth", "depth must be same, a number", got],
+        );
+    }
+    let attention = format!("attention {TINY} --image a.png --out maps.json --layers -1,2");
+    check(&attention, &["--layers", "wanted a whole number of 0 or more, got `-1`"]);
+    for bench in ["bench", "bench scaling"] {
+        for iterations in ["0", "-1"] {
+            let got = format!("wanted a number of at least 1, got `{iterations}`");
+            check(&format!("{bench} --iterations {iterations}"), &["--iterations", &got]);
+        }
+    }
     check("data check cifar10-sample --show -1", &["--show", "wanted a whole number"]);
     let show = "data show cifar10-sample --augmented --out a.png";
     check(&format!("{show} --image-size -1"), &["--image-size", "wanted a whole number"]);
     for flag in ["--images", "--epochs"] {
         check(&format!("{show} {flag} -1"), &[flag, "wanted a number of at least 1"]);
+    }
+}
+
+#[test]
+fn texts_for_numbers() {
+    let train = format!("train {TINY} --data cifar10-sample --out run");
+    for flag in ["--learning-rate", "--warmup-epochs", "--hold-out", "--fraction"] {
+        check(&format!("{train} {flag} much"), &[flag, "wanted a number, got `much`"]);
+    }
+    let eval = format!("eval {TINY} --data cifar10-sample --frozen linear --ridge much");
+    check(&eval, &["--ridge", "wanted a number, got `much`"]);
+}
+
+#[test]
+fn ranks_of_nothing_or_beyond_any_use() {
+    let train = format!("train {TINY} --data cifar10-sample --out run");
+    for flag in ["--transform-ffn", "--transform-heads"] {
+        for got in ["low-rank:0", "low-rank:100000"] {
+            check(&format!("{train} {flag} {got}"), &[flag, "from 1 to 1024 such as", got]);
+        }
     }
 }
 

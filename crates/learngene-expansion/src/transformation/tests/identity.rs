@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use learngene_models::{Classifier, ModelConfig, StateDict};
 
 use super::support::*;
-use crate::{NewLayers, Scope, TransformationConfig, TransformationError, attach};
+use crate::{
+    FfnTransformation, NewLayers, Scope, TransformationConfig, TransformationError, attach,
+};
 
 fn check_identity(ancestor: &ModelConfig, wanted: &TransformationConfig, new_layers: NewLayers) {
     let descendant = descendant(ancestor, new_layers);
@@ -133,7 +135,9 @@ fn another_models_plan_is_refused() {
     let mut plan = descendant.plan();
     plan.heads[3].pop();
     assert_eq!(refuse(plan), TransformationError::Heads { layer: 3, got: 7, want: 8 });
-    let error = attach(load(&descendant), &descendant.plan(), &wanted("low-rank:0", ""));
+    let rank = FfnTransformation::LowRank { rank: 0 };
+    let none = TransformationConfig { ffn: Some(rank), ..wanted("low-rank", "") };
+    let error = attach(load(&descendant), &descendant.plan(), &none);
     let message = "rank of FFNs must be 1 to 1024, got 0";
     assert_eq!(error.map(drop).expect_err("rank 0").to_string(), message);
 }

@@ -13,7 +13,7 @@ use clap::{Subcommand, ValueEnum};
 
 use self::{measure::Timing, shape::Shape, workload::Workload};
 use crate::{
-    args::DeviceArgs,
+    args::{DeviceArgs, at_least_one},
     progress,
     text::{count, list},
 };
@@ -53,7 +53,7 @@ struct TimedArgs {
     #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["nano", "micro", "deit_small"])]
     shapes: Vec<Shape>,
     /// Times that each is repeated.
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     iterations: NonZeroUsize,
     #[command(flatten)]
     device: DeviceArgs,

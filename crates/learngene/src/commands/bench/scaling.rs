@@ -11,7 +11,11 @@ use super::{
     shape::{Shape, small},
     workload::Workload,
 };
-use crate::{args::DeviceArgs, device::DeviceChoice, progress};
+use crate::{
+    args::{DeviceArgs, at_least_one},
+    device::DeviceChoice,
+    progress,
+};
 
 /// Times probes over images and model sizes, and training steps over batches and tokens.
 ///
@@ -25,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["probe_over_images", "probe_over_model_size", "train_step_over_batch", "train_step_over_tokens"])]
     studies: Vec<Study>,
     /// Times that each is repeated.
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     iterations: NonZeroUsize,
     #[command(flatten)]
     device: DeviceArgs,

@@ -1,9 +1,11 @@
 //! `learngene data fetch`
 
-use clap::builder::PossibleValuesParser;
+use anyhow::ensure;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use learngene_datasets::{
-    KNOWN_DATASETS, cache_folder,
+    KNOWN_DATASETS, KnownDataset, cache_folder,
     fetch::{Origin, Stage, fetch},
+    is_in_cache,
 };
 
 use crate::progress;
@@ -15,16 +17,28 @@ use crate::progress;
 #[command(after_help = "Example:\n  learngene data fetch cifar100")]
 pub struct Args {
     /// Its name.
-    #[arg(value_parser = PossibleValuesParser::new(fetched_names()))]
+    #[arg(value_parser = PossibleValuesParser::new(names()))]
     name: String,
 }
 
-fn fetched_names() -> Vec<&'static str> {
-    KNOWN_DATASETS.iter().filter(|known| known.is_fetched).map(|known| known.name).collect()
+/// All that are known; those got by hand are not offered, but `run` says how to get them.
+fn names() -> [PossibleValue; KNOWN_DATASETS.len()] {
+    KNOWN_DATASETS.map(|known| PossibleValue::new(known.name).hide(!known.is_fetched))
 }
 
 pub fn run(Args { name }: Args) -> anyhow::Result<()> {
     let cache = cache_folder()?;
+    let by_hand = KNOWN_DATASETS.iter().find(|known| known.name == name && !known.is_fetched);
+    if let Some(known) = by_hand {
+        let KnownDataset { source, licence, layout, .. } = known;
+        ensure!(
+            is_in_cache(known)?,
+            "{name} is not fetched, but got by hand ({licence}): get it from {source} and unpack it in {} \
+             as {layout}, or give any folder of that layout where {name} would stand",
+            cache.join(&name).display()
+        );
+        return super::super::say(format!("{name} is here already"));
+    }
     let bar = progress::bar(0, "bytes").with_message(format!("fetching {name}"));
     let fetched = fetch(&name, &cache, &mut |step| {
         bar.set_message(match step.stage {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use learngene_datasets::{
-    Augment, BadImages, Dataset, Pipeline, Preprocess, Split, contact_sheet, open,
+    Augment, BadImages, Dataset, MOST_TILES, Pipeline, Preprocess, Split, contact_sheet, open,
 };
 use learngene_training::Recipe;
 
@@ -33,11 +33,11 @@ pub struct Args {
     /// Recipe whose augmentation and seed are shown; otherwise a flip and a crop.
     #[arg(long, value_name = "FILE", requires = "augmented")]
     recipe: Option<PathBuf>,
-    /// Rows: images, taken evenly from the whole set.
-    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8")]
+    /// Rows: images, taken evenly from the whole set; at most 167.
+    #[arg(long, value_name = "N", value_parser = tiles, default_value = "8")]
     images: NonZeroUsize,
     /// Columns beside the first: epochs.
-    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "8",
+    #[arg(long, value_name = "N", value_parser = tiles, default_value = "8",
         requires = "augmented")]
     epochs: NonZeroUsize,
     /// Side of a model's input, in pixels.
@@ -46,6 +46,13 @@ pub struct Args {
     /// The picture, PNG.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+/// A number of rows or columns; with tiles of more than 96 pixels fewer fit, which the sheet says.
+fn tiles(text: &str) -> Result<NonZeroUsize, String> {
+    let tiles = at_least_one(text)?;
+    let refused = || format!("wanted at most {MOST_TILES} for a picture to look at, got `{text}`");
+    (tiles.get() <= MOST_TILES).then_some(tiles).ok_or_else(refused)
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ use learngene_models::{
 };
 
 use crate::{
-    args::{CheckpointArgs, Either, Nothing, image_size},
+    args::{CheckpointArgs, Either, Nothing, image_size, whole_number},
     checkpoint_file::WriteArgs,
     compat_args,
     description::Description,
@@ -63,12 +63,14 @@ pub struct Args {
     depth: DepthPolicy,
     /// Which layers it inherits, in each stage: front (a deeper descendant repeats the last), even
     /// (a deeper one repeats all in place), last, or a list such as 0,2,4 of all stages' layers.
-    #[arg(long, value_name = "POLICY", default_value_t, help_heading = INHERITANCE)]
+    #[arg(long, value_name = "POLICY", default_value_t, allow_hyphen_values = true,
+        help_heading = INHERITANCE)]
     layers: LayerPolicy,
     /// Heads of its layers: same as the ancestor's, a number, a list, incrementing (all in the first
     /// third of the layers, three quarters in the middle, half in the last, rounded) or decrementing
     /// (the reverse) [default: same].
-    #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", help_heading = SHAPE)]
+    #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", allow_hyphen_values = true,
+        help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
     /// Heads of the ancestor's layers divided by its own: 2, 4/3, 1/8.
     #[arg(long, value_name = "W", help_heading = SHAPE)]
@@ -91,27 +93,31 @@ pub struct Args {
     classifier: ClassifierPolicy,
     /// Width of its tokens (of a Swin's first stage); the ancestor's by default. Channels are chosen
     /// evenly, or repeated.
-    #[arg(long, value_name = "N", help_heading = SHAPE)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
+        help_heading = SHAPE)]
     embed_dim: Option<usize>,
     /// Hidden width of its feed-forward networks, divided by the width of its tokens: 4, 8/3; the
     /// ancestor's by default.
     #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
     mlp_ratio: Option<Ratio>,
     /// Classes of the descendant, 0 for no classifier; the ancestor's by default.
-    #[arg(long, value_name = "N", help_heading = SHAPE)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
+        help_heading = SHAPE)]
     num_classes: Option<usize>,
     /// Side of the descendant's images in pixels; the ancestor's by default.
     #[arg(long, value_name = "PIXELS", value_parser = image_size, help_heading = SHAPE)]
     image_size: Option<usize>,
     /// Layers that heuristic-learngene (3 by default) or auto-learngene (half of the ancestor's)
     /// inherits; the others are drawn.
-    #[arg(long, value_name = "N", help_heading = INHERITANCE)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
+        help_heading = INHERITANCE)]
     inherited_layers: Option<usize>,
     /// Distances of `probe --layer-changes`, by which auto-learngene chooses layers.
     #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
     distances: Option<PathBuf>,
     /// Layers in a row that share weights by weight-transformation [default: 2].
-    #[arg(long, value_name = "N", help_heading = INHERITANCE)]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
+        help_heading = INHERITANCE)]
     shared_layers: Option<usize>,
     /// Folds in the transformations that a descendant of the same flags learnt: the file
     /// transformations.safetensors of its training's warm_up folder.
@@ -122,7 +128,8 @@ pub struct Args {
             Fault::DestructiveFfn]), help_heading = INHERITANCE)]
     compat: Vec<Fault>,
     /// Seed of what is drawn.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = INHERITANCE)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
+        help_heading = INHERITANCE)]
     seed: u64,
     #[command(flatten)]
     write: WriteArgs,

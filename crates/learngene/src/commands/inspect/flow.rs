@@ -161,13 +161,6 @@ impl Description {
         }
         for (layer, (source, slots)) in self.layers.iter().zip(&self.slots).enumerate() {
             let from: Vec<usize> = slots.iter().map(|slot| slot.head).collect();
-            let sharers = (0..self.ffn.len()).filter(|other| self.ffn[*other] == self.ffn[layer]);
-            let sharers: Vec<usize> = sharers.filter(|other| *other != layer).collect();
-            let shares = match sharers.as_slice() {
-                [] => String::new(),
-                [other] => format!("; its network is that of layer {other}"),
-                others => format!("; its network is that of layers {}", runs(others)),
-            };
             let is_new = self.layers[..layer].contains(source);
             let start = match new_layers {
                 NewLayers::Identity if is_new => ", the identity at first",
@@ -178,12 +171,20 @@ impl Description {
                 from => format!("from {}", first(from)),
             };
             lines.push(match source {
-                Some(source) => format!(
-                    "layer {layer:2} from the ancestor's {source:2}{start}: heads {heads}{shares}"
-                ),
+                Some(source) => {
+                    format!("layer {layer:2} from the ancestor's {source:2}{start}: heads {heads}")
+                }
                 None => format!("layer {layer:2} drawn"),
             });
         }
+        let mut sharing: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (layer, ffn) in self.ffn.iter().enumerate() {
+            sharing.entry(*ffn).or_default().push(layer);
+        }
+        let sharing = sharing.values().filter(|layers| layers.len() > 1);
+        lines.extend(sharing.map(|layers| {
+            format!("layers {} begin with the same feed-forward network", runs(layers))
+        }));
         lines.join("\n")
     }
 }
@@ -247,8 +248,9 @@ mod tests {
         for line in [
             "cluster-learngene: 2 layers of 3, 1 heads, embed_dim 8, hidden width 16, 100 parameters",
             "order priority, the learngene's own projection",
-            "layer  0 from the ancestor's  2: heads from 5, 1, 5; its network is that of layer 1",
-            "layer  1 from the ancestor's  2, the identity at first: heads from 1; its network",
+            "layer  0 from the ancestor's  2: heads from 5, 1, 5\n",
+            "layer  1 from the ancestor's  2, the identity at first: heads from 1\n",
+            "\nlayers 0, 1 begin with the same feed-forward network",
         ] {
             assert!(text.contains(line), "{text}");
         }
@@ -265,6 +267,7 @@ mod tests {
             text.contains("\nlayer  0 drawn\nlayer  1 from the ancestor's  2: heads"),
             "{text}"
         );
+        assert!(!text.contains("feed-forward"), "{text}");
     }
 
     #[test]

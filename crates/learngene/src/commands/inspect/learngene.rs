@@ -54,7 +54,7 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     let random = manifest.clustering.random_heads;
     let random = random.map(|seed| format!(", heads dealt at random, seed {seed}"));
     line("clustering", algorithm + &random.unwrap_or_default());
-    line("networks", describe_ffn(manifest));
+    line("FFNs", describe_ffn(manifest));
     if !manifest.compat.is_empty() {
         let faults: Vec<&str> = manifest.compat.iter().map(|fault| fault.name()).collect();
         line("faults", format!("{}, replayed to measure their cost", faults.join(", ")));
@@ -83,22 +83,28 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     text.trim_end().to_owned()
 }
 
-/// `9 of 12 kept, eps 1.875 px, nearest; shared by layers 6 7 | 9 10 11`.
+/// `9 feed-forward networks for 12 layers, joined with eps 1.875 px: layers [6] 7 | 9 10 [11], the one in
+/// brackets is kept`.
 fn describe_ffn(manifest: &Manifest) -> String {
     let ffn = &manifest.ffn;
     let how = match &ffn.algorithm {
-        FfnAlgorithm::None => return "each layer keeps its own".into(),
+        FfnAlgorithm::None => {
+            return "each layer keeps its own feed-forward network".into();
+        }
         FfnAlgorithm::Given => "as given".to_owned(),
-        FfnAlgorithm::Contiguous { eps } => format!("eps {}", describe_radii(eps)),
+        FfnAlgorithm::Contiguous { eps } => format!("with eps {}", describe_radii(eps)),
     };
     let stands = match ffn.representative {
-        RepresentativePolicy::Nearest => "nearest",
-        RepresentativePolicy::Mean => "mean",
+        RepresentativePolicy::Nearest => "the one in brackets is kept",
+        RepresentativePolicy::Mean => "their mean is kept",
     };
     let shared = ffn.groups.iter().filter(|group| group.layers.len() > 1);
     let shared: Vec<String> = shared
         .map(|group| {
-            let name = |layer: &usize| match *layer == group.representative {
+            let is_kept = |layer| {
+                ffn.representative == RepresentativePolicy::Nearest && layer == group.representative
+            };
+            let name = |layer: &usize| match is_kept(*layer) {
                 true => format!("[{layer}]"),
                 false => layer.to_string(),
             };
@@ -106,8 +112,11 @@ fn describe_ffn(manifest: &Manifest) -> String {
         })
         .collect();
     let (kept, all) = (ffn.groups.len(), manifest.layers.len());
-    let shared = if shared.is_empty() { "no layers".into() } else { shared.join(" | ") };
-    format!("{kept} of {all} kept, {how}, {stands}; shared by {shared}")
+    let joined = match shared.as_slice() {
+        [] => "no layers".to_owned(),
+        shared => format!("layers {}, {stands}", shared.join(" | ")),
+    };
+    format!("{kept} feed-forward networks for {all} layers, joined {how}: {joined}")
 }
 
 /// `ancestor's inputs, 128 images, ridge 0.01`.
@@ -120,7 +129,7 @@ fn describe_refit(refit: &Refit, ffn: &Ffn) -> String {
     let fits: String = fits
         .map(|(group, fit)| {
             format!(
-                "; network of layers {}: error {:.4} to {:.4}",
+                "; feed-forward network of layers {}: error {:.4} to {:.4}",
                 list(&ffn.groups[group].layers),
                 fit.before.relative,
                 fit.after.relative

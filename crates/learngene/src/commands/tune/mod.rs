@@ -60,11 +60,11 @@ pub struct Args {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Wanted")]
 struct WantedArgs {
-    /// Bytes of the file at most, or a share of the bytes of the ancestor's parameters: the least
-    /// error is sought.
+    /// How large the learngene's file may be, in bytes or as a share of the bytes of the ancestor's
+    /// parameters; the setting of the smallest error is sought.
     #[arg(long, value_name = "BYTES|SHARE%", allow_hyphen_values = true)]
     max_size: Option<MaxSize>,
-    /// Error at most, as a part of the variance: the smallest file is sought.
+    /// How large the error may be, as a part of the variance; the setting of the smallest file is sought.
     #[arg(long, value_name = "ERROR", value_parser = number::<f64>)]
     max_error: Option<f64>,
 }
@@ -236,7 +236,7 @@ fn flags(setting: &TuneSetting, ridge: f64) -> Vec<String> {
 fn describe(tuned: &Tuned<'_>) -> String {
     let curve = tuned.curve;
     let mut lines = vec![format!(
-        "{}: chosen {}, a file of at most {}",
+        "{}: chosen {}; the learngene will be a file of {} or a little less",
         tuned.written.file.display(),
         words(&curve.chosen, curve),
         bytes(curve.chosen_file_bytes)
@@ -260,7 +260,10 @@ fn describe(tuned: &Tuned<'_>) -> String {
         let (first, last) = (layers[0], layers[layers.len() - 1]);
         let errors = &curve.chosen.ffn_error[first..=last];
         let errors: Vec<_> = errors.iter().map(|error| format!("{error:.4}")).collect();
-        lines.push(format!("layers {first}-{last} share a network, errors {}", list(&errors)));
+        lines.push(format!(
+            "layers {first}-{last} share a feed-forward network, errors {}",
+            list(&errors)
+        ));
     }
     if let Some(stability) = &curve.stability {
         let images = count(stability.resamples, "draw", "draws");
@@ -284,7 +287,7 @@ fn words(point: &TunePoint, curve: &TuneCurve) -> String {
         (curve.num_heads.iter().sum::<usize>(), point.ffn_groups.len(), curve.num_heads.len());
     let share = 100.0 * point.bytes as f64 / curve.ancestor_bytes as f64;
     format!(
-        "{} of {heads} heads and {networks} of {layers} networks, {} ({share:.1} %), error {:.5}",
+        "{} of {heads} heads and {networks} of {layers} feed-forward networks, {} ({share:.1} %), error {:.5}",
         point.kept_heads(),
         bytes(point.bytes),
         point.error
