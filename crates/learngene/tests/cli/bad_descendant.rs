@@ -116,6 +116,27 @@ fn an_unusual_descendant_leaves_its_neighbours_alone() {
     bench.succeed("convert --checkpoint hf/d.safetensors --out e.safetensors");
 }
 
+/// A config.json goes with the model that it tells of, be it of our kind or Hugging Face's; one of
+/// timm's or of another checkpoint stays.
+#[test]
+fn a_config_of_the_replaced_model_goes() {
+    let bench = Workbench::with_learngene();
+    let timm = br#"{"architecture": "vit_tiny_patch16_224"}"#;
+    for unusual in ["--heads 2", "--names hf"] {
+        bench.succeed(&format!("expand tiny.learngene {unusual} --out new/model.safetensors"));
+        assert!(bench.path("new/config.json").exists(), "{unusual}");
+        bench.succeed("expand tiny.learngene --depth 2 --out new/model.safetensors");
+        assert!(!bench.path("new/config.json").exists(), "{unusual}");
+    }
+    bench.write("new/config.json", timm);
+    bench.succeed("expand tiny.learngene --depth 1 --out new/model.safetensors");
+    assert_eq!(bench.read("new/config.json"), timm);
+    bench.succeed("expand tiny.learngene --heads 2 --out two/model.safetensors");
+    bench.lay("two/other.safetensors", &bench.path("tiny.safetensors"));
+    bench.succeed("expand tiny.learngene --out two/model.safetensors");
+    assert_eq!(bench.json("two/config.json")["num_heads"], serde_json::json!([2, 2, 2]));
+}
+
 #[test]
 fn flags_that_a_method_does_not_look_at() {
     let bench = Workbench::with_learngene();
