@@ -109,8 +109,9 @@ fn is_as_written(config_json: &Path) -> bool {
     architecture.or(fields["model_type"].as_str()).is_some_and(is_family)
 }
 
-/// Whether weights of another checkpoint lie in its folder.
-fn has_other_weights(checkpoint: &Path) -> bool {
+/// Whether weights of another checkpoint lie in its folder: then no config.json tells a shape that
+/// [`obstacle`] finds unusual, for it would seem to be the other's.
+pub fn has_other_weights(checkpoint: &Path) -> bool {
     let folder = match checkpoint.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

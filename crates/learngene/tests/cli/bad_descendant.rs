@@ -138,6 +138,31 @@ fn a_config_of_the_replaced_model_goes() {
 }
 
 #[test]
+fn who_reads_an_unusual_shape_is_said() {
+    let bench = Workbench::with_learngene();
+    bench.labelled_photos("pets", 1);
+    let check = |args: &str, parts: &[&str]| {
+        let assert = bench.command(args).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert_eq!(said.contains("fits neither"), !parts.is_empty(), "{args}\n{said}");
+        for part in parts {
+            assert!(said.contains(part), "{args}\n{said}\nlacks `{part}`");
+        }
+    };
+    let reason = "(layer 0 has 3 heads, layer 1 has 1): `learngene` and python/learngene_timm.py";
+    let alone = "new/d.safetensors fits neither timm nor transformers";
+    check("expand tiny.learngene --heads 3,1,3 --out new/d.safetensors", &[alone, reason]);
+    let header = "its header alone tells the shape";
+    check("expand tiny.learngene --heads 3,1,3 --out d.safetensors", &[reason, header]);
+    check("convert --checkpoint d.safetensors --out e.safetensors", &[reason, header]);
+    let train = "--data pets --epochs 1 --batch-size 2 --out";
+    let run = "run/last.safetensors fits neither";
+    check(&format!("train --checkpoint d.safetensors {train} run"), &[run, reason]);
+    check("expand tiny.learngene --out usual.safetensors", &[]);
+    check(&format!("train --checkpoint usual.safetensors {train} usual"), &[]);
+}
+
+#[test]
 fn flags_that_a_method_does_not_look_at() {
     let bench = Workbench::with_learngene();
     let refused = |method: &str, flags: &str, flag: &str| {
