@@ -24,6 +24,7 @@ use crate::{
     device::{DeviceChoice, memory},
     files,
     hub::Source,
+    kind::Kind,
 };
 
 /// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
@@ -239,9 +240,9 @@ pub struct Written {
 }
 
 impl OutArgs {
-    /// Refuses an output that cannot be written, before the work for it begins.
-    pub fn prepare(&self, inputs: &[&Path]) -> anyhow::Result<()> {
-        files::prepare(&self.out, inputs)
+    /// Refuses an output that cannot be written, or would replace one of another kind, before the work for it begins.
+    pub fn prepare(&self, kind: Kind, inputs: &[&Path]) -> anyhow::Result<()> {
+        files::prepare(&self.out, kind, inputs)
     }
 
     /// What was written.

@@ -47,7 +47,9 @@ impl WriteArgs {
         let Self { names, dtype } = *self;
         checkpoint::write(path, config, parameters, names, dtype, preprocessing)?;
         let note = match has_other_weights(path) {
-            true => "; its header alone tells the shape, not a config.json: others lie in its folder",
+            true => {
+                "; its header alone tells the shape, not a config.json: others lie in its folder"
+            }
             false => "",
         };
         tell_readers(path, config, note);

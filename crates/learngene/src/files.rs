@@ -8,15 +8,17 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
+use crate::kind::Kind;
+
 /// Writes a file, naming it when that fails.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     learngene_files::write_whole(path, [bytes])
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Refuses a file that cannot be written, before the work for it begins, and makes the folders
-/// that it lies in.
-pub fn prepare(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+/// Refuses a file that cannot be written, or would replace one of another kind, before the work for it
+/// begins, and makes the folders that it lies in.
+pub fn prepare(out: &Path, kind: Kind, inputs: &[&Path]) -> anyhow::Result<()> {
     let is_out = |input: &&&Path| match (input.canonicalize(), out.canonicalize()) {
         (Ok(input), Ok(out)) => input == out,
         // What does not exist is not overwritten.
@@ -26,6 +28,7 @@ pub fn prepare(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
         bail!("{} is read, so choose another --out", input.display());
     }
     ensure!(!out.is_dir(), "cannot write {}: it is a folder", out.display());
+    kind.check_replaced(out)?;
     prepare_folder(folder_of(out)).with_context(|| format!("cannot write {}", out.display()))
 }
 

@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod hub;
 mod images;
+mod kind;
 mod memory;
 mod progress;
 mod recipe_args;

@@ -104,7 +104,8 @@ impl Companion {
 fn is_as_written(config_json: &Path) -> bool {
     let fields = fs::read(config_json).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let fields: Value = fields.unwrap_or_default();
-    let is_family = |key: &str| [Family::Vit, Family::Swin].iter().any(|family| family.key() == key);
+    let is_family =
+        |key: &str| [Family::Vit, Family::Swin].iter().any(|family| family.key() == key);
     let architecture = fields["architecture"].as_str().and_then(|name| name.strip_prefix(OWN));
     architecture.or(fields["model_type"].as_str()).is_some_and(is_family)
 }

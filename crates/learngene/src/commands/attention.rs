@@ -13,6 +13,7 @@ use learngene_report::data::AttentionMap;
 use crate::{
     args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs},
     files::{prepare_folder, write_whole},
+    kind::Kind,
     text::count,
 };
 
@@ -96,7 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut inputs: Vec<&Path> = args.checkpoint.checkpoint.file().into_iter().collect();
     let file = Path::new(&args.image);
     inputs.extend(file.is_file().then_some(file));
-    args.out.prepare(&inputs)?;
+    args.out.prepare(Kind::AttentionMaps, &inputs)?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
     let (image_size, told) = (checkpoint.config.image_size(), checkpoint.preprocessing);
     let preprocess = args.preprocess.check(image_size, told)?;

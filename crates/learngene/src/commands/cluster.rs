@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     args::{OutArgs, Written},
     cluster_args::{ClusterArgs, FfnArgs},
+    kind::Kind,
     text::count,
 };
 
@@ -38,7 +39,7 @@ struct Clustered {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(&[&args.distances])?;
+    args.out.prepare(Kind::Clusters, &[&args.distances])?;
     let distances = MeanAttentionDistances::read(&args.distances)?;
     let clusters = args.cluster.cluster(&args.ffn, &distances)?;
     clusters.write(&args.out.out)?;

@@ -15,7 +15,9 @@ use crate::{
     ancestry::{ProbeArgs, ProbeImages},
     args::{CheckpointArgs, Either, OutArgs, Written, choice, number, whole_number},
     cluster_args::{ClusterArgs, FfnArgs},
-    compat_args, progress,
+    compat_args,
+    kind::Kind,
+    progress,
     text::{count, thousands},
 };
 
@@ -168,7 +170,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
          `learngene probe`"
     );
     let refit = args.refit.params()?;
-    args.out.prepare(&inputs)?;
+    args.out.prepare(Kind::Learngene, &inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
         Either::Left(Measured { distances, clusters }) => {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     args::{CheckpointArgs, OutArgs, Written, image_size},
     checkpoint_file::WriteArgs,
+    kind::Kind,
     text::thousands,
 };
 
@@ -45,7 +46,7 @@ struct Converted {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
+    args.out.prepare(Kind::Checkpoint, args.checkpoint.checkpoint.file().as_slice())?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
     let Checkpoint { config, parameters, preprocessing, .. } = &checkpoint;
     args.write.write(&args.out.out, config, parameters, preprocessing.as_ref())?;

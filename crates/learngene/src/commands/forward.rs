@@ -12,6 +12,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use crate::{
     args::{CheckpointArgs, DeviceArgs},
     files::{prepare, read, write_whole},
+    kind::Kind,
 };
 
 /// Runs a checkpoint on a tensor, to compare it with another library.
@@ -43,7 +44,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let inputs: Vec<&Path> =
         args.checkpoint.checkpoint.file().into_iter().chain([&*args.input]).collect();
-    prepare(&args.out, &inputs)?;
+    prepare(&args.out, Kind::Outputs, &inputs)?;
     let place = || format!("{} holds no usable tensor `input`", args.input.display());
     let (values, shape) = parse_input(&read(&args.input)?).with_context(place)?;
     let [_, channels, height, _] = shape;

@@ -7,6 +7,7 @@ use crate::{
     ancestry::ProbeArgs,
     args::{CheckpointArgs, OutArgs, Written},
     compat_args,
+    kind::Kind,
     text::count,
 };
 
@@ -45,7 +46,7 @@ struct Probed {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
+    args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor)?;
     let mut distances = args.probe.measure(&ancestor, &images, args.compat)?;

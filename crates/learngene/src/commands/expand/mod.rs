@@ -23,6 +23,7 @@ use crate::{
     description::Description,
     device::DeviceChoice,
     files::{prepare, write_whole},
+    kind::Kind,
     text::{count, heads, thousands},
     transformations_file::{self, Origin},
 };
@@ -244,14 +245,8 @@ impl Args {
              another --out",
             description.display()
         );
-        prepare(&self.out, &inputs)?;
-        prepare(&description, &inputs)?;
-        ensure!(
-            !description.exists() || Description::read(&description).is_ok(),
-            "{} is in the place of the description and holds something else, which would be lost: \
-             choose another --out",
-            description.display()
-        );
+        prepare(&self.out, Kind::Checkpoint, &inputs)?;
+        prepare(&description, Kind::Description, &inputs)?;
         Ok(description)
     }
 

@@ -150,10 +150,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let params = params.check()?;
     let (checkpoint, probe) = (&args.checkpoint.args, &args.probe.args);
-    args.out.prepare(checkpoint.checkpoint.file().as_slice())?;
+    args.out.prepare(Kind::Curve, checkpoint.checkpoint.file().as_slice())?;
     if let Some(svg) = &args.svg {
         ensure!(*svg != args.out.out, "--out and --svg are both {}", svg.display());
-        files::prepare(svg, checkpoint.checkpoint.file().as_slice())?;
+        files::prepare(svg, Kind::Drawing, checkpoint.checkpoint.file().as_slice())?;
     }
     let ancestor = checkpoint.read(probe.preprocess.image_size, None)?;
     let images = probe.open(&ancestor)?;
