@@ -225,6 +225,7 @@ impl PreprocessArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutArgs {
     /// File to write; folders that are missing are made.
+    // Each command says of which `Kind`.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Prints JSON.

@@ -1,8 +1,9 @@
-//! Kinds of files that commands write, and what each may replace.
+//! Kinds of files that commands write: how their names end, and what each may replace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
 use learngene_clustering::{HeadClusters, MeanAttentionDistances, TuneCurve};
 use learngene_format::Learngene;
 use learngene_models::checkpoint;
@@ -44,6 +45,20 @@ impl Kind {
         Self::Page,
     ];
 
+    /// The name of a file to be written: one that ends as this kind does, or not at all.
+    pub fn name(self) -> ValueParser {
+        let check = move |path: PathBuf| match path.extension() {
+            Some(ending) if !ending.eq_ignore_ascii_case(self.ending()) => Err(format!(
+                "wanted a name that ends in .{} for {}, got `{}`",
+                self.ending(),
+                self.words(),
+                path.display()
+            )),
+            _ => Ok(path),
+        };
+        PathBufValueParser::new().try_map(check).into()
+    }
+
     /// Refuses to write over a file of another kind, or a damaged one.
     pub fn check_replaced(self, out: &Path) -> anyhow::Result<()> {
         if !out.exists() || self.is_of(out) {
@@ -56,6 +71,21 @@ impl Kind {
             found.map_or("something else", Self::words),
             self.words()
         )
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Learngene => "learngene",
+            Self::Checkpoint | Self::Outputs => "safetensors",
+            Self::Picture => "png",
+            Self::Drawing => "svg",
+            Self::Page => "html",
+            Self::Description
+            | Self::Distances
+            | Self::Clusters
+            | Self::Curve
+            | Self::AttentionMaps => "json",
+        }
     }
 
     fn words(self) -> &'static str {

@@ -15,7 +15,8 @@ use crate::{
 /// Clusters the heads of each layer by their mean attention distance.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene cluster --distances distances.json --eps 10 --out clusters.json"
+    after_help = "Example:\n  learngene cluster --distances distances.json --eps 10 --out clusters.json",
+    mut_arg("out", |out| out.value_parser(Kind::Clusters.name()))
 )]
 pub struct Args {
     /// Distances that the probe measured.

@@ -29,7 +29,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --out deit_base.learngene\n  \
     learngene condense --checkpoint deit_base.pth --distances distances.json --clusters clusters.json \
-    --out deit_base.learngene"
+    --out deit_base.learngene",
+    mut_arg("out", |out| out.value_parser(Kind::Learngene.name()))
 )]
 #[command(group = clap::ArgGroup::new("densities").required(true).args(["images", "distances"]))]
 pub struct Args {

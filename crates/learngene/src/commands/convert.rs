@@ -21,7 +21,7 @@ const OUT: &str = "Checkpoint to write; folders that are missing are made. Besid
 #[command(
     after_help = "Example:\n  learngene convert --checkpoint runs/descendant/best.safetensors --names hf --dtype f16 \
     --out export/model.safetensors",
-    mut_arg("out", |out| out.help(OUT).long_help(OUT))
+    mut_arg("out", |out| out.help(OUT).long_help(OUT).value_parser(Kind::Checkpoint.name()))
 )]
 pub struct Args {
     #[command(flatten)]

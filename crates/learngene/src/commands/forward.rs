@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// File to write.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Outputs.name(), help_heading = "Output")]
     out: PathBuf,
     /// Writes the attention of every layer too.
     #[arg(long, help_heading = "Output")]

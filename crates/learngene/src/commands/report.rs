@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(value_name = "REPORT.json")]
     report: PathBuf,
     /// Page to write.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Page.name())]
     out: PathBuf,
     /// Prints what holds, what does not and what was not run as JSON.
     #[arg(long)]

@@ -189,6 +189,7 @@ fn one_image_to_draw_from() {
 
 #[test]
 fn a_picture_in_place_of_the_curve() {
-    let parts = ["--out and --svg are both curve.json"];
-    check("--max-size 50% --svg curve.json", 1, &parts);
+    check("--max-size 50% --svg curve.json", 2, &["--svg", "ends in .svg", "got `curve.json`"]);
+    let tune = format!("tune {TINY} --images photos --max-size 50% --out curve --svg curve");
+    bench().check(&tune, 1, &["--out and --svg are both curve"]);
 }

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS", default_value_t = 96, value_parser = whole_number::<u32>)]
     image_size: u32,
     /// The picture, PNG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Picture.name())]
     out: PathBuf,
 }
 

@@ -127,7 +127,7 @@ pub struct Args {
     /// --names hf config.json and preprocessor_config.json; and of a shape that neither timm nor
     /// transformers can hold a config.json, where the folder holds no other checkpoint. Those of another
     /// checkpoint are never replaced.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Checkpoint.name(), help_heading = "Output")]
     out: PathBuf,
     /// Prints JSON.
     #[arg(long, help_heading = "Output")]
@@ -238,9 +238,8 @@ impl Args {
         let mut inputs: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         inputs.extend(self.ancestor.left().and_then(|ancestor| ancestor.checkpoint.file()));
         let description = self.out.with_extension("json");
-        let is_config = description.file_name().is_some_and(|name| name == "config.json");
         ensure!(
-            description != self.out && !is_config,
+            description.file_name().is_none_or(|name| name != "config.json"),
             "the description beside the checkpoint would be {}, which has another use, so choose \
              another --out",
             description.display()

@@ -30,7 +30,7 @@ pub struct Args {
     file: PathBuf,
     /// Draws which heads and feed-forward networks feed which: the ancestor's at the left, those kept
     /// or those of the descendant at the right.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Drawing.name())]
     svg: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]

@@ -35,7 +35,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  learngene tune --checkpoint deit_base.pth --images photos/ --max-size 60% \
     --out curve.json --svg curve.svg\n  \
-    learngene tune --checkpoint deit_base.pth --images photos/ --max-error 0.02 --out curve.json"
+    learngene tune --checkpoint deit_base.pth --images photos/ --max-error 0.02 --out curve.json",
+    mut_arg("out", |out| out.value_parser(Kind::Curve.name()))
 )]
 #[command(group = clap::ArgGroup::new("budget").required(true).args(["max_size", "max_error"]))]
 pub struct Args {
@@ -52,7 +53,7 @@ pub struct Args {
     #[command(flatten)]
     out: OutArgs,
     /// Draws the curve of size against error too.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Drawing.name(), help_heading = "Output")]
     svg: Option<PathBuf>,
 }
 
