@@ -39,6 +39,7 @@ fn main() -> ExitCode {
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            files::remove_made();
             device::end_if_lost();
             let hint = if takes_bad_images { error::hint(&error) } else { "" };
             eprintln!("error: {}{hint}", with_causes(error.as_ref()));

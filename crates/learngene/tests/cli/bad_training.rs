@@ -179,6 +179,27 @@ fn a_folder_of_other_images() {
     bench.check(&format!("{args} more"), 1, &parts);
 }
 
+/// Those that were there stay.
+#[test]
+fn a_start_that_fails_leaves_no_folder() {
+    let bench = bench();
+    bench.photos("unsorted", 1);
+    std::fs::create_dir(bench.path("old")).expect("the workbench is writable");
+    let checkpoint = format!("train {TINY}");
+    for (start, part) in [
+        (format!("{checkpoint} --data cifar100"), "cifar100"),
+        (format!("{checkpoint} --data unsorted"), "unsorted"),
+        (format!("{checkpoint} --data pets --hold-out 0"), "above 0"),
+        ("train --checkpoint none.safetensors --data pets".into(), "none.safetensors"),
+        ("train --config none.json --data pets".into(), "none.json"),
+    ] {
+        for out in ["run", "new/deep/run", "old"] {
+            bench.check(&format!("{start} --out {out}"), 1, &[part]);
+        }
+        assert!(!bench.path("new").exists() && bench.path("old").is_dir(), "{start}");
+    }
+}
+
 #[test]
 fn metrics_that_cannot_be_read() {
     let bench = bench();
