@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Err(error) => {
             files::remove_made();
             device::end_if_lost();
-            let hint = if takes_bad_images { error::hint(&error) } else { "" };
+            let hint = error::hint(&error, takes_bad_images);
             eprintln!("error: {}{hint}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }

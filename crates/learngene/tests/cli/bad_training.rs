@@ -142,6 +142,20 @@ fn a_folder_of_another_run() {
     bench.succeed(&format!("{args} 1"));
     let parts = ["run/recipe.toml", "another run", "found epochs = 1, wanted epochs = 2", "choose"];
     bench.check(&format!("{args} 2"), 1, &parts);
+    let further = ["--epochs is another", "a new run with --checkpoint run/last.safetensors"];
+    bench.check(&format!("{args} 2"), 1, &further);
+    for (flags, named) in [
+        ("--learning-rate 0.1", "--learning-rate"),
+        ("--seed 3", "--seed"),
+        ("--recipe recipe.toml", "weight_decay in --recipe"),
+        ("--crop-pct 0.5", "--crop-pct"),
+        ("--std 1,1,2", "--std"),
+        ("--fraction 0.5", "--data, --fraction or --hold-out"),
+    ] {
+        bench.write("recipe.toml", "weight_decay = 0.5\n");
+        let named = format!("The run there began with another {named}");
+        bench.check(&format!("{args} 1 {flags}"), 1, &[&named]);
+    }
 }
 
 /// The recipe is the same, but the run began with another model. Resuming it would go on with that
@@ -166,7 +180,11 @@ fn a_folder_of_another_model() {
     bench.succeed(&format!("train {TINY} {args}"));
     bench.lay("other.safetensors", &golden("vit_narrow_mlp_golden/timm.safetensors"));
     let args = format!("train --checkpoint other.safetensors --num-heads 4 {args}");
-    bench.check(&args, 1, &["run/start.json", "another run", "model_sha256", "choose"]);
+    bench.check(
+        &args,
+        1,
+        &["run/start.json", "model_sha256", "choose", "another --checkpoint or --config"],
+    );
 }
 
 #[test]

@@ -19,7 +19,9 @@ use crate::{
     again::Again,
     ancestry::ProbeArgs,
     args::{CheckpointArgs, OutArgs, Written, at_least_one, number, whole_number},
-    files, progress,
+    files,
+    kind::Kind,
+    progress,
     text::{bytes, count, list, short},
 };
 
