@@ -17,6 +17,7 @@ mod files;
 mod hub;
 mod images;
 mod kind;
+mod measured;
 mod memory;
 mod progress;
 mod recipe_args;

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use learngene_clustering::MeanAttentionDistances;
 use serde::Serialize;
 
 use crate::{
     args::{OutArgs, Written},
     cluster_args::{ClusterArgs, FfnArgs},
     kind::Kind,
+    measured::read_distances,
     text::count,
 };
 
@@ -41,7 +41,7 @@ struct Clustered {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Clusters, &[&args.distances])?;
-    let distances = MeanAttentionDistances::read(&args.distances)?;
+    let distances = read_distances(&args.distances)?;
     let clusters = args.cluster.cluster(&args.ffn, &distances)?;
     clusters.write(&args.out.out)?;
     let json = args.out.json;

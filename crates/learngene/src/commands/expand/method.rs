@@ -2,7 +2,6 @@
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
-use learngene_clustering::MeanAttentionDistances;
 use learngene_datasets::Preprocess;
 use learngene_expansion::{
     ClassifierPolicy, Descendant, DescendantConfig, ancestor_config, auto_learngene,
@@ -17,6 +16,7 @@ use learngene_models::{
 use serde::Serialize;
 
 use super::Args;
+use crate::measured::{check_ancestor, read_distances};
 
 /// An initialisation.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -222,13 +222,10 @@ impl Args {
         whole: &Checkpoint,
     ) -> anyhow::Result<(Vec<f64>, Option<String>)> {
         let path = self.distances.as_ref().context("auto-learngene needs --distances")?;
-        let distances = MeanAttentionDistances::read(path)?;
-        if let Some(measured) = &distances.ancestor_sha256 {
-            ensure!(
-                *measured == whole.sha256,
-                "ancestor hash of the distances is {measured}, but that of the checkpoint is {}",
-                whole.sha256
-            );
+        let distances = read_distances(path)?;
+        if let Some(args) = self.ancestor.left() {
+            let (source, config) = (&args.checkpoint, Some(&whole.config));
+            check_ancestor(path, &distances, source, &whole.sha256, config)?;
         }
         let change = distances.representation_change.with_context(|| {
             format!(
