@@ -196,6 +196,37 @@ fn flags_that_a_method_does_not_look_at() {
     }
 }
 
+/// Whether a flag has an effect that depends on shapes is warned of, not refused.
+#[test]
+fn flags_without_effect_are_warned_of() {
+    let bench = Workbench::with_learngene();
+    let check = |flags: &str, warning: Option<&str>| {
+        let args = format!("expand tiny.learngene {flags} --out d.safetensors");
+        let assert = bench.command(&args).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert_eq!(said.contains("has no effect"), warning.is_some(), "{args}\n{said}");
+        assert!(said.contains(warning.unwrap_or_default()), "{args}\n{said}");
+    };
+    check("--method from-scratch --layers even", Some("--layers has no effect: no layer is inh"));
+    check("--method from-scratch --layers 0,2", None);
+    check("--new-layers identity", Some("--new-layers has no effect: no layer repeats another"));
+    check("--new-layers identity --depth 4", None);
+}
+
+/// Heads at random are averaged like any others.
+#[test]
+fn a_mean_of_random_heads_is_another_learngene() {
+    let bench = Workbench::new();
+    bench.photos("photos", 3);
+    let condense = format!("condense {TINY} --images photos --kmeans 2 --random-heads 1");
+    bench.succeed(&format!("{condense} --out nearest.learngene"));
+    bench.succeed(&format!("{condense} --representative mean --out mean.learngene"));
+    for name in ["nearest", "mean"] {
+        bench.succeed(&format!("expand {name}.learngene --seed 1 --out {name}.safetensors"));
+    }
+    assert!(bench.read("nearest.safetensors") != bench.read("mean.safetensors"));
+}
+
 #[test]
 fn a_cluster_learngene_without_its_learngene() {
     let args = format!("expand {TINY} --out d.safetensors");

@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use learngene_datasets::Preprocess;
 use learngene_expansion::{
-    ClassifierPolicy, Descendant, DescendantConfig, ancestor_config, auto_learngene,
+    ClassifierPolicy, Descendant, DescendantConfig, LayerPolicy, ancestor_config, auto_learngene,
     expand_with_faults, from_scratch, heuristic_learngene, pretraining_finetuning,
     weight_selection, weight_transformation,
 };
@@ -143,6 +143,14 @@ impl Args {
                 }
             };
             let config = wanted.shape(&ancestor)?;
+            let front = DescendantConfig { layers: LayerPolicy::default(), ..wanted.clone() };
+            // A list tells the depth, and layers may differ in heads.
+            if wanted.layers != front.layers && front.shape(&ancestor).is_ok_and(|it| it == config)
+            {
+                tracing::warn!(
+                    "--layers has no effect: no layer is inherited, and the shape is the same without"
+                );
+            }
             let descendant = Descendant {
                 parameters: from_scratch(&config, self.seed)?,
                 config,

@@ -163,6 +163,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => descendant,
     };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
+    if args.new_layers != NewLayers::default() && words::repeats(&layers).is_none() {
+        tracing::warn!("--new-layers has no effect: no layer repeats another");
+    }
     args.write.write(&args.out, &config, &parameters, preprocessing.as_ref())?;
     let expansion = Description {
         producer: crate::PRODUCER.into(),
