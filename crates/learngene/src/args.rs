@@ -24,7 +24,6 @@ use crate::{
     device::{DeviceChoice, memory},
     files,
     hub::Source,
-    kind::Kind,
 };
 
 /// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
@@ -225,7 +224,6 @@ impl PreprocessArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutArgs {
     /// File to write; folders that are missing are made.
-    // Each command says of which `Kind`.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Prints JSON.
@@ -241,8 +239,8 @@ pub struct Written {
 }
 
 impl OutArgs {
-    /// Refuses an output that cannot be written, or would replace one of another kind, before the work for it begins.
-    pub fn prepare(&self, kind: Kind, inputs: &[&Path]) -> anyhow::Result<()> {
+    /// See [`files::prepare`].
+    pub fn prepare(&self, kind: files::Kind, inputs: &[&Path]) -> anyhow::Result<()> {
         files::prepare(&self.out, kind, inputs)
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use crate::kind::Kind;
+pub use crate::kind::Kind;
 
 /// Writes a file, naming it when that fails.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

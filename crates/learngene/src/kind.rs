@@ -1,4 +1,5 @@
-//! Kinds of files that commands write: how their names end, and what each may replace.
+//! Kinds of files that commands write: how their names end, and what each may replace. Each command
+//! gives its own to `--out`, for the name, and to `prepare`, for what lies there.
 
 use std::path::{Path, PathBuf};
 
