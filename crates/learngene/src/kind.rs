@@ -67,7 +67,7 @@ impl Kind {
         }
         let found = Self::ALL.into_iter().find(|kind| kind.is_of(out));
         bail!(
-            "{} is {}, not {}, and would be lost: choose another --out, or remove it",
+            "{} is {}, not {}, and would be lost: choose another name, or remove it",
             out.display(),
             found.map_or("something else", Self::words),
             self.words()
@@ -110,7 +110,8 @@ impl Kind {
         let begins_with = |start: &[u8]| read(path).is_ok_and(|bytes| bytes.starts_with(start));
         match self {
             Self::Learngene => Learngene::read_manifest(path).is_ok(),
-            Self::Checkpoint => checkpoint::is_checkpoint(path),
+            // A learngene has names of a ViT's too.
+            Self::Checkpoint => checkpoint::is_checkpoint(path) && !Self::Learngene.is_of(path),
             Self::Description => Description::read(path).is_ok(),
             Self::Distances => MeanAttentionDistances::read(path).is_ok(),
             Self::Clusters => HeadClusters::read(path).is_ok(),

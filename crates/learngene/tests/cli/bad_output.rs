@@ -66,7 +66,7 @@ fn a_file_takes_the_place_of_its_own_kind_alone() {
     for writer in writers() {
         bench.succeed(&format!("{writer} --out own"));
         bench.succeed(&format!("{writer} --out own"));
-        let lost = "and would be lost: choose another --out, or remove it";
+        let lost = "and would be lost: choose another name, or remove it";
         let parts = ["picture is a PNG picture, not a", lost];
         bench.check(&format!("{writer} --out picture"), 1, &parts);
         bench.check(&format!("{writer} --out text"), 1, &["text is something else, not a", lost]);

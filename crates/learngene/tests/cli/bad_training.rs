@@ -149,7 +149,7 @@ fn a_folder_of_another_run() {
         ("--seed 3", "--seed"),
         ("--recipe recipe.toml", "weight_decay in --recipe"),
         ("--crop-pct 0.5", "--crop-pct"),
-        ("--std 1,1,2", "--std"),
+        ("--std 1,1,0.5", "--std"),
         ("--fraction 0.5", "--data, --fraction or --hold-out"),
     ] {
         bench.write("recipe.toml", "weight_decay = 0.5\n");
