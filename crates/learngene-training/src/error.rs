@@ -115,6 +115,8 @@ pub enum TrainingError {
         path: PathBuf,
         /// The first line that differs, as `found, wanted`.
         differs: String,
+        /// The key of that line: a field of the recipe, or of `start.json`.
+        key: String,
     },
     /// A file in the run's folder that no run wrote.
     #[error(

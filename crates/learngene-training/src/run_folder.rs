@@ -43,8 +43,8 @@ impl RunFolder {
             match std::fs::read_to_string(path) {
                 Ok(found) if found == *wanted => {}
                 Ok(found) => {
-                    let differs = first_difference(&found, wanted);
-                    return Err(TrainingError::OtherRun { path: path.clone(), differs });
+                    let (key, differs) = first_difference(&found, wanted);
+                    return Err(TrainingError::OtherRun { path: path.clone(), differs, key });
                 }
                 Err(error) if is_absent(&error) => {}
                 Err(source) => return Err(TrainingError::Read { path: path.clone(), source }),
@@ -146,14 +146,46 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn first_difference(found: &str, wanted: &str) -> String {
-    found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted).map_or_else(
-        || "another length".into(),
-        |(found, wanted)| format!("found {}, wanted {}", trimmed(found), trimmed(wanted)),
-    )
+/// The key of the first line that differs, and both lines.
+fn first_difference(found: &str, wanted: &str) -> (String, String) {
+    let mut lines = found.lines().zip(wanted.lines()).enumerate();
+    let Some((index, (line, other))) = lines.find(|(_, (line, other))| line != other) else {
+        return (String::new(), "another length".into());
+    };
+    // Of fields that one of them lacks, the one that is lacking.
+    let key = match (key(found, index), key(wanted, index)) {
+        (in_found, in_wanted) if wanted.contains(in_found) => in_wanted,
+        (in_found, _) => in_found,
+    };
+    (key.to_owned(), format!("found {}, wanted {}", trimmed(line), trimmed(other)))
+}
+
+/// The key of a line of TOML or JSON; that of its list for an entry of one.
+fn key(text: &str, index: usize) -> &str {
+    let key_of = |line| str::split_once(line, " = ").or(str::split_once(line, ": "));
+    let last = text.lines().take(index + 1).filter_map(key_of).last();
+    last.map_or("", |(key, _)| key.trim().trim_matches('"'))
 }
 
 /// A line without its indentation and the comma at its end.
 fn trimmed(line: &str) -> &str {
     line.trim().trim_end_matches(',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(found: &str, wanted: &str, want: &str) {
+        assert_eq!(first_difference(found, wanted).0, want);
+    }
+
+    #[test]
+    fn keys_that_differ() {
+        check("a = 1\nb = 2\n", "a = 1\nb = 3\n", "b");
+        check("{\n  \"a\": 1\n}", "{\n  \"a\": 2\n}", "a");
+        check("\"list\": [\n  1,\n  2\n]", "\"list\": [\n  1,\n  3\n]", "list");
+        check("\"half\": 1,\n\"last\": 2", "\"last\": 2", "half");
+        check("\"last\": 2", "\"half\": 1,\n\"last\": 2", "half");
+    }
 }

@@ -239,9 +239,9 @@ pub struct Written {
 }
 
 impl OutArgs {
-    /// Refuses an output that cannot be written, before the work for it begins.
-    pub fn prepare(&self, inputs: &[&Path]) -> anyhow::Result<()> {
-        files::prepare(&self.out, inputs)
+    /// See [`files::prepare`].
+    pub fn prepare(&self, kind: files::Kind, inputs: &[&Path]) -> anyhow::Result<()> {
+        files::prepare(&self.out, kind, inputs)
     }
 
     /// What was written.

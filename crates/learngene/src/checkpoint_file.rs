@@ -8,7 +8,7 @@ use clap::{
 };
 use learngene_models::{
     ModelConfig, StateDict,
-    checkpoint::{self, Dialect, Dtype, PretrainedCfg},
+    checkpoint::{self, Dialect, Dtype, PretrainedCfg, has_other_weights, obstacle},
 };
 
 /// How a checkpoint is written.
@@ -45,6 +45,26 @@ impl WriteArgs {
         pretrained_cfg: Option<&PretrainedCfg>,
     ) -> anyhow::Result<()> {
         let Self { names, dtype } = *self;
-        Ok(checkpoint::write(path, config, parameters, names, dtype, pretrained_cfg)?)
+        checkpoint::write(path, config, parameters, names, dtype, pretrained_cfg)?;
+        let note = match has_other_weights(path) {
+            true => {
+                "; its header alone tells the shape, not a config.json: others lie in its folder"
+            }
+            false => "",
+        };
+        tell_readers(path, config, note);
+        Ok(())
+    }
+}
+
+/// Says who reads a checkpoint whose shape no published implementation has, and what else is to be
+/// known then.
+pub fn tell_readers(checkpoint: &Path, config: &ModelConfig, note: &str) {
+    if let Some(reason) = obstacle(config) {
+        tracing::info!(
+            "{} fits neither timm nor transformers ({reason}): `learngene` and \
+             python/learngene_timm.py read it{note}",
+            checkpoint.display()
+        );
     }
 }

@@ -44,7 +44,8 @@ pub struct ClusterArgs {
         value_parser = choice::<Representative>(["nearest", "mean"]))]
     pub representative: Representative,
     /// Keeps other heads, as a control: of each layer as many as there are clusters, with their sizes,
-    /// but drawn at random by this seed, whatever distances they have.
+    /// but drawn at random by this seed, whatever distances they have; their means with
+    /// --representative mean.
     #[arg(long, value_name = "SEED", value_parser = whole_number::<u64>)]
     pub random_heads: Option<u64>,
 }

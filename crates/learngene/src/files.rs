@@ -3,10 +3,13 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context, bail, ensure};
+
+pub use crate::kind::Kind;
 
 /// Writes a file, naming it when that fails.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -14,9 +17,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Refuses a file that cannot be written, before the work for it begins, and makes the folders
-/// that it lies in.
-pub fn prepare(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+/// Refuses a file that cannot be written, or would replace one of another kind, before the work for it
+/// begins, and makes the folders that it lies in.
+pub fn prepare(out: &Path, kind: Kind, inputs: &[&Path]) -> anyhow::Result<()> {
     let is_out = |input: &&&Path| match (input.canonicalize(), out.canonicalize()) {
         (Ok(input), Ok(out)) => input == out,
         // What does not exist is not overwritten.
@@ -26,18 +29,37 @@ pub fn prepare(out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
         bail!("{} is read, so choose another --out", input.display());
     }
     ensure!(!out.is_dir(), "cannot write {}: it is a folder", out.display());
+    kind.check_replaced(out)?;
     prepare_folder(folder_of(out)).with_context(|| format!("cannot write {}", out.display()))
 }
 
 /// Makes a folder and those that it lies in, and checks that files can be made there.
 pub fn prepare_folder(folder: &Path) -> anyhow::Result<()> {
+    let is_absent = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let absent: Vec<PathBuf> =
+        folder.ancestors().take_while(is_absent).map(Path::to_owned).collect();
     let try_it = || {
-        if !folder.exists() {
+        if !absent.is_empty() {
+            made().extend(absent.into_iter().rev());
             fs::create_dir_all(folder)?;
         }
         tempfile::tempfile_in(folder)
     };
     try_it().map(drop).with_context(|| format!("cannot make files in {}", folder.display()))
+}
+
+/// Folders that [`prepare_folder`] made, each before those in it.
+fn made() -> MutexGuard<'static, Vec<PathBuf>> {
+    static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the folders that were made for results, where none came into them.
+pub fn remove_made() {
+    for folder in made().drain(..).rev() {
+        // One with anything in it cannot be, and stays.
+        let _stays = fs::remove_dir(folder);
+    }
 }
 
 /// Keeps a second training out of a folder until what is returned goes away, or the process does,
@@ -52,10 +74,14 @@ pub fn lock_folder(folder: &Path) -> anyhow::Result<Option<File>> {
     for file in open.iter().filter_map(|open| open().ok()) {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => bail!(
-                "another training writes to {}: wait for its end, or choose another --out",
-                folder.display()
-            ),
+            Err(TryLockError::WouldBlock) => {
+                // The other one's now.
+                made().clear();
+                bail!(
+                    "another training writes to {}: wait for its end, or choose another --out",
+                    folder.display()
+                )
+            }
             Err(TryLockError::Error(_)) => {}
         }
     }

@@ -16,6 +16,8 @@ mod error;
 mod files;
 mod hub;
 mod images;
+mod kind;
+mod measured;
 mod memory;
 mod progress;
 mod recipe_args;
@@ -38,8 +40,9 @@ fn main() -> ExitCode {
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            files::remove_made();
             device::end_if_lost();
-            let hint = if takes_bad_images { error::hint(&error) } else { "" };
+            let hint = error::hint(&error, takes_bad_images);
             eprintln!("error: {}{hint}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     CheckpointError, Dialect, Dtype, PretrainedCfg, family::Family, stock::obstacle, transformers,
@@ -16,10 +17,14 @@ use crate::ModelConfig;
 /// What the names of files end with in which PyTorch, TensorFlow, JAX and this crate keep weights.
 const WEIGHTS: [&str; 7] = ["safetensors", "bin", "pth", "pt", "ckpt", "h5", "msgpack"];
 
-/// A file that is to be written.
+/// What the name of an architecture begins with in this crate's own configuration.
+const OWN: &str = "learngene_";
+
+/// A file that is to be written, or removed.
 pub(super) struct Companion {
     place: PathBuf,
-    json: Vec<u8>,
+    /// None where it goes.
+    json: Option<Vec<u8>>,
 }
 
 /// This crate's own configuration: that of a model that no published implementation can hold.
@@ -36,7 +41,8 @@ struct Own<'a> {
 ///
 /// Files of such names speak for all checkpoints of their folder. So one that says something else is
 /// replaced only together with its model: that of the checkpoint to be replaced, and no other
-/// checkpoint lies there.
+/// checkpoint lies there. Where the new model needs none, a config.json as this crate writes goes with
+/// the old model, whose shape it tells.
 ///
 /// # Errors
 /// Says why transformers has no such model; or which file belongs to another checkpoint, where
@@ -67,15 +73,20 @@ pub(super) fn companions(
                 Ok(_) if !(is_alone && checkpoint.exists()) => {
                     return Err(CheckpointError::OtherConfig { path: place });
                 }
-                _ => companions.push(Companion { place, json }),
+                _ => companions.push(Companion { place, json: Some(json) }),
             }
         }
-    } else if obstacle(config).is_some() && is_alone {
-        let architecture = format!("learngene_{}", Family::of(config).key());
-        let json = to_json(&Own { architecture, config });
+    } else if is_alone {
         let place = checkpoint.with_file_name("config.json");
-        if checkpoint.exists() || !place.exists() {
-            companions.push(Companion { place, json });
+        let is_replaced = checkpoint.exists();
+        if obstacle(config).is_some() {
+            let architecture = format!("{OWN}{}", Family::of(config).key());
+            let json = Some(to_json(&Own { architecture, config }));
+            if is_replaced || !place.exists() {
+                companions.push(Companion { place, json });
+            }
+        } else if is_replaced && is_as_written(&place) {
+            companions.push(Companion { place, json: None });
         }
     }
     Ok(companions)
@@ -83,12 +94,28 @@ pub(super) fn companions(
 
 impl Companion {
     pub fn write(&self) -> Result<(), CheckpointError> {
-        write_file(&self.place, [&self.json])
+        let Self { place, json } = self;
+        match json {
+            Some(json) => write_file(place, [json]),
+            None => fs::remove_file(place)
+                .map_err(|source| CheckpointError::Write { path: place.clone(), source }),
+        }
     }
 }
 
-/// Whether weights of another checkpoint lie in its folder.
-fn has_other_weights(checkpoint: &Path) -> bool {
+/// Whether a config.json is of a kind that this crate writes: its own, or transformers'.
+fn is_as_written(config_json: &Path) -> bool {
+    let fields = fs::read(config_json).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let fields: Value = fields.unwrap_or_default();
+    let is_family =
+        |key: &str| [Family::Vit, Family::Swin].iter().any(|family| family.key() == key);
+    let architecture = fields["architecture"].as_str().and_then(|name| name.strip_prefix(OWN));
+    architecture.or(fields["model_type"].as_str()).is_some_and(is_family)
+}
+
+/// Whether weights of another checkpoint lie in its folder: then no config.json tells a shape that
+/// [`obstacle`] finds unusual, for it would seem to be the other's.
+pub fn has_other_weights(checkpoint: &Path) -> bool {
     let folder = match checkpoint.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -79,6 +79,7 @@ use std::fmt;
 
 use burn::tensor::Device;
 
+pub use companions::has_other_weights;
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use file::sha256;
@@ -86,6 +87,7 @@ pub use preprocessing::Preprocessing;
 pub use pretrained_cfg::PretrainedCfg;
 pub use read::{is_checkpoint, read};
 pub use resample::resample_pos_embed;
+pub use stock::obstacle;
 pub use write::write;
 
 use crate::{Model, ModelConfig, StateDict};

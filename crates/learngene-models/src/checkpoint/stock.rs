@@ -4,7 +4,7 @@
 use crate::{LayerShape, ModelConfig, SwinConfig};
 
 /// Why no published implementation has a model of this shape; none where they have.
-pub(super) fn obstacle(config: &ModelConfig) -> Option<String> {
+pub fn obstacle(config: &ModelConfig) -> Option<String> {
     for layers in config.stages() {
         let first = layers.start;
         let LayerShape { embed_dim, heads, .. } = config.layer(first);

@@ -25,7 +25,8 @@ use crate::{ModelConfig, StateDict};
 /// config.json is written beside it, as transformers wants it, and a preprocessor_config.json. In the
 /// other names a config.json is written where no published implementation can hold the model and no
 /// other checkpoint lies in the folder, whose configuration it would seem to be: with every field of
-/// [`ModelConfig`] and an `architecture` of `learngene_vit` or `learngene_swin`.
+/// [`ModelConfig`] and an `architecture` of `learngene_vit` or `learngene_swin`; where they can, and
+/// the file replaces the folder's only checkpoint, the config.json of that one is removed.
 ///
 /// The same arguments always give the same bytes.
 ///

@@ -136,15 +136,20 @@ fn a_foreign_one_does_not_stop_a_usual_model_in_timm_s_names() {
 }
 
 #[test]
-fn that_of_a_replaced_checkpoint_is_replaced_with_it() {
+fn that_of_a_replaced_checkpoint_is_replaced_or_removed_with_it() {
     let [vit, swin] = unusual();
     let folder = folder();
-    for config in [vit, swin, usual()] {
+    for (config, named) in
+        [(vit, Some("learngene_vit")), (swin, Some("learngene_swin")), (usual(), None)]
+    {
         write(&folder, "a", &config, Dialect::Timm).expect("it belongs to what is replaced");
         let read = checkpoint::read(&folder.path().join("a"), &ReadOptions::default());
         assert_eq!(read.expect("it agrees with the tensors").config, config);
+        match named {
+            Some(named) => assert_eq!(config_json(&folder)["architecture"], named),
+            None => assert!(!folder.path().join("config.json").exists()),
+        }
     }
-    assert_eq!(config_json(&folder)["architecture"], "learngene_swin");
 }
 
 /// Nobody knows whose it is where two checkpoints lie beside it.

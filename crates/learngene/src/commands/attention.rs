@@ -13,6 +13,7 @@ use learngene_report::data::AttentionMap;
 use crate::{
     args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs, whole_number},
     files::{prepare_folder, write_whole},
+    kind::Kind,
     text::count,
 };
 
@@ -23,7 +24,8 @@ use crate::{
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  learngene attention --checkpoint deit_base.pth --image cat.jpg --out maps.json --png maps/\n  \
-    learngene attention --checkpoint descendant.safetensors --name l6 --image cifar10-sample:3 --out maps.json"
+    learngene attention --checkpoint descendant.safetensors --name l6 --image cifar10-sample:3 --out maps.json",
+    mut_arg("out", |out| out.value_parser(Kind::AttentionMaps.name()))
 )]
 pub struct Args {
     #[command(flatten)]
@@ -97,7 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut inputs: Vec<&Path> = args.checkpoint.checkpoint.file().into_iter().collect();
     let file = Path::new(&args.image);
     inputs.extend(file.is_file().then_some(file));
-    args.out.prepare(&inputs)?;
+    args.out.prepare(Kind::AttentionMaps, &inputs)?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
     let (image_size, told) =
         (checkpoint.config.image_size(), checkpoint.pretrained_cfg.preprocessing);

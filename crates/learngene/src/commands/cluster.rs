@@ -2,19 +2,21 @@
 
 use std::path::PathBuf;
 
-use learngene_clustering::MeanAttentionDistances;
 use serde::Serialize;
 
 use crate::{
     args::{OutArgs, Written},
     cluster_args::{ClusterArgs, FfnArgs},
+    kind::Kind,
+    measured::read_distances,
     text::count,
 };
 
 /// Clusters the heads of each layer by their mean attention distance.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene cluster --distances distances.json --eps 10 --out clusters.json"
+    after_help = "Example:\n  learngene cluster --distances distances.json --eps 10 --out clusters.json",
+    mut_arg("out", |out| out.value_parser(Kind::Clusters.name()))
 )]
 pub struct Args {
     /// Distances that the probe measured.
@@ -38,8 +40,8 @@ struct Clustered {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(&[&args.distances])?;
-    let distances = MeanAttentionDistances::read(&args.distances)?;
+    args.out.prepare(Kind::Clusters, &[&args.distances])?;
+    let distances = read_distances(&args.distances)?;
     let clusters = args.cluster.cluster(&args.ffn, &distances)?;
     clusters.write(&args.out.out)?;
     let json = args.out.json;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use learngene_clustering::{
-    CheckedRefitParams, CondenseOptions, HeadClusters, MeanAttentionDistances, RefitParams,
-    Refitted, condense, refit,
+    CheckedRefitParams, CondenseOptions, MeanAttentionDistances, RefitParams, Refitted, condense,
+    refit,
 };
 use learngene_format::{Fault, Learngene, RefitInputs};
 use learngene_models::checkpoint::{Checkpoint, sha256};
@@ -15,7 +15,10 @@ use crate::{
     ancestry::{ProbeArgs, ProbeImages},
     args::{CheckpointArgs, Either, OutArgs, Written, choice, number, whole_number},
     cluster_args::{ClusterArgs, FfnArgs},
-    compat_args, progress,
+    compat_args,
+    kind::Kind,
+    measured::{check_ancestor, read_clusters, read_distances},
+    progress,
     text::{count, thousands},
 };
 
@@ -27,7 +30,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --out deit_base.learngene\n  \
     learngene condense --checkpoint deit_base.pth --distances distances.json --clusters clusters.json \
-    --out deit_base.learngene"
+    --out deit_base.learngene",
+    mut_arg("out", |out| out.value_parser(Kind::Learngene.name()))
 )]
 #[command(group = clap::ArgGroup::new("densities").required(true).args(["images", "distances"]))]
 pub struct Args {
@@ -136,21 +140,22 @@ struct Condensed {
 /// another one, and that is what the user should hear.
 fn read_ancestor(
     args: &CheckpointArgs,
+    file: &Path,
     distances: &MeanAttentionDistances,
 ) -> anyhow::Result<Checkpoint> {
     // Positions for the images that were probed, as if they were probed here.
     let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
     let read = args.read(probed_size, None);
-    if let Some(measured) = &distances.ancestor_sha256 {
+    if distances.ancestor_sha256.is_some() {
         let path = args.checkpoint.path()?;
-        let found = match &read {
-            Ok(checkpoint) => checkpoint.sha256.clone(),
-            Err(_) => sha256(path).with_context(|| format!("cannot read {}", path.display()))?,
+        let (found, config) = match &read {
+            Ok(Checkpoint { sha256, config, .. }) => (sha256.clone(), Some(config)),
+            Err(_) => {
+                let place = || format!("cannot read {}", path.display());
+                (sha256(path).with_context(place)?, None)
+            }
         };
-        ensure!(
-            found == *measured,
-            "ancestor hash of the distances is {measured}, but that of the checkpoint is {found}"
-        );
+        check_ancestor(file, distances, &args.checkpoint, &found, config)?;
     }
     read
 }
@@ -168,13 +173,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
          `learngene probe`"
     );
     let refit = args.refit.params()?;
-    args.out.prepare(&inputs)?;
+    args.out.prepare(Kind::Learngene, &inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
         Either::Left(Measured { distances, clusters }) => {
-            let distances = MeanAttentionDistances::read(distances)?;
-            let clusters = clusters.as_ref().map(HeadClusters::read).transpose()?;
-            (read_ancestor(&args.checkpoint, &distances)?, distances, clusters)
+            let (file, distances) = (distances, read_distances(distances)?);
+            let clusters = clusters.as_deref().map(read_clusters).transpose()?;
+            (read_ancestor(&args.checkpoint, file, &distances)?, distances, clusters)
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     args::{CheckpointArgs, OutArgs, Written, image_size},
     checkpoint_file::WriteArgs,
+    kind::Kind,
     text::thousands,
 };
 
@@ -20,7 +21,7 @@ const OUT: &str = "Checkpoint to write; folders that are missing are made. Besid
 #[command(
     after_help = "Example:\n  learngene convert --checkpoint runs/descendant/best.safetensors --names hf --dtype f16 \
     --out export/model.safetensors",
-    mut_arg("out", |out| out.help(OUT).long_help(OUT))
+    mut_arg("out", |out| out.help(OUT).long_help(OUT).value_parser(Kind::Checkpoint.name()))
 )]
 pub struct Args {
     #[command(flatten)]
@@ -45,7 +46,7 @@ struct Converted {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
+    args.out.prepare(Kind::Checkpoint, args.checkpoint.checkpoint.file().as_slice())?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
     let Checkpoint { config, parameters, pretrained_cfg, .. } = &checkpoint;
     args.write.write(&args.out.out, config, parameters, Some(pretrained_cfg))?;

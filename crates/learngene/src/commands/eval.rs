@@ -50,14 +50,13 @@ pub struct Args {
     /// Which features are compared.
     #[arg(long, value_enum, default_value_t, requires = "frozen", help_heading = FROZEN)]
     pool: Pool,
-    /// Neighbours that vote, for `--frozen knn`.
-    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one,
-        requires = "frozen", help_heading = FROZEN)]
-    k: NonZeroUsize,
-    /// Penalty for `--frozen linear`, relative to the mean variance of a feature.
-    #[arg(long, value_name = "LAMBDA", default_value_t = DEFAULT_RIDGE,
-        value_parser = number::<f64>, requires = "frozen", help_heading = FROZEN)]
-    ridge: f64,
+    /// Neighbours that vote, for `--frozen knn` [default: 10].
+    #[arg(long, value_name = "N", value_parser = at_least_one, requires = "frozen",
+        help_heading = FROZEN)]
+    k: Option<NonZeroUsize>,
+    /// Penalty for `--frozen linear`, relative to the mean variance of a feature [default: 0.01].
+    #[arg(long, value_name = "LAMBDA", value_parser = number::<f64>, requires = "frozen", help_heading = FROZEN)]
+    ridge: Option<f64>,
     #[command(flatten)]
     bad_images: BadImagesArgs,
     #[command(flatten)]
@@ -111,7 +110,11 @@ enum Judge {
     Linear { ridge: f64 },
 }
 
+/// Neighbours that vote where no number is given.
+const DEFAULT_K: NonZeroUsize = NonZeroUsize::new(10).expect("it is not zero");
+
 pub fn run(args: Args) -> anyhow::Result<()> {
+    args.check_ways()?;
     let device = args.device.device.open()?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
     let image_size = checkpoint.config.image_size();
@@ -165,6 +168,20 @@ fn check_names(
 }
 
 impl Args {
+    /// Refuses settings of a way that is not asked for.
+    fn check_ways(&self) -> anyhow::Result<()> {
+        for (flag, is_given, way, name) in [
+            ("--k", self.k.is_some(), Way::Knn, "knn"),
+            ("--ridge", self.ridge.is_some(), Way::Linear, "linear"),
+        ] {
+            ensure!(
+                !is_given || self.frozen.contains(&way),
+                "{flag} has no effect without --frozen {name}: leave it out, or ask for that too"
+            );
+        }
+        Ok(())
+    }
+
     fn run_frozen(
         &self,
         model: &Model,
@@ -177,10 +194,10 @@ impl Args {
              these with themselves"
         );
         let TrainTest { train, test } = self.bad_images.open_train_test(&self.data)?;
+        let (k, ridge) = (self.k.unwrap_or(DEFAULT_K), self.ridge.unwrap_or(DEFAULT_RIDGE));
         ensure!(
-            !self.frozen.contains(&Way::Knn) || self.k.get() <= train.len(),
-            "--k asks for {} neighbours, but there are {} training images",
-            self.k,
+            !self.frozen.contains(&Way::Knn) || k.get() <= train.len(),
+            "--k asks for {k} neighbours, but there are {} training images",
             train.len()
         );
         let features = |images: Box<dyn Dataset>, name: &'static str| -> anyhow::Result<Features> {
@@ -199,11 +216,8 @@ impl Args {
         let test = features(test, "test features")?;
         let results = self.frozen.iter().map(|way| {
             let (judge, top1) = match way {
-                Way::Knn => (Judge::Knn { k: self.k }, knn(&train, &test, self.k)?),
-                Way::Linear => {
-                    let ridge = self.ridge;
-                    (Judge::Linear { ridge }, ridge_probe(&train, &test, ridge)?)
-                }
+                Way::Knn => (Judge::Knn { k }, knn(&train, &test, k)?),
+                Way::Linear => (Judge::Linear { ridge }, ridge_probe(&train, &test, ridge)?),
             };
             Ok(FrozenResult { judge, pool: self.pool, top1, images: test.images() })
         });

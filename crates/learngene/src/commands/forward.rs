@@ -12,6 +12,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use crate::{
     args::{CheckpointArgs, DeviceArgs},
     files::{prepare, read, write_whole},
+    kind::Kind,
 };
 
 /// Runs a checkpoint on a tensor, to compare it with another library.
@@ -31,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// File to write.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Outputs.name(), help_heading = "Output")]
     out: PathBuf,
     /// Writes the attention of every layer too.
     #[arg(long, help_heading = "Output")]
@@ -43,7 +44,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let inputs: Vec<&Path> =
         args.checkpoint.checkpoint.file().into_iter().chain([&*args.input]).collect();
-    prepare(&args.out, &inputs)?;
+    prepare(&args.out, Kind::Outputs, &inputs)?;
     let place = || format!("{} holds no usable tensor `input`", args.input.display());
     let (values, shape) = parse_input(&read(&args.input)?).with_context(place)?;
     let [_, channels, height, _] = shape;

@@ -7,13 +7,15 @@ use crate::{
     ancestry::ProbeArgs,
     args::{CheckpointArgs, OutArgs, Written},
     compat_args,
+    kind::Kind,
     text::count,
 };
 
 /// Measures the mean attention distance of every head of an ancestor.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene probe --checkpoint deit_base.pth --images photos/ --out distances.json"
+    after_help = "Example:\n  learngene probe --checkpoint deit_base.pth --images photos/ --out distances.json",
+    mut_arg("out", |out| out.value_parser(Kind::Distances.name()))
 )]
 pub struct Args {
     #[command(flatten)]
@@ -45,7 +47,7 @@ struct Probed {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.out.prepare(args.checkpoint.checkpoint.file().as_slice())?;
+    args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor)?;
     let mut distances = args.probe.measure(&ancestor, &images, args.compat)?;

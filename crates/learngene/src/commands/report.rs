@@ -6,7 +6,7 @@ use anyhow::Context;
 use learngene_report::{Finding, Verdict, findings, read, render};
 use serde::Serialize;
 
-use crate::{files, text::count};
+use crate::{files, kind::Kind, text::count};
 
 /// Draws the report page: one HTML file with tables and figures, from the numbers of report.json.
 #[derive(clap::Args)]
@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(value_name = "REPORT.json")]
     report: PathBuf,
     /// Page to write.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Page.name())]
     out: PathBuf,
     /// Prints what holds, what does not and what was not run as JSON.
     #[arg(long)]
@@ -37,7 +37,7 @@ struct Drawn {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    files::prepare(&args.out, &[&args.report])?;
+    files::prepare(&args.out, Kind::Page, &[&args.report])?;
     let report = read(&args.report).with_context(|| {
         let report = args.report.display();
         format!("{report} is no report that `cargo xtask reproduce` wrote")
@@ -101,10 +101,13 @@ mod tests {
         let folder = TempDir::new()?;
         let wrong = FIXTURE.replacen("\"top1\": 70.5", "\"top1\": 170.5", 1);
         fs::write(folder.path().join("report.json"), wrong)?;
-        fs::write(folder.path().join("report.html"), "last page")?;
+        fs::write(folder.path().join("report.html"), "<!doctype html>last page")?;
         let error = run(args(&folder, "report.json", "report.html")).unwrap_err();
         assert!(format!("{error:#}").contains("ancestors[0].top1 is 170.5"), "{error:#}");
-        assert_eq!(fs::read_to_string(folder.path().join("report.html"))?, "last page");
+        assert_eq!(
+            fs::read_to_string(folder.path().join("report.html"))?,
+            "<!doctype html>last page"
+        );
         Ok(())
     }
 

@@ -23,6 +23,7 @@ use serde::Serialize;
 use crate::dashboard::Dashboard;
 use crate::{
     args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset, number},
+    checkpoint_file::tell_readers,
     compat_args,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
@@ -199,6 +200,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let before = (recipe.epochs - last.epochs) as f64;
     let fitted = fit(model, &data, &last, &args.out, &execution, observer)?;
+    tell_readers(&args.out.join("last.safetensors"), &config, "");
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();

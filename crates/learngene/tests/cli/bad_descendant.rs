@@ -116,6 +116,52 @@ fn an_unusual_descendant_leaves_its_neighbours_alone() {
     bench.succeed("convert --checkpoint hf/d.safetensors --out e.safetensors");
 }
 
+/// A config.json goes with the model that it tells of, be it of our kind or Hugging Face's; one of
+/// timm's or of another checkpoint stays.
+#[test]
+fn a_config_of_the_replaced_model_goes() {
+    let bench = Workbench::with_learngene();
+    let timm = br#"{"architecture": "vit_tiny_patch16_224"}"#;
+    for unusual in ["--heads 2", "--names hf"] {
+        bench.succeed(&format!("expand tiny.learngene {unusual} --out new/model.safetensors"));
+        assert!(bench.path("new/config.json").exists(), "{unusual}");
+        bench.succeed("expand tiny.learngene --depth 2 --out new/model.safetensors");
+        assert!(!bench.path("new/config.json").exists(), "{unusual}");
+    }
+    bench.write("new/config.json", timm);
+    bench.succeed("expand tiny.learngene --depth 1 --out new/model.safetensors");
+    assert_eq!(bench.read("new/config.json"), timm);
+    bench.succeed("expand tiny.learngene --heads 2 --out two/model.safetensors");
+    bench.lay("two/other.safetensors", &bench.path("tiny.safetensors"));
+    bench.succeed("expand tiny.learngene --out two/model.safetensors");
+    assert_eq!(bench.json("two/config.json")["num_heads"], serde_json::json!([2, 2, 2]));
+}
+
+#[test]
+fn who_reads_an_unusual_shape_is_said() {
+    let bench = Workbench::with_learngene();
+    bench.labelled_photos("pets", 1);
+    let check = |args: &str, parts: &[&str]| {
+        let assert = bench.command(args).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert_eq!(said.contains("fits neither"), !parts.is_empty(), "{args}\n{said}");
+        for part in parts {
+            assert!(said.contains(part), "{args}\n{said}\nlacks `{part}`");
+        }
+    };
+    let reason = "(layer 0 has 3 heads, layer 1 has 1): `learngene` and python/learngene_timm.py";
+    let alone = "new/d.safetensors fits neither timm nor transformers";
+    check("expand tiny.learngene --heads 3,1,3 --out new/d.safetensors", &[alone, reason]);
+    let header = "its header alone tells the shape";
+    check("expand tiny.learngene --heads 3,1,3 --out d.safetensors", &[reason, header]);
+    check("convert --checkpoint d.safetensors --out e.safetensors", &[reason, header]);
+    let train = "--data pets --epochs 1 --batch-size 2 --out";
+    let run = "run/last.safetensors fits neither";
+    check(&format!("train --checkpoint d.safetensors {train} run"), &[run, reason]);
+    check("expand tiny.learngene --out usual.safetensors", &[]);
+    check(&format!("train --checkpoint usual.safetensors {train} usual"), &[]);
+}
+
 #[test]
 fn flags_that_a_method_does_not_look_at() {
     let bench = Workbench::with_learngene();
@@ -148,6 +194,37 @@ fn flags_that_a_method_does_not_look_at() {
         let flag = flags.split(' ').next().expect("it begins with its name");
         refused(method, &format!("{TINY} {flags}"), flag);
     }
+}
+
+/// Whether a flag has an effect that depends on shapes is warned of, not refused.
+#[test]
+fn flags_without_effect_are_warned_of() {
+    let bench = Workbench::with_learngene();
+    let check = |flags: &str, warning: Option<&str>| {
+        let args = format!("expand tiny.learngene {flags} --out d.safetensors");
+        let assert = bench.command(&args).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert_eq!(said.contains("has no effect"), warning.is_some(), "{args}\n{said}");
+        assert!(said.contains(warning.unwrap_or_default()), "{args}\n{said}");
+    };
+    check("--method from-scratch --layers even", Some("--layers has no effect: no layer is inh"));
+    check("--method from-scratch --layers 0,2", None);
+    check("--new-layers identity", Some("--new-layers has no effect: no layer repeats another"));
+    check("--new-layers identity --depth 4", None);
+}
+
+/// Heads at random are averaged like any others.
+#[test]
+fn a_mean_of_random_heads_is_another_learngene() {
+    let bench = Workbench::new();
+    bench.photos("photos", 3);
+    let condense = format!("condense {TINY} --images photos --kmeans 2 --random-heads 1");
+    bench.succeed(&format!("{condense} --out nearest.learngene"));
+    bench.succeed(&format!("{condense} --representative mean --out mean.learngene"));
+    for name in ["nearest", "mean"] {
+        bench.succeed(&format!("expand {name}.learngene --seed 1 --out {name}.safetensors"));
+    }
+    assert!(bench.read("nearest.safetensors") != bench.read("mean.safetensors"));
 }
 
 #[test]
@@ -184,7 +261,12 @@ fn distances_that_choose_no_layers() {
     bench.check(&format!("{auto} {TINY}"), 1, &parts);
     bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
     bench.succeed("expand tiny.learngene --out other.safetensors");
-    let parts = ["ancestor hash of the distances is", "that of the checkpoint is"];
+    let parts = [
+        "d.json was measured on another checkpoint than other.safetensors (both have 3 layers of 3 \
+         heads, patches of 8 px, but other weights)",
+        "ancestor hash of the distances is",
+        "that of the checkpoint is",
+    ];
     bench.check(&format!("{auto} --checkpoint other.safetensors"), 1, &parts);
     bench.write("d.json", r#"{"mean_attention_distance":[[1]],"representation_change":[2]}"#);
     let parts = ["changes of representation must be 1 numbers from 0 to 1", "got [2.0]"];
@@ -205,16 +287,13 @@ fn the_whole_of_another_ancestor() {
 #[test]
 fn outputs_that_are_inputs_or_each_other() {
     let bench = Workbench::with_learngene();
-    let args = "expand tiny.learngene --out tiny.learngene";
-    bench.check(args, 1, &["tiny.learngene", "is read", "choose another --out"]);
-    let args = "expand tiny.learngene --out ./photos/../tiny.learngene";
-    bench.check(args, 1, &["tiny.learngene", "is read", "choose another --out"]);
-    let args = "expand tiny.learngene --out d.json";
-    bench.check(args, 1, &["d.json", "which has another use", "choose another --out"]);
+    bench.lay("own", &bench.path("tiny.learngene"));
+    for out in ["own", "./photos/../own"] {
+        let args = format!("expand own --out {out}");
+        bench.check(&args, 1, &["own is read", "choose another --out"]);
+    }
     let args = "expand tiny.learngene --names hf --out config.safetensors";
     bench.check(args, 1, &["config.json", "which has another use", "choose another --out"]);
-    let args = format!("condense {TINY} --images photos --out tiny.safetensors");
-    bench.check(&args, 1, &["tiny.safetensors", "is read", "choose another --out"]);
     let args = format!("convert {TINY} --dtype f16 --out tiny.safetensors");
     bench.check(&args, 1, &["tiny.safetensors", "is read", "choose another --out"]);
 }

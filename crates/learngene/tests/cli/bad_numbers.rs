@@ -190,7 +190,33 @@ fn distances_of_another_checkpoint() {
     bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
     bench.succeed(&format!("convert {TINY} --dtype f16 --out other.safetensors"));
     let args = "condense --checkpoint other.safetensors --distances distances.json --out x";
-    bench.check(args, 1, &["of the distances is", "but that of the checkpoint is"]);
+    let parts = [
+        "distances.json was measured on another checkpoint than other.safetensors",
+        "of the distances is",
+        "but that of the checkpoint is",
+    ];
+    bench.check(args, 1, &parts);
+    bench.succeed(&format!(
+        "expand --method pretraining-finetuning {TINY} --depth 2 --out other.safetensors"
+    ));
+    let parts = ["(that one had 3 layers of 3 heads, patches of 8 px, this one has 2 layers of 3"];
+    bench.check(args, 1, &parts);
+}
+
+#[test]
+fn distances_and_clusters_in_place_of_each_other() {
+    let bench = Workbench::new();
+    bench.photos("photos", 2);
+    bench.succeed(&format!("probe {TINY} --images photos --out d.json"));
+    bench.succeed("cluster --distances d.json --out c.json");
+    let parts = ["c.json holds clusters that `cluster` found, where the distances are wanted"];
+    bench.check("cluster --distances c.json --out x.json", 1, &parts);
+    let condense = format!("condense {TINY} --out x.learngene --distances");
+    bench.check(&format!("{condense} c.json"), 1, &parts);
+    let auto = format!("expand --method auto-learngene {TINY} --out x.safetensors");
+    bench.check(&format!("{auto} --distances c.json"), 1, &parts);
+    let parts = ["d.json holds distances that `probe` measured, where the clusters are wanted"];
+    bench.check(&format!("{condense} d.json --clusters d.json"), 1, &parts);
 }
 
 /// Their image size, which the positions would be interpolated to, is not to blame.

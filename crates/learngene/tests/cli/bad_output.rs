@@ -55,16 +55,39 @@ fn outputs_are_checked_before_the_work() {
     }
 }
 
+/// Whatever lies in the place of a result is kept where it is no such result: files without an ending,
+/// so that their names tell nothing.
 #[test]
-fn a_description_takes_the_place_of_another_alone() {
+fn a_file_takes_the_place_of_its_own_kind_alone() {
     let bench = bench();
-    let expand = "expand tiny.learngene --out distances.safetensors";
-    let before = bench.read("distances.json");
-    bench.check(expand, 1, &["distances.json is in the place of the description"]);
-    assert_eq!(bench.read("distances.json"), before);
-    for _ in 0..2 {
-        bench.succeed("expand tiny.learngene --out d.safetensors");
+    bench.lay("picture", &bench.path("photos/0.png"));
+    bench.write("text", "of somebody");
+    let drawing = "inspect tiny.learngene";
+    for writer in writers() {
+        bench.succeed(&format!("{writer} --out own"));
+        bench.succeed(&format!("{writer} --out own"));
+        let lost = "and would be lost: choose another name, or remove it";
+        let parts = ["picture is a PNG picture, not a", lost];
+        bench.check(&format!("{writer} --out picture"), 1, &parts);
+        bench.check(&format!("{writer} --out text"), 1, &["text is something else, not a", lost]);
+        bench.check(&format!("{drawing} --svg own"), 1, &["own is a", "not an SVG drawing"]);
+        for name in ["own", "own.json"].map(|name| bench.path(name)) {
+            if name.exists() {
+                fs::remove_file(name).expect("just written");
+            }
+        }
     }
+    bench.succeed(&format!("{drawing} --svg own"));
+    bench.succeed(&format!("{drawing} --svg own"));
+    let expand = "expand tiny.learngene --out distances.safetensors";
+    let parts = ["distances.json is a file of distances, not the description of a descendant"];
+    bench.check(expand, 1, &parts);
+    bench.lay("trained", &bench.path("tiny.safetensors"));
+    let parts = ["trained is a checkpoint, not a learngene"];
+    bench.check(&format!("condense {TINY} --images photos --out trained"), 1, &parts);
+    bench.lay("kept", &bench.path("tiny.learngene"));
+    let parts = ["kept is a learngene, not a checkpoint"];
+    bench.check(&format!("convert {TINY} --out kept"), 1, &parts);
 }
 
 #[test]

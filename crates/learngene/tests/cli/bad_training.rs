@@ -161,6 +161,20 @@ fn a_folder_of_another_run() {
     bench.succeed(&format!("{args} 1"));
     let parts = ["run/recipe.toml", "another run", "found epochs = 1, wanted epochs = 2", "choose"];
     bench.check(&format!("{args} 2"), 1, &parts);
+    let further = ["--epochs is another", "a new run with --checkpoint run/last.safetensors"];
+    bench.check(&format!("{args} 2"), 1, &further);
+    for (flags, named) in [
+        ("--learning-rate 0.1", "--learning-rate"),
+        ("--seed 3", "--seed"),
+        ("--recipe recipe.toml", "weight_decay in --recipe"),
+        ("--crop-pct 0.5", "--crop-pct"),
+        ("--std 1,1,0.5", "--std"),
+        ("--fraction 0.5", "--data, --fraction or --hold-out"),
+    ] {
+        bench.write("recipe.toml", "weight_decay = 0.5\n");
+        let named = format!("The run there began with another {named}");
+        bench.check(&format!("{args} 1 {flags}"), 1, &[&named]);
+    }
 }
 
 /// The recipe is the same, but the run began with another model. Resuming it would go on with that
@@ -185,7 +199,11 @@ fn a_folder_of_another_model() {
     bench.succeed(&format!("train {TINY} {args}"));
     bench.lay("other.safetensors", &golden("vit_narrow_mlp_golden/timm.safetensors"));
     let args = format!("train --checkpoint other.safetensors --num-heads 4 {args}");
-    bench.check(&args, 1, &["run/start.json", "another run", "model_sha256", "choose"]);
+    bench.check(
+        &args,
+        1,
+        &["run/start.json", "model_sha256", "choose", "another --checkpoint or --config"],
+    );
 }
 
 #[test]
@@ -196,6 +214,27 @@ fn a_folder_of_other_images() {
     bench.succeed(&format!("{args} pets"));
     let parts = ["run/start.json", "found \"train_images\": 4, wanted \"train_images\": 6"];
     bench.check(&format!("{args} more"), 1, &parts);
+}
+
+/// Those that were there stay.
+#[test]
+fn a_start_that_fails_leaves_no_folder() {
+    let bench = bench();
+    bench.photos("unsorted", 1);
+    std::fs::create_dir(bench.path("old")).expect("the workbench is writable");
+    let checkpoint = format!("train {TINY}");
+    for (start, part) in [
+        (format!("{checkpoint} --data cifar100"), "cifar100"),
+        (format!("{checkpoint} --data unsorted"), "unsorted"),
+        (format!("{checkpoint} --data pets --hold-out 0"), "above 0"),
+        ("train --checkpoint none.safetensors --data pets".into(), "none.safetensors"),
+        ("train --config none.json --data pets".into(), "none.json"),
+    ] {
+        for out in ["run", "new/deep/run", "old"] {
+            bench.check(&format!("{start} --out {out}"), 1, &[part]);
+        }
+        assert!(!bench.path("new").exists() && bench.path("old").is_dir(), "{start}");
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ fn pets() -> Workbench {
 #[test]
 fn one_way_is_an_object_and_several_are_a_list() {
     let bench = pets();
-    let eval = format!("eval {TINY} --data pets --k 3 --json --frozen");
-    let knn = bench.succeed_json(&format!("{eval} knn"));
+    let eval = format!("eval {TINY} --data pets --json --frozen");
+    let knn = bench.succeed_json(&format!("{eval} knn --k 3"));
     assert_eq!((&knn["frozen"], &knn["images"]), (&"knn".into(), &10.into()));
     let linear = bench.succeed_json(&format!("{eval} linear"));
     assert_eq!(knn["k"], 3);
@@ -20,7 +20,7 @@ fn one_way_is_an_object_and_several_are_a_list() {
     let top1 = linear["top1"].as_f64().expect("a number");
     assert!((0.0..=100.0).contains(&top1), "{top1} is no percentage");
 
-    let both = bench.succeed_json(&format!("{eval} knn,linear"));
+    let both = bench.succeed_json(&format!("{eval} knn,linear --k 3"));
     assert_eq!(both, serde_json::json!([knn, linear]));
 }
 
@@ -64,6 +64,15 @@ fn training_images_are_not_compared_with_themselves() {
 fn more_neighbours_than_training_images_are_refused() {
     let parts = ["--k asks for 11 neighbours", "there are 10 training images"];
     pets().check(&format!("eval {TINY} --data pets --frozen knn --k 11"), 1, &parts);
+}
+
+#[test]
+fn settings_of_a_way_that_is_not_asked_for_are_refused() {
+    let bench = pets();
+    let eval = format!("eval {TINY} --data pets --frozen");
+    bench.check(&format!("{eval} linear --k 3"), 1, &["--k has no effect without --frozen knn"]);
+    let parts = ["--ridge has no effect without --frozen linear"];
+    bench.check(&format!("{eval} knn --ridge 1"), 1, &parts);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn numbers_that_are_none() {
 fn a_page_in_the_place_of_its_numbers() {
     bench().check(
         "report report.json --out report.json",
-        1,
-        &["report.json", "choose another --out"],
+        2,
+        &["wanted a name that ends in .html", "got `report.json`"],
     );
 }

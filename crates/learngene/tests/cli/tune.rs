@@ -109,10 +109,11 @@ fn condense_takes_an_eps_for_each_layer() {
     assert_eq!(manifest["layers"][1]["sizes"], serde_json::json!([3]));
     assert_eq!(manifest["layers"][2]["sizes"], serde_json::json!([1, 1, 1]));
     bench.succeed("inspect x.learngene");
+    let condense = condense.replace("x.learngene", "y.learngene");
     let parts = ["the distances have 3 layers, but the list of eps has 2 entries"];
-    bench.check(&format!("{condense}2 --eps 1,2"), 1, &parts);
-    bench.check(&format!("{condense}2 --eps 1,-2,3"), 1, &["eps must be a positive", "got -2"]);
-    bench.check(&format!("{condense}2 --eps 1,two"), 2, &["--eps", "wanted a number, got `two`"]);
+    bench.check(&format!("{condense} --eps 1,2"), 1, &parts);
+    bench.check(&format!("{condense} --eps 1,-2,3"), 1, &["eps must be a positive", "got -2"]);
+    bench.check(&format!("{condense} --eps 1,two"), 2, &["--eps", "wanted a number, got `two`"]);
 }
 
 fn check(options: &str, exit_code: i32, parts: &[&str]) {
@@ -189,6 +190,7 @@ fn one_image_to_draw_from() {
 
 #[test]
 fn a_picture_in_place_of_the_curve() {
-    let parts = ["--out and --svg are both curve.json"];
-    check("--max-size 50% --svg curve.json", 1, &parts);
+    check("--max-size 50% --svg curve.json", 2, &["--svg", "ends in .svg", "got `curve.json`"]);
+    let tune = format!("tune {TINY} --images photos --max-size 50% --out curve --svg curve");
+    bench().check(&tune, 1, &["--out and --svg are both curve"]);
 }

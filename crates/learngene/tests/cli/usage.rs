@@ -274,6 +274,26 @@ fn whole_numbers_below_zero() {
     }
 }
 
+/// The format does not follow the name, so a name that tells another one is refused.
+#[test]
+fn names_that_tell_another_format() {
+    for (args, flag, wanted, got) in [
+        (format!("probe {TINY} --images cifar10-sample"), "--out", "json", "d.csv"),
+        ("cluster --distances d.json".into(), "--out", "json", "c.txt"),
+        (format!("condense {TINY} --distances d.json"), "--out", "learngene", "x.safetensors"),
+        ("expand x.learngene".into(), "--out", "safetensors", "d.pth"),
+        (format!("convert {TINY}"), "--out", "safetensors", "d.bin"),
+        (format!("forward {TINY} --input x.safetensors"), "--out", "safetensors", "y.npz"),
+        (format!("attention {TINY} --image cifar10-sample:3"), "--out", "json", "maps.png"),
+        ("data show cifar10-sample".into(), "--out", "png", "sheet.jpg"),
+        ("report report.json".into(), "--out", "html", "report.pdf"),
+        ("inspect x.learngene".into(), "--svg", "svg", "x.png"),
+    ] {
+        let wanted = format!("wanted a name that ends in .{wanted} for ");
+        check(&format!("{args} {flag} {got}"), &[flag, &wanted, &format!("got `{got}`")]);
+    }
+}
+
 #[test]
 fn texts_for_numbers() {
     let train = format!("train {TINY} --data cifar10-sample --out run");

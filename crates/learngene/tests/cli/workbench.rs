@@ -70,11 +70,15 @@ impl Workbench {
         serde_json::from_slice(&self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Every file with its contents.
+    /// Every file with its contents, and every empty folder.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let (mut files, mut folders) = (BTreeMap::new(), vec![self.folder.path().to_owned()]);
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("it is a folder") {
+            let mut entries = fs::read_dir(&folder).expect("it is a folder").peekable();
+            if entries.peek().is_none() {
+                files.insert(folder, Vec::new());
+            }
+            for entry in entries {
                 let path = entry.expect("it can be listed").path();
                 if path.is_dir() {
                     folders.push(path);
@@ -128,7 +132,8 @@ impl Workbench {
     }
 
     /// Runs the program, which has to fail: with this exit code, with a message that has all the
-    /// parts, without a panic, without a word on standard output, and without a trace in the folder.
+    /// parts, without a panic, without a word on standard output, and without a trace in the folder, not
+    /// even an empty one.
     pub fn check(&self, args: &str, exit_code: i32, parts: &[&str]) {
         let before = self.files();
         let output = self.run(args);

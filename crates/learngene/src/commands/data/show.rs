@@ -16,6 +16,7 @@ use learngene_training::Recipe;
 use crate::{
     args::{at_least_one, dataset, whole_number},
     files::{prepare, write_whole},
+    kind::Kind,
 };
 
 /// Draws some training images as a model sees them, one a row.
@@ -44,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS", default_value_t = 96, value_parser = whole_number::<u32>)]
     image_size: u32,
     /// The picture, PNG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Picture.name())]
     out: PathBuf,
 }
 
@@ -57,7 +58,7 @@ fn tiles(text: &str) -> Result<NonZeroUsize, String> {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let inputs: Vec<&Path> = args.recipe.iter().map(PathBuf::as_path).collect();
-    prepare(&args.out, &inputs)?;
+    prepare(&args.out, Kind::Picture, &inputs)?;
     let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
     let augment = if args.augmented { recipe.augment } else { Augment::none() };
     let images: Arc<dyn Dataset> = open(&args.data, Split::Train, BadImages::Refuse)?.into();

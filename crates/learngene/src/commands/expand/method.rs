@@ -2,10 +2,9 @@
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
-use learngene_clustering::MeanAttentionDistances;
 use learngene_datasets::Preprocess;
 use learngene_expansion::{
-    ClassifierPolicy, Descendant, DescendantConfig, ancestor_config, auto_learngene,
+    ClassifierPolicy, Descendant, DescendantConfig, LayerPolicy, ancestor_config, auto_learngene,
     expand_with_faults, from_scratch, heuristic_learngene, pretraining_finetuning,
     weight_selection, weight_transformation,
 };
@@ -17,6 +16,7 @@ use learngene_models::{
 use serde::Serialize;
 
 use super::Args;
+use crate::measured::{check_ancestor, read_distances};
 
 /// An initialisation.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -143,6 +143,14 @@ impl Args {
                 }
             };
             let config = wanted.shape(&ancestor)?;
+            let front = DescendantConfig { layers: LayerPolicy::default(), ..wanted.clone() };
+            // A list tells the depth, and layers may differ in heads.
+            if wanted.layers != front.layers && front.shape(&ancestor).is_ok_and(|it| it == config)
+            {
+                tracing::warn!(
+                    "--layers has no effect: no layer is inherited, and the shape is the same without"
+                );
+            }
             let descendant = Descendant {
                 parameters: from_scratch(&config, self.seed)?,
                 config,
@@ -222,13 +230,10 @@ impl Args {
         whole: &Checkpoint,
     ) -> anyhow::Result<(Vec<f64>, Option<String>)> {
         let path = self.distances.as_ref().context("auto-learngene needs --distances")?;
-        let distances = MeanAttentionDistances::read(path)?;
-        if let Some(measured) = &distances.ancestor_sha256 {
-            ensure!(
-                *measured == whole.sha256,
-                "ancestor hash of the distances is {measured}, but that of the checkpoint is {}",
-                whole.sha256
-            );
+        let distances = read_distances(path)?;
+        if let Some(args) = self.ancestor.left() {
+            let (source, config) = (&args.checkpoint, Some(&whole.config));
+            check_ancestor(path, &distances, source, &whole.sha256, config)?;
         }
         let change = distances.representation_change.with_context(|| {
             format!(

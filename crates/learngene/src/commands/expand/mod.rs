@@ -27,6 +27,7 @@ use crate::{
     description::Description,
     device::DeviceChoice,
     files::{prepare, write_whole},
+    kind::Kind,
     text::{count, heads, thousands},
     transformations_file::{self, Origin},
 };
@@ -137,7 +138,7 @@ pub struct Args {
     /// --names hf config.json and preprocessor_config.json; and of a shape that neither timm nor
     /// transformers can hold a config.json, where the folder holds no other checkpoint. Those of another
     /// checkpoint are never replaced.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Checkpoint.name(), help_heading = "Output")]
     out: PathBuf,
     /// Prints JSON.
     #[arg(long, help_heading = "Output")]
@@ -173,6 +174,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => descendant,
     };
     let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
+    if args.new_layers != NewLayers::default() && words::repeats(&layers).is_none() {
+        tracing::warn!("--new-layers has no effect: no layer repeats another");
+    }
     // Classes are named by the images that a classifier is trained on.
     let pretrained_cfg = PretrainedCfg { preprocessing, label_names: Vec::new() };
     args.write.write(&args.out, &config, &parameters, Some(&pretrained_cfg))?;
@@ -250,21 +254,14 @@ impl Args {
         let mut inputs: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         inputs.extend(self.ancestor.left().and_then(|ancestor| ancestor.checkpoint.file()));
         let description = self.out.with_extension("json");
-        let is_config = description.file_name().is_some_and(|name| name == "config.json");
         ensure!(
-            description != self.out && !is_config,
+            description.file_name().is_none_or(|name| name != "config.json"),
             "the description beside the checkpoint would be {}, which has another use, so choose \
              another --out",
             description.display()
         );
-        prepare(&self.out, &inputs)?;
-        prepare(&description, &inputs)?;
-        ensure!(
-            !description.exists() || Description::read(&description).is_ok(),
-            "{} is in the place of the description and holds something else, which would be lost: \
-             choose another --out",
-            description.display()
-        );
+        prepare(&self.out, Kind::Checkpoint, &inputs)?;
+        prepare(&description, Kind::Description, &inputs)?;
         Ok(description)
     }
 

@@ -13,6 +13,7 @@ use learngene_format::{Error, Learngene};
 use crate::{
     description::Description,
     files::{prepare, read, write_whole},
+    kind::Kind,
 };
 
 /// Shows what a learngene holds and how it was made, or which layers and heads feed which in a
@@ -29,7 +30,7 @@ pub struct Args {
     file: PathBuf,
     /// Draws which heads and feed-forward networks feed which: the ancestor's at the left, those kept
     /// or those of the descendant at the right.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Drawing.name())]
     svg: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
@@ -42,7 +43,7 @@ const READS: &str =
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(svg) = &args.svg {
-        prepare(svg, &[&args.file])?;
+        prepare(svg, Kind::Drawing, &[&args.file])?;
     }
     let draw = |flow: flow::Flow| match &args.svg {
         Some(svg) => write_whole(svg, svg::draw(&flow).as_bytes()),

@@ -19,7 +19,9 @@ use crate::{
     again::Again,
     ancestry::ProbeArgs,
     args::{CheckpointArgs, OutArgs, Written, at_least_one, number, whole_number},
-    files, progress,
+    files,
+    kind::Kind,
+    progress,
     text::{bytes, count, list, short},
 };
 
@@ -35,7 +37,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  learngene tune --checkpoint deit_base.pth --images photos/ --max-size 60% \
     --out curve.json --svg curve.svg\n  \
-    learngene tune --checkpoint deit_base.pth --images photos/ --max-error 0.02 --out curve.json"
+    learngene tune --checkpoint deit_base.pth --images photos/ --max-error 0.02 --out curve.json",
+    mut_arg("out", |out| out.value_parser(Kind::Curve.name()))
 )]
 #[command(group = clap::ArgGroup::new("budget").required(true).args(["max_size", "max_error"]))]
 pub struct Args {
@@ -52,7 +55,7 @@ pub struct Args {
     #[command(flatten)]
     out: OutArgs,
     /// Draws the curve of size against error too.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_parser = Kind::Drawing.name(), help_heading = "Output")]
     svg: Option<PathBuf>,
 }
 
@@ -150,10 +153,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let params = params.check()?;
     let (checkpoint, probe) = (&args.checkpoint.args, &args.probe.args);
-    args.out.prepare(checkpoint.checkpoint.file().as_slice())?;
+    args.out.prepare(Kind::Curve, checkpoint.checkpoint.file().as_slice())?;
     if let Some(svg) = &args.svg {
         ensure!(*svg != args.out.out, "--out and --svg are both {}", svg.display());
-        files::prepare(svg, checkpoint.checkpoint.file().as_slice())?;
+        files::prepare(svg, Kind::Drawing, checkpoint.checkpoint.file().as_slice())?;
     }
     let ancestor = checkpoint.read(probe.preprocess.image_size, None)?;
     let images = probe.open(&ancestor)?;

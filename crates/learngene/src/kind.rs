@@ -1,0 +1,129 @@
+//! Kinds of files that commands write: how their names end, and what each may replace. Each command
+//! gives its own to `--out`, for the name, and to `prepare`, for what lies there.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
+use learngene_clustering::{HeadClusters, MeanAttentionDistances, TuneCurve};
+use learngene_format::Learngene;
+use learngene_models::checkpoint;
+use learngene_report::data::AttentionMap;
+use safetensors::SafeTensors;
+
+use crate::{description::Description, files::read};
+
+/// What a command writes into one file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Learngene,
+    Checkpoint,
+    /// What `expand` leaves beside a checkpoint.
+    Description,
+    Distances,
+    Clusters,
+    Curve,
+    AttentionMaps,
+    /// What `forward` computes.
+    Outputs,
+    Picture,
+    Drawing,
+    Page,
+}
+
+impl Kind {
+    const ALL: [Self; 11] = [
+        Self::Learngene,
+        Self::Checkpoint,
+        Self::Description,
+        Self::Distances,
+        Self::Clusters,
+        Self::Curve,
+        Self::AttentionMaps,
+        Self::Outputs,
+        Self::Picture,
+        Self::Drawing,
+        Self::Page,
+    ];
+
+    /// The name of a file to be written: one that ends as this kind does, or not at all.
+    pub fn name(self) -> ValueParser {
+        let check = move |path: PathBuf| match path.extension() {
+            Some(ending) if !ending.eq_ignore_ascii_case(self.ending()) => Err(format!(
+                "wanted a name that ends in .{} for {}, got `{}`",
+                self.ending(),
+                self.words(),
+                path.display()
+            )),
+            _ => Ok(path),
+        };
+        PathBufValueParser::new().try_map(check).into()
+    }
+
+    /// Refuses to write over a file of another kind, or a damaged one.
+    pub fn check_replaced(self, out: &Path) -> anyhow::Result<()> {
+        if !out.exists() || self.is_of(out) {
+            return Ok(());
+        }
+        let found = Self::ALL.into_iter().find(|kind| kind.is_of(out));
+        bail!(
+            "{} is {}, not {}, and would be lost: choose another name, or remove it",
+            out.display(),
+            found.map_or("something else", Self::words),
+            self.words()
+        )
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Learngene => "learngene",
+            Self::Checkpoint | Self::Outputs => "safetensors",
+            Self::Picture => "png",
+            Self::Drawing => "svg",
+            Self::Page => "html",
+            Self::Description
+            | Self::Distances
+            | Self::Clusters
+            | Self::Curve
+            | Self::AttentionMaps => "json",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Learngene => "a learngene",
+            Self::Checkpoint => "a checkpoint",
+            Self::Description => "the description of a descendant",
+            Self::Distances => "a file of distances",
+            Self::Clusters => "a file of clusters",
+            Self::Curve => "a curve of `tune`",
+            Self::AttentionMaps => "a file of attention maps",
+            Self::Outputs => "a file of a model's outputs",
+            Self::Picture => "a PNG picture",
+            Self::Drawing => "an SVG drawing",
+            Self::Page => "a page",
+        }
+    }
+
+    /// Whether a file can be read as one of this kind.
+    fn is_of(self, path: &Path) -> bool {
+        let begins_with = |start: &[u8]| read(path).is_ok_and(|bytes| bytes.starts_with(start));
+        match self {
+            Self::Learngene => Learngene::read_manifest(path).is_ok(),
+            // A learngene has names of a ViT's too.
+            Self::Checkpoint => checkpoint::is_checkpoint(path) && !Self::Learngene.is_of(path),
+            Self::Description => Description::read(path).is_ok(),
+            Self::Distances => MeanAttentionDistances::read(path).is_ok(),
+            Self::Clusters => HeadClusters::read(path).is_ok(),
+            Self::Curve => TuneCurve::read(path).is_ok(),
+            Self::AttentionMaps => read(path)
+                .is_ok_and(|json| serde_json::from_slice::<Vec<AttentionMap>>(&json).is_ok()),
+            Self::Outputs => read(path).is_ok_and(|bytes| {
+                SafeTensors::deserialize(&bytes).is_ok_and(|all| all.tensor("logits").is_ok())
+            }),
+            Self::Picture => begins_with(b"\x89PNG"),
+            Self::Drawing => begins_with(b"<svg"),
+            Self::Page => begins_with(b"<!doctype html>"),
+        }
+    }
+}
