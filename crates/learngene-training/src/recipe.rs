@@ -330,7 +330,7 @@ mod tests {
     fn values_of_another_kind_are_refused() {
         let whole = "must be a whole number of 0 or more, got";
         check_refused("epochs = \"three\"", &["`epochs` in line 1", whole, "\"three\""]);
-        check_refused("seed = 1\nepochs = -3", &["`epochs` in line 2", whole, "-3"]);
+        check_refused("warmup_epochs = 1\nepochs = -3", &["`epochs` in line 2", whole, "-3"]);
         check_refused("[augment]\nrepeats = 1.5", &["`repeats` in line 2", whole, "1.5"]);
         check_refused("warmup_epochs = true", &["must be a number, got true"]);
         check_refused("gradient_checkpointing = 1", &["must be true or false, got 1"]);

@@ -24,7 +24,7 @@ impl<'a> UnknownKey<'a> {
     /// Where it stands in the text of the file, and which key may be meant.
     pub(crate) fn describe(&self, text: &str) -> String {
         let Self { key, known } = self;
-        let line = text.lines().position(|line| line.contains(key)).map_or(0, |line| line + 1);
+        let line = line_of(key, text);
         let likeness = |other: &&&str| strsim::jaro_winkler(key, other);
         let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         match nearest.filter(|nearest| likeness(nearest) >= ALIKE) {
@@ -32,4 +32,16 @@ impl<'a> UnknownKey<'a> {
             None => format!("unknown key `{key}` in line {line}; known are {}", known.join(", ")),
         }
     }
+}
+
+/// The line of a recipe in which a key stands first, counted from 1.
+pub(crate) fn line_of(key: &str, text: &str) -> usize {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let has_key = |line: &str| {
+        line.match_indices(key).any(|(start, _)| {
+            let (before, after) = (&line[..start], &line[start + key.len()..]);
+            !before.ends_with(is_word) && !after.starts_with(is_word)
+        })
+    };
+    text.lines().position(has_key).map_or(0, |line| line + 1)
 }

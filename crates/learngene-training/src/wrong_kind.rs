@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use crate::unknown_key::line_of;
+
 /// A key, its value, and what is wanted instead.
 pub(crate) struct WrongKind<'a> {
     key: &'a str,
@@ -22,7 +24,7 @@ impl<'a> WrongKind<'a> {
     /// Where it stands in the text of the file, what it is and what it should be.
     pub(crate) fn describe(&self, text: &str) -> String {
         let Self { key, got, want } = self;
-        let line = text.lines().position(|line| line.contains(key)).map_or(0, |line| line + 1);
+        let line = line_of(key, text);
         format!("`{key}` in line {line} must be {want}, got {got}")
     }
 }

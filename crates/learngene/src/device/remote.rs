@@ -230,7 +230,7 @@ mod tests {
             let gradients = (moved.clone() * moved.clone()).sum().backward();
             let gradient = moved.grad(&gradients).expect("it was asked for").to_device(&keeper);
             let found = (gradient + kept).into_data();
-            assert_eq!(found.to_vec::<f32>().expect("f32"), [3.0, 6.0, 9.0]);
+            assert_eq!(found.try_to_vec::<f32>().expect("f32"), [3.0, 6.0, 9.0]);
         }
     }
 }
