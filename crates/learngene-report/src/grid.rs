@@ -1,5 +1,7 @@
 //! Cells of an experiment by row and column.
 
+use std::ops::RangeInclusive;
+
 use crate::data::{Ancestor, Cell, Experiment, Measure, Measured, Outcome, Report};
 
 impl Cell {
@@ -9,6 +11,11 @@ impl Cell {
             Outcome::Run(measured) => Some(measured),
             Outcome::NotRun { .. } => None,
         }
+    }
+
+    /// Optimiser steps of its first run, where it was trained.
+    pub(crate) fn steps(&self) -> Option<u64> {
+        Some(self.measured()?.runs.first()?.evaluations.last()?.step)
     }
 
     /// Why it was not run, where it was not.
@@ -39,6 +46,12 @@ impl Experiment {
     /// What is counted, in order of first appearance.
     pub(crate) fn measures(&self) -> Vec<Measure> {
         unique(self.cells.iter().map(|cell| cell.measure))
+    }
+
+    /// Least and most optimiser steps of its cells, where any was trained.
+    pub(crate) fn steps(&self) -> Option<RangeInclusive<u64>> {
+        let steps = || self.cells.iter().filter_map(Cell::steps);
+        Some(steps().min()?..=steps().max()?)
     }
 
     /// One cell.

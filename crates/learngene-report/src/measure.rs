@@ -33,6 +33,11 @@ impl Measure {
         }
     }
 
+    /// Whether chance has a part in it, so that the number of runs matters.
+    pub(crate) fn is_of_runs(self) -> bool {
+        !matches!(self, Self::Heads | Self::Count)
+    }
+
     /// A short name that tells it apart from others in an `id`.
     pub(crate) fn id(self) -> &'static str {
         match self {

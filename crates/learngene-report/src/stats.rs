@@ -2,6 +2,13 @@
 
 use crate::data::{Convergence, Experiment, Measured, Outcome};
 
+/// Student's t that 2.5 % lie above, for 1, 2, .. 30 degrees of freedom; beyond, it is hardly less.
+const STUDENT_T: [f64; 30] = [
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+    2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+    2.052, 2.048, 2.045, 2.042,
+];
+
 /// Mean and spread of one number over runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
@@ -33,6 +40,17 @@ impl Spread {
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
         (n > 0).then_some(Self { mean, std, n })
+    }
+
+    /// Half the width of the 95 % confidence interval of the difference of two means, for samples of
+    /// equal variance: `t · √(p (1/n + 1/m))`, with the pooled variance `p` and Student's `t` for
+    /// `n + m - 2` degrees of freedom. None where one of both is a single value.
+    pub fn half_width(self, other: Self) -> Option<f64> {
+        let squares = |spread: Self| Some(spread.std?.powi(2) * (spread.n - 1) as f64);
+        let freedom = (self.n + other.n).checked_sub(2)?;
+        let pooled = (squares(self)? + squares(other)?) / freedom as f64;
+        let t = STUDENT_T[freedom.clamp(1, STUDENT_T.len()) - 1];
+        Some(t * (pooled * (1.0 / self.n as f64 + 1.0 / other.n as f64)).sqrt())
     }
 }
 
@@ -151,6 +169,19 @@ mod tests {
         // Deviations -2, 0, 2: the squares sum to 8, divided by n - 1 = 2.
         let spread = Spread { mean: 52.0, std: Some(2.0), n: 3 };
         assert_eq!(Spread::of([50.0, 52.0, 54.0]), Some(spread));
+    }
+
+    #[test]
+    fn the_interval_of_a_difference_is_student_s() {
+        let spread = |std, n| Spread { mean: 0.0, std, n };
+        // Pooled variance (2 · 9 + 2 · 16) / 4 = 12.5; t of 4 degrees 2.776.
+        let half_width = spread(Some(3.0), 3).half_width(spread(Some(4.0), 3)).expect("spreads");
+        assert!((half_width - 2.776 * (12.5_f64 * 2.0 / 3.0).sqrt()).abs() < 1e-12);
+        // Pooled variance (1 · 4 + 3 · 8) / 4 = 7.
+        let half_width = spread(Some(2.0), 2).half_width(spread(Some(8_f64.sqrt()), 4));
+        assert!((half_width.expect("spreads") - 2.776 * (7.0_f64 * 0.75).sqrt()).abs() < 1e-12);
+        assert_eq!(spread(Some(3.0), 3).half_width(spread(None, 1)), None);
+        assert_eq!(spread(Some(0.0), 2).half_width(spread(Some(0.0), 99)), Some(0.0));
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub(crate) fn thousands(value: u64) -> String {
     text
 }
 
+/// A text with a capital letter in front.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// `1 seed`, `3 seeds`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number as u64), if number == 1 { one } else { many })

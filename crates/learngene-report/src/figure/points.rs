@@ -11,7 +11,7 @@ use super::{
 use crate::{
     data::{Cell, Experiment, Measure, Measured},
     stats::Spread,
-    text::{Text, thousands},
+    text::{Text, capital, thousands},
 };
 
 const WIDTH: f64 = 350.0;
@@ -67,19 +67,17 @@ pub(crate) fn draw_scale(out: &mut String, experiment: &Experiment) -> fmt::Resu
     Ok(())
 }
 
-/// Draws values over the size of the learngene, a figure for each measure and a line for each
-/// column.
+/// Draws values over the size of the learngene, a figure for each measure and a line for each row.
 pub(crate) fn draw_sizes(out: &mut String, experiment: &Experiment) -> fmt::Result {
     writeln!(out, "<div class=\"pair\">")?;
     for measure in experiment.measures() {
-        let line = |(index, name)| {
-            let of_column = experiment
-                .run_cells()
-                .filter(move |(c, _)| c.column == name && c.measure == measure);
+        let line = |(name, style)| {
+            let of_row =
+                experiment.run_cells().filter(|(c, _)| c.row == name && c.measure == measure);
             let params = |measured: &Measured| measured.model.as_ref()?.stored_params;
-            Line { name, style: Style::nth(index), dots: dots(of_column, params, |cell| &cell.row) }
+            Line { name, style, dots: dots(of_row, params, |cell| &cell.column) }
         };
-        let lines = experiment.columns().into_iter().enumerate().map(line);
+        let lines = row_styles(experiment).into_iter().map(line);
         let figure = Figure {
             id: format!("{}-sizes-{}", experiment.id, measure.id()),
             across: "values in the learngene",
@@ -87,7 +85,7 @@ pub(crate) fn draw_sizes(out: &mut String, experiment: &Experiment) -> fmt::Resu
             experiment,
             lines: lines.filter(|line| !line.dots.is_empty()).collect(),
         };
-        draw(out, &figure, "against the size of the learngene", "row")?;
+        draw(out, &figure, "against the size of the learngene", "column")?;
     }
     writeln!(out, "</div>")
 }
@@ -122,11 +120,6 @@ fn draw(out: &mut String, figure: &Figure, against: &str, names: &str) -> fmt::R
     plot(out, figure)?;
     numbers(out, figure)?;
     writeln!(out, "</figure>")
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn plot(out: &mut String, figure: &Figure) -> fmt::Result {

@@ -6,7 +6,7 @@ use crate::{
     text::{count, thousands},
 };
 
-/// Least ratio that counts as the speed-up which the paper speaks of.
+/// Least ratio that this project counts as a speed-up worth the name.
 const WANTED: f64 = 3.0;
 
 pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
@@ -14,12 +14,6 @@ pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
         let Convergence { ancestor, column, target, ratio, reached, .. } = convergence;
         let name = report.ancestor(ancestor).map_or(&**ancestor, |ancestor| &ancestor.name);
         let place = if column == name { String::new() } else { format!(", {column}") };
-        let verdict = match (*ratio >= WANTED, reached) {
-            (true, _) => Verdict::Holds,
-            (false, true) => Verdict::DoesNotHold,
-            // The budget ended first: the ratio may be any larger one.
-            (false, false) => Verdict::NotDecided,
-        };
         let digits = experiment.digits(Measure::Top1);
         let (learngene, scratch) =
             (thousands(convergence.learngene_steps), thousands(convergence.scratch_steps));
@@ -33,6 +27,13 @@ pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
         let runs =
             |method| experiment.first_by(method, column, ancestor).map_or(0, |m| m.runs.len());
         let (ours, theirs) = (runs("cluster-learngene"), runs("from-scratch"));
+        let verdict = match (*ratio >= WANTED, reached) {
+            _ if ours.min(theirs) < 2 => Verdict::NotDecided,
+            (true, _) => Verdict::Holds,
+            (false, true) => Verdict::DoesNotHold,
+            // The budget ended first: the ratio may be any larger one.
+            (false, false) => Verdict::NotDecided,
+        };
         Finding {
             verdict,
             claim: format!(

@@ -1,13 +1,15 @@
-//! What holds, what does not, and what was not run: judged from means and spreads alone.
+//! What holds, what does not, and what was not run: judged from means and spreads over seeds.
 //!
 //! ```text
-//! difference d of two means, with sample standard deviations s and t:
-//!   holds             d >  √(s² + t²)
-//!   within the spread |d| ≤ √(s² + t²)
-//!   does not hold     d < -√(s² + t²)
-//!   not decided       one of both has one run, whose spread nobody knows
+//! difference d of two means with the half width h of its 95 % confidence interval (Student's, of two
+//! samples of equal variance):
+//!   holds                d >  h
+//!   no difference shown |d| ≤ h
+//!   does not hold        d < -h
+//!   not decided          one of both has one run, whose spread nobody knows
 //! ```
 
+mod chance;
 mod choices;
 mod convergence;
 mod methods;
@@ -15,17 +17,17 @@ mod not_run;
 
 use serde::Serialize;
 
-use crate::{data::Report, stats::Spread};
+use crate::data::Report;
 
 /// How a claim stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// By more than the spread.
+    /// By more than chance over seeds explains.
     Holds,
-    /// The difference is no larger than the spread, in either direction.
-    WithinSpread,
-    /// The opposite is so, by more than the spread.
+    /// The difference is such as chance over seeds makes, in either direction.
+    NoDifference,
+    /// The opposite is so, by more than chance over seeds explains.
     DoesNotHold,
     /// One run alone, or one that ended too early, says nothing.
     NotDecided,
@@ -49,13 +51,13 @@ pub struct Finding {
 impl Verdict {
     /// All, in the order of the summary.
     pub(crate) const ALL: [Self; 5] =
-        [Self::Holds, Self::WithinSpread, Self::DoesNotHold, Self::NotDecided, Self::NotRun];
+        [Self::Holds, Self::NoDifference, Self::DoesNotHold, Self::NotDecided, Self::NotRun];
 
     /// As readers know it.
     pub fn words(self) -> &'static str {
         match self {
             Self::Holds => "holds",
-            Self::WithinSpread => "within the spread",
+            Self::NoDifference => "no difference shown",
             Self::DoesNotHold => "does not hold",
             Self::NotDecided => "not decided",
             Self::NotRun => "not run",
@@ -63,12 +65,12 @@ impl Verdict {
     }
 
     /// Judges how far one mean lies above another.
-    fn of(difference: f64, spread: Option<f64>) -> Self {
-        match spread {
+    fn of(difference: f64, half_width: Option<f64>) -> Self {
+        match half_width {
             None => Self::NotDecided,
-            Some(spread) if difference > spread => Self::Holds,
-            Some(spread) if difference < -spread => Self::DoesNotHold,
-            Some(_) => Self::WithinSpread,
+            Some(half_width) if difference > half_width => Self::Holds,
+            Some(half_width) if difference < -half_width => Self::DoesNotHold,
+            Some(_) => Self::NoDifference,
         }
     }
 
@@ -80,15 +82,10 @@ impl Verdict {
             () if verdicts.is_empty() => Self::NotRun,
             () if any(Self::DoesNotHold) => Self::DoesNotHold,
             () if any(Self::NotDecided) => Self::NotDecided,
-            () if any(Self::WithinSpread) => Self::WithinSpread,
+            () if any(Self::NoDifference) => Self::NoDifference,
             () => Self::Holds,
         }
     }
-}
-
-/// Standard deviation of the difference of two values, each with a spread of its own.
-fn joint(one: Spread, other: Spread) -> Option<f64> {
-    Some(one.std?.hypot(other.std?))
 }
 
 /// Judges every claim of the paper that the report can judge, in the order of experiments; what was
@@ -102,6 +99,7 @@ pub fn findings(report: &Report) -> Vec<Finding> {
         let mut found = convergence::judge(experiment, report);
         found.extend(methods::judge(experiment));
         found.extend(choices::judge(experiment));
+        found.extend(chance::judge(experiment));
         found
     };
     each(judged)
@@ -118,24 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_judged_by_the_spread_of_both() {
-        let spread = |std| Spread { mean: 0.0, std, n: 2 };
-        let joint = joint(spread(Some(3.0)), spread(Some(4.0)));
-        assert_eq!(joint, Some(5.0));
-        assert_eq!(Verdict::of(5.1, joint), Verdict::Holds);
-        assert_eq!(Verdict::of(5.0, joint), Verdict::WithinSpread);
-        assert_eq!(Verdict::of(-5.0, joint), Verdict::WithinSpread);
-        assert_eq!(Verdict::of(-5.1, joint), Verdict::DoesNotHold);
-        assert_eq!(super::joint(spread(Some(3.0)), spread(None)), None);
+    fn a_difference_is_judged_by_its_interval() {
+        assert_eq!(Verdict::of(5.1, Some(5.0)), Verdict::Holds);
+        assert_eq!(Verdict::of(5.0, Some(5.0)), Verdict::NoDifference);
+        assert_eq!(Verdict::of(-5.0, Some(5.0)), Verdict::NoDifference);
+        assert_eq!(Verdict::of(-5.1, Some(5.0)), Verdict::DoesNotHold);
         assert_eq!(Verdict::of(90.0, None), Verdict::NotDecided);
     }
 
     #[test]
     fn the_worst_cell_decides() {
-        use Verdict::{DoesNotHold, Holds, NotDecided, NotRun, WithinSpread};
+        use Verdict::{DoesNotHold, Holds, NoDifference, NotDecided, NotRun};
         check(&[Holds, Holds], Holds);
-        check(&[Holds, WithinSpread], WithinSpread);
-        check(&[Holds, NotDecided, WithinSpread], NotDecided);
+        check(&[Holds, NoDifference], NoDifference);
+        check(&[Holds, NotDecided, NoDifference], NotDecided);
         check(&[DoesNotHold, NotDecided], DoesNotHold);
         check(&[], NotRun);
     }

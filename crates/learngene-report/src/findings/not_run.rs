@@ -4,6 +4,7 @@ use super::{Finding, Verdict};
 use crate::{
     data::{Experiment, Kind, Report},
     grid::unique,
+    text::count,
 };
 
 /// One finding for an experiment of which something is missing.
@@ -17,10 +18,7 @@ pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
         experiment: experiment.id.clone(),
     };
     if missing > 0 {
-        let claim = match missing {
-            missing if missing == all => format!("none of its {all} cells"),
-            missing => format!("{missing} of {all} cells"),
-        };
+        let claim = format!("{missing} of {} not run", count(all, "cell", "cells"));
         let reasons = unique(experiment.cells.iter().filter_map(|cell| cell.reason()));
         return vec![finding(claim, reasons.join("; "))];
     }

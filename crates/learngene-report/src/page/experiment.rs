@@ -35,7 +35,11 @@ pub(super) fn write(
         writeln!(out, "</ul>")?;
     }
     figures(out, experiment, report)?;
-    if !experiment.cells.is_empty() {
+    let is_drawn = experiment.kind == Kind::Attention && experiment.run_cells().next().is_some();
+    if is_drawn {
+        // Maps are their own numbers.
+        table::left_out(out, experiment)?;
+    } else if !experiment.cells.is_empty() {
         if experiment.kind != Kind::Table {
             writeln!(out, "<h3>Numbers</h3>")?;
         }
@@ -67,13 +71,20 @@ fn conditions(out: &mut String, experiment: &Experiment) -> fmt::Result {
         )
     });
     let recipe = experiment.recipe.as_ref().map(|recipe| {
-        format!(
-            "{}, {} in batches of {}, by {}",
-            count(recipe.epochs as usize, "epoch", "epochs"),
-            count(recipe.steps as usize, "step", "steps"),
-            thousands(recipe.batch_size),
-            recipe.file,
-        )
+        let batches = format!("in batches of {}", thousands(recipe.batch_size));
+        match experiment.steps() {
+            Some(steps) if steps.start() < steps.end() => format!(
+                "{} to {} steps {batches}, told in each cell",
+                thousands(*steps.start()),
+                thousands(*steps.end())
+            ),
+            _ => format!(
+                "{}, {} {batches}, by {}",
+                count(recipe.epochs as usize, "epoch", "epochs"),
+                count(recipe.steps as usize, "step", "steps"),
+                recipe.file,
+            ),
+        }
     });
     let text: Vec<String> = data.into_iter().chain(recipe).collect();
     if text.is_empty() {

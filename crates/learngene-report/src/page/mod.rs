@@ -31,7 +31,7 @@ pub fn render(report: &Report) -> String {
 
 fn page(out: &mut String, report: &Report) -> fmt::Result {
     let scale = match report.scale {
-        Scale::Desk => "at the scale of a desk",
+        Scale::Desk => "on small models",
         Scale::Paper => "at the scale of the paper",
     };
     // Nothing may be fetched: the page is whole. Attention maps are pictures inside it.
@@ -42,9 +42,9 @@ fn page(out: &mut String, report: &Report) -> fmt::Result {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
          img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
-         <title>Learngene report {scale}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <title>Cluster-Learngene replicated {scale}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#results\">Skip to the results</a>\n<header>\n\
-         <h1>Cluster-Learngene reproduced, {scale}</h1>"
+         <h1>Cluster-Learngene replicated {scale}</h1>"
     )?;
     let findings = findings(report);
     summary::lead(out, report)?;

@@ -41,8 +41,9 @@ fn write_cell(
         cell.measure.title(),
     )?;
     for run in &measured.runs {
-        let rate =
-            run.learning_rate.map_or(String::new(), |rate| format!(", learning rate {rate}"));
+        let rate = run
+            .learning_rate
+            .map_or(String::new(), |rate| format!(", learning rate {rate} for a batch of 512"));
         write!(
             out,
             "<li>Seed {}: <strong>{}</strong>{rate} <small class=\"key\">key <code>{}</code></small>",

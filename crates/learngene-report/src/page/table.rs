@@ -5,15 +5,22 @@ use std::fmt::{self, Write};
 use crate::{
     data::{Cell, Experiment, Measure, Outcome, Scale},
     grid::unique,
-    text::Text,
+    text::{Text, capital, thousands},
 };
 
 /// Writes rows and columns, why cells were not run, and where the paper's values are from.
 pub(super) fn write(out: &mut String, experiment: &Experiment, scale: Scale) -> fmt::Result {
-    let (columns, measures) = (experiment.measured_columns(), experiment.measures());
-    let reasons = unique(experiment.cells.iter().filter_map(|cell| cell.reason()));
+    let measures = experiment.measures();
+    let mut columns = experiment.measured_columns();
+    columns.retain(|column| is_shown(experiment, *column));
+    let cells = || experiment.cells.iter();
+    let is_drawn = |cell: &&Cell| columns.contains(&(cell.column.as_str(), cell.measure));
+    let reasons = unique(cells().filter(is_drawn).filter_map(|cell| cell.reason()));
     let (id, name) = (&experiment.id, Text(experiment.short_name()));
     note(out, experiment, scale)?;
+    if columns.is_empty() {
+        return left_out(out, experiment);
+    }
     write!(
         out,
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Numbers of {name}\">\
@@ -38,6 +45,7 @@ pub(super) fn write(out: &mut String, experiment: &Experiment, scale: Scale) -> 
         writeln!(out, "</tr>")?;
     }
     writeln!(out, "</tbody></table></div>")?;
+    left_out(out, experiment)?;
     if reasons.is_empty() {
         return Ok(());
     }
@@ -47,6 +55,39 @@ pub(super) fn write(out: &mut String, experiment: &Experiment, scale: Scale) -> 
         writeln!(out, "<li id=\"{id}-reason-{letter}\">{}</li>", Text(reason))?;
     }
     writeln!(out, "</ol>")
+}
+
+/// Whether anything of a column was run, or is cited.
+fn is_shown(experiment: &Experiment, (column, measure): (&str, Measure)) -> bool {
+    let of_column = |cell: &&Cell| cell.column == column && cell.measure == measure;
+    let mut cells = experiment.cells.iter().filter(of_column);
+    cells.any(|cell| cell.paper.is_some() || cell.measured().is_some())
+}
+
+/// Names columns of which nothing was run, by reason: a table of them would hide the numbers.
+pub(super) fn left_out(out: &mut String, experiment: &Experiment) -> fmt::Result {
+    let mut columns = experiment.measured_columns();
+    columns.retain(|column| !is_shown(experiment, *column));
+    let of_reason = |wanted: &str| {
+        let is_of_it = |(column, measure): &&(&str, Measure)| {
+            experiment.cells.iter().any(|cell| {
+                cell.column == *column && cell.measure == *measure && cell.reason() == Some(wanted)
+            })
+        };
+        let names = unique(columns.iter().filter(is_of_it).map(|(column, _)| *column));
+        (!names.is_empty()).then(|| names.join("; "))
+    };
+    for reason in unique(experiment.cells.iter().filter_map(|cell| cell.reason())) {
+        if let Some(names) = of_reason(reason) {
+            writeln!(
+                out,
+                "<p class=\"note\">Not run: {}. {}.</p>",
+                Text(&names),
+                Text(&capital(reason.trim_end_matches('.'))),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// What is counted, and what there is of the paper's.
@@ -94,14 +135,19 @@ fn write_cell(
     reasons: &[&str],
 ) -> fmt::Result {
     let digits = experiment.digits(cell.measure);
+    let steps =
+        match (experiment.steps().is_some_and(|steps| steps.start() < steps.end()), cell.steps()) {
+            (true, Some(steps)) => format!(", {} steps", thousands(steps)),
+            _ => String::new(),
+        };
     write!(out, "<td class=\"n\">")?;
     match &cell.outcome {
-        Outcome::Run(measured) => write!(
-            out,
-            "<strong>{}</strong> <small>n = {}</small>",
-            digits.spread(measured.spread()),
-            measured.runs.len(),
-        )?,
+        Outcome::Run(measured) => {
+            write!(out, "<strong>{}</strong>", digits.spread(measured.spread()))?;
+            if cell.measure.is_of_runs() {
+                write!(out, " <small>n = {}{}</small>", measured.runs.len(), steps)?;
+            }
+        }
         Outcome::NotRun { reason } => {
             let letter = letter(reasons.iter().position(|other| other == reason).unwrap_or(0));
             let id = &experiment.id;
