@@ -5,9 +5,14 @@ use learngene_report::data::{Ancestor, Cell, Experiment, Kind, Outcome, Report, 
 use super::{convergence, measure::not_run, reproduction::Found};
 
 /// What holds for all numbers.
-const NOTES: [&str; 3] = [
+const NOTES: [&str; 5] = [
     "A top-1 is that of a run's last evaluation, so nothing is chosen on test images: learning rates \
-     were chosen on held-out training images (cargo xtask tune), with the same search for each method.",
+     were chosen on held-out training images (cargo xtask tune), with the same search for each method; on other images than those of the search the same rates are used.",
+    "A learning rate is for a batch of 512 and scaled with the batch, as DeiT does: a batch of 32 learns \
+     at a sixteenth of it.",
+    "A linear probe is a ridge regression on the features of all training images before any training. Few \
+     steps with a fresh classifier end below it where features are good: compare methods in one column, \
+     not a top-1 with a probe.",
     "At the scale of a desk models and images are small ones of this project, not the paper's: its \
      figures show what to expect there, not here.",
     "A cell without a run says so, with the reason.",

@@ -48,7 +48,7 @@ fn reasons(scale: Scale) -> Vec<String> {
 
 #[test]
 fn every_cell_of_the_desk_can_be_run_but_for_a_checkpoint_that_is_elsewhere() {
-    let is_elsewhere = |reason: &str| reason.starts_with("real ViT-S/14 at 84 px: there is no");
+    let is_elsewhere = |reason: &str| reason.starts_with("DINOv2 ViT-S/14 at 84 px: there is no");
     for reason in reasons(Scale::Desk) {
         assert!(is_elsewhere(&reason), "{reason}");
     }
