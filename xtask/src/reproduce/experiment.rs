@@ -11,24 +11,24 @@ use super::setting::Setting;
 /// Where the files are, from the root.
 pub(crate) const FOLDER: &str = "experiments";
 
-/// The order of the page: the paper's own, then what goes beyond it.
+/// The order of the page: what descendants reach, what they are made of, and what goes beyond the paper.
 pub(crate) const ORDER: [&str; 18] = [
-    "fig1c_densities",
-    "table1_imagenet",
     "fig3_scale",
+    "table1_imagenet",
     "table2_downstream",
     "table3_fractions",
     "fig5_convergence_vit",
     "fig8_convergence_swin",
+    "fig1c_densities",
     "table5_order",
-    "table6_datasets",
     "table7_centroids",
     "table9_schedules",
     "fig6_attention",
+    "table6_datasets",
+    "random_heads",
     "projections",
     "transformations",
     "joined_networks",
-    "random_heads",
     "learngene_size",
     "published_faults",
 ];

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     data::{Cell, Experiment, Measure, Measured},
+    grid::unique,
     stats::Spread,
     text::{Text, capital, thousands},
 };
@@ -45,26 +46,53 @@ struct Figure<'a> {
     lines: Vec<Line<'a>>,
 }
 
-/// Draws top-1 over parameters, a line for each row.
+/// Draws top-1 over parameters, a figure for each ancestor and a line for each row.
 pub(crate) fn draw_scale(out: &mut String, experiment: &Experiment) -> fmt::Result {
-    for measure in experiment.measures() {
+    let model = |(_, measured): (_, &'_ Measured)| Some(measured.model.as_ref()?.ancestor.clone());
+    let ancestors = unique(experiment.run_cells().filter_map(model));
+    writeln!(out, "<div class=\"pair\">")?;
+    for (measure, ancestor) in
+        experiment.measures().into_iter().flat_map(|m| ancestors.iter().map(move |a| (m, a)))
+    {
         let line = |(name, style)| {
             let of_row =
                 experiment.run_cells().filter(|(c, _)| c.row == name && c.measure == measure);
-            let params = |measured: &Measured| Some(measured.model.as_ref()?.params);
+            let params = |measured: &Measured| {
+                let model = measured.model.as_ref().filter(|model| model.ancestor == *ancestor)?;
+                Some(model.params)
+            };
             Line { name, style, dots: dots(of_row, params, |cell| &cell.column) }
         };
         let lines = row_styles(experiment).into_iter().map(line);
+        let mut lines: Vec<Line> = lines.filter(|line| !line.dots.is_empty()).collect();
+        let shared = shared_start(lines.iter().flat_map(|line| &line.dots).map(|dot| dot.name));
+        for dot in lines.iter_mut().flat_map(|line| &mut line.dots) {
+            dot.name = &dot.name[shared.len()..];
+        }
         let figure = Figure {
-            id: format!("{}-scale-{}", experiment.id, measure.id()),
+            id: format!("{}-scale-{}-{ancestor}", experiment.id, measure.id()),
             across: "parameters",
             measure,
             experiment,
-            lines: lines.filter(|line| !line.dots.is_empty()).collect(),
+            lines,
         };
-        draw(out, &figure, "against parameters of the descendant", "column")?;
+        let of = match shared.trim_end_matches(", ") {
+            "" => String::new(),
+            name => format!(", {name}"),
+        };
+        draw(out, &figure, &format!("against parameters of the descendant{of}"), "column")?;
     }
-    Ok(())
+    writeln!(out, "</div>")
+}
+
+/// What all names begin with, to the end of a part: `desk ViT, ` of `desk ViT, 6 layers` and `desk ViT,
+/// 9 layers`.
+fn shared_start<'a>(names: impl Iterator<Item = &'a str> + Clone) -> &'a str {
+    const END: &str = ", ";
+    let Some(first) = names.clone().next() else { return "" };
+    let ends = first.match_indices(END).map(|(start, _)| &first[..start + END.len()]);
+    let is_shared = |start: &&str| names.clone().all(|name| name.starts_with(*start));
+    ends.filter(is_shared).last().unwrap_or_default()
 }
 
 /// Draws values over the size of the learngene, a figure for each measure and a line for each row.
@@ -221,4 +249,19 @@ fn numbers(out: &mut String, figure: &Figure) -> fmt::Result {
         }
     }
     super::close_numbers(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_share_whole_parts() {
+        let of = |names: &[&'static str]| shared_start(names.iter().copied());
+        assert_eq!(of(&["desk ViT, 6 layers", "desk ViT, 9 layers"]), "desk ViT, ");
+        assert_eq!(of(&["a, b, 6", "a, b, 9", "a, c, 9"]), "a, ");
+        assert_eq!(of(&["a, 6", "b, 6"]), "");
+        assert_eq!(of(&["L6", "L12"]), "");
+        assert_eq!(of(&[]), "");
+    }
 }
