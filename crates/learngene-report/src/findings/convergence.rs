@@ -13,7 +13,10 @@ pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
     let finding = |convergence: &Convergence| {
         let Convergence { ancestor, column, target, ratio, reached, .. } = convergence;
         let name = report.ancestor(ancestor).map_or(&**ancestor, |ancestor| &ancestor.name);
-        let place = if column == name { String::new() } else { format!(", {column}") };
+        let place = match column.strip_prefix(name) {
+            Some(rest) => rest.to_owned(),
+            None => format!(", {column}"),
+        };
         let digits = experiment.digits(Measure::Top1);
         let (learngene, scratch) =
             (thousands(convergence.learngene_steps), thousands(convergence.scratch_steps));

@@ -7,20 +7,22 @@ use crate::{
     text::count,
 };
 
-/// One finding for an experiment of which something is missing.
+/// One finding for each reason why something of an experiment is missing.
 pub(super) fn judge(experiment: &Experiment, report: &Report) -> Vec<Finding> {
-    let missing = experiment.cells.iter().filter(|cell| cell.reason().is_some()).count();
     let all = experiment.cells.len();
     let finding = |claim: String, evidence: String| Finding {
         verdict: Verdict::NotRun,
-        claim: format!("{}: {claim}", experiment.heading()),
+        claim: format!("{}: {claim}", experiment.short_name()),
         evidence,
         experiment: experiment.id.clone(),
     };
-    if missing > 0 {
-        let claim = format!("{missing} of {} not run", count(all, "cell", "cells"));
-        let reasons = unique(experiment.cells.iter().filter_map(|cell| cell.reason()));
-        return vec![finding(claim, reasons.join("; "))];
+    let of_reason = |reason: &str| {
+        let missing = experiment.cells.iter().filter(|cell| cell.reason() == Some(reason)).count();
+        finding(format!("{missing} of {} not run", count(all, "cell", "cells")), reason.to_owned())
+    };
+    let reasons = unique(experiment.cells.iter().filter_map(|cell| cell.reason()));
+    if !reasons.is_empty() {
+        return reasons.into_iter().map(of_reason).collect();
     }
     let is_empty = match experiment.kind {
         Kind::Densities => report.ancestors.is_empty(),

@@ -6,7 +6,7 @@ use crate::{
     data::Report,
     findings::{Finding, Verdict},
     grid::unique,
-    text::{Text, count},
+    text::{Text, capital, count},
 };
 
 impl Verdict {
@@ -74,19 +74,37 @@ pub(super) fn write(out: &mut String, report: &Report, findings: &[Finding]) -> 
                 "<h3 id=\"{id}\" tabindex=\"-1\">{}</h3><ul class=\"findings\">",
                 verdict.badge()
             )?;
-            for finding in of_verdict {
-                writeln!(
-                    out,
-                    "<li><a href=\"#{}\">{}</a> <span>{}</span></li>",
-                    Text(&finding.experiment),
-                    Text(&finding.claim),
-                    Text(&finding.evidence),
-                )?;
+            match verdict {
+                Verdict::NotRun => by_reason(out, &of_verdict)?,
+                _ => of_verdict.iter().try_for_each(|finding| {
+                    writeln!(
+                        out,
+                        "<li>{} <span>{}</span></li>",
+                        link(finding),
+                        Text(&finding.evidence)
+                    )
+                })?,
             }
             writeln!(out, "</ul>")?;
         }
     }
     contents(out, report)
+}
+
+/// What was not run, a line for each reason.
+fn by_reason(out: &mut String, findings: &[&Finding]) -> fmt::Result {
+    for reason in unique(findings.iter().map(|finding| &*finding.evidence)) {
+        let of_it = findings.iter().filter(|finding| finding.evidence == reason);
+        let links: Vec<String> = of_it.map(|finding| link(finding)).collect();
+        let reason = capital(reason.trim_end_matches('.'));
+        writeln!(out, "<li><span>{}.</span> {}</li>", Text(&reason), links.join("; "))?;
+    }
+    Ok(())
+}
+
+/// A claim that leads to its experiment.
+fn link(finding: &Finding) -> String {
+    format!("<a href=\"#{}\">{}</a>", Text(&finding.experiment), Text(&finding.claim))
 }
 
 fn tiles(out: &mut String, findings: &[Finding]) -> fmt::Result {

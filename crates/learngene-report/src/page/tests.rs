@@ -160,7 +160,7 @@ fn the_speed_up_is_marked_and_a_bound_is_told_as_one() {
 fn figures_without_data_say_so() {
     let page = page(|report| report["ancestors"][0]["attention"] = json!([]));
     assert!(section(&page, "fig6_attention").contains("This report holds no attention maps."));
-    assert!(section(&page, "summary").contains("Fig. 6. Attention maps: nothing to draw"));
+    assert!(section(&page, "summary").contains("Fig. 6: nothing to draw"));
 }
 
 #[test]
