@@ -309,7 +309,8 @@ pub struct Model {
     pub heads: Vec<usize>,
     /// Values of all parameters.
     pub params: u64,
-    /// Values of the ancestor that its initialisation took (I-Params).
+    /// Values of the ancestor that its initialisation took (I-Params): more than `params` where
+    /// positions of larger images were interpolated.
     pub inherited_params: u64,
     /// Multiply-accumulates of one image.
     pub macs: u64,

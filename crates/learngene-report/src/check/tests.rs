@@ -276,12 +276,6 @@ fn a_model_has_a_method() {
 }
 
 #[test]
-fn more_inherited_than_there_is_is_refused() {
-    let inherited = in_run("model/inherited_params");
-    check(&inherited, json!(20_001), &["model.inherited_params is 20001", "20000"]);
-}
-
-#[test]
 fn training_says_on_what_and_how() {
     check("/experiments/1/data", Value::Null, &["experiments[1].data is null"]);
     check("/experiments/1/recipe", Value::Null, &["experiments[1].recipe is null"]);
