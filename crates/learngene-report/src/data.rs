@@ -104,6 +104,8 @@ pub struct Learngene {
     pub mean_attention_distance: Vec<Vec<f64>>,
     /// `[layer][head]`: spread over images, in pixels.
     pub std: Vec<Vec<f64>>,
+    /// `[layer]`: distance of a head that attends to all patches alike, in pixels.
+    pub uniform: Vec<f64>,
     /// `[layer]`: which heads were taken together.
     pub layers: Vec<Clusters>,
 }

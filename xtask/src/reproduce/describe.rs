@@ -14,6 +14,7 @@ use super::{
     measure::flat,
     pipeline::{Pipeline, inspect},
     setting::Setting,
+    sight::Sight,
     step::{Makes, Step, Word, hex},
 };
 
@@ -85,6 +86,7 @@ fn learngene(gene: &Step, manifest: &Value, ledger: &Ledger<'_>) -> Result<data:
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let (probe, algorithm) = (&manifest["probe"], &manifest["clustering"]["algorithm"]);
     let layers: Vec<Value> = field(manifest, "layers")?;
+    let sight = Sight::of_layers(&manifest["architecture"])?;
     let clusters = |layer: &Value| {
         Ok(data::Clusters {
             labels: field(layer, "labels")?,
@@ -102,6 +104,7 @@ fn learngene(gene: &Step, manifest: &Value, ledger: &Ledger<'_>) -> Result<data:
         convention: field(probe, "convention")?,
         mean_attention_distance: field(probe, "mean_attention_distance")?,
         std: field(probe, "std")?,
+        uniform: sight.iter().map(Sight::uniform_distance).collect(),
         layers: layers.iter().map(clusters).collect::<Result<_>>()?,
     })
 }
@@ -120,7 +123,7 @@ fn embed_dim(family: Family, architecture: &Value) -> Result<usize> {
 }
 
 /// A field of what the program prints.
-fn field<T: DeserializeOwned>(printed: &Value, name: &str) -> Result<T> {
+pub(crate) fn field<T: DeserializeOwned>(printed: &Value, name: &str) -> Result<T> {
     serde_json::from_value(printed[name].clone())
         .with_context(|| format!("`learngene` printed no `{name}` as it should be"))
 }

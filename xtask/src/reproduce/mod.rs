@@ -19,6 +19,7 @@ mod report;
 mod reproduction;
 pub(crate) mod schema;
 mod setting;
+mod sight;
 mod step;
 pub(crate) mod tune;
 

@@ -52,6 +52,8 @@ fn check_learngene(learngene: &Learngene, num_heads: &[usize], place: &str) -> C
             each(&field, heads, magnitude)?;
         }
     }
+    length(&field("uniform"), learngene.uniform.len(), depth, "layers")?;
+    each(&field("uniform"), &learngene.uniform, magnitude)?;
     length(&field("layers"), learngene.layers.len(), depth, "layers")?;
     for (layer, (clusters, &num_heads)) in learngene.layers.iter().zip(num_heads).enumerate() {
         check_clusters(clusters, num_heads, &field(&format!("layers[{layer}]")))?;

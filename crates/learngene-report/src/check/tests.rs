@@ -98,7 +98,7 @@ fn percentages_out_of_range_are_refused() {
 
 #[test]
 fn distances_are_not_negative() {
-    for field in ["eps/0", "mean_attention_distance/1/2", "std/0/1"] {
+    for field in ["eps/0", "mean_attention_distance/1/2", "std/0/1", "uniform/1"] {
         let place = field.replacen('/', "[", 1).replace('/', "][") + "] is -1";
         let pointer = format!("/ancestors/0/learngene/{field}");
         check(&pointer, json!(-1.0), &[&place, "a finite number of at least 0"]);
@@ -157,6 +157,7 @@ fn lists_of_another_length_are_refused() {
         ("eps", json!([1.0])),
         ("mean_attention_distance", json!([[1.0, 1.0, 1.0]])),
         ("std", json!([])),
+        ("uniform", json!([1.0])),
         ("layers", json!([])),
     ] {
         let place = format!("ancestors[0].learngene.{field} is a list of");

@@ -85,7 +85,8 @@ pub(crate) fn draw(out: &mut String, ancestor: &Ancestor) -> fmt::Result {
         "Mean attention distance of its {all} heads over {images} (convention: {}), clustered layer \
          by layer with eps = {} px and min_points = {}. The {kept} ringed heads represent their \
          clusters and make the learngene. Colour and shape tell a cluster's rank in its layer, 1 \
-         being the largest; larger marks belong to larger clusters.",
+         being the largest; larger marks belong to larger clusters. A dotted line is at the distance \
+         of a head that attends to all patches alike.",
         Text(&learngene.convention),
         text::by_layer(&learngene.eps),
         text::thousands(learngene.min_points),
@@ -116,13 +117,17 @@ fn legend(out: &mut String, layers: &[Vec<Head>]) -> fmt::Result {
     if layers.iter().flatten().any(|head| head.rank.is_none()) {
         write!(out, "{}", key("c0", marker(0, 3.0), "dropped as noise"))?;
     }
+    let line = "<line class=\"chance\" x1=\"-9\" x2=\"9\"/>".to_owned();
+    write!(out, "{}", key("", line, "all patches alike"))?;
     writeln!(out, "</ul>")
 }
 
 /// Places across are in percent, places down in pixels: so letters and marks keep their size on a
 /// phone, which scaling the whole drawing would not allow.
 fn plot(out: &mut String, ancestor: &Ancestor, layers: &[Vec<Head>]) -> fmt::Result {
-    let distances = || layers.iter().flatten().map(|head| head.distance);
+    let uniform = &ancestor.learngene.uniform;
+    let of_heads = || layers.iter().flatten().map(|head| head.distance);
+    let distances = || of_heads().chain(uniform.iter().copied());
     let highest = distances().fold(0.0, f64::max);
     let lowest = distances().fold(highest, f64::min);
     // Heads that all look far would crowd at the top of a scale from zero.
@@ -158,6 +163,14 @@ fn plot(out: &mut String, ancestor: &Ancestor, layers: &[Vec<Head>]) -> fmt::Res
              text-anchor=\"middle\">{layer}</text>",
             BOTTOM + 20.0,
         )?;
+        if let Some(&distance) = uniform.get(layer) {
+            let (left, right, y) = (centre - band / 2.0, centre + band / 2.0, down.at(distance));
+            write!(
+                out,
+                "<line class=\"chance\" x1=\"{left:.2}%\" x2=\"{right:.2}%\" y1=\"{y:.1}\" \
+                 y2=\"{y:.1}\"/>",
+            )?;
+        }
         for (head, steps) in side_by_side(heads, &down) {
             let x = centre + steps * SIDE_STEP.min(band / 5.0);
             write!(
@@ -231,15 +244,18 @@ fn table(out: &mut String, ancestor: &Ancestor, layers: &[Vec<Head>]) -> fmt::Re
     write!(
         out,
         "<caption>Mean attention distance ± standard deviation over images, in pixels; the rank of \
-         the head's cluster in its layer; representatives in bold with a star.</caption><thead><tr>\
-         <th scope=\"col\">Layer</th>"
+         the head's cluster in its layer; representatives in bold with a star. All alike: the \
+         distance of a head that attends to all patches alike.</caption><thead><tr>\
+         <th scope=\"col\">Layer</th><th scope=\"col\" class=\"n\">All alike</th>"
     )?;
     for head in 0..columns {
         write!(out, "<th scope=\"col\" class=\"n\">Head {head}</th>")?;
     }
     writeln!(out, "</tr></thead><tbody>")?;
     for (layer, heads) in layers.iter().enumerate() {
-        write!(out, "<tr><th scope=\"row\">{layer}</th>")?;
+        let alike =
+            ancestor.learngene.uniform.get(layer).map_or("–".into(), |d| format!("{d:.2}"));
+        write!(out, "<tr><th scope=\"row\">{layer}</th><td class=\"n\">{alike}</td>")?;
         for head in heads {
             let rank = head.rank.map_or("dropped".into(), |rank| format!("cluster {}", rank + 1));
             let (open, close) =
