@@ -9,6 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::DatasetError;
+use crate::fetch::FetchError;
 use crate::provenance::hex;
 
 /// What a file is known by, in lower-case hexadecimal.
@@ -34,7 +35,7 @@ impl Checksum<'_> {
         if got == *want {
             return Ok(());
         }
-        Err(DatasetError::Checksum { what: what.to_owned(), got, want: (*want).to_owned() })
+        Err(FetchError::Checksum { what: what.to_owned(), got, want: (*want).to_owned() }.into())
     }
 }
 

@@ -2,17 +2,11 @@
 
 use std::ops::Range;
 
+use indicatif::HumanCount;
+
 /// A whole number with separated thousands: `2,400,000`.
 pub fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(value).to_string()
 }
 
 /// A number of at most four digits, but for large ones: `1.429`, `0.0003`, `12000`.

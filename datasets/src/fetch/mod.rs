@@ -2,6 +2,7 @@
 
 mod archive;
 mod download;
+mod error;
 mod mirror;
 mod sets;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::{Checksum, DatasetError};
 use sets::{File, Set, Way};
 
 pub use download::download;
+pub use error::FetchError;
 
 /// Where in the cache downloads lie until they are whole.
 const DOWNLOADS: &str = ".downloads";
@@ -80,7 +82,7 @@ pub fn fetch(
 ) -> Result<Fetched, DatasetError> {
     match (sets::set(name), known_dataset(name)) {
         (Some(set), Some(known)) => fetch_set(set, known.checksums, cache, progress),
-        _ => Err(DatasetError::NotFetchable { name: name.to_owned() }),
+        _ => Err(FetchError::NotFetchable { name: name.to_owned() }.into()),
     }
 }
 
@@ -117,7 +119,7 @@ fn fetch_set(
     }
     remove_if_empty(&downloads);
     remove_if_empty(&cache.join(DOWNLOADS));
-    Err(DatasetError::Fetch { name: set.name, reasons })
+    Err(FetchError::NoWay { name: set.name, reasons }.into())
 }
 
 impl Way<'_> {
@@ -167,7 +169,7 @@ fn published<'a>(checksums: &[FileChecksum<'a>], name: &str) -> Result<Checksum<
     let found = checksums.iter().find(|listed| listed.file == name);
     found
         .map(|listed| listed.checksum)
-        .ok_or_else(|| DatasetError::NoChecksum { file: name.to_owned() })
+        .ok_or_else(|| FetchError::NoChecksum { file: name.to_owned() }.into())
 }
 
 /// Whether all files of a set are in a folder with their full length, but those that readers can do without.

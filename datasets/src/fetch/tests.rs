@@ -25,7 +25,7 @@ fn fetch_by(ways: &[Way<'_>], md5: &str, cache: &TempFolder) -> Result<Fetched, 
 }
 
 fn no_mirror(_: &Path, _: &mut dyn FnMut(Progress)) -> Result<(), DatasetError> {
-    Err(DatasetError::Mirror { package: "a package", reason: "no network".to_owned() })
+    Err(FetchError::Mirror { package: "a package", reason: "no network".to_owned() }.into())
 }
 
 fn mirror_of(contents: &[u8], folder: &Path) -> Result<(), DatasetError> {

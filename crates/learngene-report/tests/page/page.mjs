@@ -1,7 +1,7 @@
 // Opens a report page in Chromium at two widths, on paper, light and dark, and fails on what a
 // reader would stumble over.
 //
-//   node page.mjs PAGE.html [FOLDER for screenshots]
+//   node page.mjs PAGE.html [FOLDER for screenshots]      FOLDER/figures gets one of each figure
 //
 // CHROMIUM names the browser's program where it is not /usr/bin/chromium.
 
@@ -55,6 +55,7 @@ async function visit({ name, colorScheme, width, height, media }) {
 
   if (media === "print") await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
   await look(page, found, name);
+  if (folder && name === "light-1200") await figures(page);
   // Then with everything unfolded, as a reader may have it.
   if (media === "screen") {
     await page.evaluate(() => {
@@ -66,6 +67,16 @@ async function visit({ name, colorScheme, width, height, media }) {
     await page.pdf({ path: join(folder, `${name}.pdf`), format: "A4" });
   }
   await context.close();
+}
+
+// Each figure that is not folded away as a picture of its own.
+async function figures(page) {
+  const into = join(folder, "figures");
+  mkdirSync(into, { recursive: true });
+  for (const figure of await page.$$("figure[id]")) {
+    const path = join(into, `${await figure.getAttribute("id")}.png`);
+    if (await figure.isVisible()) await figure.screenshot({ path });
+  }
 }
 
 async function look(page, found, name) {
