@@ -63,13 +63,15 @@ impl Measured {
     /// Mean over runs at every evaluation that all runs have; empty where nothing is trained.
     pub fn curve(&self) -> Vec<Point> {
         let Some(first) = self.runs.first() else { return Vec::new() };
-        let point = |index: usize, step, epoch| {
-            let top1 = self.runs.iter().map(|run| run.evaluations.get(index).map(|e| e.top1));
+        let point = |step, epoch| {
+            let top1 = self.runs.iter().map(|run| {
+                let at_step = run.evaluations.iter().find(|e| e.step == step);
+                at_step.map(|e| e.top1)
+            });
             let top1 = Spread::of(top1.collect::<Option<Vec<f64>>>()?)?;
             Some(Point { step, epoch, top1 })
         };
-        let evaluations = first.evaluations.iter().enumerate();
-        evaluations.filter_map(|(index, e)| point(index, e.step, e.epoch)).collect()
+        first.evaluations.iter().filter_map(|e| point(e.step, e.epoch)).collect()
     }
 }
 
@@ -157,6 +159,14 @@ mod tests {
     #[test]
     fn scratch_that_never_gets_there_gives_its_budget_as_a_bound() {
         check_convergence(&[&[10.0, 30.0, 40.0, 50.0, 54.9]], 50, false, 2.5);
+    }
+
+    #[test]
+    fn runs_are_compared_at_the_steps_that_all_have() {
+        let mut measured = measured(&[&[10.0, 20.0, 30.0], &[12.0, 22.0]]);
+        measured.runs[1].evaluations[1].step = 30;
+        let curve: Vec<_> = measured.curve().iter().map(|p| (p.step, p.top1.mean)).collect();
+        assert_eq!(curve, [(10, 11.0), (30, 26.0)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Convergence: steps that from-scratch needs for the accuracy of the descendant.
 
-use learngene_report::data::{Cell, Convergence, Measured, Outcome};
+use learngene_report::data::{Cell, Convergence, Outcome};
 
 /// One for each column that holds both a learngene's descendant and a model from scratch.
 pub(crate) fn of(cells: &[Cell]) -> Vec<Convergence> {
@@ -27,38 +27,12 @@ fn of_column(cells: &[Cell], column: &str) -> Option<Convergence> {
             .find(|measured| measured.model.as_ref().is_some_and(|model| model.method == method))
     };
     let (ours, scratch) = (find("cluster-learngene")?, find("from-scratch")?);
-    let curve = mean_curve(scratch);
-    let (learngene_steps, target) = *mean_curve(ours).last()?;
-    let (budget, _) = *curve.last()?;
-    let reached = curve.iter().find(|(_, top1)| *top1 >= target).map(|(step, _)| *step);
-    let scratch_steps = reached.unwrap_or(budget);
-    Some(Convergence {
-        ancestor: ours.model.as_ref()?.ancestor.clone(),
-        column: column.to_owned(),
-        target,
-        learngene_steps,
-        scratch_steps,
-        reached: reached.is_some(),
-        ratio: scratch_steps as f64 / learngene_steps as f64,
-    })
-}
-
-/// Steps and mean top-1 of the evaluations that all runs have in common.
-fn mean_curve(measured: &Measured) -> Vec<(u64, f64)> {
-    let Some((first, rest)) = measured.runs.split_first() else { return Vec::new() };
-    let mean = |step: u64, top1: f64| {
-        let at_step = rest.iter().map(|run| {
-            run.evaluations.iter().find(|evaluation| evaluation.step == step).map(|e| e.top1)
-        });
-        let sum = top1 + at_step.sum::<Option<f64>>()?;
-        Some((step, sum / measured.runs.len() as f64))
-    };
-    first.evaluations.iter().filter_map(|e| mean(e.step, e.top1)).collect()
+    Convergence::of(&ours.model.as_ref()?.ancestor, column, ours, scratch)
 }
 
 #[cfg(test)]
 mod tests {
-    use learngene_report::data::{Evaluation, Measure, Model, Run};
+    use learngene_report::data::{Evaluation, Measure, Measured, Model, Run};
 
     use super::*;
 
@@ -103,26 +77,15 @@ mod tests {
         }
     }
 
-    fn check(ours: &[&[f64]], scratch: &[&[f64]], steps: u64, reached: bool, ratio: f64) {
-        let cells = [cell("a", "cluster-learngene", ours), cell("a", "from-scratch", scratch)];
+    #[test]
+    fn the_cells_of_a_column_are_compared() {
+        let cells = [
+            cell("a", "cluster-learngene", &[&[20.0, 30.0]]),
+            cell("b", "from-scratch", &[&[50.0]]),
+            cell("a", "from-scratch", &[&[10.0, 20.0, 25.0, 30.0, 28.0]]),
+        ];
         let [found] = &of(&cells)[..] else { panic!("one column") };
-        assert_eq!((found.scratch_steps, found.reached, found.ratio), (steps, reached, ratio));
-    }
-
-    #[test]
-    fn the_first_step_at_which_scratch_is_as_good_counts() {
-        check(&[&[20.0, 30.0]], &[&[10.0, 20.0, 25.0, 30.0, 28.0, 31.0]], 40, true, 2.0);
-    }
-
-    #[test]
-    fn where_scratch_never_gets_there_its_budget_is_a_lower_bound() {
-        check(&[&[20.0, 30.0]], &[&[10.0, 20.0, 29.9]], 30, false, 1.5);
-    }
-
-    #[test]
-    fn means_over_seeds_are_compared() {
-        check(&[&[30.0], &[20.0]], &[&[10.0, 40.0], &[20.0, 12.0]], 20, true, 2.0);
-        check(&[&[30.0], &[20.0]], &[&[10.0, 30.0], &[20.0, 12.0]], 20, false, 2.0);
+        assert_eq!((&*found.column, found.scratch_steps, found.ratio), ("a", 40, 2.0));
     }
 
     #[test]

@@ -162,7 +162,10 @@ impl<'a> Ledger<'a> {
             Makes::Checkpoint => files.push(self.artefact(step)),
             Makes::RunFolder => {
                 let folder = self.artefact(step);
-                files.extend(["best.safetensors", LAST].map(|name| folder.join(name)));
+                // Also those of the average, and of a warm-up.
+                for folder in [folder.join("warm_up"), folder] {
+                    files.extend(checkpoints(&folder));
+                }
             }
             Makes::Nothing | Makes::File(_) => {}
         }
@@ -247,6 +250,12 @@ fn record(path: &Path) -> Result<Record> {
     serde_json::from_str(&text).with_context(|| format!("{} is no record of a run", path.display()))
 }
 
+/// Files of weights in a folder; none where there is no folder.
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    files.filter(|file| file.extension().is_some_and(|end| end == "safetensors")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
@@ -319,6 +328,19 @@ mod tests {
         assert_eq!(count.get(), 2);
         assert!(ledger.file(&expand("one")).expect("it runs").exists());
         assert_eq!(count.get(), 3);
+    }
+
+    #[test]
+    fn a_folder_has_the_checkpoints_of_its_model_and_its_average() {
+        let root = tempfile::tempdir().expect("a folder");
+        for name in ["last.safetensors", "last_ema.safetensors", "metrics.jsonl"] {
+            fs::write(root.path().join(name), "").expect("a file");
+        }
+        let mut found = checkpoints(root.path());
+        found.sort();
+        let want = ["last.safetensors", "last_ema.safetensors"].map(|name| root.path().join(name));
+        assert_eq!(found, want);
+        assert_eq!(checkpoints(&root.path().join("warm_up")), [] as [PathBuf; 0]);
     }
 
     #[test]

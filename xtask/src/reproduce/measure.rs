@@ -1,7 +1,10 @@
 //! Cells: what their runs came to.
 
 use anyhow::{Context, Result};
-use learngene_report::data::{Evaluation, Measure, Measured, Model, Outcome, Run};
+use learngene_report::{
+    Spread,
+    data::{Evaluation, Measure, Measured, Model, Outcome, Run},
+};
 use serde_json::Value;
 
 use super::{
@@ -41,24 +44,18 @@ pub(crate) fn steps(plan: &Plan) -> impl Iterator<Item = &Step> {
 /// When a run fails, is missing and may not be run, or prints something else than it should.
 pub(crate) fn measure(cell: &Cell, plans: &[Plan], ledger: &Ledger<'_>) -> Result<Measured> {
     let runs = plans.iter().map(|plan| run(cell, plan, ledger)).collect::<Result<Vec<_>>>()?;
-    let values: Vec<f64> = runs.iter().map(|run| run.value).collect();
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let Spread { mean, std, .. } =
+        Spread::of(runs.iter().map(|run| run.value)).context("a cell has at least one run")?;
     let difference = cell.cited.as_ref().map(|cited| mean - cited.value);
     let descendant = plans.first().and_then(|plan| plan.descendant.as_ref());
     let model = descendant.map(|descendant| model(descendant, ledger)).transpose()?;
-    Ok(Measured { mean, std: std(&values, mean), difference, model, runs })
+    Ok(Measured { mean, std, difference, model, runs })
 }
 
 /// A cell that was not run.
 pub(crate) fn not_run(error: &anyhow::Error) -> Outcome {
     let reason = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
     Outcome::NotRun { reason }
-}
-
-/// Sample standard deviation (n - 1); none for one value.
-fn std(values: &[f64], mean: f64) -> Option<f64> {
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
 fn run(cell: &Cell, plan: &Plan, ledger: &Ledger<'_>) -> Result<Run> {
@@ -180,12 +177,6 @@ mod tests {
         learngene::Line,
         reproduce::{ancestors, experiment::Experiment, inputs::Inputs, tune::LearningRates},
     };
-
-    #[test]
-    fn the_spread_is_that_of_a_sample() {
-        assert_eq!(std(&[1.0, 3.0], 2.0), Some(2.0_f64.sqrt()));
-        assert_eq!(std(&[1.0], 1.0), None);
-    }
 
     #[test]
     fn heads_of_all_layers_are_counted() {
