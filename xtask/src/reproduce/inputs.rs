@@ -34,8 +34,10 @@ pub(crate) fn code(root: &Path, files: &[PathBuf]) -> Result<String> {
 fn is_source(file: &Path) -> bool {
     let parts: Vec<_> = file.iter().filter_map(|part| part.to_str()).collect();
     match parts[..] {
-        ["Cargo.lock"] | ["datasets", "Cargo.toml"] | ["datasets", "src" | "sample", ..] => true,
-        ["crates", "learngene-report", ..] | ["crates", "learngene", "src", "report", ..] => false,
+        // Profiles, features of dependencies and their versions, and the compiler.
+        ["Cargo.toml" | "Cargo.lock" | "rust-toolchain.toml"] => true,
+        ["datasets", "Cargo.toml"] | ["datasets", "src" | "sample", ..] => true,
+        ["crates", "learngene-report", ..] => false,
         ["crates", "learngene", "src", "commands", "report.rs"] => false,
         ["crates", _, "Cargo.toml"] | ["crates", _, "src", ..] => true,
         _ => false,
@@ -156,10 +158,12 @@ mod tests {
         check_source("crates/learngene-models/src/swin/windows.rs", true);
         check_source("crates/learngene/Cargo.toml", true);
         check_source("Cargo.lock", true);
+        check_source("Cargo.toml", true);
+        check_source("rust-toolchain.toml", true);
         check_source("datasets/sample/train.png", true);
         check_source("crates/learngene-models/README.md", false);
         check_source("crates/learngene-report/src/data.rs", false);
-        check_source("crates/learngene/src/report/page.rs", false);
+        check_source("crates/learngene/src/commands/report.rs", false);
         check_source("xtask/src/main.rs", false);
         check_source("README.md", false);
     }
