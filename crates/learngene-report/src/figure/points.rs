@@ -39,6 +39,8 @@ struct Dot<'a> {
 /// What a figure shows.
 struct Figure<'a> {
     id: String,
+    /// Whose descendants it shows, such as `, desk ViT`, where that is not all.
+    of: String,
     /// What stands across, such as `parameters of the descendant`.
     across: &'static str,
     measure: Measure,
@@ -69,18 +71,20 @@ pub(crate) fn draw_scale(out: &mut String, experiment: &Experiment) -> fmt::Resu
         for dot in lines.iter_mut().flat_map(|line| &mut line.dots) {
             dot.name = &dot.name[shared.len()..];
         }
+        let of = match shared.trim_end_matches(", ") {
+            "" => String::new(),
+            name => format!(", {name}"),
+        };
+        let title = format!("against parameters of the descendant{of}");
         let figure = Figure {
             id: format!("{}-scale-{}-{ancestor}", experiment.id, measure.id()),
+            of,
             across: "parameters",
             measure,
             experiment,
             lines,
         };
-        let of = match shared.trim_end_matches(", ") {
-            "" => String::new(),
-            name => format!(", {name}"),
-        };
-        draw(out, &figure, &format!("against parameters of the descendant{of}"), "column")?;
+        draw(out, &figure, &title, "column")?;
     }
     writeln!(out, "</div>")
 }
@@ -108,6 +112,7 @@ pub(crate) fn draw_sizes(out: &mut String, experiment: &Experiment) -> fmt::Resu
         let lines = row_styles(experiment).into_iter().map(line);
         let figure = Figure {
             id: format!("{}-sizes-{}", experiment.id, measure.id()),
+            of: String::new(),
             across: "values in the learngene",
             measure,
             experiment,
@@ -225,7 +230,7 @@ fn numbers(out: &mut String, figure: &Figure) -> fmt::Result {
     let name = figure.experiment.short_name();
     super::open_numbers(
         out,
-        &format!("Numbers of the figure, {name}, {}", figure.measure.title()),
+        &format!("Numbers of the figure, {name}, {}{}", figure.measure.title(), figure.of),
     )?;
     write!(out, "<thead><tr>")?;
     for (head, class) in
