@@ -218,18 +218,6 @@ pub enum ClusteringError {
         got: Vec<usize>,
     },
 
-    /// A batch of per-image distances does not have the expected number of values.
-    #[error("a batch of {batch} images of {heads} heads needs {want} distances, got {got}")]
-    BatchLength {
-        /// Images in the batch.
-        batch: usize,
-        /// Heads of all layers together.
-        heads: usize,
-        /// Values found.
-        got: usize,
-        /// Values wanted.
-        want: usize,
-    },
     /// An image gave a distance that is no distance, so its attention was not finite.
     #[error(
         "the attention distance of layer {layer}, head {head} for image {image} must be finite and \

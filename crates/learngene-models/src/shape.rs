@@ -59,14 +59,6 @@ pub enum ShapeError {
         /// Side of a patch, in pixels.
         patch_size: usize,
     },
-    /// The embedding cannot be split evenly over the heads.
-    #[error("{num_heads} heads do not divide an embed_dim of {embed_dim}")]
-    HeadsDoNotDivide {
-        /// Heads asked for.
-        num_heads: usize,
-        /// Width of a token.
-        embed_dim: usize,
-    },
     /// A list that has not one entry for each stage.
     #[error("{field} of a Swin must have one entry for each of {stages} stages, got {found}")]
     PerStage {

@@ -66,9 +66,7 @@ fn refitted(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
     let params = RefitParams { inputs: RefitInputs::Ancestor, ..RefitParams::default() };
     let params = params.check().expect("possible parameters");
     let learngene = condensed(ancestor, setting);
-    refit(&learngene, ancestor, images, SHA256, &params, &Device::flex())
-        .expect("good images")
-        .learngene
+    refit(&learngene, ancestor, images, SHA256, &params, &Device::flex()).expect("good images")
 }
 
 fn points(curve: &TuneCurve) -> impl Iterator<Item = &TunePoint> {
