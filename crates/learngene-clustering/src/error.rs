@@ -333,6 +333,16 @@ pub enum ClusteringError {
         /// The checkpoint's value.
         want: String,
     },
+    /// Clusters that were found in other distances than those given with them.
+    #[error("{what} of the clusters is {clusters}, but that of the distances is {distances}")]
+    OtherDistances {
+        /// The quantity compared.
+        what: &'static str,
+        /// The value that the clusters tell.
+        clusters: String,
+        /// The value that the distances tell.
+        distances: String,
+    },
     /// A distances file that does not say how it was measured.
     #[error("the distances do not say their {field}; condense needs a file made by the probe")]
     Unmeasured {
