@@ -154,7 +154,7 @@ fn first_difference(found: &str, wanted: &str) -> (String, String) {
     };
     // Of fields that one of them lacks, the one that is lacking.
     let key = match (key(found, index), key(wanted, index)) {
-        (in_found, in_wanted) if wanted.contains(in_found) => in_wanted,
+        (in_found, in_wanted) if keys(wanted).any(|key| key == in_found) => in_wanted,
         (in_found, _) => in_found,
     };
     (key.to_owned(), format!("found {}, wanted {}", trimmed(line), trimmed(other)))
@@ -162,9 +162,14 @@ fn first_difference(found: &str, wanted: &str) -> (String, String) {
 
 /// The key of a line of TOML or JSON; that of its list for an entry of one.
 fn key(text: &str, index: usize) -> &str {
+    let end = text.split_inclusive('\n').take(index + 1).map(str::len).sum();
+    keys(&text[..end]).last().unwrap_or("")
+}
+
+/// The keys of TOML or JSON, line by line.
+fn keys(text: &str) -> impl Iterator<Item = &str> {
     let key_of = |line| str::split_once(line, " = ").or(str::split_once(line, ": "));
-    let last = text.lines().take(index + 1).filter_map(key_of).last();
-    last.map_or("", |(key, _)| key.trim().trim_matches('"'))
+    text.lines().filter_map(key_of).map(|(key, _)| key.trim().trim_matches('"'))
 }
 
 /// A line without its indentation and the comma at its end.
@@ -187,5 +192,6 @@ mod tests {
         check("\"list\": [\n  1,\n  2\n]", "\"list\": [\n  1,\n  3\n]", "list");
         check("\"half\": 1,\n\"last\": 2", "\"last\": 2", "half");
         check("\"last\": 2", "\"half\": 1,\n\"last\": 2", "half");
+        check("epochs = 1\nwarmup_epochs = 2", "warmup_epochs = 2", "epochs");
     }
 }
