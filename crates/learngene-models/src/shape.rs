@@ -45,6 +45,16 @@ pub enum ShapeError {
         /// The field at fault.
         field: &'static str,
     },
+    /// A size above its [limit](crate::limits).
+    #[error("{field} of a vision transformer must be at most {wanted}, got {found}")]
+    TooLarge {
+        /// The field at fault.
+        field: &'static str,
+        /// The size found.
+        found: usize,
+        /// The limit.
+        wanted: usize,
+    },
     /// A layer without heads.
     #[error("layer {layer} of a vision transformer must have at least 1 head, got 0")]
     NoHeads {

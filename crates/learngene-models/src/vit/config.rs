@@ -2,7 +2,13 @@
 
 use burn::config::Config;
 
-use crate::{HeadLayout, LayerShape, ShapeError};
+use crate::{
+    HeadLayout, LayerShape, ShapeError,
+    limits::{
+        MAX_CHANNELS, MAX_CLASSES, MAX_DEPTH, MAX_IMAGE_SIZE, MAX_WIDTH, at_most, check_heads,
+        check_sizes,
+    },
+};
 
 /// Shape of a vision transformer (ViT, DeiT): everything that its parameters' shapes follow from.
 ///
@@ -139,24 +145,20 @@ impl VitConfig {
     /// Checks that a model of this shape can exist.
     ///
     /// # Errors
-    /// Names the first size that is zero, the layer without heads, or the image that cannot be
-    /// cut into whole patches.
+    /// Names the first size that is zero or above its [limit](crate::limits), the layer without
+    /// heads, or the image that cannot be cut into whole patches.
     pub fn check(&self) -> Result<(), ShapeError> {
-        let sizes = [
-            ("embed_dim", self.embed_dim),
-            ("depth", self.depth()),
-            ("head_dim", self.head_dim),
-            ("mlp_hidden_dim", self.mlp_hidden_dim),
-            ("image_size", self.image_size),
-            ("patch_size", self.patch_size),
-            ("in_channels", self.in_channels),
-        ];
-        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(ShapeError::Zero { field });
-        }
-        if let Some(layer) = self.num_heads.iter().position(|heads| *heads == 0) {
-            return Err(ShapeError::NoHeads { layer });
-        }
+        check_sizes([
+            ("embed_dim", self.embed_dim, MAX_WIDTH),
+            ("depth", self.depth(), MAX_DEPTH),
+            ("head_dim", self.head_dim, MAX_WIDTH),
+            ("mlp_hidden_dim", self.mlp_hidden_dim, MAX_WIDTH),
+            ("image_size", self.image_size, MAX_IMAGE_SIZE),
+            ("patch_size", self.patch_size, MAX_IMAGE_SIZE),
+            ("in_channels", self.in_channels, MAX_CHANNELS),
+        ])?;
+        at_most("num_classes", self.num_classes, MAX_CLASSES)?;
+        check_heads(&self.num_heads)?;
         if !self.image_size.is_multiple_of(self.patch_size) {
             let Self { image_size, patch_size, .. } = *self;
             return Err(ShapeError::PartialPatches { image_size, patch_size });
@@ -196,6 +198,10 @@ mod tests {
             (
                 VitConfig::new(48, vec![3, 0], 16, 96),
                 "layer 1 of a vision transformer must have at least 1 head, got 0",
+            ),
+            (
+                config.clone().with_image_size(0),
+                "image_size of a vision transformer must be at least 1, got 0",
             ),
         ];
         for (config, message) in cases {

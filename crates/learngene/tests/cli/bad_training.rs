@@ -122,6 +122,9 @@ fn a_shape_that_no_model_can_have() {
     bench.check(args, 1, &["shape.json", "layer 1", "at least 1 head, got 0"]);
     bench.write("shape.json", shape("[]"));
     bench.check(args, 1, &["shape.json", "depth", "at least 1, got 0"]);
+    let wide = shape("[2, 2]").replace("\"embed_dim\": 16", "\"embed_dim\": 10000000000");
+    bench.write("shape.json", wide);
+    bench.check(args, 1, &["shape.json", "embed_dim", "at most 65536, got 10000000000"]);
     bench.write("shape.json", r#"{"embed_dim": 16}"#);
     bench.check(args, 1, &["shape.json is not the shape of a model", "missing field"]);
 }
