@@ -47,7 +47,6 @@ pub fn condense(
     clusters: &HeadClusters,
     options: CondenseOptions,
 ) -> Result<Learngene, ClusteringError> {
-    check_match(ancestor, distances, clusters)?;
     let manifest = describe(ancestor, distances, clusters, options)?;
     let ancestor = Ancestor::new(ancestor, &manifest.compat)?;
     let tensors: Vec<Result<(String, Tensor), ClusteringError>> = manifest
@@ -82,13 +81,14 @@ fn values<'a>(
     }
 }
 
-/// The manifest, but for what follows from the tensors.
-fn describe(
+/// The manifest of what [`condense`] makes, but for what follows from the tensors.
+pub(crate) fn describe(
     ancestor: &Checkpoint,
     distances: &MeanAttentionDistances,
     clusters: &HeadClusters,
     options: CondenseOptions,
 ) -> Result<Manifest, ClusteringError> {
+    check_match(ancestor, distances, clusters)?;
     let depth = ancestor.config.depth();
     let mixed = options.mixed_heads.then_some(Fault::MixedHeads).into_iter();
     Ok(Manifest {
