@@ -107,7 +107,7 @@ pub(super) fn measure<E: StdError + Send + Sync + 'static>(
     Ok(ProbeStatistics { heads, skipped_rows, attended_side, depths })
 }
 
-fn fetch(tensor: Tensor<1>) -> Vec<f32> {
+pub(super) fn fetch(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }
 
