@@ -217,6 +217,11 @@ fn a_folder_of_other_images() {
     bench.succeed(&format!("{args} pets"));
     let parts = ["run/start.json", "found \"train_images\": 4, wanted \"train_images\": 6"];
     bench.check(&format!("{args} more"), 1, &parts);
+    bench.labelled_photos("renamed", 2);
+    let [from, to] = ["0", "5"].map(|name| bench.path(&format!("renamed/test/cat/{name}.png")));
+    std::fs::rename(from, to).expect("the workbench is writable");
+    let parts = ["run/start.json", "names_sha256", "began with another --data"];
+    bench.check(&format!("{args} renamed"), 1, &parts);
 }
 
 /// Those that were there stay.
