@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use crate::DatasetError;
 
 /// The environment variable that names the folder of fetched datasets.
-pub const CACHE_VARIABLE: &str = "LEARNGENE_DATA";
+const CACHE_VARIABLE: &str = "LEARNGENE_DATA";
 
-/// The folder of fetched datasets: [`CACHE_VARIABLE`], otherwise `learngene` in the user's cache folder.
+/// The folder of fetched datasets: `$LEARNGENE_DATA`, otherwise `learngene` in the user's cache folder.
 ///
 /// # Errors
 /// When the variable is not set and the system knows no cache folder.

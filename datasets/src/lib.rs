@@ -35,7 +35,7 @@ pub use augment::{
     Region, ResizedCrop, UnknownRandAugment, View, repeat_views, views_per_epoch,
 };
 pub use batch::{Augmentation, Batch, load_batch};
-pub use cache::{CACHE_VARIABLE, cache_folder};
+pub use cache::cache_folder;
 pub use causes::with_causes;
 pub use check::{CheckReport, CheckedSplit, Scrutiny, check};
 pub use checksum::Checksum;

@@ -110,7 +110,7 @@ impl CheckedPreprocess {
         if (width, height) == (size, size) {
             return Ok(image);
         }
-        let short = (f64::from(size) / f64::from(self.0.crop_pct)).floor() as u32;
+        let short = short_side(size, self.0.crop_pct);
         let (width, height) = scaled_size((width, height), short)?;
         let resized = self.resize(image, width, height)?;
         // The centre of an odd margin is rounded to even, as torchvision's CenterCrop does.
@@ -196,6 +196,13 @@ impl CheckedPreprocess {
         })?;
         Ok(resized)
     }
+}
+
+/// `floor(image_size / crop_pct)`, of the share as it is written: the f32 nearest to 0.8 is a little more, which would
+/// make 279 pixels of 224 instead of 280.
+fn short_side(image_size: u32, crop_pct: f32) -> u32 {
+    let crop_pct: f64 = crop_pct.to_string().parse().expect("numbers are written as such");
+    (f64::from(image_size) / crop_pct).floor() as u32
 }
 
 /// Width and height after the short side became `short`; the long side is rounded down.
@@ -284,6 +291,22 @@ mod tests {
         let fitted = fitted.expect("the settings are valid");
         assert_eq!(fitted.get_pixel(0, 0).0, [20, 10, 0]);
         assert_eq!(fitted.get_pixel(19, 19).0, [39, 29, 0]);
+    }
+
+    /// As timm computes it, in f64.
+    #[test]
+    fn the_short_side_is_that_of_the_share_as_written() {
+        for (image_size, crop_pct, want) in [
+            (224, 0.8, 280),
+            (256, 0.8, 320),
+            (272, 0.85, 320),
+            (240, 0.6, 400),
+            (224, 0.9, 248),
+            (224, 0.875, 256),
+            (518, 1.0, 518),
+        ] {
+            assert_eq!(short_side(image_size, crop_pct), want, "{image_size} / {crop_pct}");
+        }
     }
 
     fn check_scaled(size: (u32, u32), short: u32, want: (u32, u32)) {

@@ -11,7 +11,7 @@ use crate::{
     ancestor::{Ancestor, centroids},
     cluster::HeadClusters,
     content::Content,
-    distances::MeanAttentionDistances,
+    distances::{Convention, MeanAttentionDistances},
     error::ClusteringError,
     manifest,
 };
@@ -38,15 +38,15 @@ pub struct CondenseOptions {
 /// published code that were replayed stand in the manifest, those of the probe too.
 ///
 /// # Errors
-/// When distances or clusters were made of another checkpoint or do not say how, when parameters
-/// of the checkpoint are missing, or when one is not finite.
+/// When the distances do not say how they were measured; when distances or clusters tell that they
+/// were made of another checkpoint, or the clusters that they were found in other distances; when
+/// parameters of the checkpoint are missing, or one is not finite.
 pub fn condense(
     ancestor: &Checkpoint,
     distances: &MeanAttentionDistances,
     clusters: &HeadClusters,
     options: CondenseOptions,
 ) -> Result<Learngene, ClusteringError> {
-    check_match(ancestor, distances, clusters)?;
     let manifest = describe(ancestor, distances, clusters, options)?;
     let ancestor = Ancestor::new(ancestor, &manifest.compat)?;
     let tensors: Vec<Result<(String, Tensor), ClusteringError>> = manifest
@@ -81,13 +81,14 @@ fn values<'a>(
     }
 }
 
-/// The manifest, but for what follows from the tensors.
-fn describe(
+/// The manifest of what [`condense`] makes, but for what follows from the tensors.
+pub(crate) fn describe(
     ancestor: &Checkpoint,
     distances: &MeanAttentionDistances,
     clusters: &HeadClusters,
     options: CondenseOptions,
 ) -> Result<Manifest, ClusteringError> {
+    check_match(ancestor, distances, clusters)?;
     let depth = ancestor.config.depth();
     let mixed = options.mixed_heads.then_some(Fault::MixedHeads).into_iter();
     Ok(Manifest {
@@ -112,7 +113,8 @@ fn describe(
     })
 }
 
-/// Checks that distances and clusters are sound, and made of this ancestor.
+/// Checks that distances and clusters are sound, and made of this ancestor and of each other as far
+/// as they tell.
 fn check_match(
     ancestor: &Checkpoint,
     distances: &MeanAttentionDistances,
@@ -145,10 +147,28 @@ fn check_match(
             });
         }
     }
+    let convention = |convention: Convention| format!("{convention:?}").to_lowercase();
+    for (what, of_clusters, of_distances) in [
+        ("convention", clusters.convention.map(convention), distances.convention.map(convention)),
+        (
+            "number of images",
+            clusters.images.map(|images| images.to_string()),
+            distances.images.map(|images| images.to_string()),
+        ),
+        ("hash of the images", clusters.images_sha256.clone(), distances.images_sha256.clone()),
+    ] {
+        if let (Some(clusters), Some(distances)) = (of_clusters, of_distances)
+            && clusters != distances
+        {
+            return Err(ClusteringError::OtherDistances { what, clusters, distances });
+        }
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod published_tests;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod tests;

@@ -218,18 +218,6 @@ pub enum ClusteringError {
         got: Vec<usize>,
     },
 
-    /// A batch of per-image distances does not have the expected number of values.
-    #[error("a batch of {batch} images of {heads} heads needs {want} distances, got {got}")]
-    BatchLength {
-        /// Images in the batch.
-        batch: usize,
-        /// Heads of all layers together.
-        heads: usize,
-        /// Values found.
-        got: usize,
-        /// Values wanted.
-        want: usize,
-    },
     /// An image gave a distance that is no distance, so its attention was not finite.
     #[error(
         "the attention distance of layer {layer}, head {head} for image {image} must be finite and \
@@ -344,6 +332,16 @@ pub enum ClusteringError {
         got: String,
         /// The checkpoint's value.
         want: String,
+    },
+    /// Clusters that were found in other distances than those given with them.
+    #[error("{what} of the clusters is {clusters}, but that of the distances is {distances}")]
+    OtherDistances {
+        /// The quantity compared.
+        what: &'static str,
+        /// The value that the clusters tell.
+        clusters: String,
+        /// The value that the distances tell.
+        distances: String,
     },
     /// A distances file that does not say how it was measured.
     #[error("the distances do not say their {field}; condense needs a file made by the probe")]

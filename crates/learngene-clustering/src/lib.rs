@@ -26,10 +26,10 @@ pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{
-    DistanceAccumulator, HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange,
-    patch_distances, probe, probe_blank, probe_each_image, representation_change,
+    HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange, probe, probe_blank,
+    probe_each_image, representation_change,
 };
-pub use refit::{CheckedRefitParams, RefitParams, Refitted, refit};
+pub use refit::{CheckedRefitParams, RefitParams, refit};
 pub use tune::{
     Budget, CheckedTuneParams, ClusterStability, Stability, TuneCurve, TuneError, TuneParams,
     TunePoint, TuneSetting, stability, tune,

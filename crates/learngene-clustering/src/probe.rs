@@ -11,9 +11,8 @@ mod published;
 
 pub(crate) use contrast::Contrast;
 
-pub use accumulator::{DistanceAccumulator, HeadStatistics};
+pub use accumulator::HeadStatistics;
 pub use change::{RepresentationChange, representation_change};
-pub use geometry::patch_distances;
 pub use image_distances::ImageDistances;
 pub use measure::{ProbeStatistics, probe, probe_each_image};
 pub use published::probe_blank;

@@ -15,7 +15,7 @@ use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor};
 use learngene_format as format;
-use learngene_format::{Learngene, RefitInputs, Residual};
+use learngene_format::{Learngene, RefitInputs};
 use learngene_models::checkpoint::Checkpoint;
 
 pub(crate) use centroid_model::centroid_model;
@@ -34,20 +34,10 @@ use crate::{ancestor::Ancestor, error::ClusteringError, manifest};
 /// as many for a while where layers share a feed-forward network.
 const BUDGET: usize = 1 << 30;
 
-/// A learngene with fitted matrices, and what it was compared with.
-#[derive(Clone, Debug)]
-pub struct Refitted {
-    /// The learngene; its manifest tells how well each matrix was fitted.
-    pub learngene: Learngene,
-    /// `[layer]`: the error of the ancestor's columns times the root of each cluster's size, the
-    /// projection policy `rescaled`, on the same inputs.
-    pub rescaled: Vec<Residual>,
-}
-
 /// Fits the output projection of every layer of a learngene by ridge regression, so that the
 /// centroid heads' outputs alone give what the ancestor's attention gave on the images; and the
 /// second matrix of every feed-forward network that several layers share, so that it gives what
-/// theirs gave.
+/// theirs gave. The manifest of what comes out tells how well each matrix was fitted.
 ///
 /// The fit starts at the ancestor's own columns and is left out where it brings nothing, so errors
 /// never grow: with every head its own centroid the learngene stays as it is. Least squares are
@@ -84,7 +74,7 @@ pub fn refit<F, I, E>(
     images_sha256: &str,
     params: &CheckedRefitParams,
     device: &Device,
-) -> Result<Refitted, ClusteringError>
+) -> Result<Learngene, ClusteringError>
 where
     F: Fn() -> I,
     I: IntoIterator<Item = Result<Tensor<4>, E>>,
@@ -102,7 +92,7 @@ fn refit_within<F, I, E>(
     images_sha256: &str,
     params: &CheckedRefitParams,
     device: &Device,
-) -> Result<Refitted, ClusteringError>
+) -> Result<Learngene, ClusteringError>
 where
     F: Fn() -> I,
     I: IntoIterator<Item = Result<Tensor<4>, E>>,
@@ -119,7 +109,7 @@ where
         RefitInputs::Ancestor => fitting.on_ancestors_inputs(&mut images)?,
         RefitInputs::Own => fitting.on_own_inputs(&mut images, budget)?,
     }
-    let Fitting { tensors: fitted, attention, rescaled, ffn, .. } = fitting;
+    let Fitting { tensors: fitted, attention, ffn, .. } = fitting;
     let (mut manifest, mut tensors) = learngene.clone().into_parts();
     tensors.extend(fitted);
     manifest.refit = Some(format::Refit {
@@ -130,7 +120,7 @@ where
         attention,
         ffn,
     });
-    Ok(Refitted { learngene: Learngene::new(manifest, tensors)?, rescaled })
+    Ok(Learngene::new(manifest, tensors)?)
 }
 
 /// Checks that the learngene was condensed from this ancestor and not refitted since.

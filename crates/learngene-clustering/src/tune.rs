@@ -15,7 +15,7 @@ use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor};
 use learngene_format as format;
-use learngene_format::{Learngene, RefitInputs};
+use learngene_format::RefitInputs;
 use learngene_models::checkpoint::Checkpoint;
 
 pub use bootstrap::{ClusterStability, Stability, stability};
@@ -28,7 +28,7 @@ use crate::{
     CondenseOptions, HeadClusters, MeanAttentionDistances, PRODUCER, Representative,
     ancestor::Ancestor,
     cluster::{ClusterParams, cluster, cluster_ffns},
-    condense,
+    condense::describe,
     error::ClusteringError,
     manifest,
 };
@@ -146,13 +146,8 @@ fn file_bytes(
     params: &TuneParams,
 ) -> Result<u64, ClusteringError> {
     let clusters = clusters(ancestor, distances, setting)?;
-    let learngene = condense(ancestor, distances, &clusters, CondenseOptions::default())?;
-    let (mut manifest, tensors) = learngene.into_parts();
-    // As long as a number can be in JSON; those of the fit are not known before it is done.
-    let longest = 1.234_567_890_123_456_7e-100;
-    let residual =
-        format::Residual { relative: longest, median_channel: longest, worst_channel: longest };
-    let fit = format::Fit { before: residual.clone(), after: residual };
+    let mut manifest = describe(ancestor, distances, &clusters, CondenseOptions::default())?;
+    let fit = longest_fit();
     let of_layer = |layer: &format::LayerClusters| {
         vec![format::ProjectionFit { heads: layer.sizes.len(), fit: fit.clone() }]
     };
@@ -165,7 +160,15 @@ fn file_bytes(
         attention: manifest.layers.iter().map(of_layer).collect(),
         ffn: manifest.ffn.groups.iter().map(of_group).collect(),
     });
-    Ok(Learngene::new(manifest, tensors)?.to_bytes().len() as u64)
+    Ok(manifest.file_length()?)
+}
+
+/// Numbers as long as they can be in JSON; those of the fit are not known before it is done.
+fn longest_fit() -> format::Fit {
+    let longest = 1.234_567_890_123_456_7e-100;
+    let residual =
+        format::Residual { relative: longest, median_channel: longest, worst_channel: longest };
+    format::Fit { before: residual.clone(), after: residual }
 }
 
 fn cluster_params(setting: &TuneSetting) -> ClusterParams {

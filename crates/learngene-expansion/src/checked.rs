@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use learngene_models::{ModelConfig, ShapeError, SwinConfig, VitConfig};
+use learngene_models::{
+    ModelConfig, ShapeError, SwinConfig, VitConfig,
+    limits::{MAX_CLASSES, MAX_DEPTH, MAX_HEADS, MAX_IMAGE_SIZE, MAX_WIDTH},
+};
 
 use crate::{
     ClassifierPolicy, DescendantConfig, ExpansionError, NewLayers, Order, ProjectionPolicy, Ratio,
 };
-
-/// Largest sizes accepted, each far above any published model: a slip of the keyboard is refused
-/// before memory is asked for it.
-const MAX_DEPTH: usize = 1024;
-const MAX_HEADS: usize = 1024;
-const MAX_WIDTH: usize = 1 << 16;
-const MAX_CLASSES: usize = 1 << 20;
-const MAX_IMAGE_SIZE: usize = 1 << 13;
 
 /// A [`DescendantConfig`] that the ancestor can satisfy, every choice worked out.
 pub(crate) struct CheckedDescendantConfig {

@@ -47,18 +47,26 @@ pub fn write_whole<Part: AsRef<[u8]>>(
 
 /// Makes a folder of this name with these files; one that is there is replaced.
 ///
-/// It is filled under the same name with `.partial` behind it, brought to the disk, then renamed, so
-/// that under its own name there is the whole folder or none. One that was left partial is replaced.
+/// It is filled under the same name with `.partial` behind it and brought to the disk; one that is
+/// there is renamed, with `.replaced` behind its name, and removed once the new one has its place. So
+/// under its own name there is a whole folder or none. Of what a killed program left, the next call
+/// for this name removes the partial folder, and gives a replaced one that has no successor its name
+/// back.
 ///
 /// # Errors
 /// Those of the system, to which the caller adds the path. What was written of the new folder is
-/// removed; one that was there is as it was, unless it was the renaming that failed.
+/// removed, and one that was there is as it was; of all errors only those of bringing the new name to
+/// the disk and of removing the replaced folder come after.
 pub fn write_folder_whole<'a>(
     path: &Path,
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> io::Result<()> {
-    let partial = path.with_added_extension("partial");
+    let [partial, replaced] = ["partial", "replaced"].map(|end| path.with_added_extension(end));
     let fill = || {
+        if replaced.exists() && !path.exists() {
+            fs::rename(&replaced, path)?;
+        }
+        remove_folder(&replaced)?;
         remove_folder(&partial)?;
         fs::create_dir(&partial)?;
         for (name, bytes) in files {
@@ -67,19 +75,25 @@ pub fn write_folder_whole<'a>(
             file.sync_all()?;
         }
         sync(&partial)?;
-        remove_folder(path)?;
+        if path.is_dir() {
+            fs::rename(path, &replaced)?;
+        }
         fs::rename(&partial, path)
     };
     let filled = fill();
     if filled.is_err() {
-        // The first error says what is wrong; that of tidying up would hide it.
+        // The first error says what is wrong; those of tidying up would hide it.
         let _left = remove_folder(&partial);
+        if !path.exists() {
+            let _replaced = fs::rename(&replaced, path);
+        }
     }
     filled?;
     match path.parent() {
         Some(folder) if folder != Path::new("") => sync(folder),
         _ => sync(Path::new(".")),
-    }
+    }?;
+    remove_folder(&replaced)
 }
 
 /// Removes from a folder the files that [`write_whole`] was making when its program was killed.
@@ -260,6 +274,39 @@ mod tests {
         assert_eq!(names(&path), ["a", "b"]);
         write_folder_whole(&path, [("c", &b"three"[..])]).expect("it is writable");
         assert_eq!(names(&path), ["c"]);
+        assert_eq!(names(folder.path()), ["state"]);
+    }
+
+    /// Killed when the old folder had made room, and when the new one stood in its place.
+    #[test]
+    fn what_a_kill_left_of_a_replacement_is_mended() {
+        let folder = folder();
+        let path = folder.path().join("state");
+        let left = |name: &str, file: &str| {
+            let left = folder.path().join(name);
+            fs::create_dir(&left).expect("the folder is writable");
+            write(&left.join(file), "");
+        };
+        left("state.replaced", "old");
+        left("state.partial", "new");
+        write_folder_whole(&path, [("missing/a", &b""[..])]).expect_err("there is no such folder");
+        assert_eq!(names(&path), ["old"]);
+        assert_eq!(names(folder.path()), ["state"]);
+
+        left("state.replaced", "older");
+        write_folder_whole(&path, [("missing/a", &b""[..])]).expect_err("there is no such folder");
+        assert_eq!(names(&path), ["old"]);
+        assert_eq!(names(folder.path()), ["state"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_kept() {
+        let folder = folder();
+        let path = folder.path().join("state");
+        write(&path, "old");
+        write_folder_whole(&path, [("a", &b"new"[..])]).expect_err("it is no folder");
+        assert_eq!(fs::read(&path).expect("it was written"), b"old");
         assert_eq!(names(folder.path()), ["state"]);
     }
 

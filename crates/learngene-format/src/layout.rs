@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use crate::{Architecture, Error, LayerArchitecture, Manifest};
+use crate::{
+    Architecture, Error, LayerArchitecture, Manifest, Parameters, Sha256, TensorEntry, header,
+    tensor,
+};
 
 impl Manifest {
     /// Name and shape of every tensor that a learngene of this manifest holds, no more and no less.
@@ -34,6 +37,27 @@ impl Manifest {
             put(format!("ffn.{group}.fc2.bias"), &[embed_dim]);
         }
         Ok(tensors)
+    }
+
+    /// Bytes of the file of a learngene of this manifest, whatever values its tensors hold. What
+    /// [`Manifest::expected_tensors`] does not look at is not looked at here either.
+    ///
+    /// # Errors
+    /// Those of [`Manifest::check`], and [`Error::Inconsistent`] or [`Error::HeaderTooLarge`] for what
+    /// no file holds.
+    pub fn file_length(&self) -> Result<u64, Error> {
+        let shapes = self.expected_tensors()?;
+        let values = shapes.values().map(|shape| tensor::value_count(shape).unwrap_or(usize::MAX));
+        let stored = values.fold(0, |sum: u64, count| sum.saturating_add(count as u64));
+        // All hashes are equally long.
+        let entry = TensorEntry { sha256: Sha256::of(&[]) };
+        let manifest = Self {
+            parameters: Parameters { stored },
+            tensors: shapes.keys().map(|name| (name.clone(), entry.clone())).collect(),
+            ..self.clone()
+        };
+        let header = header::encode(&manifest, &shapes)?;
+        Ok(header.len() as u64 + stored * self.dtype.size() as u64)
     }
 
     /// The centroid heads and the norms of one layer.

@@ -7,7 +7,7 @@ mod strategy;
 use std::{collections::BTreeMap, fs};
 
 use common::{tensors_of, tiny, tiny_manifest, tiny_swin, tiny_swin_manifest};
-use learngene_format::{FfnAlgorithm, FfnGroup, Learngene, Sha256, Tensor};
+use learngene_format::{FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters, Sha256, Tensor};
 use proptest::prelude::*;
 
 /// These bytes are the format: if they change, files already written can no longer be read.
@@ -170,6 +170,16 @@ proptest! {
         prop_assert_eq!(again, learngene);
     }
 
+    /// Neither values nor hashes bear on it.
+    #[test]
+    fn the_length_of_a_file_follows_from_its_manifest(learngene in strategy::learngenes()) {
+        let length = learngene.to_bytes().len() as u64;
+        let (manifest, _) = learngene.into_parts();
+        let bare =
+            Manifest { parameters: Parameters::default(), tensors: BTreeMap::new(), ..manifest };
+        prop_assert_eq!(bare.file_length().expect("it was checked"), length);
+    }
+
     /// Whatever numbers a shape holds, they are refused and not computed with: nothing overflows.
     #[test]
     fn any_numbers_have_an_answer(architecture in strategy::unchecked_architectures()) {
@@ -181,6 +191,7 @@ proptest! {
         for mut manifest in [tiny_manifest(), tiny_swin_manifest()] {
             manifest.architecture = architecture.clone();
             prop_assert_eq!(manifest.expected_tensors().is_ok(), manifest.check().is_ok());
+            prop_assert!(manifest.file_length().is_err() || manifest.check().is_ok());
             prop_assert!(Learngene::new(manifest, BTreeMap::new()).is_err());
         }
     }

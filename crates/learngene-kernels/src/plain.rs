@@ -7,8 +7,10 @@ use crate::AdamWStep;
 /// Not burn's own operation, whose gradient is that of the approximation by tanh on all backends but
 /// Flex: off by up to 5e-4.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let erf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
-    x * (erf + 1.0) * 0.5
+    in_f32(x, |x| {
+        let erf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
+        x * (erf + 1.0) * 0.5
+    })
 }
 
 pub(crate) fn softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
@@ -25,7 +27,7 @@ pub(crate) fn layer_norm<const D: usize>(
     in_f32(x, |x| module::layer_norm(x, weight, Some(bias), eps))
 }
 
-/// Computes in f32 what sums over many numbers, where these are shorter.
+/// Computes in f32 what sums over many numbers, or cancels as 1 + erf does, where these are shorter.
 fn in_f32<const D: usize>(
     x: Tensor<D>,
     operation: impl FnOnce(Tensor<D>) -> Tensor<D>,

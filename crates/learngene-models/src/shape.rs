@@ -45,6 +45,16 @@ pub enum ShapeError {
         /// The field at fault.
         field: &'static str,
     },
+    /// A size above its [limit](crate::limits).
+    #[error("{field} of a vision transformer must be at most {wanted}, got {found}")]
+    TooLarge {
+        /// The field at fault.
+        field: &'static str,
+        /// The size found.
+        found: usize,
+        /// The limit.
+        wanted: usize,
+    },
     /// A layer without heads.
     #[error("layer {layer} of a vision transformer must have at least 1 head, got 0")]
     NoHeads {
@@ -58,14 +68,6 @@ pub enum ShapeError {
         image_size: usize,
         /// Side of a patch, in pixels.
         patch_size: usize,
-    },
-    /// The embedding cannot be split evenly over the heads.
-    #[error("{num_heads} heads do not divide an embed_dim of {embed_dim}")]
-    HeadsDoNotDivide {
-        /// Heads asked for.
-        num_heads: usize,
-        /// Width of a token.
-        embed_dim: usize,
     },
     /// A list that has not one entry for each stage.
     #[error("{field} of a Swin must have one entry for each of {stages} stages, got {found}")]

@@ -12,7 +12,7 @@ use crate::{TrainingError, batches::in_order, host_batch::HostBatch};
 /// Accuracy and loss on a set of images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Images whose most likely class is theirs, in percent.
+    /// Images whose most likely class is theirs, in percent; of equally likely ones the lowest counts.
     pub top1: f64,
     /// Images whose class is among the five most likely, in percent.
     pub top5: f64,
@@ -47,9 +47,9 @@ pub fn evaluate<C: Classifier>(
                 let (name, got) = (images.name(image), logits[class]);
                 return Err(TrainingError::Logit { name, class, got });
             }
-            let better = logits.iter().filter(|logit| **logit > logits[label]).count();
-            top1 += usize::from(better < 1);
-            top5 += usize::from(better < 5);
+            let ahead = classes_ahead(logits, label);
+            top1 += usize::from(ahead < 1);
+            top5 += usize::from(ahead < 5);
             loss += cross_entropy(logits, label);
         }
     }
@@ -86,6 +86,14 @@ pub(crate) fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
     values.chunks_exact(columns).map(<[f32]>::to_vec).collect()
 }
 
+/// Classes that are likelier than the label: those of a larger logit, and the lower ones of an equal
+/// logit, so that a model that tells nothing apart recognises one class and not all.
+fn classes_ahead(logits: &[f32], label: usize) -> usize {
+    let own = logits[label];
+    let larger = logits.iter().filter(|logit| **logit > own).count();
+    larger + logits[..label].iter().filter(|logit| **logit == own).count()
+}
+
 /// `log(sum exp z) - z[label]`, in f64 and safe from overflow.
 fn cross_entropy(logits: &[f32], label: usize) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max) as f64;
@@ -96,6 +104,23 @@ fn cross_entropy(logits: &[f32], label: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check_ahead(logits: &[f32], want: &[usize]) {
+        let ahead: Vec<usize> =
+            (0..logits.len()).map(|label| classes_ahead(logits, label)).collect();
+        assert_eq!(ahead, want, "{logits:?}");
+    }
+
+    #[test]
+    fn classes_stand_in_the_order_of_their_logits() {
+        check_ahead(&[0.5, 2.0, -1.0], &[1, 0, 2]);
+    }
+
+    #[test]
+    fn of_equal_logits_the_lowest_class_is_ahead() {
+        check_ahead(&[3.0; 7], &[0, 1, 2, 3, 4, 5, 6]);
+        check_ahead(&[0.0, 1.0, -0.0, 1.0], &[2, 0, 3, 1]);
+    }
 
     #[test]
     fn cross_entropy_of_even_logits_is_the_log_of_the_classes() {

@@ -37,11 +37,12 @@ impl RunFolder {
         let this = Self(folder.to_owned());
         let identity =
             [(folder.join("recipe.toml"), recipe.to_toml()), (this.start(), start.to_json())];
+        let unnamed = start.without_names().to_json();
         this.check_owner()?;
         // All is compared before anything is written into what may be another run's folder.
         for (path, wanted) in identity.iter().filter(|_| holds_run(folder)) {
             match std::fs::read_to_string(path) {
-                Ok(found) if found == *wanted => {}
+                Ok(found) if found == *wanted || found == unnamed => {}
                 Ok(found) => {
                     let (key, differs) = first_difference(&found, wanted);
                     return Err(TrainingError::OtherRun { path: path.clone(), differs, key });
@@ -135,6 +136,20 @@ impl RunFolder {
     }
 }
 
+impl Recipe {
+    /// The same recipe in the passes of the run that a folder holds, where there is one and the recipe
+    /// leaves them open: they follow from the memory of the machine that it began on, and it goes on
+    /// on any.
+    pub fn going_on_in(self, folder: &Path) -> Self {
+        let is_open = self.images_per_pass == 0 && holds_run(folder);
+        let begun = is_open.then(|| Self::read(&folder.join("recipe.toml")).ok()).flatten();
+        match begun {
+            Some(begun) => Self { images_per_pass: begun.images_per_pass, ..self },
+            None => self,
+        }
+    }
+}
+
 /// Whether a folder holds anything that a run came to: an evaluation, a model, or a state to go on from.
 pub fn holds_run(folder: &Path) -> bool {
     let folder = RunFolder(folder.to_owned());
@@ -154,7 +169,7 @@ fn first_difference(found: &str, wanted: &str) -> (String, String) {
     };
     // Of fields that one of them lacks, the one that is lacking.
     let key = match (key(found, index), key(wanted, index)) {
-        (in_found, in_wanted) if wanted.contains(in_found) => in_wanted,
+        (in_found, in_wanted) if keys(wanted).any(|key| key == in_found) => in_wanted,
         (in_found, _) => in_found,
     };
     (key.to_owned(), format!("found {}, wanted {}", trimmed(line), trimmed(other)))
@@ -162,9 +177,14 @@ fn first_difference(found: &str, wanted: &str) -> (String, String) {
 
 /// The key of a line of TOML or JSON; that of its list for an entry of one.
 fn key(text: &str, index: usize) -> &str {
+    let end = text.split_inclusive('\n').take(index + 1).map(str::len).sum();
+    keys(&text[..end]).last().unwrap_or("")
+}
+
+/// The keys of TOML or JSON, line by line.
+fn keys(text: &str) -> impl Iterator<Item = &str> {
     let key_of = |line| str::split_once(line, " = ").or(str::split_once(line, ": "));
-    let last = text.lines().take(index + 1).filter_map(key_of).last();
-    last.map_or("", |(key, _)| key.trim().trim_matches('"'))
+    text.lines().filter_map(key_of).map(|(key, _)| key.trim().trim_matches('"'))
 }
 
 /// A line without its indentation and the comma at its end.
@@ -181,11 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn a_run_goes_on_in_its_passes_whatever_the_memory() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let begun = Recipe { images_per_pass: 4, ..Recipe::default() };
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("the folder is writable");
+        };
+        let open = || Recipe::default().going_on_in(folder.path());
+        write("recipe.toml", &begun.to_toml());
+        assert_eq!(open(), Recipe::default(), "the run there came to nothing");
+        write("metrics.jsonl", "");
+        assert_eq!(open(), begun);
+        let asked = Recipe { images_per_pass: 9, ..Recipe::default() };
+        assert_eq!(asked.clone().going_on_in(folder.path()), asked);
+    }
+
+    #[test]
     fn keys_that_differ() {
         check("a = 1\nb = 2\n", "a = 1\nb = 3\n", "b");
         check("{\n  \"a\": 1\n}", "{\n  \"a\": 2\n}", "a");
         check("\"list\": [\n  1,\n  2\n]", "\"list\": [\n  1,\n  3\n]", "list");
         check("\"half\": 1,\n\"last\": 2", "\"last\": 2", "half");
         check("\"last\": 2", "\"half\": 1,\n\"last\": 2", "half");
+        check("epochs = 1\nwarmup_epochs = 2", "warmup_epochs = 2", "epochs");
     }
 }

@@ -39,7 +39,7 @@ fn other_run(path: &Path, key: &str) -> String {
         }
         key if is_recipe => &format!("{key} in --recipe"),
         "model_sha256" => "--checkpoint or --config",
-        "train_images" | "test_images" => "--data, --fraction or --hold-out",
+        "train_images" | "test_images" | "names_sha256" => "--data, --fraction or --hold-out",
         "classes" => "--data",
         "share" | "seed" | "train_fraction" => "--fraction",
         "image_size" | "crop_pct" | "mean" | "std" => &format!("--{}", key.replace('_', "-")),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{StatusCode, header};
 
-use super::{Progress, Stage};
+use super::{FetchError, Progress, Stage};
 use crate::{Checksum, DatasetError};
 
 /// Longest wait for a name to resolve, and for a connection.

@@ -135,10 +135,9 @@ fn dropped_it_stops_within_a_batch() {
     let slow = Counted { delay: Duration::from_millis(5), ..dataset(40_000) };
     let (loader, read) = counted(slow, workers(2, 1_000));
     settled(&read, 1);
-    let begun = Instant::now();
     drop(loader);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let after = read.load(Ordering::SeqCst);
+    assert!(after < 4_000, "it read all that it may have ahead, {after} images");
     assert_eq!(settled(&read, after), after);
 }
 
@@ -156,7 +155,13 @@ fn speed_counts_images_and_time() {
     assert_eq!(loader.by_ref().count(), 3);
     let speed = loader.speed();
     assert_eq!(speed.images, 12);
+    // A thread sleeps no shorter than it is told.
     assert!(speed.busy >= Duration::from_millis(24) && !speed.waited.is_zero(), "{speed:?}");
-    assert!((1.0..500.0).contains(&speed.images_per_second_per_core()), "{speed:?}");
-    assert_eq!(LoaderSpeed::default().images_per_second_per_core(), 0.0);
+}
+
+#[test]
+fn images_per_second_are_those_of_one_core() {
+    let busy = |images, busy| LoaderSpeed { images, busy, ..LoaderSpeed::default() };
+    assert_eq!(busy(30, Duration::from_millis(1_500)).images_per_second_per_core(), 20.0);
+    assert_eq!(busy(0, Duration::ZERO).images_per_second_per_core(), 0.0);
 }

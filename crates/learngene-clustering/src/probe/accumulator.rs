@@ -4,8 +4,7 @@ use crate::error::ClusteringError;
 ///
 /// Sums are kept in f64 by Welford's recurrence, so memory does not grow with the images, and the
 /// result does not depend on how they are batched.
-#[derive(Clone, Debug)]
-pub struct DistanceAccumulator {
+pub(super) struct DistanceAccumulator {
     num_heads: Vec<usize>,
     images: u64,
     /// Per head of all layers: mean so far.
@@ -38,14 +37,9 @@ impl DistanceAccumulator {
     /// - distances: `[layers][batch][num_heads of the layer]`, flattened in this order
     ///
     /// # Errors
-    /// Another number of values, or a value that is negative or not finite. The batch is then left
-    /// out as a whole.
+    /// A value that is negative or not finite. The batch is then left out as a whole.
     pub fn push(&mut self, distances: &[f32], batch: usize) -> Result<(), ClusteringError> {
-        let heads = self.mean.len();
-        let (got, want) = (distances.len(), batch * heads);
-        if got != want {
-            return Err(ClusteringError::BatchLength { batch, heads, got, want });
-        }
+        assert_eq!(distances.len(), batch * self.mean.len(), "one distance per head and image");
         let mut rest = distances;
         let mut layers = Vec::with_capacity(self.num_heads.len());
         for &num_heads in &self.num_heads {
@@ -79,11 +73,6 @@ impl DistanceAccumulator {
             }
         }
         Ok(())
-    }
-
-    /// Number of images so far.
-    pub fn images(&self) -> u64 {
-        self.images
     }
 
     /// Mean and standard deviation of every head.
@@ -164,14 +153,6 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_the_wrong_length_is_refused() {
-        let mut accumulator = DistanceAccumulator::new(vec![2, 1]);
-        let error = accumulator.push(&FIRST_TWO, 3).expect_err("nine values wanted");
-        assert_eq!(error.to_string(), "a batch of 3 images of 3 heads needs 9 distances, got 6");
-        assert!(matches!(accumulator.finish(), Err(ClusteringError::NoImages)));
-    }
-
-    #[test]
     fn a_value_that_is_no_distance_is_refused_with_its_place() {
         let mut accumulator = DistanceAccumulator::new(vec![2, 1]);
         accumulator.push(&THIRD, 1).expect("one image");
@@ -183,6 +164,6 @@ mod tests {
             "the attention distance of layer 0, head 1 for image 2 must be finite and not \
              negative, got NaN pixels"
         );
-        assert_eq!(accumulator.images(), 1, "the batch is left out as a whole");
+        assert_eq!(accumulator.images, 1, "the batch is left out as a whole");
     }
 }

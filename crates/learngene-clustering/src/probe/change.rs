@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use learngene_models::{Classifier, Model};
 use ndarray::{Array2, Axis};
 
-use super::Contrast;
+use super::{Contrast, measure::fetch};
 use crate::error::ClusteringError;
 
 /// With fewer images any two representations are equally similar.
@@ -56,13 +56,20 @@ pub fn representation_change<E: StdError + Send + Sync + 'static>(
         }
         contrast.push(images.clone());
         let mut tokens = model.embed(images);
-        for (layer, [read, left]) in layers.iter_mut().enumerate() {
+        let mut means = Vec::new();
+        for layer in 0..layers.len() {
             tokens = model.enter(layer, tokens);
-            read.extend(mean_tokens(&tokens));
+            means.push(mean_tokens(&tokens));
             let heads = model.heads(layer, tokens.clone());
             tokens = tokens + model.project(layer, heads);
             tokens = tokens.clone() + model.feed_forward(layer, tokens);
-            left.extend(mean_tokens(&tokens));
+            means.push(mean_tokens(&tokens));
+        }
+        let lengths: Vec<usize> = means.iter().map(|mean| mean.dims()[0]).collect();
+        // Of all layers at once, for the device stands still meanwhile.
+        let mut fetched = fetch(Tensor::cat(means, 0)).into_iter();
+        for (values, length) in layers.iter_mut().flatten().zip(lengths) {
+            values.extend(fetched.by_ref().take(length));
         }
     }
     let images = contrast.check()?;
@@ -84,9 +91,8 @@ pub fn representation_change<E: StdError + Send + Sync + 'static>(
 }
 
 /// `[batch, seq, embed_dim]` to `[batch * embed_dim]`.
-fn mean_tokens(tokens: &Tensor<3>) -> Vec<f32> {
-    let mean = tokens.clone().mean_dim(1).into_data().convert::<f32>();
-    mean.try_into_vec().expect("converted to f32 just before")
+fn mean_tokens(tokens: &Tensor<3>) -> Tensor<1> {
+    tokens.clone().mean_dim(1).flatten(0, 2)
 }
 
 /// `[images, embed_dim]`, the mean over images subtracted.

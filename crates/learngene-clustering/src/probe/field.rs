@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use learngene_models::ModelConfig;
 
-use super::patch_distances;
+use super::geometry::patch_distances;
 use crate::distances::Convention;
 
 /// Attention rows whose remaining mass is below this say nothing about distance.

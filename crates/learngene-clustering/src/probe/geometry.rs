@@ -5,7 +5,7 @@
 ///
 /// # Shapes
 /// - output: `[patches, patches]`, row-major, where `patches = rows * columns`
-pub fn patch_distances(grid: (usize, usize), patch_size: usize) -> Vec<f32> {
+pub(super) fn patch_distances(grid: (usize, usize), patch_size: usize) -> Vec<f32> {
     let (rows, columns) = grid;
     let patches = rows * columns;
     let centre = |patch: usize| ((patch / columns) as f64, (patch % columns) as f64);

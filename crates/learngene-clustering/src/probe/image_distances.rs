@@ -11,8 +11,7 @@ impl ImageDistances {
         Self { num_heads, values: Vec::new() }
     }
 
-    /// Takes a batch that [`DistanceAccumulator::push`](crate::DistanceAccumulator::push) took:
-    /// `[layers][batch][num_heads of the layer]`, flattened.
+    /// Takes a batch of finite distances, `[layers][batch][num_heads of the layer]`, flattened.
     pub(crate) fn push(&mut self, distances: &[f32], batch: usize) {
         for image in 0..batch {
             let mut start = 0;

@@ -3,7 +3,10 @@ use std::error::Error as StdError;
 use burn::tensor::{Device, Tensor};
 use learngene_models::Model;
 
-use super::{Contrast, DistanceAccumulator, HeadStatistics, ImageDistances, field::AttentionField};
+use super::{
+    Contrast, HeadStatistics, ImageDistances, accumulator::DistanceAccumulator,
+    field::AttentionField,
+};
 use crate::{distances::Convention, error::ClusteringError};
 
 /// What a probe measured.
@@ -104,7 +107,7 @@ pub(super) fn measure<E: StdError + Send + Sync + 'static>(
     Ok(ProbeStatistics { heads, skipped_rows, attended_side, depths })
 }
 
-fn fetch(tensor: Tensor<1>) -> Vec<f32> {
+pub(super) fn fetch(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }
 
@@ -162,7 +165,7 @@ mod tests {
         for (layer, weights) in attention.into_iter().enumerate() {
             let [count, heads, tokens, _] = weights.dims();
             let weights: Vec<f32> = weights.into_data().try_into_vec().expect("f32");
-            let pixels = super::super::patch_distances((2, 2), 4 << (layer / 2));
+            let pixels = super::super::geometry::patch_distances((2, 2), 4 << (layer / 2));
             for head in 0..heads {
                 let row = |row: usize| {
                     let at = row / tokens * heads * tokens * tokens

@@ -8,7 +8,7 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 use learngene_format as format;
-use learngene_format::{Learngene, Residual};
+use learngene_format::Learngene;
 use learngene_models::Model;
 
 use super::{linear_map::LinearMap, moments::Moments, params::RefitParams};
@@ -25,8 +25,6 @@ pub(super) struct Fitting<'a> {
     pub tensors: BTreeMap<String, format::Tensor>,
     /// `[layer]`: of all centroids, then of fewer.
     pub attention: Vec<Vec<format::ProjectionFit>>,
-    /// `[layer]`: what the ancestor's columns times the root of each cluster's size would do.
-    pub rescaled: Vec<Residual>,
     /// `[group]`
     pub ffn: Vec<Option<format::Fit>>,
 }
@@ -39,7 +37,6 @@ impl<'a> Fitting<'a> {
         own: Model,
     ) -> Self {
         let depth = learngene.manifest().layers.len();
-        let nothing = Residual { relative: 0.0, median_channel: 0.0, worst_channel: 0.0 };
         Self {
             learngene,
             params,
@@ -47,7 +44,6 @@ impl<'a> Fitting<'a> {
             own,
             tensors: BTreeMap::new(),
             attention: vec![Vec::new(); depth],
-            rescaled: vec![nothing; depth],
             ffn: vec![None; learngene.manifest().ffn.groups.len()],
         }
     }
@@ -58,16 +54,10 @@ impl<'a> Fitting<'a> {
         layer: usize,
         moments: &Moments,
     ) -> Result<(), ClusteringError> {
-        let sizes = &self.learngene.manifest().layers[layer].sizes;
-        let (centroids, dtype) = (sizes.len(), self.learngene.manifest().dtype);
+        let manifest = self.learngene.manifest();
+        let (centroids, dtype) = (manifest.layers[layer].sizes.len(), manifest.dtype);
         let prior = LinearMap::projection(self.learngene, layer);
         let head_dim = prior.weight.nrows() / centroids;
-
-        let mut rescaled = prior.clone();
-        for (input, mut row) in rescaled.weight.rows_mut().into_iter().enumerate() {
-            row *= (sizes[input / head_dim] as f64).sqrt();
-        }
-        self.rescaled[layer] = moments.residual(&rescaled);
 
         let mut targets = self.params.target_heads.clone();
         targets.retain(|heads| *heads < centroids);

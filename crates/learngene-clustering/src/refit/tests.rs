@@ -65,7 +65,7 @@ fn params(inputs: RefitInputs, ridge: f64) -> RefitParams {
     RefitParams { inputs, ridge, target_heads: vec![] }
 }
 
-fn refitted(ancestor: &Checkpoint, learngene: &Learngene, params: RefitParams) -> Refitted {
+fn refitted(ancestor: &Checkpoint, learngene: &Learngene, params: RefitParams) -> Learngene {
     let params = params.check().expect("possible parameters");
     let images = || images(10);
     refit(learngene, ancestor, images, SHA256, &params, &Device::flex()).expect("good images")
@@ -75,11 +75,11 @@ fn condensed(ancestor: &Checkpoint, eps: f64, representative: Representative) ->
     condensed_as(ancestor, &clusters(ancestor, dbscan(eps, representative)))
 }
 
-fn record(refitted: &Refitted) -> &Refit {
-    refitted.learngene.manifest().refit.as_ref().expect("a learngene that was refitted")
+fn record(refitted: &Learngene) -> &Refit {
+    refitted.manifest().refit.as_ref().expect("a learngene that was refitted")
 }
 
-fn fits(refitted: &Refitted) -> Vec<&Fit> {
+fn fits(refitted: &Learngene) -> Vec<&Fit> {
     let record = record(refitted);
     let attention = record.attention.iter().flatten().map(|fit| &fit.fit);
     attention.chain(record.ffn.iter().flatten()).collect()

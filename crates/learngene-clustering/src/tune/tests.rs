@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 
 use burn::tensor::TensorData;
+use learngene_format::Learngene;
 use learngene_models::{SwinConfig, VitConfig};
 
 use super::*;
 use crate::{
-    NoisePolicy, RefitParams, refit, shown,
+    NoisePolicy, RefitParams, condense, refit, shown,
     test_ancestor::{distances, ffn_errors, scattered},
 };
 
@@ -66,9 +67,7 @@ fn refitted(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
     let params = RefitParams { inputs: RefitInputs::Ancestor, ..RefitParams::default() };
     let params = params.check().expect("possible parameters");
     let learngene = condensed(ancestor, setting);
-    refit(&learngene, ancestor, images, SHA256, &params, &Device::flex())
-        .expect("good images")
-        .learngene
+    refit(&learngene, ancestor, images, SHA256, &params, &Device::flex()).expect("good images")
 }
 
 fn points(curve: &TuneCurve) -> impl Iterator<Item = &TunePoint> {
@@ -152,6 +151,24 @@ fn the_file_is_within_its_budget() {
             assert!(bytes <= curve.chosen_file_bytes, "{bytes} of {}", curve.chosen_file_bytes);
             assert!(curve.chosen_file_bytes <= budget, "{} of {budget}", curve.chosen_file_bytes);
         }
+    }
+}
+
+/// With the longest numbers that a fit can have.
+#[test]
+fn the_length_of_the_file_is_foretold() {
+    for (ancestor, ffn) in ancestors().into_iter().zip([false, true]) {
+        let params = TuneParams { ffn, ..TuneParams::new(Budget::MaxError(1e9)) };
+        let curve = tuned(&ancestor, params).expect("a budget that can be met");
+        let (mut manifest, tensors) = refitted(&ancestor, &curve.chosen.setting).into_parts();
+        let refit = manifest.refit.as_mut().expect("it was refitted");
+        refit.images = curve.images;
+        let attention = refit.attention.iter_mut().flatten().map(|of_heads| &mut of_heads.fit);
+        for fit in attention.chain(refit.ffn.iter_mut().flatten()) {
+            *fit = longest_fit();
+        }
+        let file = Learngene::new(manifest, tensors).expect("a valid learngene").to_bytes();
+        assert_eq!(file.len() as u64, curve.chosen_file_bytes);
     }
 }
 

@@ -1,6 +1,6 @@
 //! GELU, softmax and layer norm: what works element by element or row by row.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use proptest::prelude::*;
 
 use super::{check, row, shapes, tensor, to_vec};
@@ -79,6 +79,20 @@ fn gelu_is_within_3e_7_of_the_truth() {
         assert!(error < 3e-7, "gelu({x}) = {y}, error {error}");
         let error = (f64::from(slope) - true_slope).abs();
         assert!(error < 3e-7, "gelu'({x}) = {slope}, error {error}");
+    }
+}
+
+/// In 8 bits, nothing is left of `1 + erf` where erf is near -1.
+#[test]
+fn gelu_in_bf16_is_rounded_once() {
+    let x: Vec<f32> = (-24..=24).map(|i| i as f32 / 8.0).collect(); // bf16 holds these exactly.
+    let short = plain::gelu(row(&x).cast(DType::BF16));
+    assert_eq!(short.dtype(), DType::BF16);
+    for (&x, y) in x.iter().zip(to_vec(&short.cast(DType::F32))) {
+        let (wanted, _) = true_gelu(f64::from(x));
+        // The last of 8 bits.
+        let tolerance = wanted.abs() / 256.0 + 1e-6;
+        assert!((f64::from(y) - wanted).abs() <= tolerance, "gelu({x}) = {y}, wanted {wanted}");
     }
 }
 

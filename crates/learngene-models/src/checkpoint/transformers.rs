@@ -101,7 +101,6 @@ pub(super) fn image_processor(
     const BICUBIC: u8 = 3;
     let Preprocessing { mean, std, crop_pct } = preprocessing;
     let whole = || Size::Whole { height: image_size, width: image_size };
-    let shortest_edge = |crop_pct: f32| (image_size as f64 / f64::from(crop_pct)).floor() as usize;
     ImageProcessor {
         crop_pct: *crop_pct,
         crop_size: crop_pct.map(|_| whole()),
@@ -118,10 +117,19 @@ pub(super) fn image_processor(
         resample: BICUBIC,
         rescale_factor: 1.0 / 255.0,
         size: match crop_pct {
-            Some(crop_pct) => Size::ShortSide { shortest_edge: shortest_edge(*crop_pct) },
+            Some(crop_pct) => {
+                Size::ShortSide { shortest_edge: shortest_edge(image_size, *crop_pct) }
+            }
             None => whole(),
         },
     }
+}
+
+/// `floor(image_size / crop_pct)`, of the share as it is written, which timm holds in f64: the f32
+/// nearest to 0.8 is a little more.
+fn shortest_edge(image_size: usize, crop_pct: f32) -> usize {
+    let crop_pct: f64 = crop_pct.to_string().parse().expect("numbers are written as such");
+    (image_size as f64 / crop_pct).floor() as usize
 }
 
 fn of_vit(config: &VitConfig) -> Vec<(&'static str, Value)> {
@@ -172,4 +180,18 @@ fn torch_name(dtype: Dtype) -> &'static str {
 
 fn refused(config: &ModelConfig, reason: String) -> CheckpointError {
     CheckpointError::HuggingFace { family: Family::of(config).name(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_edge_is_timms() {
+        for (image_size, crop_pct, want) in
+            [(224, 0.8, 280), (272, 0.85, 320), (240, 0.6, 400), (224, 0.9, 248), (224, 0.875, 256)]
+        {
+            assert_eq!(shortest_edge(image_size, crop_pct), want, "{image_size} / {crop_pct}");
+        }
+    }
 }

@@ -8,7 +8,13 @@ use burn::{
 };
 
 use super::windows::Windows;
-use crate::{HeadLayout, LayerShape, ShapeError};
+use crate::{
+    HeadLayout, LayerShape, ShapeError,
+    limits::{
+        MAX_CHANNELS, MAX_CLASSES, MAX_DEPTH, MAX_IMAGE_SIZE, MAX_WIDTH, at_most, check_heads,
+        check_sizes,
+    },
+};
 
 /// Shape of a Swin Transformer: everything that its parameters' shapes follow from.
 ///
@@ -204,16 +210,18 @@ impl SwinConfig {
     /// Checks that a model of this shape can exist.
     ///
     /// # Errors
-    /// Names the first size that is zero, the list that does not fit the stages, the layer without
-    /// heads, or the stage whose tokens cannot be cut into whole windows.
+    /// Names the first size that is zero or above its [limit](crate::limits), the list that does not
+    /// fit the stages, the layer without heads, or the stage whose tokens cannot be cut into whole
+    /// windows.
     pub fn check(&self) -> Result<(), ShapeError> {
         let sizes = [
-            ("embed_dim", self.embed_dim),
-            ("number of stages", self.num_stages()),
-            ("window_size", self.window_size),
-            ("image_size", self.image_size),
-            ("patch_size", self.patch_size),
-            ("in_channels", self.in_channels),
+            ("embed_dim", self.embed_dim, MAX_WIDTH),
+            ("number of stages", self.num_stages(), MAX_DEPTH),
+            // One that is larger than the image is cut down to it.
+            ("window_size", self.window_size, usize::MAX),
+            ("image_size", self.image_size, MAX_IMAGE_SIZE),
+            ("patch_size", self.patch_size, MAX_IMAGE_SIZE),
+            ("in_channels", self.in_channels, MAX_CHANNELS),
         ];
         let stages = self.num_stages();
         for (field, list) in
@@ -223,20 +231,21 @@ impl SwinConfig {
                 return Err(ShapeError::PerStage { field, found: list.len(), stages });
             }
         }
-        let per_stage = (self.head_dim.iter().map(|size| ("head_dim", *size)))
-            .chain(self.mlp_hidden_dim.iter().map(|size| ("mlp_hidden_dim", *size)))
-            .chain(self.num_heads.iter().map(|blocks| ("depth of a stage", blocks.len())));
-        if let Some((field, _)) = sizes.into_iter().chain(per_stage).find(|(_, size)| *size == 0) {
-            return Err(ShapeError::Zero { field });
-        }
-        if let Some(layer) = self.num_heads.iter().flatten().position(|heads| *heads == 0) {
-            return Err(ShapeError::NoHeads { layer });
-        }
+        let per_stage = (self.head_dim.iter().map(|size| ("head_dim", *size, MAX_WIDTH)))
+            .chain(self.mlp_hidden_dim.iter().map(|size| ("mlp_hidden_dim", *size, MAX_WIDTH)))
+            .chain(
+                self.num_heads.iter().map(|blocks| ("depth of a stage", blocks.len(), MAX_DEPTH)),
+            );
+        check_sizes(sizes.into_iter().chain(per_stage))?;
+        at_most("depth", self.depth(), MAX_DEPTH)?;
+        at_most("num_classes", self.num_classes, MAX_CLASSES)?;
+        check_heads(self.num_heads.iter().flatten())?;
         let Self { image_size, patch_size, .. } = *self;
         if !image_size.is_multiple_of(patch_size) {
             return Err(ShapeError::PartialPatches { image_size, patch_size });
         }
-        (0..stages).try_for_each(|stage| self.check_windows(stage))
+        (0..stages).try_for_each(|stage| self.check_windows(stage))?;
+        at_most("width of the last stage", self.stage_dim(stages - 1), MAX_WIDTH)
     }
 
     fn check_windows(&self, stage: usize) -> Result<(), ShapeError> {

@@ -2,7 +2,13 @@
 
 use burn::config::Config;
 
-use crate::{HeadLayout, LayerShape, ShapeError};
+use crate::{
+    HeadLayout, LayerShape, ShapeError,
+    limits::{
+        MAX_CHANNELS, MAX_CLASSES, MAX_DEPTH, MAX_IMAGE_SIZE, MAX_WIDTH, at_most, check_heads,
+        check_sizes,
+    },
+};
 
 /// Shape of a vision transformer (ViT, DeiT): everything that its parameters' shapes follow from.
 ///
@@ -39,7 +45,7 @@ impl VitConfig {
     /// `depth` equal layers whose heads together are as wide as the embedding, with an MLP of
     /// four times that width, as in the ViT paper.
     ///
-    /// The head width is rounded down; [`VitConfig::check_uniform`] says whether it divides.
+    /// The head width is rounded down where the heads do not divide the embedding.
     pub fn uniform(embed_dim: usize, depth: usize, num_heads: usize) -> Self {
         let head_dim = embed_dim.checked_div(num_heads).unwrap_or(0);
         Self::new(embed_dim, vec![num_heads; depth], head_dim, 4 * embed_dim)
@@ -139,44 +145,25 @@ impl VitConfig {
     /// Checks that a model of this shape can exist.
     ///
     /// # Errors
-    /// Names the first size that is zero, the layer without heads, or the image that cannot be
-    /// cut into whole patches.
+    /// Names the first size that is zero or above its [limit](crate::limits), the layer without
+    /// heads, or the image that cannot be cut into whole patches.
     pub fn check(&self) -> Result<(), ShapeError> {
-        let sizes = [
-            ("embed_dim", self.embed_dim),
-            ("depth", self.depth()),
-            ("head_dim", self.head_dim),
-            ("mlp_hidden_dim", self.mlp_hidden_dim),
-            ("image_size", self.image_size),
-            ("patch_size", self.patch_size),
-            ("in_channels", self.in_channels),
-        ];
-        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return Err(ShapeError::Zero { field });
-        }
-        if let Some(layer) = self.num_heads.iter().position(|heads| *heads == 0) {
-            return Err(ShapeError::NoHeads { layer });
-        }
+        check_sizes([
+            ("embed_dim", self.embed_dim, MAX_WIDTH),
+            ("depth", self.depth(), MAX_DEPTH),
+            ("head_dim", self.head_dim, MAX_WIDTH),
+            ("mlp_hidden_dim", self.mlp_hidden_dim, MAX_WIDTH),
+            ("image_size", self.image_size, MAX_IMAGE_SIZE),
+            ("patch_size", self.patch_size, MAX_IMAGE_SIZE),
+            ("in_channels", self.in_channels, MAX_CHANNELS),
+        ])?;
+        at_most("num_classes", self.num_classes, MAX_CLASSES)?;
+        check_heads(&self.num_heads)?;
         if !self.image_size.is_multiple_of(self.patch_size) {
             let Self { image_size, patch_size, .. } = *self;
             return Err(ShapeError::PartialPatches { image_size, patch_size });
         }
         Ok(())
-    }
-
-    /// [`VitConfig::check`], and that the heads of every layer together are as wide as the
-    /// embedding, as in every published ViT.
-    ///
-    /// # Errors
-    /// As [`VitConfig::check`], or the head count that does not divide the embedding.
-    pub fn check_uniform(&self) -> Result<(), ShapeError> {
-        let uneven = self.num_heads.iter().find(|heads| **heads * self.head_dim != self.embed_dim);
-        match uneven {
-            Some(&num_heads) if num_heads > 0 => {
-                Err(ShapeError::HeadsDoNotDivide { num_heads, embed_dim: self.embed_dim })
-            }
-            _ => self.check(),
-        }
     }
 }
 
@@ -188,10 +175,11 @@ mod tests {
     fn every_preset_is_a_possible_model() {
         for name in VitConfig::PRESETS {
             let config = VitConfig::preset(name).expect("PRESETS lists what preset knows");
-            assert_eq!(config.check_uniform(), Ok(()), "{name}");
+            assert_eq!(config.check(), Ok(()), "{name}");
             let depth = if name.starts_with("vit_large") { 24 } else { 12 };
             assert_eq!(config.depth(), depth, "{name}");
             assert_eq!(config.head_dim, 64, "{name}");
+            assert_eq!(config.num_heads[0] * 64, config.embed_dim, "{name}");
         }
     }
 
@@ -211,10 +199,13 @@ mod tests {
                 VitConfig::new(48, vec![3, 0], 16, 96),
                 "layer 1 of a vision transformer must have at least 1 head, got 0",
             ),
-            (VitConfig::uniform(48, 2, 5), "5 heads do not divide an embed_dim of 48"),
+            (
+                config.clone().with_image_size(0),
+                "image_size of a vision transformer must be at least 1, got 0",
+            ),
         ];
         for (config, message) in cases {
-            let error = config.check_uniform().expect_err(message);
+            let error = config.check().expect_err(message);
             assert_eq!(error.to_string(), message);
         }
     }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use learngene_clustering::{
-    CheckedRefitParams, CondenseOptions, MeanAttentionDistances, RefitParams, Refitted, condense,
-    refit,
+    CheckedRefitParams, CondenseOptions, MeanAttentionDistances, RefitParams, condense, refit,
 };
 use learngene_format::{Fault, Learngene, RefitInputs};
 use learngene_models::checkpoint::{Checkpoint, sha256};
@@ -101,8 +100,7 @@ fn refitted(
         bar.set_position(0);
         images.batches(&bar)
     };
-    let Refitted { learngene, .. } =
-        refit(&learngene, ancestor, batches, &images.sha256, params, &images.device)?;
+    let learngene = refit(&learngene, ancestor, batches, &images.sha256, params, &images.device)?;
     bar.finish_and_clear();
     Ok(learngene)
 }

@@ -154,11 +154,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let config = model.config();
     let memory = args.devices.memory(&devices);
-    let within = |recipe: Recipe| match memory {
-        Some(bytes) => recipe.within(&config, bytes).resolved(),
-        None => recipe.resolved(),
+    let within = |recipe: Recipe, folder: &Path| {
+        let recipe = recipe.going_on_in(folder);
+        match memory {
+            Some(bytes) => recipe.within(&config, bytes).resolved(),
+            None => recipe.resolved(),
+        }
     };
-    let recipe = within(recipe);
+    let recipe = within(recipe, &args.out);
     // Asked first, for it may be refused.
     let steps_per_epoch = recipe.steps_per_epoch(train_images);
     let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
@@ -194,7 +197,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (model, last) = match warm_up {
         None => (model, recipe.clone()),
         Some(WarmUp { plan, learnt, recipe, after }) => {
-            let warm_up = WarmUp { plan, learnt, recipe: within(recipe), after: within(after) };
+            let recipe = within(recipe, &args.out.join("warm_up"));
+            let warm_up = WarmUp { plan, learnt, recipe, after: within(after, &args.out) };
             (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after)
         }
     };

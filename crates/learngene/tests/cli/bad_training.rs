@@ -122,6 +122,9 @@ fn a_shape_that_no_model_can_have() {
     bench.check(args, 1, &["shape.json", "layer 1", "at least 1 head, got 0"]);
     bench.write("shape.json", shape("[]"));
     bench.check(args, 1, &["shape.json", "depth", "at least 1, got 0"]);
+    let wide = shape("[2, 2]").replace("\"embed_dim\": 16", "\"embed_dim\": 10000000000");
+    bench.write("shape.json", wide);
+    bench.check(args, 1, &["shape.json", "embed_dim", "at most 65536, got 10000000000"]);
     bench.write("shape.json", r#"{"embed_dim": 16}"#);
     bench.check(args, 1, &["shape.json is not the shape of a model", "missing field"]);
 }
@@ -214,6 +217,11 @@ fn a_folder_of_other_images() {
     bench.succeed(&format!("{args} pets"));
     let parts = ["run/start.json", "found \"train_images\": 4, wanted \"train_images\": 6"];
     bench.check(&format!("{args} more"), 1, &parts);
+    bench.labelled_photos("renamed", 2);
+    let [from, to] = ["0", "5"].map(|name| bench.path(&format!("renamed/test/cat/{name}.png")));
+    std::fs::rename(from, to).expect("the workbench is writable");
+    let parts = ["run/start.json", "names_sha256", "began with another --data"];
+    bench.check(&format!("{args} renamed"), 1, &parts);
 }
 
 /// Those that were there stay.

@@ -8,7 +8,7 @@ fn numbers_are_those_that_the_file_holds() {
     ancestor.dtype = Dtype::F16;
     let learngene = condensed(&ancestor, 10.0, Representative::Nearest);
     let refitted = refitted(&ancestor, &learngene, params(RefitInputs::Own, 1e-2));
-    assert!(refitted.learngene.tensors().values().all(|t| t.dtype() == format::Dtype::F16));
+    assert!(refitted.tensors().values().all(|t| t.dtype() == format::Dtype::F16));
     for fit in fits(&refitted) {
         check_smaller(&fit.after, &fit.before);
     }
@@ -23,8 +23,8 @@ fn the_manifest_tells_of_the_fit() {
     assert_eq!((record.inputs, record.ridge, record.images), (RefitInputs::Own, 0.5, 10));
     assert_eq!(record.images_sha256.to_string(), SHA256);
     assert_eq!(record.ffn, [None, None]);
-    let bytes = refitted.learngene.to_bytes();
-    assert_eq!(Learngene::from_bytes(&bytes).expect("a valid file"), refitted.learngene);
+    let bytes = refitted.to_bytes();
+    assert_eq!(Learngene::from_bytes(&bytes).expect("a valid file"), refitted);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn refitted_tensors_are_reported_and_the_rest_is_verified() {
         let clusters = with_shared_ffns(&ancestor, Representative::Mean, FfnNorm::Representative);
         let learngene = condensed_as(&ancestor, &clusters);
         let params = RefitParams { target_heads: vec![1], ..params(RefitInputs::Own, 1e-2) };
-        let learngene = refitted(&ancestor, &learngene, params).learngene;
+        let learngene = refitted(&ancestor, &learngene, params);
         let verification = verify(&learngene, &ancestor).expect("of the same shape");
         assert!(verification.is_verified(), "{verification:?}");
         for name in [
@@ -59,7 +59,7 @@ fn refitted_tensors_are_reported_and_the_rest_is_verified() {
 fn columns_that_were_not_changed_are_still_verified() {
     let ancestor = vit();
     let learngene = condensed(&ancestor, 1e-6, Representative::Nearest);
-    let learngene = refitted(&ancestor, &learngene, params(RefitInputs::Own, 1e-2)).learngene;
+    let learngene = refitted(&ancestor, &learngene, params(RefitInputs::Own, 1e-2));
     let verification = verify(&learngene, &ancestor).expect("of the same shape");
     assert!(verification.is_verified() && verification.refitted.is_empty());
     assert!(verification.heads.iter().all(|head| head.parts.len() == 7));

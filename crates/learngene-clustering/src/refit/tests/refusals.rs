@@ -58,7 +58,7 @@ fn refused(
 fn learngenes_that_cannot_be_refitted_are_refused() {
     let twice = refused(
         |ancestor, learngene| {
-            *learngene = refitted(ancestor, learngene, params(RefitInputs::Own, 0.0)).learngene;
+            *learngene = refitted(ancestor, learngene, params(RefitInputs::Own, 0.0));
         },
         SHA256,
     );
