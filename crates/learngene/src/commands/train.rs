@@ -269,9 +269,16 @@ impl Args {
         keep_kind(&folder, plan, learnt)?;
         let progress = Arc::new(self.progress(data.train.classes().len(), Some("transformations")));
         let fitted = fit(transforming, data, recipe, &folder, execution, progress)?;
-        // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
         if !file.exists() {
+            // What is read back is folded, and its transformations are the identity.
+            ensure!(
+                !fitted.read_back,
+                "{} is missing: the warm-up in {folder} ended, but was stopped before it wrote what \
+                 it learnt; remove {folder}, and the same command learns it again",
+                file.display(),
+                folder = folder.display()
+            );
             let tensors = fitted.model.transformations();
             transformations_file::write(&file, &tensors, learnt)?;
         }
