@@ -22,13 +22,14 @@ use serde::Serialize;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
 use crate::{
-    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset, number},
+    args::{CheckpointArgs, DevicesArgs, Either, at_least_one, dataset, number},
     checkpoint_file::tell_readers,
     compat_args,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
     files::{lock_folder, prepare_folder, read, write_whole},
     images::BadImagesArgs,
+    preprocess_args::PreprocessArgs,
     progress::TrainingProgress,
     recipe_args::RecipeArgs,
     text::{self, count, thousands},
@@ -165,7 +166,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let phase = warm_up.as_ref().map(|_| "fine-tuning");
     let observer = args.observer(epochs, steps_per_epoch, classes, phase)?;
     let image_size = config.image_size();
-    let preprocess = args.preprocess.check(image_size, told)?;
+    let source = args.start.left().map(|args| &args.checkpoint);
+    let preprocess = args.preprocess.check(image_size, told, source)?;
     let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
     tracing::info!(
         "{train_images} training and {test_images} {held_out} images of {image_size} px, {classes} \
