@@ -189,6 +189,11 @@ fn inspect_draws_what_feeds_what() {
     }
     bench.write("other.json", r#"{"layers":[0]}"#);
     bench.check("inspect other.json", 1, &["other.json is not what `expand` writes"]);
+    let mut wrong = bench.json("d.json");
+    wrong["config"]["num_heads"] = serde_json::json!([]);
+    bench.write("wrong.json", wrong.to_string());
+    let parts = ["wrong.json is not what `expand` writes: `config` is no shape of a model: depth"];
+    bench.check("inspect wrong.json", 1, &parts);
 }
 
 #[test]
