@@ -8,7 +8,7 @@ use learngene_expansion::SlotSource;
 use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{files::read, text::count, transformations_file::Origin};
+use crate::{files::read, method::Method, text::count, transformations_file::Origin};
 
 /// What a descendant is made of.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,8 +47,8 @@ impl Description {
 
     fn check(&self) -> anyhow::Result<()> {
         self.config.check().context("`config` is no shape of a model")?;
-        let (wanted, why) = match self.origin.method.as_str() {
-            "from-scratch" => (0, "a model from scratch inherits no layers"),
+        let (wanted, why) = match self.origin.method {
+            Method::FromScratch => (0, "a model from scratch inherits no layers"),
             _ => (self.config.depth(), "one for each layer of `config`"),
         };
         let lists =
@@ -88,7 +88,7 @@ mod tests {
             Self {
                 producer: "learngene".into(),
                 origin: Origin {
-                    method: "cluster-learngene".into(),
+                    method: Method::ClusterLearngene,
                     learngene_sha256: None,
                     ancestor_sha256: None,
                     images_sha256: None,
@@ -135,7 +135,7 @@ mod tests {
         assert!(read_changed(|_| {}).is_ok());
         assert!(read_changed(|d| d.slots[0].clear()).is_ok(), "heads that were drawn");
         let from_scratch = |d: &mut Description| {
-            d.origin.method = "from-scratch".into();
+            d.origin.method = Method::FromScratch;
             (d.layers, d.slots, d.ffn) = Default::default();
         };
         assert!(read_changed(from_scratch).is_ok());
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn layers_that_a_model_from_scratch_inherits_are_refused() {
         check(
-            |d| d.origin.method = "from-scratch".into(),
+            |d| d.origin.method = Method::FromScratch,
             "`layers` has 2 entries, wanted 0: a model from scratch inherits no layers",
         );
     }

@@ -7,6 +7,7 @@ use learngene_format::Manifest;
 
 use crate::{
     description::Description,
+    method::Method,
     text::{count, first, heads, runs, thousands},
 };
 
@@ -126,7 +127,7 @@ impl Description {
         let DescendantConfig { order, projection, new_layers, .. } = &self.origin.wanted;
         let mut lines = vec![format!(
             "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
-            self.origin.method,
+            self.origin.method.name(),
             count(self.config.depth(), "layer", "layers"),
             heads(&self.config.num_heads()),
             self.config.embed_dim(),
@@ -134,7 +135,7 @@ impl Description {
             thousands(self.parameters),
             thousands(self.inherited_parameters)
         )];
-        if self.origin.method == "cluster-learngene" {
+        if self.origin.method == Method::ClusterLearngene {
             lines.push(match projection {
                 Some(projection) => format!("order {order}, projection {projection}"),
                 None => format!("order {order}, the learngene's own projection"),
