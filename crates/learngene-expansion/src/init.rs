@@ -45,32 +45,27 @@ pub fn from_scratch(config: &ModelConfig, seed: u64) -> Result<StateDict, Expans
 }
 
 /// A fresh classifier where the shape has one.
-///
-/// Its stream is not that of [`from_scratch`]: an ancestor trained from scratch with the same seed
-/// began with those values, and its features have grown to fit them.
 pub(crate) fn fresh_classifier(config: &ModelConfig, seed: u64) -> Vec<(String, HostTensor)> {
-    let shapes = config.parameter_shapes().into_iter();
-    shapes
-        .filter(|(name, _)| name.starts_with("head."))
-        .map(|(name, shape)| {
-            let tensor = fresh(&name, &format!("descendant.{name}"), shape, seed);
-            (name, tensor)
-        })
-        .collect()
+    fresh_part(config, "head.", seed)
 }
 
 /// The freshly drawn parameters of one layer.
-///
-/// Its streams are not those of [`from_scratch`], for the reason told at [`fresh_classifier`].
 pub(crate) fn fresh_layer(
     config: &ModelConfig,
     layer: usize,
     seed: u64,
 ) -> Vec<(String, HostTensor)> {
-    let block = config.block(layer) + ".";
+    fresh_part(config, &(config.block(layer) + "."), seed)
+}
+
+/// The parameters whose names begin so.
+///
+/// Their streams are not those of [`from_scratch`]: an ancestor trained from scratch with the same seed
+/// began with those values, and its features have grown to fit them.
+fn fresh_part(config: &ModelConfig, prefix: &str, seed: u64) -> Vec<(String, HostTensor)> {
     let shapes = config.parameter_shapes().into_iter();
     shapes
-        .filter(|(name, _)| name.starts_with(&block))
+        .filter(|(name, _)| name.starts_with(prefix))
         .map(|(name, shape)| {
             let tensor = fresh(&name, &format!("descendant.{name}"), shape, seed);
             (name, tensor)

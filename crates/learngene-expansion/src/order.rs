@@ -26,8 +26,9 @@ impl Order {
     /// The centroids of a layer in this order, each as its place in the learngene's tensors.
     ///
     /// A centroid's head is the representative of its cluster, and its distance that head's; equal
-    /// distances stay in order of priority. Clusters are runs on the line of distances, so their
-    /// means would give the same order.
+    /// distances stay in order of priority. Where clusters are runs on the line of distances, as density
+    /// and k-means make them, their means would give the same order; heads kept at random are no such
+    /// clusters.
     pub(crate) fn centroids(self, clusters: &LayerClusters, distances: &[f64]) -> Vec<usize> {
         let distance = |centroid: &usize| distances[clusters.representatives[*centroid]];
         let mut centroids: Vec<usize> = (0..clusters.representatives.len()).collect();

@@ -78,7 +78,7 @@ mod tests {
     use learngene_models::VitConfig;
 
     use super::*;
-    use crate::{drop_path::DropPath, host_batch::HostBatch};
+    use crate::{Precision, drop_path::DropPath, host_batch::HostBatch};
 
     /// All gradients of a model, in the order of its parameters.
     struct Collect<'a>(&'a GradientsParams, Vec<Vec<f32>>);
@@ -108,7 +108,7 @@ mod tests {
                 model: model.clone(),
                 label_smoothing: 0.1,
                 gradient_checkpointing,
-                bf16: false,
+                precision: Precision::F32,
             };
             let output = trainee.step(batch.clone());
             let mut collect = Collect(&output.grads, Vec::new());

@@ -49,6 +49,8 @@ pub struct Fitted<C> {
     pub model: C,
     /// Every evaluation of the run, in order.
     pub metrics: Vec<Metrics>,
+    /// Whether the run had ended before, and the model was made of the parameters of its last checkpoint.
+    pub read_back: bool,
 }
 
 /// Trains a classifier by a recipe, leaving its artefacts in `folder`.
@@ -97,7 +99,7 @@ pub fn fit<C: Classifier + 'static>(
         let last = checkpoint::read(&folder.last(), &ReadOptions::default())?;
         let model = model.with_parameters(&last.parameters).map_err(CheckpointError::from)?;
         folder.finish()?;
-        return Ok(Fitted { model, metrics: ended.0 });
+        return Ok(Fitted { model, metrics: ended.0, read_back: true });
     }
     let mut run = Run::begin(model, data, recipe, batches, folder, execution.devices, observer)?;
     if let Some(saved) = saved {
@@ -181,6 +183,7 @@ mod tests {
         // The same recipe, but for what it left open.
         let (steps, second) = run(&recipe.resolved());
         assert_eq!(steps, 0);
+        assert_eq!((first.read_back, second.read_back), (false, true));
         assert_eq!(second.metrics, first.metrics);
         assert_eq!(second.model.state_dict(), first.model.state_dict());
     }

@@ -112,7 +112,7 @@ mod tests {
                 model: model.clone(),
                 label_smoothing: 0.1,
                 gradient_checkpointing,
-                bf16: precision == Precision::Bf16,
+                precision,
             };
             let batch = HostBatch::new(batch.clone(), branches.clone()).upload(&device);
             let output = trainee.step(batch);

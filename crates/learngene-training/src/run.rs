@@ -105,7 +105,7 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
             }
         }
         self.folder.finish()?;
-        Ok(Fitted { model: self.trainer.model(), metrics: self.log.0 })
+        Ok(Fitted { model: self.trainer.model(), metrics: self.log.0, read_back: false })
     }
 
     /// Whether an evaluation follows that step, counted from one.

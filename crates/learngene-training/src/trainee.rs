@@ -9,7 +9,7 @@ use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use learngene_models::{BranchScales, Classifier};
 
 use crate::{
-    checkpointing,
+    Precision, checkpointing,
     loss::{Targets, cross_entropy},
     precision,
 };
@@ -36,8 +36,9 @@ pub(crate) struct Trainee<C: Classifier> {
     pub(crate) label_smoothing: f64,
     /// Whether a step keeps what goes into each layer alone, and computes the rest again.
     pub(crate) gradient_checkpointing: bool,
-    /// Whether passes compute in bf16.
-    pub(crate) bf16: bool,
+    /// What passes compute in.
+    #[module(skip)]
+    pub(crate) precision: Precision,
 }
 
 /// What a part adds to the mean loss of the batch, left on the device until somebody reads it.
@@ -77,12 +78,13 @@ impl<C: Classifier> TrainStep for Trainee<C> {
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<PartLoss> {
         let part = batch.part;
-        let (gradients, loss) = if self.bf16 {
-            let copy = precision::copied(self, DType::BF16);
-            let (gradients, loss) = copy.backward(batch.cast(DType::BF16));
-            (precision::gradients_in_f32(self, gradients), loss)
-        } else {
-            self.backward(batch)
+        let (gradients, loss) = match self.precision {
+            Precision::F32 => self.backward(batch),
+            Precision::Bf16 => {
+                let copy = precision::copied(self, DType::BF16);
+                let (gradients, loss) = copy.backward(batch.cast(DType::BF16));
+                (precision::gradients_in_f32(self, gradients), loss)
+            }
         };
         TrainOutput { grads: gradients, item: PartLoss { loss, part } }
     }

@@ -11,7 +11,7 @@ use learngene_datasets::Batch;
 use learngene_models::Classifier;
 
 use crate::{
-    Precision, Recipe, TrainingError, WarmupCosine, clip::clip_global_norm, gradients::Passes,
+    Recipe, TrainingError, WarmupCosine, clip::clip_global_norm, gradients::Passes,
     host_batch::HostBatch, optimizer::adamw, trainee::Trainee,
 };
 
@@ -37,8 +37,7 @@ impl<C: Classifier + 'static> Trainer<C> {
     pub fn new(model: C, recipe: &Recipe, batches_per_epoch: usize, devices: &[Device]) -> Self {
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
         let Recipe { label_smoothing, gradient_checkpointing, precision, .. } = *recipe;
-        let bf16 = precision == Precision::Bf16;
-        let trainee = Trainee { model, label_smoothing, gradient_checkpointing, bf16 };
+        let trainee = Trainee { model, label_smoothing, gradient_checkpointing, precision };
         let trainee = trainee.fork(&devices[0]).train();
         let images_per_pass =
             NonZeroUsize::new(recipe.images_per_pass()).unwrap_or(NonZeroUsize::MIN);

@@ -16,8 +16,10 @@ use learngene_format::Fault;
 use learngene_models::checkpoint::Checkpoint;
 
 use crate::{
-    args::{DeviceArgs, PreprocessArgs, at_least_one, choice, dataset},
+    args::{DeviceArgs, at_least_one, choice, dataset},
+    hub::Source,
     images::BadImagesArgs,
+    preprocess_args::PreprocessArgs,
     progress,
 };
 
@@ -51,10 +53,10 @@ pub struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Opens the images for an ancestor.
-    pub fn open(&self, ancestor: &Checkpoint) -> anyhow::Result<ProbeImages> {
+    /// Opens the images for an ancestor from there.
+    pub fn open(&self, ancestor: &Checkpoint, source: &Source) -> anyhow::Result<ProbeImages> {
         let (size, told) = (ancestor.config.image_size(), ancestor.pretrained_cfg.preprocessing);
-        let preprocess = self.preprocess.check(size, told)?;
+        let preprocess = self.preprocess.check(size, told, Some(source))?;
         let images = self.open_images()?;
         let sha256 = images_sha256(images.as_ref())?;
         let device = self.device.device.open()?;

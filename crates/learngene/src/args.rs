@@ -13,9 +13,9 @@ use clap::{
     Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
-use learngene_datasets::{CheckedPreprocess, KNOWN_DATASETS, Preprocess};
+use learngene_datasets::KNOWN_DATASETS;
 use learngene_format::Learngene;
-use learngene_models::checkpoint::{self, Checkpoint, Note, Preprocessing, ReadOptions};
+use learngene_models::checkpoint::{self, Checkpoint, Note, ReadOptions};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -178,47 +178,6 @@ impl CheckpointArgs {
     }
 }
 
-/// How images become tensors.
-#[derive(Args)]
-#[command(next_help_heading = "Preprocessing")]
-pub struct PreprocessArgs {
-    /// Side of the square input in pixels; the checkpoint's own by default. Position embeddings
-    /// are interpolated where it differs.
-    #[arg(long, value_name = "PIXELS", value_parser = image_size)]
-    pub image_size: Option<usize>,
-    /// Share of the image that the centre crop keeps; by default what the checkpoint tells, or a
-    /// config.json of timm or a preprocessor_config.json beside it, 0.9 where nothing does.
-    #[arg(long, value_name = "SHARE", value_parser = number::<f32>)]
-    pub crop_pct: Option<f32>,
-    /// Mean of each channel on the scale 0 to 1, told by the same, else ImageNet's. What `train` uses,
-    /// its checkpoints tell.
-    #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
-    pub mean: Option<[f32; 3]>,
-    /// Standard deviation of each channel on the scale 0 to 1, as the mean.
-    #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
-    pub std: Option<[f32; 3]>,
-}
-
-impl PreprocessArgs {
-    /// The settings for a model of that input size, whose checkpoint tells this of them.
-    pub fn check(
-        &self,
-        image_size: usize,
-        told: Option<Preprocessing>,
-    ) -> anyhow::Result<CheckedPreprocess> {
-        let image_size = u32::try_from(image_size).unwrap_or(u32::MAX);
-        let usual = Preprocess::new(image_size);
-        let told_crop = told.and_then(|told| told.crop_pct);
-        let preprocess = Preprocess {
-            crop_pct: self.crop_pct.or(told_crop).unwrap_or(usual.crop_pct),
-            mean: self.mean.or(told.map(|told| told.mean)).unwrap_or(usual.mean),
-            std: self.std.or(told.map(|told| told.std)).unwrap_or(usual.std),
-            ..usual
-        };
-        Ok(preprocess.check()?)
-    }
-}
-
 /// Where the result of a command goes.
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
@@ -324,15 +283,6 @@ where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     ValueParser::new(words.into().try_map(|word| serde_json::from_value::<T>(word.into())))
-}
-
-/// Three numbers separated by commas.
-fn channels(text: &str) -> Result<[f32; 3], String> {
-    let numbers: Result<Vec<f32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
-    numbers
-        .ok()
-        .and_then(|numbers| numbers.try_into().ok())
-        .ok_or_else(|| format!("wanted three numbers such as 0.485,0.456,0.406, got `{text}`"))
 }
 
 /// The arguments of one of two structs; those of `A`, which has no defaults, where any is given.

@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use clap::{
-    Args,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, ValueEnum};
 use learngene_models::{
     ModelConfig, StateDict,
     checkpoint::{self, Dialect, Dtype, PretrainedCfg, has_other_weights, obstacle},
@@ -18,20 +15,44 @@ pub struct WriteArgs {
     /// Names of the checkpoint's tensors: timm's, those of Swin's own repository (and timm before
     /// 0.9), or Hugging Face's. transformers wants the file to be called model.safetensors, in a folder
     /// of its own.
-    #[arg(long, default_value = "timm",
-        value_parser = PossibleValuesParser::new(["timm", "official", "hf"]).map(dialect))]
-    pub names: Dialect,
+    #[arg(long, value_enum, default_value_t = Names::Timm)]
+    names: Names,
     /// Number format of the checkpoint.
-    #[arg(long, default_value = "f32", value_parser = PossibleValuesParser::new(["f32", "f16"])
-        .map(|name| if name == "f16" { Dtype::F16 } else { Dtype::F32 }))]
-    pub dtype: Dtype,
+    #[arg(long, value_enum, default_value_t = NumberFormat::F32)]
+    dtype: NumberFormat,
 }
 
-fn dialect(name: String) -> Dialect {
-    match name.as_str() {
-        "hf" => Dialect::HuggingFace,
-        "official" => Dialect::Official,
-        _ => Dialect::Timm,
+#[derive(Clone, Copy, ValueEnum)]
+enum Names {
+    Timm,
+    Official,
+    Hf,
+}
+
+impl From<Names> for Dialect {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Timm => Self::Timm,
+            Names::Official => Self::Official,
+            Names::Hf => Self::HuggingFace,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum NumberFormat {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<NumberFormat> for Dtype {
+    fn from(format: NumberFormat) -> Self {
+        match format {
+            NumberFormat::F32 => Self::F32,
+            NumberFormat::F16 => Self::F16,
+            NumberFormat::Bf16 => Self::BF16,
+        }
     }
 }
 
@@ -44,7 +65,7 @@ impl WriteArgs {
         parameters: &StateDict,
         pretrained_cfg: Option<&PretrainedCfg>,
     ) -> anyhow::Result<()> {
-        let Self { names, dtype } = *self;
+        let (names, dtype) = (self.names.into(), self.dtype.into());
         checkpoint::write(path, config, parameters, names, dtype, pretrained_cfg)?;
         let note = match has_other_weights(path) {
             true => {

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use learngene_expansion::SlotSource;
 use learngene_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{files::read, transformations_file::Origin};
+use crate::{files::read, method::Method, text::count, transformations_file::Origin};
 
 /// What a descendant is made of.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,9 +37,139 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads what `expand` wrote.
+    /// Reads what `expand` wrote, of a possible shape and with entries for all its layers and heads.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        serde_json::from_slice(&read(path)?)
-            .with_context(|| format!("{} is not what `expand` writes", path.display()))
+        let place = || format!("{} is not what `expand` writes", path.display());
+        let description: Self = serde_json::from_slice(&read(path)?).with_context(place)?;
+        description.check().with_context(place)?;
+        Ok(description)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.config.check().context("`config` is no shape of a model")?;
+        let (wanted, why) = match self.origin.method {
+            Method::FromScratch => (0, "a model from scratch inherits no layers"),
+            _ => (self.config.depth(), "one for each layer of `config`"),
+        };
+        let lists =
+            [("layers", self.layers.len()), ("slots", self.slots.len()), ("ffn", self.ffn.len())];
+        for (field, found) in lists {
+            let entries = count(found, "entry", "entries");
+            ensure!(found == wanted, "`{field}` has {entries}, wanted {wanted}: {why}");
+        }
+        for (layer, (slots, wanted)) in self.slots.iter().zip(self.config.num_heads()).enumerate() {
+            let entries = count(slots.len(), "entry", "entries");
+            // None where heads were drawn, or picked from several.
+            ensure!(
+                slots.is_empty() || slots.len() == wanted,
+                "`slots` has {entries} for layer {layer}, wanted {wanted}: one for each of its heads"
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use learngene_expansion::{DescendantConfig, NewLayers};
+    use learngene_models::VitConfig;
+
+    use super::*;
+
+    impl Description {
+        /// Two layers of three heads and one, from one layer of the ancestor.
+        pub fn example() -> Self {
+            let slot = |layer, head| SlotSource {
+                layer,
+                head,
+                projection_head: head,
+                projection_scale: 0.5,
+            };
+            Self {
+                producer: "learngene".into(),
+                origin: Origin {
+                    method: Method::ClusterLearngene,
+                    learngene_sha256: None,
+                    ancestor_sha256: None,
+                    images_sha256: None,
+                    inherited_layers: None,
+                    shared_layers: None,
+                    compat: Vec::new(),
+                    wanted: DescendantConfig {
+                        new_layers: NewLayers::Identity,
+                        ..Default::default()
+                    },
+                },
+                config: VitConfig::new(8, vec![3, 1], 4, 16).into(),
+                parameters: 100,
+                inherited_parameters: 60,
+                macs: 1000,
+                layers: vec![Some(2), Some(2)],
+                slots: vec![vec![slot(2, 5), slot(2, 1), slot(2, 5)], vec![slot(2, 1)]],
+                ffn: vec![1, 1],
+                folded_sha256: None,
+            }
+        }
+    }
+
+    /// Reads a description of which one thing was changed.
+    fn read_changed(change: fn(&mut Description)) -> Result<Description, String> {
+        let mut description = Description::example();
+        change(&mut description);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("d.json");
+        let json = serde_json::to_vec(&description).expect("plain data");
+        std::fs::write(&path, json).expect("a temporary folder is writable");
+        Description::read(&path).map_err(|error| format!("{error:#}"))
+    }
+
+    #[track_caller]
+    fn check(change: fn(&mut Description), message: &str) {
+        let error = read_changed(change).expect_err(message);
+        let end = format!("d.json is not what `expand` writes: {message}");
+        assert!(error.ends_with(&end), "{error}");
+    }
+
+    #[test]
+    fn what_agrees_with_itself_is_read() {
+        assert!(read_changed(|_| {}).is_ok());
+        assert!(read_changed(|d| d.slots[0].clear()).is_ok(), "heads that were drawn");
+        let from_scratch = |d: &mut Description| {
+            d.origin.method = Method::FromScratch;
+            (d.layers, d.slots, d.ffn) = Default::default();
+        };
+        assert!(read_changed(from_scratch).is_ok());
+    }
+
+    #[test]
+    fn an_impossible_shape_is_refused() {
+        check(
+            |d| d.config = VitConfig::new(8, Vec::new(), 4, 16).into(),
+            "`config` is no shape of a model: depth of a vision transformer must be at least 1, got 0",
+        );
+    }
+
+    #[test]
+    fn lists_of_another_depth_are_refused() {
+        let wanted = "wanted 2: one for each layer of `config`";
+        check(|d| d.layers.push(None), &format!("`layers` has 3 entries, {wanted}"));
+        check(|d| d.slots.truncate(1), &format!("`slots` has 1 entry, {wanted}"));
+        check(|d| d.ffn.clear(), &format!("`ffn` has 0 entries, {wanted}"));
+    }
+
+    #[test]
+    fn layers_that_a_model_from_scratch_inherits_are_refused() {
+        check(
+            |d| d.origin.method = Method::FromScratch,
+            "`layers` has 2 entries, wanted 0: a model from scratch inherits no layers",
+        );
+    }
+
+    #[test]
+    fn slots_of_other_heads_are_refused() {
+        check(
+            |d| d.slots[0].truncate(2),
+            "`slots` has 2 entries for layer 0, wanted 3: one for each of its heads",
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The only place that names backends.
+//! Devices: this file and its folder alone name backends.
 
 mod choice;
 mod error;

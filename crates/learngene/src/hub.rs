@@ -2,11 +2,13 @@
 //!
 //! hf-hub keeps what it downloads in the cache that all programs of the hub share (`HF_HOME`), each
 //! file under the hash that the hub tells of it, and asks no network for what lies there.
-//! `HF_ENDPOINT` names another server, `HF_TOKEN` the user to one that asks for it.
+//! `HF_ENDPOINT` names another server, `HF_TOKEN` the user to one that asks for it. With
+//! `HF_HUB_OFFLINE=1` weights in the cache are taken with what lies beside them.
 
 use std::{
     env,
     fmt::{self, Display},
+    fs,
     path::{Path, PathBuf},
     str::FromStr,
     sync::OnceLock,
@@ -22,11 +24,10 @@ use hf_hub::{
 use indicatif::ProgressBar;
 use thiserror::Error;
 
-use crate::progress;
+use crate::{files::folder_of, progress};
 
 const PREFIX: &str = "hf:";
-/// Files that tell what the weights alone cannot, fetched before them: once weights are there, so
-/// are these.
+/// Files that tell what the weights alone cannot.
 const BESIDE: [&str; 2] = ["config.json", "preprocessor_config.json"];
 const WEIGHTS: &str = "model.safetensors";
 
@@ -149,32 +150,64 @@ impl Source {
 }
 
 impl HubModel {
-    fn repo(&self) -> Repo {
-        Repo::with_revision(self.name.clone(), RepoType::Model, self.revision.clone())
+    fn repo(&self, revision: String) -> Repo {
+        Repo::with_revision(self.name.clone(), RepoType::Model, revision)
     }
 
     /// The weights in the cache, if they are there.
     pub fn cached(&self) -> Option<PathBuf> {
-        Cache::from_env().repo(self.repo()).get(WEIGHTS)
+        Cache::from_env().repo(self.repo(self.revision.clone())).get(WEIGHTS)
     }
 
     fn fetch(&self) -> Result<PathBuf, HubError> {
-        if let Some(path) = self.cached() {
-            return Ok(path);
+        if let Some(weights) = self.cached() {
+            // The weights are what was asked for, so nothing that fails here keeps anybody from them.
+            if env::var_os("HF_HUB_OFFLINE").is_none_or(|offline| offline != "1")
+                && let Err(error) = self.fetch_beside(&weights)
+            {
+                tracing::info!("{error}");
+            }
+            return Ok(weights);
         }
+        let weights = self.download(&self.api(self.revision.clone())?, WEIGHTS)?;
+        self.fetch_beside(&weights)?;
+        Ok(weights)
+    }
+
+    /// Fetches what is missing beside weights in the cache, where timm leaves them alone.
+    ///
+    /// What their commit does not have is noted as the hub's own library does it, so that nobody asks
+    /// again.
+    fn fetch_beside(&self, weights: &Path) -> Result<(), HubError> {
+        let snapshot = folder_of(weights);
+        let Some(commit) = snapshot.file_name().and_then(|name| name.to_str()) else {
+            return Ok(());
+        };
+        let folder = Cache::from_env().path().join(self.repo(commit.into()).folder_name());
+        let absent = folder.join(".no_exist").join(commit);
+        let is_missing = |file: &str| !snapshot.join(file).exists() && !absent.join(file).exists();
+        for file in BESIDE.into_iter().filter(|file| is_missing(file)) {
+            // Of that commit, for the branch may have moved on.
+            match self.download(&self.api(commit.into())?, file) {
+                Ok(_) => {}
+                Err(HubError::Unknown { .. }) => {
+                    // In a cache that cannot be written to it is asked again.
+                    let _noted =
+                        fs::create_dir_all(&absent).and_then(|()| fs::write(absent.join(file), []));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn api(&self, revision: String) -> Result<ApiRepo, HubError> {
         let mut api = ApiBuilder::from_env();
         if let Ok(token) = env::var("HF_TOKEN") {
             api = api.with_token(Some(token));
         }
-        let failed = |file, source| self.error(file, source);
-        let api = api.build().map_err(|source| failed(WEIGHTS, source))?.repo(self.repo());
-        for file in BESIDE {
-            match self.download(&api, file) {
-                Ok(_) | Err(HubError::Unknown { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.download(&api, WEIGHTS)
+        let api = api.build().map_err(|source| self.error(WEIGHTS, source))?;
+        Ok(api.repo(self.repo(revision)))
     }
 
     fn download(&self, api: &ApiRepo, file: &'static str) -> Result<PathBuf, HubError> {

@@ -19,6 +19,8 @@ mod images;
 mod kind;
 mod measured;
 mod memory;
+mod method;
+mod preprocess_args;
 mod progress;
 mod recipe_args;
 mod text;

@@ -10,7 +10,10 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::files::{read as read_bytes, write_whole};
+use crate::{
+    files::{read as read_bytes, write_whole},
+    method::Method,
+};
 
 /// Metadata under which the file says what it holds.
 const KEY: &str = "transformations";
@@ -30,7 +33,7 @@ pub struct Learnt {
 /// shapes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
-    pub method: String,
+    pub method: Method,
     #[serde(default)]
     pub learngene_sha256: Option<String>,
     #[serde(default)]
@@ -62,8 +65,7 @@ impl Origin {
     fn without_classifier(&self) -> serde_json::Map<String, Value> {
         let classifier = ClassifierPolicy::default();
         // Of these methods the seed draws whole layers, else the classifier alone.
-        let draws_layers = ["heuristic-learngene", "auto-learngene"].contains(&&*self.method);
-        let seed = if draws_layers { self.wanted.seed } else { 0 };
+        let seed = if self.method.chooses_layers() { self.wanted.seed } else { 0 };
         let wanted =
             DescendantConfig { classifier, num_classes: None, seed, ..self.wanted.clone() };
         let Ok(Value::Object(mut fields)) = serde_json::to_value(wanted) else {
@@ -130,10 +132,9 @@ mod tests {
     fn learnt() -> Learnt {
         let ffn = Some("low-rank:2".parse().expect("a transformation"));
         let config = TransformationConfig { ffn, ..TransformationConfig::default() };
-        let method = "cluster-learngene".into();
         let wanted = DescendantConfig { depth: 4.into(), ..DescendantConfig::default() };
         let by = Origin {
-            method,
+            method: Method::ClusterLearngene,
             learngene_sha256: Some("a1".into()),
             ancestor_sha256: None,
             images_sha256: None,
@@ -152,7 +153,7 @@ mod tests {
         (here.wanted.seed, here.wanted.num_classes) = (7, Some(3));
         assert_eq!(there.difference(&here), None);
         let heuristic = |seed| Origin {
-            method: "heuristic-learngene".into(),
+            method: Method::HeuristicLearngene,
             wanted: DescendantConfig { seed, ..here.wanted.clone() },
             ..here.clone()
         };
@@ -167,6 +168,15 @@ mod tests {
         here.learngene_sha256 = Some("b2".into());
         let words = "learngene_sha256 is \"a1\" there, \"b2\" here";
         assert_eq!(there.difference(&here).as_deref(), Some(words));
+    }
+
+    #[test]
+    fn a_method_that_there_is_not_is_refused() {
+        let mut origin = serde_json::to_value(learnt().by).expect("plain data");
+        origin["method"] = "cluster-learngen".into();
+        let error = serde_json::from_value::<Origin>(origin).expect_err("a slip").to_string();
+        let found = "unknown variant `cluster-learngen`, expected one of `cluster-learngene`, ";
+        assert!(error.starts_with(found), "{error}");
     }
 
     /// Files of before the other fields were there tell none of them.

@@ -11,9 +11,10 @@ use learngene_models::Model;
 use learngene_report::data::AttentionMap;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, OutArgs, PreprocessArgs, whole_number},
+    args::{CheckpointArgs, DeviceArgs, OutArgs, whole_number},
     files::{prepare_folder, write_whole},
     kind::Kind,
+    preprocess_args::PreprocessArgs,
     text::count,
 };
 
@@ -103,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
     let (image_size, told) =
         (checkpoint.config.image_size(), checkpoint.pretrained_cfg.preprocessing);
-    let preprocess = args.preprocess.check(image_size, told)?;
+    let preprocess = args.preprocess.check(image_size, told, Some(&args.checkpoint.checkpoint))?;
     let layers = layers(args.layers, checkpoint.config.depth())?;
     if let Some(folder) = &args.png {
         prepare_folder(folder)?;

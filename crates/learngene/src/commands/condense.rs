@@ -182,7 +182,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
             args.cluster.check(&args.ffn, &ancestor.config)?;
-            let images = probe.open(&ancestor)?;
+            let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
             let distances = probe.measure(&ancestor, &images, args.compat.clone())?;
             probed = Some(images);
             (ancestor, distances, None)

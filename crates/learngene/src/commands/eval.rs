@@ -13,9 +13,10 @@ use learngene_training::{
 use serde::Serialize;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, PreprocessArgs, at_least_one, dataset, number},
+    args::{CheckpointArgs, DeviceArgs, at_least_one, dataset, number},
     hub::Source,
     images::BadImagesArgs,
+    preprocess_args::PreprocessArgs,
     progress,
     text::count,
 };
@@ -119,7 +120,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
     let image_size = checkpoint.config.image_size();
     let PretrainedCfg { preprocessing, ref label_names } = checkpoint.pretrained_cfg;
-    let preprocess = args.preprocess.check(image_size, preprocessing)?;
+    let preprocess =
+        args.preprocess.check(image_size, preprocessing, Some(&args.checkpoint.checkpoint))?;
     let label_names = label_names.clone();
     let model = checkpoint.load(&device)?;
     drop(checkpoint); // Its parameters are the model's now.

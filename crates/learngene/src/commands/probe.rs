@@ -49,7 +49,7 @@ struct Probed {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor)?;
+    let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
     let mut distances = args.probe.measure(&ancestor, &images, args.compat)?;
     if args.layer_changes {
         distances.representation_change = Some(args.probe.measure_changes(&ancestor, &images)?);

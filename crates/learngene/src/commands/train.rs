@@ -22,13 +22,14 @@ use serde::Serialize;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
 use crate::{
-    args::{CheckpointArgs, DevicesArgs, Either, PreprocessArgs, at_least_one, dataset, number},
+    args::{CheckpointArgs, DevicesArgs, Either, at_least_one, dataset, number},
     checkpoint_file::tell_readers,
     compat_args,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
     files::{lock_folder, prepare_folder, read, write_whole},
     images::BadImagesArgs,
+    preprocess_args::PreprocessArgs,
     progress::TrainingProgress,
     recipe_args::RecipeArgs,
     text::{self, count, thousands},
@@ -168,7 +169,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let phase = warm_up.as_ref().map(|_| "fine-tuning");
     let observer = args.observer(epochs, steps_per_epoch, classes, phase)?;
     let image_size = config.image_size();
-    let preprocess = args.preprocess.check(image_size, told)?;
+    let source = args.start.left().map(|args| &args.checkpoint);
+    let preprocess = args.preprocess.check(image_size, told, source)?;
     let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
     tracing::info!(
         "{train_images} training and {test_images} {held_out} images of {image_size} px, {classes} \
@@ -273,9 +275,16 @@ impl Args {
         keep_kind(&folder, plan, learnt)?;
         let progress = Arc::new(self.progress(data.train.classes().len(), Some("transformations")));
         let fitted = fit(transforming, data, recipe, &folder, execution, progress)?;
-        // A warm-up that ended before is read back folded, so its transformations are in the file.
         let file = folder.join("transformations.safetensors");
         if !file.exists() {
+            // What is read back is folded, and its transformations are the identity.
+            ensure!(
+                !fitted.read_back,
+                "{} is missing: the warm-up in {folder} ended, but was stopped before it wrote what \
+                 it learnt; remove {folder}, and the same command learns it again",
+                file.display(),
+                folder = folder.display()
+            );
             let tensors = fitted.model.transformations();
             transformations_file::write(&file, &tensors, learnt)?;
         }

@@ -59,8 +59,14 @@ impl DeviceChoice {
 
     /// Whether the CPU is to work without fused operations.
     #[cfg(feature = "flex")]
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Local { backend: Backend::FlexPlain, .. })
+    }
+
+    /// Whether the CPU is to work without fused operations.
+    #[cfg(not(feature = "flex"))]
+    pub(super) fn is_plain(&self) -> bool {
+        false
     }
 
     /// Whether it is the CPU of this machine.

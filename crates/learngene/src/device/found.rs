@@ -58,13 +58,7 @@ pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
 
 /// Bytes that a device of this machine may hold, where its driver tells.
 pub fn memory(choice: &DeviceChoice, device: &Device) -> Option<u64> {
-    match choice {
-        DeviceChoice::Local { .. } => {
-            describe_gpu(device).map_or_else(|| Some(cpu_memory()), |(_, memory)| memory)
-        }
-        #[cfg(feature = "remote")]
-        DeviceChoice::Remote(_) => None,
-    }
+    if choice.is_cpu() { Some(cpu_memory()) } else { gpu_memory(device) }
 }
 
 /// Bytes of this machine, or of the container that the program runs in.
@@ -77,37 +71,45 @@ fn cpu_memory() -> u64 {
 
 /// Asks a device who it is; opens it.
 fn describe(choice: &DeviceChoice, device: &Device) -> FoundDevice {
-    let (description, memory) = describe_gpu(device).unwrap_or_else(|| {
-        let operations = if choice.to_string() == "flex" { "with" } else { "without" };
-        let description = format!("CPU, all cores (burn flex, {operations} fused operations)");
-        (description, Some(cpu_memory()))
-    });
+    let description = if choice.is_cpu() {
+        let operations = if choice.is_plain() { "without" } else { "with" };
+        format!("CPU, all cores (burn flex, {operations} fused operations)")
+    } else {
+        gpu_name(device).unwrap_or_else(|| "a GPU whose driver tells no name".into())
+    };
     let dtypes = [(DType::F32, "f32"), (DType::F16, "f16"), (DType::BF16, "bf16")];
     let dtypes = dtypes.into_iter().filter(|(dtype, _)| device.supports_dtype(*dtype));
     FoundDevice {
         device: choice.to_string(),
         description,
-        memory,
+        memory: memory(choice, device),
         dtypes: dtypes.map(|(_, name)| name).collect(),
     }
 }
 
-/// Name and memory as the driver tells them; `None` for the CPU.
 #[cfg(feature = "gpu")]
-fn describe_gpu(device: &Device) -> Option<(String, Option<u64>)> {
-    use burn::backend::DispatchDevice;
-
-    let identity = device.identity()?;
-    let memory = match device.as_dispatch() {
-        DispatchDevice::Cube(device) => device.client().properties().memory.max_memory(),
-        #[allow(unreachable_patterns)] // Where the program has no other backend.
-        _ => None,
-    };
-    Some((identity.name, memory))
+fn gpu_name(device: &Device) -> Option<String> {
+    device.identity().map(|identity| identity.name)
 }
 
 #[cfg(not(feature = "gpu"))]
-fn describe_gpu(_: &Device) -> Option<(String, Option<u64>)> {
+fn gpu_name(_: &Device) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "gpu")]
+fn gpu_memory(device: &Device) -> Option<u64> {
+    use burn::backend::DispatchDevice;
+
+    match device.as_dispatch() {
+        DispatchDevice::Cube(device) => device.client().properties().memory.max_memory(),
+        #[allow(unreachable_patterns)] // Where the program has no other backend.
+        _ => None,
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu_memory(_: &Device) -> Option<u64> {
     None
 }
 
@@ -123,5 +125,15 @@ mod tests {
             missing.iter().any(|m| m.backend == "cuda" && !m.built),
             !cfg!(feature = "cuda")
         );
+    }
+
+    /// The CPU's device stands for one of a GPU that tells nothing of itself.
+    #[cfg(all(feature = "flex", feature = "wgpu"))]
+    #[test]
+    fn a_gpu_that_tells_no_name_is_not_the_cpu() {
+        let choice = "wgpu:0".parse().expect("a known name");
+        let FoundDevice { device, description, memory, .. } = describe(&choice, &Device::flex());
+        assert_eq!((device.as_str(), memory), ("wgpu:0", None));
+        assert_eq!(description, "a GPU whose driver tells no name");
     }
 }

@@ -112,6 +112,17 @@ fn transformations_are_learnt_and_folded() {
         &["warm_up holds a warm-up of other transformations"],
     );
 
+    // Stopped between the end of the warm-up and the file.
+    std::fs::remove_file(bench.path(learnt)).expect("it was just read");
+    bench.check(
+        &format!("{train} {flags} --out run"),
+        1,
+        &["run/warm_up/transformations.safetensors is missing", "remove run/warm_up, and the same"],
+    );
+    std::fs::remove_dir_all(bench.path("run/warm_up")).expect("it was told to");
+    bench.succeed(&format!("{train} {flags} --out run"));
+    assert!(before == bench.read(learnt));
+
     // The warm-up's own checkpoint is what folding its transformations in gives, but for the
     // classifier, which learnt too.
     bench.succeed(&format!("{expand} --fold {learnt} --out folded.safetensors"));
@@ -178,6 +189,11 @@ fn inspect_draws_what_feeds_what() {
     }
     bench.write("other.json", r#"{"layers":[0]}"#);
     bench.check("inspect other.json", 1, &["other.json is not what `expand` writes"]);
+    let mut wrong = bench.json("d.json");
+    wrong["config"]["num_heads"] = serde_json::json!([]);
+    bench.write("wrong.json", wrong.to_string());
+    let parts = ["wrong.json is not what `expand` writes: `config` is no shape of a model: depth"];
+    bench.check("inspect wrong.json", 1, &parts);
 }
 
 #[test]

@@ -13,11 +13,13 @@ use std::{
     thread,
 };
 
+use assert_cmd::Command;
 use sha2::{Digest, Sha256};
 
 use crate::workbench::{Workbench, check_message, golden};
 
 const MODEL: &str = "owner/tiny";
+const COMMIT: &str = "0000000000000000000000000000000000000001";
 const CONVERT: &str = "convert --checkpoint hf:owner/tiny --out out.safetensors";
 
 /// Files of one model by name.
@@ -63,8 +65,9 @@ fn answer(mut stream: TcpStream, files: &Files, missing: u16, damage: fn(&mut [u
     let lines = BufReader::new(&stream).lines().map(|line| line.expect("a request is text"));
     let request: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let file = request.first().and_then(|line| {
-        let path = line.split(' ').nth(1)?;
-        files.get(path.strip_prefix(&format!("/{MODEL}/resolve/main/"))?)
+        let path = line.split(' ').nth(1)?.strip_prefix(&format!("/{MODEL}/resolve/"))?;
+        let (revision, file) = path.split_once('/')?;
+        files.get(file).filter(|_| ["main", COMMIT].contains(&revision))
     });
     let Some(file) = file else {
         write!(stream, "HTTP/1.1 {missing} None\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -84,9 +87,8 @@ fn answer(mut stream: TcpStream, files: &Files, missing: u16, damage: fn(&mut [u
     let size = file.len();
     write!(
         stream,
-        "HTTP/1.1 206 Partial Content\r\nX-Repo-Commit: {:040}\r\nETag: \"{hash}\"\r\n\
+        "HTTP/1.1 206 Partial Content\r\nX-Repo-Commit: {COMMIT}\r\nETag: \"{hash}\"\r\n\
          Content-Range: bytes {start}-{}/{size}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        1,
         end - 1,
         end - start,
     )
@@ -94,11 +96,16 @@ fn answer(mut stream: TcpStream, files: &Files, missing: u16, damage: fn(&mut [u
     .expect("the program listens");
 }
 
-/// Runs the program with a hub, its cache in the workbench.
-fn run(workbench: &Workbench, endpoint: &str, args: &str) -> Output {
+/// The program with a hub, its cache in the workbench.
+fn command(workbench: &Workbench, endpoint: &str, args: &str) -> Command {
     let mut command = workbench.command(args);
     command.env("HF_HOME", workbench.path("hub")).env("HF_ENDPOINT", endpoint);
-    command.env_remove("HF_TOKEN").output().expect("the program was built")
+    command.env_remove("HF_TOKEN").env_remove("HF_HUB_OFFLINE");
+    command
+}
+
+fn run(workbench: &Workbench, endpoint: &str, args: &str) -> Output {
+    command(workbench, endpoint, args).output().expect("the program was built")
 }
 
 #[test]
@@ -130,6 +137,48 @@ fn check(hub: &Hub, args: &str, parts: &[&str]) {
     assert!(!workbench.path("out.safetensors").exists());
 }
 
+/// As timm leaves it in the cache that all programs share: the weights alone, which tell neither heads
+/// nor how images are prepared.
+#[test]
+fn what_tells_of_weights_that_another_program_fetched_is_fetched_too() {
+    let workbench = Workbench::new();
+    workbench.photos("photos", 2);
+    let mut files = golden_vit();
+    let config =
+        br#"{"num_heads": 3, "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}}"#;
+    files.insert("config.json", config.to_vec());
+    let repo = "hub/hub/models--owner--tiny";
+    workbench.write(&format!("{repo}/refs/main"), COMMIT);
+    let weights = files.get("model.safetensors").expect("it has weights");
+    workbench.write(&format!("{repo}/snapshots/{COMMIT}/model.safetensors"), weights);
+    let probe = |endpoint: &str, flags: &str| {
+        let args = "probe --checkpoint hf:owner/tiny --images photos --out d.json";
+        let output = run(&workbench, endpoint, &format!("{args} {flags}"));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (workbench.json("d.json")["preprocess"].clone(), said)
+    };
+    let assumed = "hf:owner/tiny: assumed of its images, as nothing tells it: ";
+    let (usual, said) = probe("http://127.0.0.1:9", "--num-heads 3 --crop-pct 0.5");
+    assert!(said.contains("hf:owner/tiny: cannot download config.json"), "{said}");
+    let flags = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225\n";
+    assert!(said.contains(&format!("{assumed}{flags}")), "{said}");
+
+    let hub = Hub::start(files, 404, |_| {});
+    let args = format!("{CONVERT} --num-heads 3");
+    command(&workbench, &hub.endpoint, &args).env("HF_HUB_OFFLINE", "1").assert().success();
+    assert_eq!(hub.requests.load(Ordering::Relaxed), 0);
+    let (told, said) = probe(&hub.endpoint, "");
+    assert_ne!(told["mean"], usual["mean"]);
+    assert_eq!(told["mean"], serde_json::json!([0.5, 0.5, 0.5]));
+    assert!(said.contains(&format!("{assumed}--crop-pct 0.9\n")), "{said}");
+    // What is there, and what is not, is known from now on.
+    let asked = hub.requests.load(Ordering::Relaxed);
+    let (again, said) = probe(&hub.endpoint, "--crop-pct 0.9");
+    assert_eq!((again, said.contains(assumed)), (told, false), "{said}");
+    assert_eq!(hub.requests.load(Ordering::Relaxed), asked);
+}
+
 #[test]
 fn a_model_that_the_hub_does_not_have_is_told() {
     let args = CONVERT.replace("tiny", "other");
@@ -157,7 +206,7 @@ fn a_damaged_download_is_told_by_its_hash() {
 #[test]
 fn without_a_network_a_model_that_is_not_in_the_cache_is_told() {
     let hub = Hub { endpoint: "http://127.0.0.1:9".into(), requests: Arc::default() };
-    check(&hub, CONVERT, &["hf:owner/tiny: cannot download config.json", "the cache "]);
+    check(&hub, CONVERT, &["hf:owner/tiny: cannot download model.safetensors", "the cache "]);
 }
 
 #[test]

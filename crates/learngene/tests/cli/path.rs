@@ -2,7 +2,10 @@
 
 use predicates::prelude::*;
 
-use crate::workbench::{TINY, Workbench, golden};
+use crate::{
+    tensors::Tensors,
+    workbench::{TINY, Workbench, golden},
+};
 
 /// Probe, cluster, condense, expand, train, eval: each step reads what the one before left.
 #[test]
@@ -155,7 +158,7 @@ fn heads_that_stay_equal_are_told() {
 fn a_descendant_can_do_without_a_classifier() {
     let bench = Workbench::with_learngene();
     bench.succeed("expand tiny.learngene --num-classes 0 --out d.safetensors");
-    let tensors = crate::tensors::Tensors::of(&bench.read("d.safetensors"));
+    let tensors = Tensors::of(&bench.read("d.safetensors"));
     assert!(!tensors.0.keys().any(|name| name.starts_with("head.")));
 }
 
@@ -190,8 +193,27 @@ fn half_precision_is_half_the_size() {
         bench.succeed(&format!("expand tiny.learngene --dtype {dtype} --out d.safetensors"));
         bench.read("d.safetensors").len()
     };
-    let (single, half) = (len("f32"), len("f16"));
-    assert!((half as f64) < 0.52 * single as f64, "{half} against {single}");
+    let single = len("f32");
+    for dtype in ["f16", "bf16"] {
+        let half = len(dtype);
+        assert!((half as f64) < 0.52 * single as f64, "{dtype}: {half} against {single}");
+    }
+}
+
+#[test]
+fn bf16_is_written_and_read_back() {
+    let bench = Workbench::new();
+    bench.succeed(&format!("convert {TINY} --dtype bf16 --out narrow.safetensors"));
+    let tensors = |file: &str| Tensors::of(&bench.read(file));
+    let narrow = tensors("narrow.safetensors");
+    assert!(narrow.0.values().all(|(dtype, ..)| *dtype == safetensors::Dtype::BF16));
+    bench.succeed("convert --checkpoint narrow.safetensors --out wide.safetensors");
+    let (given, wide) = (tensors("tiny.safetensors"), tensors("wide.safetensors"));
+    for name in given.0.keys() {
+        let rounded =
+            given.get(name).1.into_iter().map(|value| half::bf16::from_f32(value).to_f32());
+        assert_eq!(wide.get(name).1, rounded.collect::<Vec<_>>(), "{name}");
+    }
 }
 
 #[test]
@@ -249,7 +271,7 @@ fn assumed_heads_come_with_the_flag_that_gives_others() {
             "layer_norm_eps": 1e-6}"#,
     );
     bench.succeed("train --config shape.json --data pets --epochs 1 --out run");
-    let bare = crate::tensors::Tensors::of(&bench.read("run/last.safetensors")).to_bytes();
+    let bare = Tensors::of(&bench.read("run/last.safetensors")).to_bytes();
     bench.write("bare.safetensors", bare);
     let args = "convert --checkpoint bare.safetensors --out d.safetensors";
     bench.command(args).assert().success().stderr(predicate::str::contains("give --num-heads"));
@@ -294,9 +316,9 @@ fn a_fraction_of_the_training_images_is_learnt_from() {
 fn checkpoints_convert_between_names_without_a_change() {
     let bench = Workbench::new();
     bench.succeed(&format!("convert {TINY} --names hf --out hf.safetensors"));
-    let theirs = crate::tensors::Tensors::of(&bench.read("hf.safetensors"));
+    let theirs = Tensors::of(&bench.read("hf.safetensors"));
     let golden = std::fs::read(golden("vit_tiny_golden/hf.safetensors")).expect("it is there");
-    let golden = crate::tensors::Tensors::of(&golden);
+    let golden = Tensors::of(&golden);
     assert!(theirs.0 == golden.0);
 }
 

@@ -1,6 +1,6 @@
 //! `learngene expand`
 
-mod method;
+mod initialise;
 mod words;
 
 use std::{
@@ -28,11 +28,12 @@ use crate::{
     device::DeviceChoice,
     files::{prepare, write_whole},
     kind::Kind,
+    method::Method,
     text::{count, heads, thousands},
     transformations_file::{self, Origin},
 };
 
-use method::{Initialised, Method};
+use initialise::Initialised;
 
 /// Initialises a descendant of any depth and head count from a learngene alone.
 ///
@@ -160,7 +161,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Initialised { descendant, ancestor, preprocessing, ancestor_sha256, images_sha256 } =
         initialised?;
     let origin = Origin {
-        method: args.method.name(),
+        method: args.method,
         learngene_sha256: learngene_sha256?,
         ancestor_sha256,
         images_sha256,

@@ -159,7 +159,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         files::prepare(svg, Kind::Drawing, checkpoint.checkpoint.file().as_slice())?;
     }
     let ancestor = checkpoint.read(probe.preprocess.image_size, None)?;
-    let images = probe.open(&ancestor)?;
+    let images = probe.open(&ancestor, &checkpoint.checkpoint)?;
     let BootstrapArgs { bootstrap, seed } = args.bootstrap;
     ensure!(
         bootstrap == 0 || images.len() > 1,

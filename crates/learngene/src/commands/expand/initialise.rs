@@ -1,7 +1,6 @@
-//! The initialisations, and which flags each of them looks at.
+//! How a descendant is initialised, and which flags each method looks at.
 
 use anyhow::{Context, bail, ensure};
-use clap::ValueEnum;
 use learngene_datasets::Preprocess;
 use learngene_expansion::{
     ClassifierPolicy, Descendant, DescendantConfig, LayerPolicy, ancestor_config, auto_learngene,
@@ -13,48 +12,12 @@ use learngene_models::{
     ModelConfig,
     checkpoint::{Checkpoint, Preprocessing},
 };
-use serde::Serialize;
 
 use super::Args;
-use crate::measured::{check_ancestor, read_distances};
-
-/// An initialisation.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Priority weight-sharing from the learngene.
-    ClusterLearngene,
-    /// Freshly drawn weights.
-    FromScratch,
-    /// The ancestor's front layers and heads.
-    PretrainingFinetuning,
-    /// The ancestor's last three layers, the others drawn (Wang et al., 2022).
-    HeuristicLearngene,
-    /// The layers that change their input the most, the others drawn: our reading of Wang et al.,
-    /// 2023.
-    AutoLearngene,
-    /// The ancestor's front layers, weights shared two by two (MiniViT, Zhang et al., 2022).
-    WeightTransformation,
-    /// Elements of the ancestor's front layers, picked evenly (Xu et al., 2024).
-    WeightSelection,
-}
-
-impl Method {
-    /// Its name on the command line.
-    pub fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-    }
-
-    /// Whether it takes the whole ancestor.
-    fn takes_ancestor(self) -> bool {
-        !matches!(self, Self::ClusterLearngene | Self::FromScratch)
-    }
-
-    /// Whether it chooses itself which layers are inherited.
-    pub fn chooses_layers(self) -> bool {
-        matches!(self, Self::HeuristicLearngene | Self::AutoLearngene)
-    }
-}
+use crate::{
+    measured::{check_ancestor, read_distances},
+    method::Method,
+};
 
 /// A descendant, and what it was made from.
 pub struct Initialised {
