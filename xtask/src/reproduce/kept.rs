@@ -27,3 +27,49 @@ pub(crate) fn keep(root: &Path, scale: &str, ledger: &Ledger<'_>) -> Result<()> 
     eprintln!("kept {}", folder.display());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    use learngene_report::data::{Outcome, Report, Run};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn text(file: &str) -> String {
+        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let path = root.join(FOLDER).join(RESULTS).join("desk").join(file);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    fn records() -> BTreeMap<String, Value> {
+        let text = text(LEDGER);
+        let records = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        records.map(|record: Value| (record["key"].to_string(), record)).collect()
+    }
+
+    fn runs(report: &Report) -> impl Iterator<Item = &Run> {
+        let cells = report.experiments.iter().flat_map(|experiment| &experiment.cells);
+        cells.flat_map(|cell| match &cell.outcome {
+            Outcome::Run(measured) => &measured.runs[..],
+            Outcome::NotRun { .. } => &[],
+        })
+    }
+
+    #[test]
+    fn the_kept_report_holds_together_and_every_run_of_it_is_in_the_kept_ledger() {
+        let report: Report = serde_json::from_str(&text(REPORT)).expect("a report");
+        learngene_report::check(&report).expect("it holds together");
+        let records = records();
+        let mut count = 0;
+        for run in runs(&report) {
+            let record = records.get(&Value::from(run.key.clone()).to_string());
+            let record = record.unwrap_or_else(|| panic!("no record of {}", run.key));
+            assert_eq!(record["code"], run.code);
+            assert_eq!(record["commands"], Value::from(run.commands.clone()));
+            count += 1;
+        }
+        assert!(count > 0, "nothing was run");
+    }
+}
