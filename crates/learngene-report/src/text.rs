@@ -53,6 +53,16 @@ pub(crate) fn by_layer<T: PartialEq + ToString>(values: &[T]) -> String {
     }
 }
 
+/// What all names begin with, to the end of a part: `desk ViT, ` of `desk ViT, 6 layers` and `desk ViT,
+/// 9 layers`.
+pub(crate) fn shared_start<'a>(names: impl Iterator<Item = &'a str> + Clone) -> &'a str {
+    const END: &str = ", ";
+    let Some(first) = names.clone().next() else { return "" };
+    let ends = first.match_indices(END).map(|(start, _)| &first[..start + END.len()]);
+    let is_shared = |start: &&str| names.clone().all(|name| name.starts_with(*start));
+    ends.filter(is_shared).last().unwrap_or_default()
+}
+
 /// Three significant digits with a decimal prefix: `2.40 M`, without the unit.
 pub(crate) fn short(value: u64) -> String {
     let value = value as f64;

@@ -12,7 +12,7 @@ use crate::{
     data::{Cell, Experiment, Measure, Measured},
     grid::unique,
     stats::Spread,
-    text::{Text, capital, thousands},
+    text::{Text, capital, shared_start, thousands},
 };
 
 const WIDTH: f64 = 350.0;
@@ -87,16 +87,6 @@ pub(crate) fn draw_scale(out: &mut String, experiment: &Experiment) -> fmt::Resu
         draw(out, &figure, &title, "column")?;
     }
     writeln!(out, "</div>")
-}
-
-/// What all names begin with, to the end of a part: `desk ViT, ` of `desk ViT, 6 layers` and `desk ViT,
-/// 9 layers`.
-fn shared_start<'a>(names: impl Iterator<Item = &'a str> + Clone) -> &'a str {
-    const END: &str = ", ";
-    let Some(first) = names.clone().next() else { return "" };
-    let ends = first.match_indices(END).map(|(start, _)| &first[..start + END.len()]);
-    let is_shared = |start: &&str| names.clone().all(|name| name.starts_with(*start));
-    ends.filter(is_shared).last().unwrap_or_default()
 }
 
 /// Draws values over the size of the learngene, a figure for each measure and a line for each row.

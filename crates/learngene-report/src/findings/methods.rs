@@ -4,7 +4,7 @@ use super::{Finding, Verdict};
 use crate::{
     data::{Cell, Experiment, Measure, Measured, Model},
     grid::unique,
-    text::count,
+    text::{count, shared_start},
 };
 
 const OURS: &str = "cluster-learngene";
@@ -34,13 +34,23 @@ fn judge_one(experiment: &Experiment, top1: &[Of], other: &str) -> Option<Findin
         .iter()
         .map(|pair| Verdict::of(difference(pair), pair.0.1.spread().half_width(pair.1.1.spread())));
     let verdicts: Vec<Verdict> = judged.collect();
-    let name = pairs.first().map(|(_, theirs)| theirs.0.row.clone())?;
+    let name = together(&unique(pairs.iter().map(|(_, theirs)| &*theirs.0.row)))?;
     Some(Finding {
         verdict: Verdict::of_all(&verdicts),
         claim: format!("The learngene beats {name} in {}", experiment.short_name()),
         evidence: evidence(experiment, &pairs, &verdicts),
         experiment: experiment.id.clone(),
     })
+}
+
+/// What rows of one method are called together: `From-Scratch` where there are `From-Scratch, w = 1` and
+/// `From-Scratch, w = 2`.
+fn together<'a>(rows: &[&'a str]) -> Option<&'a str> {
+    let shared = shared_start(rows.iter().copied()).trim_end_matches(", ");
+    match rows {
+        [_, _, ..] if !shared.is_empty() => Some(shared),
+        _ => rows.first().copied(),
+    }
 }
 
 /// Whether two models have one shape, so that nothing but their initial values tells them apart.
@@ -142,6 +152,15 @@ mod tests {
         let evidence = "desk ViT: 58.0 % against 42.2 ± 2.8 %, +15.8 points; the spread of one run \
                         is not known.";
         check(one_run, Verdict::NotDecided, evidence);
+    }
+
+    #[test]
+    fn rows_are_called_what_they_share() {
+        assert_eq!(together(&["From-Scratch, w = 1"]), Some("From-Scratch, w = 1"));
+        let rows = ["From-Scratch, w = 1", "From-Scratch, w = 2"];
+        assert_eq!(together(&rows), Some("From-Scratch"));
+        assert_eq!(together(&["first", "second"]), Some("first"));
+        assert_eq!(together(&[]), None);
     }
 
     #[test]
