@@ -42,7 +42,7 @@ use tune::LearningRates;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Runs every cell of the scale; without, a selection of about 11 minutes.
+    /// Runs every cell of the scale; without, a selection of about 10 minutes.
     #[arg(long)]
     full: bool,
     /// Small models on small images, or the paper's: cells of the latter whose data or checkpoints
