@@ -200,8 +200,6 @@ def expand_plain(path: str | Path) -> nn.Module:
     refitted count once for each centroid, so copies divide them by their number.)
     """
     manifest, tensors = read_learngene(path)
-    if faults := manifest.get("compat"):
-        raise ValueError(f"{path}: made with faults of the published code: {', '.join(faults)}")
     tensors = {name: tensor.float() for name, tensor in tensors.items()}
     config = descendant_config(manifest)
     is_swin = config["family"] == "swin"

@@ -169,7 +169,6 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
         }),
         skipped_rows: Some(measured.skipped_rows),
         representation_change: None,
-        compat: Vec::new(),
         images_sha256: Some(images_sha256(&*images).expect("the images are in memory")),
         ancestor_sha256: Some(ancestor.sha256.clone()),
         producer: Some("learngene-tests".into()),

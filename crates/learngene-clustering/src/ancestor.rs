@@ -1,11 +1,9 @@
 //! An ancestor's parameters, read as what a learngene keeps of them: tensors and parts of heads.
 
-use std::{borrow::Cow, ops::Range};
+use std::borrow::Cow;
 
-use learngene_format::{Fault, LayerClusters, RepresentativePolicy};
-use learngene_models::{
-    Head, HeadLayout, HostTensor, ModelConfig, Projection, checkpoint::Checkpoint,
-};
+use learngene_format::{LayerClusters, RepresentativePolicy};
+use learngene_models::{Head, HostTensor, ModelConfig, checkpoint::Checkpoint};
 
 use crate::{content::HeadPart, error::ClusteringError};
 
@@ -31,18 +29,12 @@ pub(crate) fn members(clusters: &LayerClusters, cluster: usize) -> Vec<usize> {
 #[derive(Clone, Copy)]
 pub(crate) struct Ancestor<'a> {
     checkpoint: &'a Checkpoint,
-    /// Whether rows of heads are taken from where the published code takes them.
-    has_mixed_heads: bool,
 }
 
 impl<'a> Ancestor<'a> {
-    /// The ancestor of a learngene with these faults.
-    pub(crate) fn new(
-        checkpoint: &'a Checkpoint,
-        compat: &[Fault],
-    ) -> Result<Self, ClusteringError> {
+    pub(crate) fn new(checkpoint: &'a Checkpoint) -> Result<Self, ClusteringError> {
         checkpoint.parameters.check_against(&checkpoint.config.parameter_shapes())?;
-        Ok(Self { checkpoint, has_mixed_heads: compat.contains(&Fault::MixedHeads) })
+        Ok(Self { checkpoint })
     }
 
     pub(crate) fn config(self) -> &'a ModelConfig {
@@ -87,14 +79,14 @@ impl<'a> Ancestor<'a> {
         let layout = shape.heads;
         match part {
             HeadPart::Weight(projection) => {
-                let rows = self.rows(layout, projection, head);
+                let rows = layout.rows(projection, head);
                 let values = self.attention(layer, "qkv.weight");
                 let width = shape.embed_dim;
                 Box::new(values[rows.start * width..rows.end * width].iter().copied())
             }
             HeadPart::Bias(projection) => {
                 let values = self.attention(layer, "qkv.bias");
-                Box::new(values[self.rows(layout, projection, head)].iter().copied())
+                Box::new(values[layout.rows(projection, head)].iter().copied())
             }
             HeadPart::ProjectionColumns => {
                 let rows = self.attention(layer, "proj.weight");
@@ -105,14 +97,6 @@ impl<'a> Ancestor<'a> {
                 let rows = self.attention(layer, "relative_position_bias_table");
                 Box::new(rows.chunks_exact(layout.num_heads).map(move |row| row[head.0]))
             }
-        }
-    }
-
-    /// Rows of a fused `qkv` that are taken for a head's.
-    fn rows(self, layout: HeadLayout, projection: Projection, head: Head) -> Range<usize> {
-        match self.has_mixed_heads {
-            false => layout.rows(projection, head),
-            true => layout.mixed_rows(projection, head),
         }
     }
 

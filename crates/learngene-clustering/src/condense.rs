@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use learngene_format as format;
-use learngene_format::{Fault, Learngene, Manifest, Tensor};
+use learngene_format::{Learngene, Manifest, Tensor};
 use learngene_models::checkpoint::Checkpoint;
 use rayon::prelude::*;
 
@@ -23,8 +23,6 @@ pub struct CondenseOptions {
     pub keep_projection: bool,
     /// Keeps the ancestor's classifier, where it has one.
     pub classifier: bool,
-    /// Replays [`Fault::MixedHeads`] of the published code, to measure what it costs; never for use.
-    pub mixed_heads: bool,
 }
 
 /// Condenses an ancestor into a learngene: of each cluster one head, whole, and everything that
@@ -34,8 +32,7 @@ pub struct CondenseOptions {
 /// that read it. Under [`Representative::Mean`](crate::Representative::Mean) each of these is
 /// averaged over the cluster. Layers that share a feed-forward network have that of one of them, or
 /// the average of all, and its `norm2` where that travels with it
-/// ([`FfnNorm`](crate::FfnNorm)). Numbers are stored in the checkpoint's own format. Faults of the
-/// published code that were replayed stand in the manifest, those of the probe too.
+/// ([`FfnNorm`](crate::FfnNorm)). Numbers are stored in the checkpoint's own format.
 ///
 /// # Errors
 /// When the distances do not say how they were measured; when distances or clusters tell that they
@@ -48,7 +45,7 @@ pub fn condense(
     options: CondenseOptions,
 ) -> Result<Learngene, ClusteringError> {
     let manifest = describe(ancestor, distances, clusters, options)?;
-    let ancestor = Ancestor::new(ancestor, &manifest.compat)?;
+    let ancestor = Ancestor::new(ancestor)?;
     let tensors: Vec<Result<(String, Tensor), ClusteringError>> = manifest
         .expected_tensors()?
         .into_par_iter()
@@ -90,7 +87,6 @@ pub(crate) fn describe(
 ) -> Result<Manifest, ClusteringError> {
     check_match(ancestor, distances, clusters)?;
     let depth = ancestor.config.depth();
-    let mixed = options.mixed_heads.then_some(Fault::MixedHeads).into_iter();
     Ok(Manifest {
         version: format::VERSION,
         producer: crate::PRODUCER.into(),
@@ -104,7 +100,6 @@ pub(crate) fn describe(
         layers: clusters.layers.iter().map(manifest::layer_clusters).collect(),
         ffn: manifest::ffn(clusters.ffn.as_ref(), depth),
         refit: None,
-        compat: mixed.chain(distances.compat.iter().copied()).collect(),
         dtype: manifest::dtype(ancestor.dtype),
         keep_projection: options.keep_projection,
         classifier: options.classifier && ancestor.config.num_classes() > 0,
@@ -166,8 +161,6 @@ fn check_match(
     Ok(())
 }
 
-#[cfg(test)]
-mod published_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

@@ -1,7 +1,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use learngene_format::Fault;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::default_eps;
@@ -72,9 +71,6 @@ pub struct MeanAttentionDistances {
     /// ([`representation_change`](crate::representation_change)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub representation_change: Option<Vec<f64>>,
-    /// Faults of the published code that the probe replayed: [`Fault::BlankProbe`] or none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub compat: Vec<Fault>,
     /// SHA-256 of the list of images, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images_sha256: Option<String>,
@@ -119,8 +115,8 @@ impl MeanAttentionDistances {
     }
 
     /// Refuses an empty layer, a distance that is negative or not finite, a `std` of another shape,
-    /// attended sides or changes of representation that are none or not one for each layer, stages
-    /// that are empty or not all of the layers, and faults that are none of a probe.
+    /// attended sides or changes of representation that are none or not one for each layer, and
+    /// stages that are empty or not all of the layers.
     pub fn check(&self) -> Result<(), ClusteringError> {
         if self.mean_attention_distance.is_empty() {
             return Err(ClusteringError::NoLayers);
@@ -149,10 +145,6 @@ impl MeanAttentionDistances {
             if change.len() != want || !change.iter().all(|change| (0.0..=1.0).contains(change)) {
                 return Err(ClusteringError::Change { got: change.clone(), want });
             }
-        }
-
-        if !matches!(self.compat[..], [] | [Fault::BlankProbe]) {
-            return Err(ClusteringError::DistancesCompat(self.compat.clone()));
         }
 
         let Some(std) = &self.std else { return Ok(()) };
@@ -218,7 +210,6 @@ mod tests {
             }),
             skipped_rows: Some(0),
             representation_change: Some(vec![0.25, 1.0]),
-            compat: vec![Fault::BlankProbe],
             images_sha256: Some("ab".repeat(32)),
             ancestor_sha256: Some("cd".repeat(32)),
             producer: Some("a test".to_owned()),
@@ -332,17 +323,6 @@ mod tests {
                 "changes of representation must be 2 numbers from 0 to 1, one for each layer";
             assert_eq!(message, format!("{wanted}, got {got}"));
         }
-    }
-
-    #[test]
-    fn faults_are_those_of_a_probe() {
-        let message = refusal(r#"{"mean_attention_distance":[[1]],"compat":["lost-bias"]}"#);
-        assert_eq!(
-            message,
-            "compat of distances must be blank-probe, once, or absent, got [LostBias]"
-        );
-        let message = refusal(r#"{"mean_attention_distance":[[1]],"compat":["lost"]}"#);
-        assert!(message.contains("unknown variant `lost`"), "{message}");
     }
 
     #[test]

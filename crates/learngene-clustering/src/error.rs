@@ -2,7 +2,6 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use learngene_format::Fault;
 use thiserror::Error;
 
 use crate::{cluster::FfnGroupError, tune::TuneError};
@@ -302,12 +301,6 @@ pub enum ClusteringError {
     /// A learngene whose projections are not the ancestor's any more.
     #[error("the learngene is refitted already; refit needs one as it was condensed")]
     AlreadyRefitted,
-    /// A learngene that replays a fault of the published code.
-    #[error("the learngene replays {0}, a fault of the published code; refit needs a sound one")]
-    RefitFaulty(Fault),
-    /// A fault that no probe has.
-    #[error("compat of distances must be blank-probe, once, or absent, got {0:?}")]
-    DistancesCompat(Vec<Fault>),
     /// Tokens that are infinite or no numbers.
     #[error("layer {layer} makes tokens that are not finite of the images")]
     TokensNotFinite {

@@ -26,8 +26,8 @@ pub use content::HeadPart;
 pub use distances::{Convention, MeanAttentionDistances, Preprocess};
 pub use error::ClusteringError;
 pub use probe::{
-    HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange, probe, probe_blank,
-    probe_each_image, representation_change,
+    HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange, probe, probe_each_image,
+    representation_change,
 };
 pub use refit::{CheckedRefitParams, RefitParams, refit};
 pub use tune::{

@@ -7,7 +7,6 @@ mod field;
 mod geometry;
 mod image_distances;
 mod measure;
-mod published;
 
 pub(crate) use contrast::Contrast;
 
@@ -15,4 +14,3 @@ pub use accumulator::HeadStatistics;
 pub use change::{RepresentationChange, representation_change};
 pub use image_distances::ImageDistances;
 pub use measure::{ProbeStatistics, probe, probe_each_image};
-pub use published::probe_blank;

@@ -138,10 +138,7 @@ fn check(learngene: &Learngene, ancestor: &Checkpoint) -> Result<(), ClusteringE
         &manifest.architecture,
         &manifest::architecture(&ancestor.config),
     )?;
-    if let Some(fault) = manifest.compat.first() {
-        return Err(ClusteringError::RefitFaulty(*fault));
-    }
-    Ancestor::new(ancestor, &manifest.compat).map(|_| ())
+    Ancestor::new(ancestor).map(|_| ())
 }
 
 #[cfg(test)]

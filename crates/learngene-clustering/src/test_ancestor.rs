@@ -120,7 +120,7 @@ pub(crate) fn condensed(ancestor: &Checkpoint, params: ClusterParams) -> Learnge
 }
 
 pub(crate) fn condensed_as(ancestor: &Checkpoint, clusters: &HeadClusters) -> Learngene {
-    let options = CondenseOptions { keep_projection: true, classifier: true, mixed_heads: false };
+    let options = CondenseOptions { keep_projection: true, classifier: true };
     condense(ancestor, &distances(ancestor), clusters, options).expect("a good ancestor")
 }
 

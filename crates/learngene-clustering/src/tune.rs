@@ -72,7 +72,7 @@ where
 {
     distances.check()?;
     let probe = manifest::probe(distances)?;
-    let sizes = Sizes::of(Ancestor::new(ancestor, &[])?, ancestor.dtype);
+    let sizes = Sizes::of(Ancestor::new(ancestor)?, ancestor.dtype);
     let params = params.get();
     let mut search = Search::new(ancestor, distances, params)?;
     search.measured = Measured::of(ancestor, images, search.ffn_groups(), device)?;

@@ -143,7 +143,7 @@ pub fn verify(
         &manifest::architecture(&ancestor.config),
     )?;
     let is_named_file = manifest.ancestor.sha256.to_string() == ancestor.sha256;
-    let ancestor = Ancestor::new(ancestor, &manifest.compat)?;
+    let ancestor = Ancestor::new(ancestor)?;
 
     let heads = inherited_heads(learngene, ancestor)?;
     let (mut shared, mut refitted, mut differing) = (Vec::new(), Vec::new(), Vec::new());

@@ -13,8 +13,6 @@ pub(crate) struct FusedAttention {
     proj_bias: Vec<f32>,
     /// `[relative_positions, num_heads]`, in families that have them.
     table: Option<Vec<f32>>,
-    /// Whether rows are laid where the published code lays them.
-    has_mixed_heads: bool,
 }
 
 impl FusedAttention {
@@ -29,13 +27,7 @@ impl FusedAttention {
             proj_weight: vec![0.0; embed_dim * attention_dim],
             proj_bias: vec![0.0; embed_dim],
             table: shape.relative_positions.map(table),
-            has_mixed_heads: false,
         }
-    }
-
-    /// Lays rows where the published code lays them, from here on.
-    pub(crate) fn mix_heads(&mut self) {
-        self.has_mixed_heads = true;
     }
 
     /// Shape of the layer.
@@ -60,11 +52,7 @@ impl FusedAttention {
         weight: &[f32],
         bias: &[f32],
     ) {
-        let layout = self.shape.heads;
-        let rows = match self.has_mixed_heads {
-            false => layout.rows(projection, head),
-            true => layout.mixed_rows(projection, head),
-        };
+        let rows = self.shape.heads.rows(projection, head);
         let embed_dim = self.shape.embed_dim;
         self.qkv_bias[rows.clone()].copy_from_slice(bias);
         self.qkv_weight[rows.start * embed_dim..rows.end * embed_dim].copy_from_slice(weight);

@@ -1,4 +1,3 @@
-use learngene_format::Fault;
 use learngene_models::{ShapeError, StateDictError};
 use thiserror::Error;
 
@@ -297,23 +296,6 @@ pub enum ExpansionError {
         first: usize,
         /// Layer of the ancestor.
         source_layer: usize,
-    },
-    /// A learngene with a fault that was not asked for.
-    #[error(
-        "the learngene was made with a fault of the published code, {fault}: only an expansion with \
-         --compat {fault} takes it, to measure what that costs"
-    )]
-    FaultNotAsked {
-        /// The fault.
-        fault: Fault,
-    },
-    /// A fault asked for that the learngene was made without.
-    #[error(
-        "--compat {fault} replays a fault of the learngene, but this one was condensed without it"
-    )]
-    FaultAbsent {
-        /// The fault.
-        fault: Fault,
     },
     /// A shape that no vision transformer can have.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-use learngene_format::{Architecture, Fault, Learngene};
+use learngene_format::{Architecture, Learngene};
 use learngene_models::{HostTensor, ModelConfig, SwinConfig, VitConfig};
 
 use crate::{
@@ -7,7 +7,6 @@ use crate::{
     attention::FusedAttention,
     centroids::fill_heads,
     checked::CheckedDescendantConfig,
-    published,
 };
 
 /// Shape of the ancestry model that a learngene was condensed from.
@@ -55,49 +54,8 @@ pub fn ancestor_config(learngene: &Learngene) -> ModelConfig {
 /// [`ProjectionPolicy`] says.
 ///
 /// # Errors
-/// [`ExpansionError`] where the learngene cannot give what is wanted, or is not a sound one.
+/// [`ExpansionError`] where the learngene cannot give what is wanted.
 pub fn expand(
-    learngene: &Learngene,
-    wanted: &DescendantConfig,
-) -> Result<Descendant, ExpansionError> {
-    expand_with_faults(learngene, wanted, &[])
-}
-
-/// [`expand`] with faults of the published code replayed, to measure what they cost; never for use.
-///
-/// - [`Fault::MixedHeads`], of a learngene that was made so: the rows of each head are laid into a
-///   fused `qkv` as if that were `[num_heads, 3 * head_dim]`. With all heads in their places that
-///   undoes how they were read.
-/// - [`Fault::BlankProbe`], of a learngene that was made so: nothing more.
-/// - [`Fault::LostBias`]: the biases of query, key and value are zero.
-/// - [`Fault::DestructiveFfn`]: every weight `W` of a feed-forward network is
-///   `relu(W A + a) B + b`, with a network for each weight drawn from
-///   [`DescendantConfig::seed`] as PyTorch draws `nn.Linear`.
-///
-/// [`Descendant::inherited_parameters`] and [`Descendant::slots`] are those of a sound descendant.
-/// [`Fault::HalfEpochs`] comes later and changes nothing here.
-///
-/// # Errors
-/// As [`expand`]; when the learngene's faults are not those asked for.
-pub fn expand_with_faults(
-    learngene: &Learngene,
-    wanted: &DescendantConfig,
-    faults: &[Fault],
-) -> Result<Descendant, ExpansionError> {
-    published::check(&learngene.manifest().compat, faults)?;
-    let mut descendant = expand_checked(learngene, wanted)?;
-    let Descendant { parameters, config, .. } = &mut descendant;
-    if faults.contains(&Fault::LostBias) {
-        published::lose_biases(parameters, config);
-    }
-    if faults.contains(&Fault::DestructiveFfn) {
-        published::destroy_ffns(parameters, config, wanted.seed);
-    }
-    Ok(descendant)
-}
-
-/// A descendant of a learngene whose faults are known.
-fn expand_checked(
     learngene: &Learngene,
     wanted: &DescendantConfig,
 ) -> Result<Descendant, ExpansionError> {
@@ -176,9 +134,6 @@ impl Source for Condensed<'_> {
         attention: &mut FusedAttention,
         wanted: &CheckedDescendantConfig,
     ) -> Result<Vec<SlotSource>, ExpansionError> {
-        if self.learngene.manifest().compat.contains(&Fault::MixedHeads) {
-            attention.mix_heads();
-        }
         Ok(fill_heads(self, layer, attention, wanted.order))
     }
 }

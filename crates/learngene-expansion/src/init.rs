@@ -102,13 +102,6 @@ pub(crate) fn truncated_normal(stream: &str, seed: u64, std: f64, count: usize) 
         .collect()
 }
 
-/// Values uniform within `bound` of zero, from the stream of that name.
-pub(crate) fn uniform_within(stream: &str, seed: u64, bound: f64, count: usize) -> Vec<f32> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(fnv1a(stream));
-    (0..count).map(|_| (bound * (2.0 * uniform(&mut rng) - 1.0)) as f32).collect()
-}
-
 /// A multiple of 2^-53 in (0, 1], whose logarithm is finite.
 fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     ((rng.next_u64() >> 11) + 1) as f64 * 2f64.powi(-53)

@@ -31,11 +31,6 @@ impl Manifest {
             check_layer(index, layer, heads, &self.clustering.algorithm)?;
         }
         ffn::check(&self.ffn, &self.architecture)?;
-        let is_rising = self.compat.is_sorted_by(|first, second| first < second);
-        if !is_rising || !self.compat.iter().all(|fault| fault.is_of_learngene()) {
-            let wanted = "mixed-heads and blank-probe at most, each once and in this order";
-            return Err(inconsistent("compat", format!("{:?}", self.compat), wanted));
-        }
         self.refit.as_ref().map_or(Ok(()), |refit| refit::check(refit, self))
     }
 }

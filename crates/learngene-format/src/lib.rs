@@ -7,7 +7,6 @@
 mod architecture;
 mod check;
 mod error;
-mod fault;
 mod ffn;
 mod file;
 mod header;
@@ -20,7 +19,6 @@ mod tensor;
 
 pub use architecture::{Architecture, LayerArchitecture, SwinArchitecture, VitArchitecture};
 pub use error::Error;
-pub use fault::Fault;
 pub use ffn::{Ffn, FfnAlgorithm, FfnGroup, FfnNorm};
 pub use learngene::Learngene;
 pub use manifest::{

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Dtype, Fault, Ffn, Refit, Sha256};
+use crate::{Architecture, Dtype, Ffn, Refit, Sha256};
 
 /// What a learngene is, where it came from and how it was made.
 ///
@@ -30,10 +30,6 @@ pub struct Manifest {
     /// How output projections and second matrices were fitted to the ancestor's outputs, where they
     /// were.
     pub refit: Option<Refit>,
-    /// Faults of the published code that were replayed when the learngene was made, rising; empty
-    /// for a sound one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub compat: Vec<Fault>,
     /// Number type of all tensors.
     pub dtype: Dtype,
     /// Whether each layer's whole output projection is kept (`layers.{l}.attn.proj.origin`).

@@ -4,8 +4,8 @@ mod common;
 
 use common::{tiny_manifest, tiny_swin_manifest};
 use learngene_format::{
-    Architecture, ClusterAlgorithm, Error, Fault, FfnAlgorithm, FfnGroup, Fit, Manifest,
-    NoisePolicy, ProjectionFit, Refit, SwinArchitecture, VitArchitecture,
+    Architecture, ClusterAlgorithm, Error, FfnAlgorithm, FfnGroup, Fit, Manifest, NoisePolicy,
+    ProjectionFit, Refit, SwinArchitecture, VitArchitecture,
 };
 
 /// Changes the small manifest and expects its check to name `place`.
@@ -56,14 +56,6 @@ fn dbscan(eps: [f64; 2], min_points: usize, noise: NoisePolicy) -> ClusterAlgori
 
 fn group(layers: &[usize], representative: usize) -> FfnGroup {
     FfnGroup { layers: layers.to_vec(), representative }
-}
-
-#[test]
-fn faults_that_are_none_of_a_learngene() {
-    check("compat", |m| m.compat = vec![Fault::LostBias]);
-    check("compat", |m| m.compat = vec![Fault::MixedHeads, Fault::HalfEpochs]);
-    check("compat", |m| m.compat = vec![Fault::BlankProbe, Fault::MixedHeads]);
-    check("compat", |m| m.compat = vec![Fault::MixedHeads, Fault::MixedHeads]);
 }
 
 #[test]

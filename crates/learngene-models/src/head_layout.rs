@@ -57,13 +57,6 @@ impl HeadLayout {
         start..start + self.head_dim
     }
 
-    /// Rows that the published code takes for a head's, as if they were
-    /// `[num_heads, 3, head_dim]`: to measure what that costs, never for use.
-    pub fn mixed_rows(self, projection: Projection, head: Head) -> Range<usize> {
-        let start = (head.0 * 3 + projection as usize) * self.head_dim;
-        start..start + self.head_dim
-    }
-
     /// Columns of the output projection that read one head.
     pub fn columns(self, head: Head) -> Range<usize> {
         head.0 * self.head_dim..(head.0 + 1) * self.head_dim
@@ -89,21 +82,6 @@ mod tests {
             .flat_map(|projection| (0..5).flat_map(move |head| layout.rows(projection, Head(head))))
             .collect();
         assert_eq!(rows, (0..45).collect::<Vec<_>>());
-    }
-
-    /// Three heads of one role, for a head.
-    #[test]
-    fn mixed_rows_follow_head_then_projection() {
-        let layout = HeadLayout { num_heads: 6, head_dim: 2 };
-        let mixed = |projection| layout.mixed_rows(projection, Head(1));
-        assert_eq!(mixed(Projection::Query), layout.rows(Projection::Query, Head(3)));
-        assert_eq!(mixed(Projection::Key), layout.rows(Projection::Query, Head(4)));
-        assert_eq!(mixed(Projection::Value), layout.rows(Projection::Query, Head(5)));
-        let rows: Vec<usize> = (0..6)
-            .flat_map(|head| Projection::ALL.map(|projection| (projection, Head(head))))
-            .flat_map(|(projection, head)| layout.mixed_rows(projection, head))
-            .collect();
-        assert_eq!(rows, (0..36).collect::<Vec<_>>());
     }
 
     #[test]

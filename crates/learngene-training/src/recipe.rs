@@ -65,11 +65,6 @@ pub struct Recipe {
     pub checkpoint_steps: usize,
     /// Seed of the order of images, their augmentation and the device.
     pub seed: u64,
-    /// Whether every epoch ends after half of its batches, while the learning rate goes on as if it
-    /// were whole: a fault of the published code, to measure what it costs. No key of recipe files;
-    /// `start.json` tells of it.
-    #[serde(skip)]
-    pub half_epochs: bool,
     /// Random changes of the training images; by default a flip and a crop of the padded image.
     pub augment: Augment,
 }
@@ -98,7 +93,6 @@ impl Default for Recipe {
             evaluations_per_epoch: 1,
             checkpoint_steps: 0,
             seed: 0,
-            half_epochs: false,
             augment: Augment::default(),
         }
     }
@@ -233,19 +227,9 @@ impl Recipe {
         }
     }
 
-    /// Batches of a whole epoch on so many training images.
-    pub(crate) fn batches_per_epoch(&self, images: usize) -> usize {
-        views_per_epoch(images, self.augment.repeats).div_ceil(self.batch_size)
-    }
-
     /// Optimiser steps of an epoch on so many training images.
     pub fn steps_per_epoch(&self, images: usize) -> usize {
-        self.steps_of(self.batches_per_epoch(images))
-    }
-
-    /// Optimiser steps of an epoch of so many batches.
-    pub(crate) fn steps_of(&self, batches: usize) -> usize {
-        if self.half_epochs { (batches / 2).max(1) } else { batches }
+        views_per_epoch(images, self.augment.repeats).div_ceil(self.batch_size)
     }
 
     /// Learning rate at the peak, after scaling to the batch.
@@ -322,7 +306,6 @@ mod tests {
         check_refused("[augment]\nmixupp = 0.8", &["line 2", "did you mean mixup?"]);
         let text = "[augment]\ncrop_padding = 0\nresized_crop = { skale = [0.1, 1.0] }";
         check_refused(text, &["line 3", "did you mean scale?"]);
-        check_refused("half_epochs = true", &["half_epochs", "known are augment"]);
         check_refused("zzz = 3", &["zzz", "known are augment, batch_size"]);
     }
 

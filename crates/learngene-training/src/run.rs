@@ -47,8 +47,8 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         devices: &[Device],
         observer: Arc<dyn Observer>,
     ) -> Result<Self, TrainingError> {
-        let batches_per_epoch = recipe.batches_per_epoch(data.train.len());
-        let trainer = Trainer::new(model, recipe, batches_per_epoch, devices);
+        let steps_per_epoch = batches.steps_per_epoch();
+        let trainer = Trainer::new(model, recipe, steps_per_epoch, devices);
         Ok(Self {
             recipe,
             data,

@@ -5,9 +5,6 @@ use crate::Recipe;
 /// Linear warm-up, then a cosine down to the least rate, where it stays.
 #[derive(Clone, Debug)]
 pub struct WarmupCosine {
-    /// Steps taken in an epoch, and batches that it has: the same, but where half epochs are
-    /// replayed.
-    epoch: (usize, usize),
     warmup_steps: f64,
     /// Where the cosine begins and how long it is, in steps.
     cosine: (f64, f64),
@@ -17,14 +14,12 @@ pub struct WarmupCosine {
 }
 
 impl WarmupCosine {
-    /// The schedule of a run of that many batches in an epoch, each a step unless
-    /// [`Recipe::half_epochs`] says otherwise.
-    pub fn new(recipe: &Recipe, batches_per_epoch: usize) -> Self {
-        let steps = batches_per_epoch as f64;
+    /// The schedule of a run of that many steps in an epoch.
+    pub fn new(recipe: &Recipe, steps_per_epoch: usize) -> Self {
+        let steps = steps_per_epoch as f64;
         let (warmup_steps, total) = (recipe.warmup_epochs() * steps, recipe.epochs as f64 * steps);
         let begin = if recipe.cosine_after_warmup { warmup_steps } else { 0.0 };
         Self {
-            epoch: (recipe.steps_of(batches_per_epoch), batches_per_epoch),
             warmup_steps,
             cosine: (begin, (total - begin).max(1.0)),
             first: recipe.warmup_learning_rate,
@@ -36,18 +31,12 @@ impl WarmupCosine {
     /// The highest rate of a run of so many steps, where all of them are warm-up.
     pub(crate) fn unfinished_warmup(&self, steps: usize) -> Option<f64> {
         let last = steps.saturating_sub(1);
-        (self.batch(last) < self.warmup_steps).then(|| self.at(last))
-    }
-
-    /// The batch that a step takes, both counted from zero over all epochs.
-    fn batch(&self, step: usize) -> f64 {
-        let (taken, batches) = self.epoch;
-        (step / taken * batches + step % taken) as f64
+        ((last as f64) < self.warmup_steps).then(|| self.at(last))
     }
 
     /// Learning rate of a step, counted from zero.
     pub fn at(&self, step: usize) -> f64 {
-        let step = self.batch(step);
+        let step = step as f64;
         if step < self.warmup_steps {
             return self.first + (self.peak - self.first) * step / self.warmup_steps;
         }
@@ -88,18 +77,6 @@ mod tests {
                 schedule.at(step)
             );
         }
-    }
-
-    /// Fault 11: each epoch begins with the rate that it has in a whole run.
-    #[test]
-    fn half_epochs_leave_half_of_each_epochs_rates_out() {
-        let halved = Recipe { half_epochs: true, ..recipe() };
-        let (whole, halved) = (WarmupCosine::new(&recipe(), 7), WarmupCosine::new(&halved, 7));
-        for step in 0..30 {
-            assert_eq!(halved.at(step), whole.at(step / 3 * 7 + step % 3), "step {step}");
-        }
-        let one = Recipe { half_epochs: true, ..recipe() };
-        assert_eq!(WarmupCosine::new(&one, 1).at(4), WarmupCosine::new(&recipe(), 1).at(4));
     }
 
     #[test]

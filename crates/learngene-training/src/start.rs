@@ -5,7 +5,7 @@ use learngene_models::{Classifier, StateDict};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{FitData, Recipe};
+use crate::FitData;
 
 /// The model and the images of a run: the file `start.json`.
 #[derive(Clone, Serialize)]
@@ -19,9 +19,6 @@ pub(crate) struct Start {
     test_images: usize,
     classes: Vec<String>,
     preprocess: Preprocess,
-    /// Whether half of every epoch is left out.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    half_epochs: bool,
     /// SHA-256 of the names and labels of all images, see [`names_sha256`]; runs that began before
     /// it was told have none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +26,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    pub(crate) fn of<C: Classifier>(model: &C, data: &FitData, recipe: &Recipe) -> Self {
+    pub(crate) fn of<C: Classifier>(model: &C, data: &FitData) -> Self {
         Self {
             model_sha256: sha256(&model.state_dict()),
             train_images: data.train.len(),
@@ -37,7 +34,6 @@ impl Start {
             test_images: data.test.len(),
             classes: data.train.classes().to_vec(),
             preprocess: data.preprocess.settings().clone(),
-            half_epochs: recipe.half_epochs,
             names_sha256: Some(names_sha256([data.train.as_ref(), data.test.as_ref()])),
         }
     }
@@ -100,7 +96,7 @@ mod tests {
     use learngene_models::HostTensor;
 
     use super::*;
-    use crate::{TrainingError, run_folder::RunFolder};
+    use crate::{Recipe, TrainingError, run_folder::RunFolder};
 
     /// Names and labels.
     type Images = &'static [(&'static str, Option<usize>)];
@@ -154,7 +150,6 @@ mod tests {
             test_images: 2,
             classes: vec!["cat".into()],
             preprocess: Preprocess::new(4),
-            half_epochs: false,
             names_sha256: names_sha256.map(str::to_owned),
         }
     }

@@ -28,13 +28,13 @@ pub struct Trainer<C: Classifier + 'static> {
 }
 
 impl<C: Classifier + 'static> Trainer<C> {
-    /// Starts at the first step of a recipe with that many batches an epoch, on devices without
+    /// Starts at the first step of a recipe with that many steps an epoch, on devices without
     /// autodiff; the first has the model and the optimiser. The recipe is taken as it is:
     /// [`Recipe::check`] says whether it can be carried out.
     ///
     /// # Panics
     /// If there is no device.
-    pub fn new(model: C, recipe: &Recipe, batches_per_epoch: usize, devices: &[Device]) -> Self {
+    pub fn new(model: C, recipe: &Recipe, steps_per_epoch: usize, devices: &[Device]) -> Self {
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
         let Recipe { label_smoothing, gradient_checkpointing, precision, .. } = *recipe;
         let trainee = Trainee { model, label_smoothing, gradient_checkpointing, precision };
@@ -45,7 +45,7 @@ impl<C: Classifier + 'static> Trainer<C> {
             optimizer: adamw(recipe, &trainee),
             trainee,
             passes: Passes::new(devices, images_per_pass),
-            schedule: WarmupCosine::new(recipe, batches_per_epoch),
+            schedule: WarmupCosine::new(recipe, steps_per_epoch),
             clip_norm: recipe.clip_norm,
             done: 0,
         }

@@ -7,12 +7,11 @@ use clap::Args;
 use indicatif::ProgressBar;
 use learngene_clustering::{
     Convention, ImageDistances, MeanAttentionDistances, Preprocess, ProbeStatistics, probe,
-    probe_blank, probe_each_image, representation_change,
+    probe_each_image, representation_change,
 };
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
-use learngene_format::Fault;
 use learngene_models::checkpoint::Checkpoint;
 
 use crate::{
@@ -63,28 +62,18 @@ impl ProbeArgs {
         Ok(ProbeImages { images, preprocess, sha256, batch_size: self.batch_size.get(), device })
     }
 
-    /// Measures the mean attention distances of an ancestor on images, with the faults of a probe
-    /// among these replayed.
+    /// Measures the mean attention distances of an ancestor on images.
     pub fn measure(
         &self,
         ancestor: &Checkpoint,
         images: &ProbeImages,
-        mut compat: Vec<Fault>,
     ) -> anyhow::Result<MeanAttentionDistances> {
         let model = ancestor.load(&images.device)?;
         let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
-        let (settings, batches) = (images.preprocess.settings(), images.batches(&bar));
-        compat.retain(|fault| *fault == Fault::BlankProbe);
-        compat.dedup();
-        let measured = match compat.is_empty() {
-            true => probe(&model, batches, self.convention, &images.device)?,
-            false => {
-                let statistics = (settings.mean, settings.std);
-                probe_blank(&model, batches, self.convention, statistics, &images.device)?
-            }
-        };
+        let batches = images.batches(&bar);
+        let measured = probe(&model, batches, self.convention, &images.device)?;
         bar.finish_and_clear();
-        Ok(MeanAttentionDistances { compat, ..self.describe(measured, ancestor, images) })
+        Ok(self.describe(measured, ancestor, images))
     }
 
     /// [`ProbeArgs::measure`] that keeps the distances on every image too.
@@ -125,7 +114,6 @@ impl ProbeArgs {
             }),
             skipped_rows: Some(measured.skipped_rows),
             representation_change: None,
-            compat: Vec::new(),
             images_sha256: Some(images.sha256.clone()),
             ancestor_sha256: Some(ancestor.sha256.clone()),
             producer: Some(crate::PRODUCER.into()),

@@ -94,7 +94,6 @@ mod tests {
                     images_sha256: None,
                     inherited_layers: None,
                     shared_layers: None,
-                    compat: Vec::new(),
                     wanted: DescendantConfig {
                         new_layers: NewLayers::Identity,
                         ..Default::default()

@@ -43,7 +43,6 @@ fn other_run(path: &Path, key: &str) -> String {
         "classes" => "--data",
         "share" | "seed" | "train_fraction" => "--fraction",
         "image_size" | "crop_pct" | "mean" | "std" => &format!("--{}", key.replace('_', "-")),
-        "half_epochs" => "--compat",
         _ => return String::new(),
     };
     let last = path.with_file_name("last.safetensors");

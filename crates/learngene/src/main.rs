@@ -6,7 +6,6 @@ mod args;
 mod checkpoint_file;
 mod cluster_args;
 mod commands;
-mod compat_args;
 #[cfg(feature = "dashboard")]
 mod dashboard;
 mod description;

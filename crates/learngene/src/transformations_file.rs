@@ -4,7 +4,6 @@ use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, ensure};
 use learngene_expansion::{ClassifierPolicy, DescendantConfig, TransformationConfig};
-use learngene_format::Fault;
 use learngene_models::{HostTensor, StateDict};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -44,10 +43,6 @@ pub struct Origin {
     pub inherited_layers: Option<usize>,
     #[serde(default)]
     pub shared_layers: Option<usize>,
-    /// Faults of the published code that were replayed, to measure what they cost; none in a sound
-    /// descendant.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub compat: Vec<Fault>,
     pub wanted: DescendantConfig,
 }
 
@@ -75,8 +70,6 @@ impl Origin {
             unreachable!("a structure of plain fields is an object")
         };
         others.remove("wanted");
-        // Left out where there is none, but to be compared.
-        others.insert("compat".into(), serde_json::json!(self.compat));
         fields.append(&mut others);
         fields
     }
@@ -140,7 +133,6 @@ mod tests {
             images_sha256: None,
             inherited_layers: None,
             shared_layers: None,
-            compat: Vec::new(),
             wanted,
         };
         Learnt { config, by }
@@ -159,9 +151,6 @@ mod tests {
         };
         let words = "seed is 1 there, 2 here";
         assert_eq!(heuristic(1).difference(&heuristic(2)).as_deref(), Some(words));
-        let biased = Origin { compat: vec![Fault::LostBias], ..here.clone() };
-        let words = r#"compat is [] there, ["lost-bias"] here"#;
-        assert_eq!(there.difference(&biased).as_deref(), Some(words));
         here.wanted.order = "increasing".parse().expect("an order");
         let words = "order is \"priority\" there, \"increasing\" here";
         assert_eq!(there.difference(&here).as_deref(), Some(words));

@@ -12,7 +12,7 @@ use super::setting::Setting;
 pub(crate) const FOLDER: &str = "experiments";
 
 /// The order of the page: what descendants reach, what they are made of, and what goes beyond the paper.
-pub(crate) const ORDER: [&str; 18] = [
+pub(crate) const ORDER: [&str; 17] = [
     "fig3_scale",
     "table1_imagenet",
     "table2_downstream",
@@ -30,7 +30,6 @@ pub(crate) const ORDER: [&str; 18] = [
     "transformations",
     "joined_networks",
     "learngene_size",
-    "published_faults",
 ];
 
 /// A table or figure.

@@ -132,9 +132,8 @@ impl Pipeline<'_> {
         if let Some(eps) = eps {
             step = step.flag("eps", Word::Text(eps.to_string()));
         }
-        // Fitting wants the images again, and a fault of the probe is one of its own.
-        let wants_images = |flag| flag == "--refit" || flag == "blank-probe";
-        let step = match flags.split_whitespace().any(wants_images) {
+        // Fitting wants the images again.
+        let step = match flags.split_whitespace().any(|flag| flag == "--refit") {
             true => step.words(self.inputs.flags(&ancestor.probe, seed)?).taking(5.0),
             false => step.flag("distances", Word::Made(self.distances(ancestor, "")?)),
         };

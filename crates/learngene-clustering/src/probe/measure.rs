@@ -40,7 +40,7 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
     convention: Convention,
     device: &Device,
 ) -> Result<ProbeStatistics, ClusteringError> {
-    measure(model, batches, convention, device, Blank::Refuse, |_, _| {})
+    measure(model, batches, convention, device, |_, _| {})
 }
 
 /// [`probe`] that keeps what it measured of every image too: one number per head and image, four
@@ -56,24 +56,16 @@ pub fn probe_each_image<E: StdError + Send + Sync + 'static>(
 ) -> Result<(ProbeStatistics, ImageDistances), ClusteringError> {
     let mut images = ImageDistances::new(model.config().num_heads());
     let show = |distances: &[f32], batch| images.push(distances, batch);
-    let statistics = measure(model, batches, convention, device, Blank::Refuse, show)?;
+    let statistics = measure(model, batches, convention, device, show)?;
     Ok((statistics, images))
 }
 
-/// What becomes of images that are nearly blank.
-#[derive(PartialEq)]
-pub(super) enum Blank {
-    Refuse,
-    Accept,
-}
-
 /// A probe whose distances of every batch are shown, as the accumulator takes them.
-pub(super) fn measure<E: StdError + Send + Sync + 'static>(
+fn measure<E: StdError + Send + Sync + 'static>(
     model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
     convention: Convention,
     device: &Device,
-    blank: Blank,
     mut show: impl FnMut(&[f32], usize),
 ) -> Result<ProbeStatistics, ClusteringError> {
     let config = model.config();
@@ -97,10 +89,7 @@ pub(super) fn measure<E: StdError + Send + Sync + 'static>(
         show(&distances, batch);
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
     }
-    match contrast.check() {
-        Err(ClusteringError::BlankImages { .. }) if blank == Blank::Accept => {}
-        checked => drop(checked?),
-    }
+    contrast.check()?;
     let heads = accumulator.finish()?;
     let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
     let depths = config.stages().iter().map(|layers| layers.len()).collect();
@@ -181,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Fault 10: the published probe normalised pixels from 0 to 1 by statistics from 0 to 255.
+    /// The published probe normalised pixels from 0 to 1 by statistics from 0 to 255.
     #[test]
     fn the_published_probes_inputs_are_refused_as_blank() {
         let device = Device::flex();

@@ -5,7 +5,6 @@ mod elements;
 mod expansion;
 mod faults;
 mod layers;
-mod published;
 mod support;
 mod swin;
 mod width;

@@ -158,7 +158,6 @@ impl Condensing {
             layers,
             ffn: self.ffn(),
             refit: None,
-            compat: Vec::new(),
             dtype: self.dtype,
             keep_projection: self.keep_projection,
             classifier: self.classifier,

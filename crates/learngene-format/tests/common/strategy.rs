@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use learngene_format::{
-    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, Fault, Ffn,
-    FfnAlgorithm, FfnGroup, FfnNorm, Fit, LayerClusters, Learngene, Manifest, NoisePolicy,
-    Parameters, Preprocessing, Probe, ProjectionFit, Refit, RefitInputs, RepresentativePolicy,
-    Residual, SwinArchitecture, Tensor, VERSION, VitArchitecture,
+    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, Ffn, FfnAlgorithm,
+    FfnGroup, FfnNorm, Fit, LayerClusters, Learngene, Manifest, NoisePolicy, Parameters,
+    Preprocessing, Probe, ProjectionFit, Refit, RefitInputs, RepresentativePolicy, Residual,
+    SwinArchitecture, Tensor, VERSION, VitArchitecture,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -288,14 +288,12 @@ fn manifests() -> impl Strategy<Value = Manifest> {
             let condensed = condensed(&architecture, &clustering, ffn);
             let names = (any::<String>(), any::<[u8; 32]>(), any::<u64>());
             let dtype = select(vec![Dtype::F32, Dtype::F16, Dtype::BF16]);
-            (Just((architecture, probe, clustering)), condensed, names, dtype, any::<[bool; 4]>())
+            (Just((architecture, probe, clustering)), condensed, names, dtype, any::<[bool; 2]>())
         })
         .prop_map(|(parts, (ffn, layers, refit), names, dtype, flags)| {
             let (architecture, probe, clustering) = parts;
             let (producer, ancestor, parameters) = names;
-            let [keep_projection, classifier, mixed_heads, blank_probe] = flags;
-            let faults = [(Fault::MixedHeads, mixed_heads), (Fault::BlankProbe, blank_probe)];
-            let faults = faults.into_iter().filter(|(_, is_replayed)| *is_replayed);
+            let [keep_projection, classifier] = flags;
             Manifest {
                 version: VERSION,
                 producer,
@@ -307,7 +305,6 @@ fn manifests() -> impl Strategy<Value = Manifest> {
                 layers,
                 ffn,
                 refit,
-                compat: faults.map(|(fault, _)| fault).collect(),
                 dtype,
                 keep_projection,
                 parameters: Parameters::default(),

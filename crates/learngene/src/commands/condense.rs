@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use learngene_clustering::{
     CheckedRefitParams, CondenseOptions, MeanAttentionDistances, RefitParams, condense, refit,
 };
-use learngene_format::{Fault, Learngene, RefitInputs};
+use learngene_format::{Learngene, RefitInputs};
 use learngene_models::checkpoint::{Checkpoint, sha256};
 use serde::Serialize;
 
@@ -14,7 +14,6 @@ use crate::{
     ancestry::{ProbeArgs, ProbeImages},
     args::{CheckpointArgs, Either, OutArgs, Written, choice, number, whole_number},
     cluster_args::{ClusterArgs, FfnArgs},
-    compat_args,
     kind::Kind,
     measured::{check_ancestor, read_clusters, read_distances},
     progress,
@@ -50,10 +49,6 @@ pub struct Args {
     keep_classifier: bool,
     #[command(flatten)]
     refit: RefitArgs,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
-        value_parser = compat_args::one_of(&[Fault::MixedHeads, Fault::BlankProbe]),
-        conflicts_with = "refit", help_heading = "Faults")]
-    compat: Vec<Fault>,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -164,12 +159,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
-    let is_blank = args.compat.contains(&Fault::BlankProbe);
-    ensure!(
-        !is_blank || args.densities.left().is_none(),
-        "--compat blank-probe replays a probe, but --distances are measured already: give it to \
-         `learngene probe`"
-    );
     let refit = args.refit.params()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let mut probed = None;
@@ -183,7 +172,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
             args.cluster.check(&args.ffn, &ancestor.config)?;
             let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
-            let distances = probe.measure(&ancestor, &images, args.compat.clone())?;
+            let distances = probe.measure(&ancestor, &images)?;
             probed = Some(images);
             (ancestor, distances, None)
         }
@@ -192,11 +181,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(clusters) => clusters,
         None => args.cluster.cluster(&args.ffn, &distances)?,
     };
-    let options = CondenseOptions {
-        keep_projection: args.keep_projection,
-        classifier: args.keep_classifier,
-        mixed_heads: args.compat.contains(&Fault::MixedHeads),
-    };
+    let options =
+        CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };
     let learngene = condense(&ancestor, &distances, &clusters, options)?;
     let learngene = match (refit, probed) {
         (Some(params), Some(images)) => refitted(learngene, &ancestor, &images, &params)?,

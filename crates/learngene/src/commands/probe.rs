@@ -1,12 +1,10 @@
 //! `learngene probe`
 
-use learngene_format::Fault;
 use serde::Serialize;
 
 use crate::{
     ancestry::ProbeArgs,
     args::{CheckpointArgs, OutArgs, Written},
-    compat_args,
     kind::Kind,
     text::count,
 };
@@ -26,10 +24,6 @@ pub struct Args {
     /// for `expand --method auto-learngene`.
     #[arg(long, help_heading = "Probe")]
     layer_changes: bool,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
-        conflicts_with = "layer_changes", value_parser = compat_args::one_of(&[Fault::BlankProbe]),
-        help_heading = "Probe")]
-    compat: Vec<Fault>,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -50,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
-    let mut distances = args.probe.measure(&ancestor, &images, args.compat)?;
+    let mut distances = args.probe.measure(&ancestor, &images)?;
     if args.layer_changes {
         distances.representation_change = Some(args.probe.measure_changes(&ancestor, &images)?);
     }

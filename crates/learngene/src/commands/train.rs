@@ -12,7 +12,6 @@ use learngene_datasets::{
     Dataset, DatasetError, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
 };
 use learngene_expansion::{TransformationPlan, attach, from_scratch};
-use learngene_format::Fault;
 use learngene_models::{Model, ModelConfig, count_parameters};
 use learngene_training::{
     Execution, FitData, Metrics, Observer, Precision, Recipe, fit, holds_run, recipe_help,
@@ -24,7 +23,6 @@ use crate::dashboard::Dashboard;
 use crate::{
     args::{CheckpointArgs, DevicesArgs, Either, at_least_one, dataset, number},
     checkpoint_file::tell_readers,
-    compat_args,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
     files::{lock_folder, prepare_folder, read, write_whole},
@@ -77,9 +75,6 @@ pub struct Args {
     preprocess: PreprocessArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
-        value_parser = compat_args::one_of(&[Fault::HalfEpochs]), help_heading = "Training")]
-    compat: Vec<Fault>,
     #[command(flatten)]
     transform: TransformArgs,
     #[command(flatten)]
@@ -130,8 +125,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if cfg!(not(feature = "dashboard")) && args.dashboard {
         return Err(super::not_built("--dashboard", "dashboard"));
     }
-    let half_epochs = args.compat.contains(&Fault::HalfEpochs);
-    let recipe = Recipe { half_epochs, ..args.recipe.recipe()? };
+    let recipe = args.recipe.recipe()?;
     recipe.check()?;
     let checkpoint = args.start.left().map(|args| args.checkpoint.path()).transpose()?;
     let warm_up = args.transform.warm_up(checkpoint, &recipe)?;

@@ -11,7 +11,6 @@ mod bad_output;
 mod bad_training;
 mod bench;
 mod choices;
-mod compat;
 mod data;
 mod forward;
 mod frozen;

@@ -1,7 +1,5 @@
 //! What cannot be fitted.
 
-use learngene_format::Fault;
-
 use super::*;
 
 #[test]
@@ -72,15 +70,6 @@ fn learngenes_that_cannot_be_refitted_are_refused() {
         SHA256,
     );
     assert!(matches!(lacking, ClusteringError::Parameters(_)), "{lacking}");
-    let faulty = refused(
-        |_, learngene| {
-            let (mut manifest, tensors) = learngene.clone().into_parts();
-            manifest.compat = vec![Fault::MixedHeads];
-            *learngene = Learngene::new(manifest, tensors).expect("as many tensors");
-        },
-        SHA256,
-    );
-    assert!(matches!(faulty, ClusteringError::RefitFaulty(Fault::MixedHeads)), "{faulty}");
     let unhashed = refused(|_, _| {}, "abc");
     assert!(matches!(unhashed, ClusteringError::Hash { .. }), "{unhashed}");
 }

@@ -4,8 +4,8 @@ use anyhow::{Context, bail, ensure};
 use learngene_datasets::Preprocess;
 use learngene_expansion::{
     ClassifierPolicy, Descendant, DescendantConfig, LayerPolicy, ancestor_config, auto_learngene,
-    expand_with_faults, from_scratch, heuristic_learngene, pretraining_finetuning,
-    weight_selection, weight_transformation,
+    expand, from_scratch, heuristic_learngene, pretraining_finetuning, weight_selection,
+    weight_transformation,
 };
 use learngene_format::Learngene;
 use learngene_models::{
@@ -51,7 +51,6 @@ impl Args {
             ("--checkpoint", takes_checkpoint, self.ancestor.left().is_some()),
             ("--order", is_cluster, wanted.order != default.order),
             ("--projection", is_cluster, wanted.projection.is_some()),
-            ("--compat", is_cluster, !self.compat.is_empty()),
             ("--layers", !method.chooses_layers(), wanted.layers != default.layers),
             ("--new-layers", repeats_layers, wanted.new_layers != default.new_layers),
             ("--classifier", !is_scratch, wanted.classifier != default.classifier),
@@ -86,7 +85,7 @@ impl Args {
         let probed = learngene.as_ref().and_then(probe_preprocessing);
         if self.method == Method::ClusterLearngene {
             let learngene = learngene.context("a cluster-learngene needs a learngene")?;
-            let descendant = expand_with_faults(&learngene, wanted, &self.faults())?;
+            let descendant = expand(&learngene, wanted)?;
             let ancestor = ancestor_config(&learngene);
             return Ok(Initialised {
                 descendant,

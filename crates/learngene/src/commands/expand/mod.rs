@@ -3,17 +3,13 @@
 mod initialise;
 mod words;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
     NewLayers, Order, ProjectionPolicy, Ratio, attach,
 };
-use learngene_format::Fault;
 use learngene_models::{
     Classifier,
     checkpoint::{self, PretrainedCfg},
@@ -23,7 +19,6 @@ use learngene_models::{
 use crate::{
     args::{CheckpointArgs, Either, Nothing, image_size, whole_number},
     checkpoint_file::WriteArgs,
-    compat_args,
     description::Description,
     device::DeviceChoice,
     files::{prepare, write_whole},
@@ -125,10 +120,6 @@ pub struct Args {
     /// transformations.safetensors of its training's warm_up folder.
     #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
     fold: Option<PathBuf>,
-    #[arg(long, value_name = "FAULT[,FAULT]", value_delimiter = ',', help = compat_args::HELP,
-        value_parser = compat_args::one_of(&[Fault::MixedHeads, Fault::BlankProbe, Fault::LostBias,
-            Fault::DestructiveFfn]), help_heading = INHERITANCE)]
-    compat: Vec<Fault>,
     /// Seed of what is drawn.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
         help_heading = INHERITANCE)]
@@ -167,7 +158,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         images_sha256,
         inherited_layers: args.inherited_layers,
         shared_layers: args.shared_layers,
-        compat: args.faults(),
         wanted,
     };
     let descendant = match &args.fold {
@@ -264,12 +254,6 @@ impl Args {
         prepare(&self.out, Kind::Checkpoint, &inputs)?;
         prepare(&description, Kind::Description, &inputs)?;
         Ok(description)
-    }
-
-    /// The faults to replay, each once and in one order.
-    fn faults(&self) -> Vec<Fault> {
-        let faults: BTreeSet<Fault> = self.compat.iter().copied().collect();
-        faults.into_iter().collect()
     }
 
     fn wanted(&self) -> DescendantConfig {

@@ -55,10 +55,6 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     let random = random.map(|seed| format!(", heads dealt at random, seed {seed}"));
     line("clustering", algorithm + &random.unwrap_or_default());
     line("FFNs", describe_ffn(manifest));
-    if !manifest.compat.is_empty() {
-        let faults: Vec<&str> = manifest.compat.iter().map(|fault| fault.name()).collect();
-        line("faults", format!("{}, replayed to measure their cost", faults.join(", ")));
-    }
     if let Some(refit) = &manifest.refit {
         line("refit", describe_refit(refit, &manifest.ffn));
     }
