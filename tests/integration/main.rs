@@ -1,8 +1,8 @@
 //! One integration binary: linked once, however many tests there are.
 
+mod behaviour;
 mod downstream;
 mod elastic;
-mod faults;
 mod goldens;
 mod identity;
 mod path;

@@ -32,7 +32,7 @@ const ROLES: [&str; 3] = ["q", "k", "v"];
 /// The published code reads the fused rows as `[heads, 3 * head_dim]`, so that what it calls a
 /// head is three heads of one role.
 #[test]
-fn fault_1_a_head_is_its_own_query_key_and_value() {
+fn a_head_is_its_own_query_key_and_value() {
     let ancestor = ancestor(0);
     let learngene = condensed(&ancestor, singletons());
     for (layer, heads) in [(0, 4), (1, 2)] {
@@ -56,7 +56,7 @@ fn fault_1_a_head_is_its_own_query_key_and_value() {
 
 /// The published code inherits weights and drops the fused bias.
 #[test]
-fn fault_2_biases_are_inherited_with_their_heads() {
+fn biases_are_inherited_with_their_heads() {
     let ancestor = ancestor(0);
     let learngene = condensed(&ancestor, singletons());
     for (layer, heads) in [(0, 4), (1, 2)] {
@@ -76,7 +76,7 @@ fn fault_2_biases_are_inherited_with_their_heads() {
 }
 
 #[test]
-fn fault_3_projection_columns_follow_their_head() {
+fn projection_columns_follow_their_head() {
     let ancestor = ancestor(0);
     let learngene = condensed(&ancestor, singletons());
     for (layer, heads) in [(0, 4), (1, 2)] {

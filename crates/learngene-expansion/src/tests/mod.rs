@@ -1,9 +1,9 @@
 //! Tests of the whole way from a learngene to a model that runs.
 
+mod behaviour;
 mod comparison;
 mod elements;
 mod expansion;
-mod faults;
 mod layers;
 mod support;
 mod swin;

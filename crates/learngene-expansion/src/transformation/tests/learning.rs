@@ -53,7 +53,7 @@ fn what_a_swin_learnt_is_folded() {
     }
 }
 
-fn check_fault_4(ancestor: &ModelConfig, wanted: &TransformationConfig) {
+fn check_start(ancestor: &ModelConfig, wanted: &TransformationConfig) {
     let descendant = descendant(ancestor, NewLayers::Copy);
     let mut model = transforming(&descendant, wanted);
     let apart = difference(&logits(&model), &logits(&load(&descendant)));
@@ -82,12 +82,12 @@ fn check_fault_4(ancestor: &ModelConfig, wanted: &TransformationConfig) {
 /// Published: a random linear-ReLU-linear in place of every weight, assigned past the gradient, so
 /// that it neither started from what was inherited nor ever changed.
 #[test]
-fn fault_4_transformations_start_as_the_identity_and_get_gradients() {
+fn transformations_start_as_the_identity_and_get_gradients() {
     for ffn in FFN {
         for heads in ["low-rank:2", "scale-shift"] {
-            check_fault_4(&vit(), &wanted(ffn, heads));
+            check_start(&vit(), &wanted(ffn, heads));
         }
-        check_fault_4(&swin(), &wanted(ffn, "low-rank:2"));
+        check_start(&swin(), &wanted(ffn, "low-rank:2"));
     }
 }
 

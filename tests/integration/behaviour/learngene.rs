@@ -1,4 +1,4 @@
-//! Faults 5, 6 and 7: what passes from an ancestor to its descendants, and what does not.
+//! What passes from an ancestor to its descendants, and what does not.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::support::{
 /// The same ancestor with its heads in another order has the same clusters of them, found where the
 /// heads now are. Lists typed in by hand would stay as they were.
 #[test]
-fn fault_05_head_lists_come_out_of_the_data() {
+fn head_lists_come_out_of_the_data() {
     const ORDER: [usize; 6] = [4, 0, 5, 2, 1, 3];
 
     let config = tiny();
@@ -57,7 +57,7 @@ fn representatives(layer: &LayerClusters) -> BTreeSet<usize> {
 
 /// The ancestor's file is gone when the descendant is made.
 #[test]
-fn fault_06_a_descendant_needs_the_learngene_alone() {
+fn a_descendant_needs_the_learngene_alone() {
     let (ancestry, descent) = (folder(), folder());
     let file = descent.path().join("tiny.learngene");
     let input = || images(4, tiny().image_size(), &Device::flex());
@@ -89,7 +89,7 @@ fn fault_06_a_descendant_needs_the_learngene_alone() {
 /// Two epochs of training move the descendant and nothing else: neither the ancestor, its file, the
 /// learngene and its file, nor another descendant. Copies of a layer part too.
 #[test]
-fn fault_07_training_a_descendant_changes_nothing_else() {
+fn training_a_descendant_changes_nothing_else() {
     let folder = folder();
     let (config, file) = (tiny(), folder.path().join("tiny.learngene"));
     let ancestor = checkpoint_in(folder.path(), &config, &random_parameters(&config, 5));

@@ -1,4 +1,4 @@
-//! Faults 11, 12 and 14: how the published code trained.
+//! What every epoch of training does.
 
 use std::{
     path::Path,
@@ -68,7 +68,7 @@ impl Dataset for Counting {
 
 /// The published loop broke off in the middle of every epoch.
 #[test]
-fn fault_11_every_epoch_learns_from_every_image() {
+fn every_epoch_learns_from_every_image() {
     let images = sample(Split::Train, 50);
     let looks = (0..images.len()).map(|_| AtomicUsize::new(0)).collect();
     let counting = Arc::new(Counting { images, looks });
@@ -85,7 +85,7 @@ fn fault_11_every_epoch_learns_from_every_image() {
 
 /// The published loop went on in evaluation mode after the first evaluation, without stochastic depth.
 #[test]
-fn fault_12_branches_are_left_out_after_an_evaluation_too() {
+fn branches_are_left_out_after_an_evaluation_too() {
     let parameters = |epochs, evaluations_per_epoch, drop_path| {
         let run = folder();
         let recipe = Recipe { epochs, evaluations_per_epoch, drop_path, ..recipe() };
@@ -98,7 +98,7 @@ fn fault_12_branches_are_left_out_after_an_evaluation_too() {
 
 /// The published code kept an average that it never evaluated, and no checkpoint of the best epoch.
 #[test]
-fn fault_14_the_average_is_evaluated_and_the_best_of_both_is_kept() {
+fn the_average_is_evaluated_and_the_best_of_both_is_kept() {
     let run = folder();
     let recipe = Recipe { epochs: 4, ema_decay: 0.9, ..recipe() };
     let metrics = train(sample(Split::Train, 64), &recipe, run.path()).metrics;

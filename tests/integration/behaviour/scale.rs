@@ -1,4 +1,4 @@
-//! Faults 9 and 15: shapes of all sizes, and what is counted of them.
+//! Shapes of all sizes, and what is counted of them.
 
 use std::{collections::BTreeMap, fs};
 
@@ -15,7 +15,7 @@ use crate::support::{
 
 /// The published code stops at 12 layers and knows 3, 6 and 12 heads.
 #[test]
-fn fault_09_any_depth_and_any_number_of_heads() {
+fn any_depth_and_any_number_of_heads() {
     let ancestor = tiny_ancestor();
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
     for (depth, heads) in [(1, 5), (13, 7), (16, 1), (24, 11)] {
@@ -49,7 +49,7 @@ fn check_runs(descendant: &Descendant, num_heads: &[usize]) {
 /// Every value of the checkpoint's file counts once, those of the fused qkv too, which the
 /// published counter misses.
 #[test]
-fn fault_15_parameters_are_those_in_the_file() {
+fn parameters_are_those_in_the_file() {
     for golden in GOLDEN_VITS {
         let tensors = tensors_of(&golden.bytes("timm.safetensors"));
         assert_eq!(count_parameters(&golden.read().config), total(&tensors), "{golden:?}");
@@ -82,7 +82,7 @@ fn fault_15_parameters_are_those_in_the_file() {
 
 /// I-Params are the values of the learngene that were used, however many copies are made of them.
 #[test]
-fn fault_15_inherited_parameters_are_those_of_the_learngene() {
+fn inherited_parameters_are_those_of_the_learngene() {
     let ancestor = tiny_ancestor();
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
     let all = count_parameters(&ancestor.config);
@@ -101,7 +101,7 @@ fn fault_15_inherited_parameters_are_those_of_the_learngene() {
 /// Each weight once per token that passes it, those of the fused qkv too, and in each head both
 /// attention products.
 #[test]
-fn fault_15_multiply_accumulates_are_those_of_the_tensors() {
+fn multiply_accumulates_are_those_of_the_tensors() {
     let wanted: [ModelConfig; 3] = [
         VitConfig::deit_tiny().into(),
         VitConfig::new(24, vec![5, 1, 7], 4, 60).with_image_size(16).with_patch_size(4).into(),

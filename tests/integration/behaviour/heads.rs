@@ -1,4 +1,4 @@
-//! Faults 1, 2 and 3: what a head is.
+//! What a head is.
 
 use burn::tensor::{Device, Tensor};
 use learngene_expansion::{Descendant, DescendantConfig, HeadPolicy, Order, ProjectionPolicy};
@@ -13,7 +13,7 @@ use crate::support::{
 /// A head inherited whole attends as it did in the ancestor. Heads made of three heads of one role,
 /// as the published code makes them, attend like none of the ancestor's.
 #[test]
-fn fault_01_a_head_is_the_query_key_and_value_of_one_head() {
+fn a_head_is_the_query_key_and_value_of_one_head() {
     let (ancestor, ours) = two_of_six();
     let before = attention(&ancestor.config, &ancestor.parameters);
     let after = attention(&ours.config, &ours.parameters);
@@ -38,7 +38,7 @@ fn fault_01_a_head_is_the_query_key_and_value_of_one_head() {
 /// Without the biases of query and key a head attends otherwise, and without that of its value it
 /// hands on something else.
 #[test]
-fn fault_02_a_head_keeps_its_biases() {
+fn a_head_keeps_its_biases() {
     let (ancestor, ours) = two_of_six();
     let bias = |parameters: &StateDict| {
         parameters.get("blocks.0.attn.qkv.bias").expect("a parameter of the shape").values.clone()
@@ -66,7 +66,7 @@ fn fault_02_a_head_keeps_its_biases() {
 /// Where only the inherited heads have a say, a descendant of these alone is the ancestor's
 /// function, if the output projection reads each as it did.
 #[test]
-fn fault_03_the_output_projection_follows_the_chosen_heads() {
+fn the_output_projection_follows_the_chosen_heads() {
     let config = tiny();
     let mut parameters = random_parameters(&config, 5);
     for layer in 0..config.depth() {
@@ -93,7 +93,7 @@ fn fault_03_the_output_projection_follows_the_chosen_heads() {
 
 /// Copies of a head, each with its share of the columns, add up to the head.
 #[test]
-fn fault_03_copies_of_a_head_share_its_columns() {
+fn copies_of_a_head_share_its_columns() {
     let ancestor = tiny_ancestor();
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
     for ratio in ["w=1/2", "w=1/4", "w=1/8"] {

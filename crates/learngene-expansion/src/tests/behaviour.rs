@@ -1,4 +1,4 @@
-//! Faults of the paper's published code, numbered as in its list; each test fails with them.
+//! What a descendant must keep of its ancestor; each test fails with the paper's published code.
 
 use burn::{
     optim::{GradientsParams, SgdConfig},
@@ -45,7 +45,7 @@ fn two_heads_of_four() -> (ModelConfig, StateDict) {
 
 /// Leaving out heads without a say changes nothing where the columns follow the chosen heads.
 #[test]
-fn fault_3_the_output_projection_is_matched_to_the_chosen_heads() {
+fn the_output_projection_is_matched_to_the_chosen_heads() {
     let (config, parameters) = two_heads_of_four();
     let ancestor = logits(&config, &parameters);
     let labels = vec![vec![None, Some(0), None, Some(1)]; 2];
@@ -70,7 +70,7 @@ fn fault_3_the_output_projection_is_matched_to_the_chosen_heads() {
 
 /// Eight copies of every head, each with an eighth of its columns, are the ancestor's function.
 #[test]
-fn fault_3_widening_keeps_the_scale() {
+fn widening_keeps_the_scale() {
     let config = tiny();
     let parameters = random_parameters(&config);
     let ancestor = logits(&config, &parameters);
@@ -89,7 +89,7 @@ fn fault_3_widening_keeps_the_scale() {
 
 /// The bytes of the file are all there is: neither parameters nor shape of the ancestor are left.
 #[test]
-fn fault_6_the_file_is_all_that_a_descendant_needs() {
+fn the_file_is_all_that_a_descendant_needs() {
     let (bytes, ancestor) = {
         let config = tiny();
         let parameters = random_parameters(&config);
@@ -105,7 +105,7 @@ fn fault_6_the_file_is_all_that_a_descendant_needs() {
 /// A step of training moves the descendant and nothing else, copies of a layer apart from each
 /// other too.
 #[test]
-fn fault_7_training_a_descendant_leaves_the_learngene_as_it_was() {
+fn training_a_descendant_leaves_the_learngene_as_it_was() {
     let config = tiny();
     let parameters = random_parameters(&config);
     let learngene = Condensing::nothing_joined(&config).condense(&config, &parameters);
@@ -137,7 +137,7 @@ fn fault_7_training_a_descendant_leaves_the_learngene_as_it_was() {
 /// Each head of a Swin's descendant, whatever their number, brings its own biases of relative
 /// positions; every ratio runs.
 #[test]
-fn fault_8_relative_positions_follow_their_heads() {
+fn relative_positions_follow_their_heads() {
     let config = tiny_swin();
     let parameters = random_parameters(&config);
     let learngene = Condensing::nothing_joined(&config).condense(&config, &parameters);
@@ -159,7 +159,7 @@ fn fault_8_relative_positions_follow_their_heads() {
 
 /// Deeper than 12 layers, and head counts other than 3, 6 and 12, run like any other.
 #[test]
-fn fault_9_any_depth_and_any_number_of_heads() {
+fn any_depth_and_any_number_of_heads() {
     let config = tiny();
     let parameters = random_parameters(&config);
     let learngene = Condensing::nothing_joined(&config).condense(&config, &parameters);
@@ -182,7 +182,7 @@ fn fault_9_any_depth_and_any_number_of_heads() {
 /// DeiT-B's 12 layers of 12 heads, narrower. The published code took the names of layers to remove
 /// for those of the file's outermost entries, of which there is one, `model`: all layers stayed.
 #[test]
-fn fault_13_baselines_leave_out_the_layers_that_they_say() {
+fn baselines_leave_out_the_layers_that_they_say() {
     let vit = VitConfig::uniform(24, 12, 12).with_image_size(16).with_patch_size(4);
     let config: ModelConfig = vit.with_num_classes(5).into();
     let parameters = random_parameters(&config);

@@ -1,4 +1,4 @@
-//! Faults 10 and 16: what is refused at the door.
+//! What is refused at the door.
 
 use std::{collections::BTreeMap, convert::Infallible, path::Path};
 
@@ -16,7 +16,7 @@ const BYTE_MEAN: [f32; 3] = [123.675, 116.28, 103.53];
 const BYTE_STD: [f32; 3] = [58.395, 57.12, 57.375];
 
 #[test]
-fn fault_10_nearly_blank_probe_inputs_are_refused() {
+fn nearly_blank_probe_inputs_are_refused() {
     let device = Device::flex();
     let ancestor = tiny_ancestor();
     let vit = ancestor.load(&device).expect("a checkpoint fits its configuration");
@@ -37,7 +37,7 @@ fn fault_10_nearly_blank_probe_inputs_are_refused() {
 
 /// The wrong scale is refused where it is written down, too.
 #[test]
-fn fault_10_statistics_on_the_scale_of_bytes_are_refused() {
+fn statistics_on_the_scale_of_bytes_are_refused() {
     for (mean, std) in
         [(BYTE_MEAN, Preprocess::IMAGENET_STD), (Preprocess::IMAGENET_MEAN, BYTE_STD)]
     {
@@ -56,7 +56,7 @@ fn statistics(channels: [f32; 3], device: &Device) -> Tensor<4> {
 /// Whichever key is absent, in either spelling, the error names it; the published code goes on with
 /// random weights in its place.
 #[test]
-fn fault_16_every_missing_key_is_named() {
+fn every_missing_key_is_named() {
     for golden in GOLDEN_VITS {
         for file in ["timm.safetensors", "hf.safetensors"] {
             let whole = tensors_of(&golden.bytes(file));
@@ -69,7 +69,7 @@ fn fault_16_every_missing_key_is_named() {
 
 /// Several are all listed at once.
 #[test]
-fn fault_16_all_missing_keys_are_listed() {
+fn all_missing_keys_are_listed() {
     let golden = GOLDEN_VITS[0];
     let whole = tensors_of(&golden.bytes("timm.safetensors"));
     let missing =
