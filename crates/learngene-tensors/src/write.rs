@@ -1,4 +1,4 @@
-#![doc = include_str!("../README.md")]
+//! Files and folders that appear whole or not at all.
 
 use std::{
     fs::{self, File},

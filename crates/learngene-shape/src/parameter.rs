@@ -1,0 +1,249 @@
+//! One parameter of a model, and what its axes stand for.
+
+use crate::{HeadLayout, Shape};
+
+/// A parameter of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// timm's name, such as `blocks.3.attn.qkv.weight`.
+    pub name: String,
+    /// Where between images and logits it acts.
+    pub place: Place,
+    /// What its axes stand for; linear weights are `[out, in]`.
+    pub axes: Vec<Axis>,
+    /// Its value in a freshly initialised model.
+    pub init: Init,
+    /// Whether weight decay applies to it.
+    pub decays: bool,
+}
+
+/// Where between images and logits a parameter acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Before the first layer: patches, positions, class token.
+    Stem,
+    /// Where tokens are merged at the start of a stage.
+    Merging {
+        /// The stage that begins there.
+        stage: usize,
+    },
+    /// In a transformer layer.
+    Layer {
+        /// The layer, counted through all stages.
+        layer: usize,
+        /// The part of the layer.
+        part: Part,
+    },
+    /// The norm after the last layer.
+    FinalNorm,
+    /// The classifier.
+    Classifier,
+}
+
+/// Part of a transformer layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The norm before the attention.
+    Norm1,
+    /// The attention, its output projection included.
+    Attention,
+    /// The norm before the FFN.
+    Norm2,
+    /// The feed-forward network.
+    Ffn,
+}
+
+/// What an axis of a parameter stands for, and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Channels of the residual stream.
+    Stream {
+        /// The stage whose stream it is.
+        stage: usize,
+        /// Number of channels.
+        width: usize,
+    },
+    /// Channels of four neighbouring tokens side by side, before they are merged.
+    Merged {
+        /// The stage whose tokens they are.
+        stage: usize,
+        /// Channels of one token.
+        width: usize,
+    },
+    /// Channels of all heads, `[roles, num_heads, head_dim]`: `roles` is 3 where query, key and value
+    /// lie one after the other, else 1.
+    Heads {
+        /// Query, key and value, or one.
+        roles: usize,
+        /// Number and width of the heads.
+        layout: HeadLayout,
+    },
+    /// One entry for each head.
+    PerHead {
+        /// Number of heads.
+        num_heads: usize,
+    },
+    /// Hidden units of an FFN, `[parts, width]`: `parts` is 2 where a gate lies before the values.
+    Hidden {
+        /// Gate and values, or one.
+        parts: usize,
+        /// Number of hidden units.
+        width: usize,
+    },
+    /// Positions of tokens: those of prefix tokens, then of a square grid row by row.
+    Grid {
+        /// Tokens before the patches.
+        prefix: usize,
+        /// Patches along one side.
+        side: usize,
+    },
+    /// Relative positions of two tokens in a square window, `(2 side - 1)^2`.
+    Window {
+        /// Tokens along one side of the window.
+        side: usize,
+    },
+    /// Classes told apart.
+    Classes(usize),
+    /// An axis that stays as it is.
+    Fixed(usize),
+}
+
+/// Value of a parameter in a freshly initialised model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// The same value everywhere.
+    Constant(f32),
+    /// A normal distribution around 0.
+    Normal {
+        /// Its standard deviation.
+        std: f64,
+    },
+}
+
+impl Parameter {
+    /// Length of each axis.
+    pub fn shape(&self) -> Vec<usize> {
+        self.axes.iter().map(|axis| axis.len()).collect()
+    }
+
+    /// Scalars in it.
+    pub fn count(&self) -> usize {
+        self.axes.iter().map(|axis| axis.len()).product()
+    }
+
+    /// The axis along which heads lie, if they do.
+    pub fn head_axis(&self) -> Option<usize> {
+        let is_of_heads = |axis: &Axis| matches!(axis, Axis::Heads { .. } | Axis::PerHead { .. });
+        self.axes.iter().position(is_of_heads)
+    }
+
+    /// Whether an axis is the input of a linear map: what lies along it is read, not written.
+    pub fn reads(&self, axis: usize) -> bool {
+        self.axes.len() == 2 && axis == 1
+    }
+}
+
+impl Axis {
+    /// Its length.
+    #[expect(clippy::len_without_is_empty, reason = "no axis is empty")]
+    pub fn len(&self) -> usize {
+        match *self {
+            Self::Stream { width, .. } => width,
+            Self::Merged { width, .. } => 4 * width,
+            Self::Heads { roles, layout } => roles * layout.attention_dim(),
+            Self::PerHead { num_heads } => num_heads,
+            Self::Hidden { parts, width } => parts * width,
+            Self::Grid { prefix, side } => prefix + side * side,
+            Self::Window { side } => (2 * side - 1) * (2 * side - 1),
+            Self::Classes(length) | Self::Fixed(length) => length,
+        }
+    }
+
+    /// Parts of equal length that lie side by side along it, whose elements belong together place by
+    /// place: query, key and value; the tokens that are merged; gate and values.
+    pub fn parts(&self) -> usize {
+        match *self {
+            Self::Heads { roles, .. } => roles,
+            Self::Hidden { parts, .. } => parts,
+            Self::Merged { .. } => 4,
+            _ => 1,
+        }
+    }
+}
+
+impl Place {
+    /// The layer that it belongs to, where it is in one.
+    pub fn layer(self) -> Option<usize> {
+        match self {
+            Self::Layer { layer, .. } => Some(layer),
+            _ => None,
+        }
+    }
+
+    /// How deep in a model it acts: 0 for the stem, `1 + layer` for a layer, which what merges
+    /// tokens before it and the final norm behind it belong to, then the classifier.
+    pub fn depth(self, shape: &Shape) -> usize {
+        match self {
+            Self::Stem => 0,
+            Self::Merging { stage } => 1 + shape.stages()[stage].start,
+            Self::Layer { layer, .. } => 1 + layer,
+            Self::FinalNorm => shape.depth(),
+            Self::Classifier => 1 + shape.depth(),
+        }
+    }
+}
+
+/// Makes the parameters of one place, one after another.
+pub(crate) struct Listing(pub Vec<Parameter>);
+
+/// Standard deviation of freshly initialised weights, as in timm.
+const STD: f64 = 0.02;
+
+impl Listing {
+    /// A linear or convolutional weight, or another tensor of several axes that is learnt with decay.
+    pub fn weight(&mut self, name: String, place: Place, axes: impl Into<Vec<Axis>>) {
+        let init = Init::Normal { std: STD };
+        self.0.push(Parameter { name, place, axes: axes.into(), init, decays: true });
+    }
+
+    /// A token, positions or a table: drawn like a weight, without decay.
+    pub fn embedding(&mut self, name: String, place: Place, axes: impl Into<Vec<Axis>>) {
+        let init = Init::Normal { std: STD };
+        self.0.push(Parameter { name, place, axes: axes.into(), init, decays: false });
+    }
+
+    /// A vector of one value.
+    pub fn vector(&mut self, name: String, place: Place, axis: Axis, value: f32) {
+        let init = Init::Constant(value);
+        self.0.push(Parameter { name, place, axes: vec![axis], init, decays: false });
+    }
+
+    /// A weight and a bias as long as its first axis.
+    pub fn linear(&mut self, module: &str, place: Place, axes: impl Into<Vec<Axis>>) {
+        let axes = axes.into();
+        let out = axes[0];
+        self.weight(format!("{module}.weight"), place, axes);
+        self.vector(format!("{module}.bias"), place, out, 0.0);
+    }
+
+    /// A layer norm.
+    pub fn norm(&mut self, module: &str, place: Place, axis: Axis) {
+        self.vector(format!("{module}.weight"), place, axis, 1.0);
+        self.vector(format!("{module}.bias"), place, axis, 0.0);
+    }
+
+    /// A pre-norm transformer layer as timm's ViT and Swin have it: norm, attention, norm, FFN.
+    pub fn layer(&mut self, block: &str, layer: usize, shape: crate::LayerShape) {
+        let stream = Axis::Stream { stage: shape.stage, width: shape.embed_dim };
+        let heads = |roles| Axis::Heads { roles, layout: shape.heads };
+        let hidden = |parts| Axis::Hidden { parts, width: shape.ffn.hidden_dim };
+        let place = |part| Place::Layer { layer, part };
+        self.norm(&format!("{block}.norm1"), place(Part::Norm1), stream);
+        self.linear(&format!("{block}.attn.qkv"), place(Part::Attention), [heads(3), stream]);
+        self.linear(&format!("{block}.attn.proj"), place(Part::Attention), [stream, heads(1)]);
+        self.norm(&format!("{block}.norm2"), place(Part::Norm2), stream);
+        let parts = shape.ffn.kind.parts();
+        self.linear(&format!("{block}.mlp.fc1"), place(Part::Ffn), [hidden(parts), stream]);
+        self.linear(&format!("{block}.mlp.fc2"), place(Part::Ffn), [stream, hidden(1)]);
+    }
+}

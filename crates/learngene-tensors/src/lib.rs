@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod safetensors;
+
+mod dtype;
+mod error;
+mod sha256;
+mod state_dict;
+mod tensor;
+mod write;
+
+pub use dtype::Dtype;
+pub use error::{Error, Result};
+pub use safetensors::{Part, Safetensors};
+pub use sha256::Sha256;
+pub use state_dict::StateDict;
+pub use tensor::Tensor;
+pub use write::{remove_partial, write_folder_whole, write_whole};

@@ -1,0 +1,394 @@
+//! One reader and one writer of safetensors files.
+//!
+//! A file is the length of its header (`u64`, little-endian), the header (JSON, padded with spaces to
+//! a multiple of 8 bytes), then the tensors' values. The reader takes what any safetensors library
+//! takes. The writer sorts tensors by name and stores one number format and one metadata entry, so
+//! that the same content is always the same bytes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, Cursor, Read, Seek, SeekFrom},
+    ops::Range,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use ::safetensors::tensor::{Metadata, TensorInfo};
+
+use crate::{Dtype, Error, Result, Tensor, state_dict::check_shapes, write_whole};
+
+/// Longest header that safetensors readers accept, in bytes.
+pub const MAX_HEADER: u64 = 100_000_000;
+
+/// Bytes before the header, which hold its length.
+const LENGTH_BYTES: usize = 8;
+
+/// An opened file: names, shapes and formats are read, values when they are asked for.
+///
+/// Errors do not name the file: the caller does ([`Error::in_file`]).
+#[derive(Debug)]
+pub struct Safetensors<Source = File> {
+    source: Mutex<Source>,
+    /// Everything before the first value, the header's length included.
+    header: Vec<u8>,
+    /// All metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// What the header says of each tensor.
+    pub tensors: BTreeMap<String, Stored>,
+}
+
+/// What a header says of one tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Number format.
+    pub dtype: ::safetensors::Dtype,
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// Its bytes, counted from the end of the header.
+    range: Range<usize>,
+}
+
+impl Safetensors<File> {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read; one that is not a whole safetensors file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::read(path))?;
+        let data = file.metadata().map_err(Error::read(path))?;
+        if data.is_dir() {
+            return Err(Error::read(path)(io::ErrorKind::IsADirectory.into()));
+        }
+        Self::new(file, data.len())
+    }
+}
+
+impl<'a> Safetensors<Cursor<&'a [u8]>> {
+    /// Reads a file that is already in memory.
+    ///
+    /// # Errors
+    /// Bytes that are not a whole safetensors file.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
+        Self::new(Cursor::new(bytes), bytes.len() as u64)
+    }
+}
+
+impl<Source: Read + Seek> Safetensors<Source> {
+    /// Nothing larger than the file is allocated on the word of its header.
+    fn new(mut source: Source, length: u64) -> Result<Self> {
+        let header = read_header(&mut source, length)?;
+        let refused = |error: &dyn ToString| {
+            Error::invalid("header", error.to_string(), "that of a safetensors file")
+        };
+        let parsed: Metadata =
+            serde_json::from_slice(&header[LENGTH_BYTES..]).map_err(|error| refused(&error))?;
+        let end = check_offsets(&parsed)?;
+        let wanted = (header.len() as u64).saturating_add(end as u64);
+        if length != wanted {
+            return Err(Error::invalid("", format!("{length} bytes"), format!("{wanted} bytes")));
+        }
+        let stored = |(name, info): (String, &TensorInfo)| {
+            let range = info.data_offsets.0..info.data_offsets.1;
+            (name, Stored { dtype: info.dtype, shape: info.shape.clone(), range })
+        };
+        Ok(Self {
+            source: Mutex::new(source),
+            header,
+            metadata: parsed.metadata().clone().unwrap_or_default().into_iter().collect(),
+            tensors: parsed.tensors().into_iter().map(stored).collect(),
+        })
+    }
+
+    /// All bytes before the first value.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// Checks names and shapes against those that are expected.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`] with every tensor that is missing, unused or of another shape.
+    pub fn check_shapes(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+        let found = self.tensors.iter().map(|(name, of)| (name.as_str(), of.shape.as_slice()));
+        check_shapes("", &found.collect(), wanted)
+    }
+
+    /// The number format of a tensor.
+    ///
+    /// # Errors
+    /// A format that weights are not stored in; a name that the file does not have.
+    pub fn dtype(&self, name: &str) -> Result<Dtype> {
+        let dtype = self.stored(name)?.dtype;
+        dtype
+            .try_into()
+            .map_err(|other: ::safetensors::Dtype| Error::invalid(name, other, "f32, f16 or bf16"))
+    }
+
+    /// The bytes of a tensor.
+    ///
+    /// # Errors
+    /// A name that the file does not have; a failure to read.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let range = self.stored(name)?.range.clone();
+        let start = SeekFrom::Start((self.header.len() + range.start) as u64);
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        // `read_to_end` fills memory that was never set to zero, as `read_exact` would need it.
+        let mut bytes = Vec::with_capacity(range.len());
+        let read = source
+            .seek(start)
+            .and_then(|_| source.by_ref().take(range.len() as u64).read_to_end(&mut bytes));
+        match read {
+            Ok(count) if count == range.len() => Ok(bytes),
+            Ok(count) => {
+                let wanted = format!("{} bytes", range.len());
+                Err(Error::invalid(name, format!("{count} bytes"), wanted))
+            }
+            Err(error) => Err(Error::invalid(name, error, "a readable file")),
+        }
+    }
+
+    /// The values of a tensor, all finite.
+    ///
+    /// # Errors
+    /// A name that the file does not have; a format that weights are not stored in; a value that is
+    /// NaN or infinite; a failure to read.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>> {
+        let values = self.dtype(name)?.decode(&self.bytes(name)?);
+        check_finite(name, &values, Dtype::F32)?;
+        Ok(values)
+    }
+
+    fn stored(&self, name: &str) -> Result<&Stored> {
+        let absent = || Error::invalid("tensors", format!("no `{name}`"), "one of this name");
+        self.tensors.get(name).ok_or_else(absent)
+    }
+}
+
+/// Checks that tensors lie one behind the other, each as long as its shape says; returns their end.
+fn check_offsets(metadata: &Metadata) -> Result<usize> {
+    let mut tensors: Vec<(String, &TensorInfo)> = metadata.tensors().into_iter().collect();
+    tensors.sort_by_key(|(_, info)| info.data_offsets);
+    let mut end = 0;
+    for (name, info) in tensors {
+        let bits = info.shape.iter().try_fold(info.dtype.bitsize(), |a, b| a.checked_mul(*b));
+        let next = bits.and_then(|bits| (bits / 8).checked_add(end));
+        if Some(info.data_offsets) != next.map(|next| (end, next)) {
+            let found = format!("bytes {:?} for shape {:?}", info.data_offsets, info.shape);
+            return Err(Error::invalid(name, found, format!("all its bytes, from {end} on")));
+        }
+        end = info.data_offsets.1;
+    }
+    Ok(end)
+}
+
+/// Checks that a number format can hold all values of a tensor.
+///
+/// # Errors
+/// Names the first that it cannot: NaN and infinities fit none.
+pub fn check_finite(name: &str, values: &[f32], dtype: Dtype) -> Result<()> {
+    match dtype.first_unfit(values) {
+        None => Ok(()),
+        Some(index) => {
+            let found = format!("{} at index {index}", values[index]);
+            Err(Error::invalid(name, found, format!("finite values that {dtype} can hold")))
+        }
+    }
+}
+
+/// The header with its length before it.
+fn read_header(source: &mut impl Read, length: u64) -> Result<Vec<u8>> {
+    let expected = "a safetensors file";
+    let cut = |error: io::Error| Error::invalid("header", error, expected);
+    if length < LENGTH_BYTES as u64 {
+        return Err(Error::invalid("", format!("{length} bytes"), expected));
+    }
+    let mut start = [0; LENGTH_BYTES];
+    source.read_exact(&mut start).map_err(cut)?;
+    let header = u64::from_le_bytes(start);
+    let most = MAX_HEADER.min(length - LENGTH_BYTES as u64);
+    if header > most {
+        let found = format!("a length of {header} bytes");
+        return Err(Error::invalid("header", found, format!("at most {most} in {expected}")));
+    }
+    let mut bytes = vec![0; LENGTH_BYTES + header as usize];
+    bytes[..LENGTH_BYTES].copy_from_slice(&start);
+    source.read_exact(&mut bytes[LENGTH_BYTES..]).map_err(cut)?;
+    Ok(bytes)
+}
+
+/// A tensor to be written: a whole one, or some rows of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part<'a> {
+    /// Its name in the file.
+    pub name: String,
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// The values, row-major.
+    pub values: &'a [f32],
+}
+
+impl<'a> Part<'a> {
+    /// A whole tensor.
+    pub fn of(name: impl Into<String>, tensor: &'a Tensor) -> Self {
+        Self { name: name.into(), shape: tensor.shape.clone(), values: &tensor.values }
+    }
+}
+
+/// Writes a file, whole or not at all, with one metadata entry.
+///
+/// # Errors
+/// A value that the number format cannot hold (nothing is written then); a header longer than
+/// [`MAX_HEADER`]; a file that cannot be written.
+pub fn write(
+    path: &Path,
+    metadata: (&str, &str),
+    dtype: Dtype,
+    parts: Vec<Part<'_>>,
+) -> Result<()> {
+    for part in &parts {
+        check_finite(&part.name, part.values, dtype)?;
+    }
+    write_whole(path, encode(metadata, dtype, parts)?).map_err(Error::write(path))
+}
+
+/// The bytes of a file piece by piece: everything before the values, then each tensor in the order of
+/// names. One tensor at a time is made into bytes.
+///
+/// # Errors
+/// A header longer than [`MAX_HEADER`].
+pub fn encode<'a>(
+    metadata: (&str, &str),
+    dtype: Dtype,
+    mut parts: Vec<Part<'a>>,
+) -> Result<impl Iterator<Item = std::borrow::Cow<'a, [u8]>>> {
+    parts.sort_by(|one, other| one.name.cmp(&other.name));
+    let shapes = parts.iter().map(|part| (part.name.as_str(), part.shape.as_slice()));
+    let header = encode_header(metadata, dtype, shapes)?;
+    let tensors = parts.into_iter().map(move |part| dtype.encode(part.values));
+    Ok(std::iter::once(header.into()).chain(tensors))
+}
+
+/// Everything before the values of a file whose tensors have these names, sorted, and shapes.
+///
+/// # Errors
+/// A header longer than [`MAX_HEADER`]; tensors that no file can hold.
+pub fn encode_header<'a>(
+    (key, text): (&str, &str),
+    dtype: Dtype,
+    shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Result<Vec<u8>> {
+    let mut end = 0usize;
+    let mut infos = Vec::new();
+    for (name, shape) in shapes {
+        let count = shape.iter().try_fold(dtype.size(), |size, length| size.checked_mul(*length));
+        let next = count.and_then(|bytes| end.checked_add(bytes));
+        let next = next.ok_or_else(|| {
+            Error::invalid(name, format!("shape {shape:?}"), "a tensor that fits a file")
+        })?;
+        let (shape, data_offsets) = (shape.to_vec(), (end, next));
+        infos.push((name.to_owned(), TensorInfo { dtype: dtype.into(), shape, data_offsets }));
+        end = next;
+    }
+    // A second metadata key would make the order of bytes depend on a hash map's seed.
+    let metadata = HashMap::from([(key.to_owned(), text.to_owned())]);
+    let unfit = |error: String| Error::invalid("header", error, "one that safetensors can hold");
+    let metadata = Metadata::new(Some(metadata), infos).map_err(|e| unfit(e.to_string()))?;
+    let mut json = serde_json::to_vec(&metadata).map_err(|e| unfit(e.to_string()))?;
+    json.resize(json.len().next_multiple_of(8), b' ');
+    if json.len() as u64 > MAX_HEADER {
+        return Err(unfit(format!("{} bytes, more than {MAX_HEADER}", json.len())));
+    }
+    Ok([&(json.len() as u64).to_le_bytes()[..], &json].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StateDict;
+
+    fn parameters() -> StateDict {
+        let mut parameters = StateDict::default();
+        parameters.insert("norm.weight", Tensor::new([3], vec![1.0, -2.0, 0.25]));
+        parameters.insert("blocks.0.fc.weight", Tensor::new([1, 2], vec![0.5, 65504.0]));
+        parameters
+    }
+
+    fn bytes(dtype: Dtype) -> Vec<u8> {
+        let parameters = parameters();
+        let pieces = encode(("format", "pt"), dtype, parameters.parts()).expect("a small file");
+        pieces.collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+            let bytes = bytes(dtype);
+            let file = Safetensors::from_bytes(&bytes).expect("just made");
+            assert_eq!(file.metadata["format"], "pt");
+            assert_eq!(file.tensors["blocks.0.fc.weight"].shape, [1, 2]);
+            for (name, tensor) in parameters().iter() {
+                assert_eq!(file.values(name).expect(name), dtype.round(tensor.values.clone()));
+            }
+            assert_eq!(::safetensors::SafeTensors::deserialize(&bytes).expect("whole").len(), 2);
+        }
+    }
+
+    fn check_refused(bytes: &[u8], message: &str) {
+        let error = Safetensors::from_bytes(bytes).expect_err(message).to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn files_that_are_not_whole_are_refused() {
+        let whole = bytes(Dtype::F32);
+        let length = whole.len();
+        check_refused(b"", "found 0 bytes, expected a safetensors file");
+        check_refused(&whole[..20], "expected at most 12 in a safetensors file");
+        let message = format!("found {} bytes, expected {length} bytes", length - 1);
+        check_refused(&whole[..length - 1], &message);
+        check_refused(&[&whole[..], b"x"].concat(), "expected");
+        let mut text = whole.clone();
+        text[9] = b'!';
+        check_refused(&text, "expected that of a safetensors file");
+        check_refused(&u64::MAX.to_le_bytes(), "header: found a length of");
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused_on_both_sides() {
+        let mut bytes = bytes(Dtype::F32);
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        let file = Safetensors::from_bytes(&bytes).expect("a whole file");
+        let error = file.values("norm.weight").expect_err("NaN").to_string();
+        let message = "norm.weight: found NaN at index 2, expected finite values that f32 can hold";
+        assert_eq!(error, message);
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("x.safetensors");
+        let large = Tensor::new([1], vec![1e6]);
+        let part = vec![Part::of("x", &large)];
+        let error = write(&path, ("format", "pt"), Dtype::F16, part).expect_err("too large");
+        let message = "x: found 1000000 at index 0, expected finite values that f16 can hold";
+        assert_eq!(error.to_string(), message);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn other_formats_are_refused_by_name() {
+        let info =
+            TensorInfo { dtype: ::safetensors::Dtype::I64, shape: vec![1], data_offsets: (0, 8) };
+        let metadata = Metadata::new(None, vec![("count".to_owned(), info)]).expect("one tensor");
+        let json = serde_json::to_vec(&metadata).expect("plain data");
+        let bytes = [&(json.len() as u64).to_le_bytes()[..], &json, &[0; 8]].concat();
+        let file = Safetensors::from_bytes(&bytes).expect("a whole file");
+        let error = file.values("count").expect_err("integers").to_string();
+        assert_eq!(error, "count: found I64, expected f32, f16 or bf16");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Safetensors::open(Path::new("missing.safetensors")).expect_err("missing");
+        assert!(error.to_string().starts_with("cannot read missing.safetensors: "), "{error}");
+    }
+}
