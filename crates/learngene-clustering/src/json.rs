@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use learngene_files::write_whole;
+use learngene_tensors::write_whole;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::ClusteringError;

@@ -1,6 +1,6 @@
 use std::{fs::File, io, path::Path};
 
-use learngene_files::write_whole;
+use learngene_tensors::write_whole;
 
 use crate::{Error, Learngene, Manifest, header};
 

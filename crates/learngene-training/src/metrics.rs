@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use learngene_files::write_whole;
+use learngene_tensors::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::{Evaluation, TrainingError};

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use learngene_files::{remove_partial, write_whole};
+use learngene_tensors::{remove_partial, write_whole};
 
 use crate::{Recipe, TrainingError, saved::Saved, start::Start};
 

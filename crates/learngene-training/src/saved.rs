@@ -8,7 +8,7 @@ use std::{
 };
 
 use burn::{module::Module, optim::OptimizerRecord, store::ModuleRecord, tensor::Bytes};
-use learngene_files::write_folder_whole;
+use learngene_tensors::write_folder_whole;
 use learngene_models::Classifier;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

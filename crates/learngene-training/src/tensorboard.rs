@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use learngene_files::write_whole;
+use learngene_tensors::write_whole;
 
 use crate::{Metrics, TrainingError};
 

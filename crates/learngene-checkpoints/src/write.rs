@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, iter, path::Path};
 
-use learngene_files::write_whole;
+use learngene_tensors::write_whole;
 use safetensors::{
     SafeTensorError,
     tensor::{Metadata, TensorInfo},
