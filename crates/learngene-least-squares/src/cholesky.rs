@@ -12,11 +12,11 @@ const BLOCK: usize = 64;
 /// A pivot below this part of its diagonal entry is rounding noise of a matrix without full rank.
 const LEAST_PIVOT: f64 = 1e-12;
 
-/// The lower triangular `L` of `A = L L^T`.
-pub(super) struct Cholesky(Array2<f64>);
+/// The lower triangular `L` of `A = L L^T`, computed in blocks on all threads.
+pub struct Cholesky(Array2<f64>);
 
 impl Cholesky {
-    /// Factors a symmetric matrix of which the lower triangle is read; none where it is not
+    /// Factors a symmetric matrix of which the lower triangle is read; `None` where it is not
     /// positive definite, rounding considered.
     pub fn of(mut matrix: Array2<f64>) -> Option<Self> {
         let size = matrix.nrows();

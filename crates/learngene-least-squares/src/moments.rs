@@ -1,19 +1,18 @@
-//! What least squares need to know of features and targets: sums over tokens, no token itself.
+//! What least squares need to know of features and targets: sums over rows, no row itself.
 
-use burn::tensor::Tensor;
 use ndarray::{Array1, Array2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use super::linear_map::LinearMap;
-use crate::error::ClusteringError;
+use crate::{LinearMap, NotFinite};
 
 /// Columns of a block of products. Blocks are shared among threads, so it decides how work can be
 /// split, and with it nothing else.
 const BLOCK: usize = 128;
 
-/// Sums over all tokens seen so far, in f64.
-pub(crate) struct Sums {
-    tokens: u64,
+/// Sums over all rows seen so far, in f64. A row is what is known of one case, such as a token:
+/// its features and its targets.
+pub struct Sums {
+    rows: u64,
     features: usize,
     /// Of a feature times a feature or target: `[features, features + targets]`; of the former the
     /// blocks on and above the diagonal.
@@ -24,8 +23,20 @@ pub(crate) struct Sums {
     squares: Array1<f64>,
 }
 
-/// Means and centred second moments over tokens.
-pub(crate) struct Moments {
+/// Sums over some rows that were computed elsewhere, such as on a GPU.
+pub struct Products<'a> {
+    /// Number of rows.
+    pub rows: u64,
+    /// Of a feature times a feature or target: `[features, features + targets]`, row-major.
+    pub products: &'a [f32],
+    /// Of features, then of targets: `[features + targets]`.
+    pub sums: &'a [f32],
+    /// Of squared targets: `[targets]`.
+    pub squares: &'a [f32],
+}
+
+/// Means and centred second moments over rows.
+pub struct Moments {
     /// `[features]`
     pub feature_means: Array1<f64>,
     /// `[targets]`
@@ -39,10 +50,12 @@ pub(crate) struct Moments {
 }
 
 impl Sums {
+    /// Sums over no row. Without targets these may be a map of the features, of which nothing need
+    /// be measured: [`Moments::with_targets_of`].
     pub fn new(features: usize, targets: usize) -> Self {
         let width = features + targets;
         Self {
-            tokens: 0,
+            rows: 0,
             features,
             products: Array2::zeros((features, width)),
             sums: Array1::zeros(width),
@@ -50,76 +63,42 @@ impl Sums {
         }
     }
 
-    /// Takes the tokens of a batch, which a layer made.
+    /// Takes some rows.
     ///
     /// # Shapes
-    /// - features: `[batch, seq, features]`
-    /// - targets: `[batch, seq, targets]`
-    pub fn push(
-        &mut self,
-        layer: usize,
-        features: Tensor<3>,
-        targets: Tensor<3>,
-    ) -> Result<(), ClusteringError> {
-        self.push_rows(layer, &joined(features, targets))
-    }
-
-    /// Takes the tokens of a batch whose targets are a linear map of the features, so that they need
-    /// not be looked at: [`Moments::with_targets_of`].
+    /// - features: `[rows, features]`, row-major
+    /// - targets: `[rows, targets]`, row-major
     ///
-    /// # Shapes
-    /// - features: `[batch, seq, features]`
-    pub fn push_features(
-        &mut self,
-        layer: usize,
-        features: Tensor<3>,
-    ) -> Result<(), ClusteringError> {
-        let [batch, seq, width] = features.dims();
-        let values = fetch(features).into_iter().map(f64::from).collect();
-        let rows = Array2::from_shape_vec((batch * seq, width), values).expect("as many values");
-        self.push_rows(layer, &rows)
-    }
-
-    /// Takes the tokens of a batch as [`Sums::push`] does, but multiplied where they are, in `f32`: on
-    /// a GPU, or with many features, a small part of the time. What rounding does to an error is far
-    /// below 1e-4 of the targets' variance.
+    /// # Errors
+    /// A number that is not finite. The rows are then left out, all of them.
     ///
-    /// # Shapes
-    /// - features: `[batch, seq, features]`
-    /// - targets: `[batch, seq, targets]`
-    pub fn push_on_device(
-        &mut self,
-        layer: usize,
-        features: Tensor<3>,
-        targets: Tensor<3>,
-    ) -> Result<(), ClusteringError> {
-        let ([batch, seq, width], [_, _, outputs]) = (features.dims(), targets.dims());
-        let tokens = batch * seq;
-        let features = features.reshape([tokens, width]);
-        let targets = targets.reshape([tokens, outputs]);
-        let squares = targets.clone().powi_scalar(2).sum_dim(0);
-        let rows = Tensor::cat(vec![features.clone(), targets], 1); // [tokens, width + outputs]
-        let sums = rows.clone().sum_dim(0);
-        let products = fetch(features.transpose().matmul(rows)); // [width, width + outputs]
-        let (sums, squares) = (fetch(sums), fetch(squares));
-        let mut numbers = products.iter().chain(&sums).chain(&squares);
-        if !numbers.all(|value| value.is_finite()) {
-            return Err(ClusteringError::TokensNotFinite { layer });
-        }
-        self.tokens += tokens as u64;
-        let add = |sum: &mut f64, value: f32| *sum += f64::from(value);
-        self.products.iter_mut().zip(products).for_each(|(sum, value)| add(sum, value));
-        self.sums.iter_mut().zip(sums).for_each(|(sum, value)| add(sum, value));
-        self.squares.iter_mut().zip(squares).for_each(|(sum, value)| add(sum, value));
-        Ok(())
+    /// # Panics
+    /// Panics when there are not as many rows of targets as of features.
+    pub fn push(&mut self, features: &[f32], targets: &[f32]) -> Result<(), NotFinite> {
+        let (width, outputs) = (self.features, self.squares.len());
+        let count = features.len() / width;
+        assert_eq!(features.len(), count * width, "whole rows of features");
+        assert_eq!(targets.len(), count * outputs, "a row of targets for each of features");
+        let mut rows = vec![0.0; count * (width + outputs)];
+        rows.par_chunks_exact_mut(width + outputs).enumerate().for_each(|(index, row)| {
+            let features = &features[index * width..][..width];
+            let targets = &targets[index * outputs..][..outputs];
+            let values = features.iter().chain(targets);
+            row.iter_mut().zip(values).for_each(|(wide, value)| *wide = f64::from(*value));
+        });
+        let rows = Array2::from_shape_vec((count, width + outputs), rows);
+        self.push_rows(&rows.expect("as many values"))
     }
 
-    /// Takes tokens one a row: features, then targets.
-    fn push_rows(&mut self, layer: usize, rows: &Array2<f64>) -> Result<(), ClusteringError> {
+    /// Takes some rows, features before targets: `[rows, features + targets]`.
+    ///
+    /// # Errors
+    /// A number that is not finite. The rows are then left out, all of them.
+    pub fn push_rows(&mut self, rows: &Array2<f64>) -> Result<(), NotFinite> {
         if !rows.iter().all(|value| value.is_finite()) {
-            return Err(ClusteringError::TokensNotFinite { layer });
+            return Err(NotFinite);
         }
-        self.tokens += rows.nrows() as u64;
+        self.rows += rows.nrows() as u64;
         for row in rows.rows() {
             self.sums += &row;
             let targets = row.slice(s![self.features..]);
@@ -136,21 +115,38 @@ impl Sums {
         Ok(())
     }
 
-    /// Takes the tokens of another layer too.
+    /// Takes rows whose sums are known.
+    ///
+    /// # Errors
+    /// A sum that is not finite. Nothing is then taken.
+    pub fn push_products(&mut self, of: &Products<'_>) -> Result<(), NotFinite> {
+        let Products { rows, products, sums, squares } = *of;
+        if !products.iter().chain(sums).chain(squares).all(|value| value.is_finite()) {
+            return Err(NotFinite);
+        }
+        self.rows += rows;
+        let add = |sum: &mut f64, value: &f32| *sum += f64::from(*value);
+        self.products.iter_mut().zip(products).for_each(|(sum, value)| add(sum, value));
+        self.sums.iter_mut().zip(sums).for_each(|(sum, value)| add(sum, value));
+        self.squares.iter_mut().zip(squares).for_each(|(sum, value)| add(sum, value));
+        Ok(())
+    }
+
+    /// Takes the rows of other sums too.
     pub fn add(&mut self, other: &Self) {
-        self.tokens += other.tokens;
+        self.rows += other.rows;
         self.products += &other.products;
         self.sums += &other.sums;
         self.squares += &other.squares;
     }
 
-    /// The moments of at least one token.
+    /// The moments of at least one row.
     pub fn moments(&self) -> Moments {
-        let tokens = self.tokens as f64;
-        let means = &self.sums / tokens;
+        let rows = self.rows as f64;
+        let means = &self.sums / rows;
         let (feature_means, target_means) = means.view().split_at(Axis(0), self.features);
         let centred = |row: usize, column: usize| {
-            self.products[[row, column]] / tokens - means[row] * means[column]
+            self.products[[row, column]] / rows - means[row] * means[column]
         };
         let size = self.features;
         Moments {
@@ -162,7 +158,7 @@ impl Sums {
             }),
             target_variances: (size..means.len())
                 .map(|target| {
-                    let mean_square = self.squares[target - size] / tokens;
+                    let mean_square = self.squares[target - size] / rows;
                     let variance = mean_square - means[target].powi(2);
                     // What rounding leaves of nothing is nothing.
                     if variance > 1e-12 * mean_square { variance } else { 0.0 }
@@ -175,8 +171,8 @@ impl Sums {
 }
 
 impl Moments {
-    /// The moments of features of which the targets are this map: nothing is measured of targets,
-    /// as a map of known features says all of them.
+    /// The moments of targets that are this map of the features: they follow from those of the
+    /// features, so nothing need be measured of targets.
     pub fn with_targets_of(self, map: &LinearMap) -> Self {
         let cross = self.covariance.dot(&map.weight);
         let variances = (&map.weight * &cross).sum_axis(Axis(0));
@@ -209,22 +205,4 @@ impl Moments {
             target_variances: self.target_variances.clone(),
         }
     }
-}
-
-/// Features and targets of each token side by side, in f64.
-fn joined(features: Tensor<3>, targets: Tensor<3>) -> Array2<f64> {
-    let ([batch, seq, width], [_, _, outputs]) = (features.dims(), targets.dims());
-    let (features, targets) = (fetch(features), fetch(targets));
-    let mut rows = vec![0.0; batch * seq * (width + outputs)];
-    rows.par_chunks_exact_mut(width + outputs).enumerate().for_each(|(token, row)| {
-        let features = &features[token * width..][..width];
-        let targets = &targets[token * outputs..][..outputs];
-        let values = features.iter().chain(targets);
-        row.iter_mut().zip(values).for_each(|(wide, value)| *wide = f64::from(*value));
-    });
-    Array2::from_shape_vec((batch * seq, width + outputs), rows).expect("as many values")
-}
-
-fn fetch<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }

@@ -1,7 +1,6 @@
-use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array1, Array2, s};
 
-use super::{linear_map::LinearMap, moments::Sums};
+use super::{LinearMap, NotFinite, Products, Sums};
 
 /// Numbers without pattern, from -1 to 1.
 fn scattered(count: usize, seed: usize) -> Vec<f32> {
@@ -12,11 +11,6 @@ fn scattered(count: usize, seed: usize) -> Vec<f32> {
         ((state >> 40) % 4001) as f32 / 2000.0 - 1.0
     });
     draws.collect()
-}
-
-fn tensor(values: &[f32], tokens: usize) -> Tensor<3> {
-    let width = values.len() / tokens;
-    Tensor::from_data(TensorData::new(values.to_vec(), [1, tokens, width]), &Device::flex())
 }
 
 struct Case {
@@ -53,11 +47,9 @@ impl Case {
         // In two batches, as images come.
         let middle = self.tokens / 3;
         for tokens in [0..middle, middle..self.tokens] {
-            let part = |values: &[f32], width: usize| {
-                tensor(&values[tokens.start * width..tokens.end * width], tokens.len())
-            };
-            sums.push(0, part(&self.features, FEATURES), part(&self.targets, TARGETS))
-                .expect("finite numbers");
+            let features = &self.features[tokens.start * FEATURES..tokens.end * FEATURES];
+            let targets = &self.targets[tokens.start * TARGETS..tokens.end * TARGETS];
+            sums.push(features, targets).expect("finite numbers");
         }
         sums
     }
@@ -189,12 +181,10 @@ fn sums_of_two_layers_are_those_of_all_their_tokens() {
 fn first_features_are_fitted_as_if_alone() {
     let (case, prior) = (case(), prior().of_first(2));
     let first = case.sums().moments().of_first(2);
-    let features = case.features.chunks(FEATURES).flat_map(|row| row[..2].to_vec()).collect();
+    let features: Vec<f32> =
+        case.features.chunks(FEATURES).flat_map(|row| row[..2].to_vec()).collect();
     let mut alone = Sums::new(2, TARGETS);
-    let features: Vec<f32> = features;
-    alone
-        .push(0, tensor(&features, case.tokens), tensor(&case.targets, case.tokens))
-        .expect("finite numbers");
+    alone.push(&features, &case.targets).expect("finite numbers");
     let alone = alone.moments().fit(&prior.weight, 1e-2).expect("a solution");
     let fitted = first.fit(&prior.weight, 1e-2).expect("a solution");
     assert!(distance(&fitted, &alone) < 1e-9);
@@ -249,8 +239,8 @@ fn sums_do_not_depend_on_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             let mut sums = Sums::new(features, targets);
-            let left = tensor(&scattered(tokens * features, 5), tokens);
-            sums.push(0, left, tensor(&scattered(tokens * targets, 6), tokens)).expect("finite");
+            let left = scattered(tokens * features, 5);
+            sums.push(&left, &scattered(tokens * targets, 6)).expect("finite");
             let moments = sums.moments();
             let prior = Array2::zeros((features, targets));
             let fitted = moments.fit(&prior, 1e-3).expect("a solution");
@@ -264,12 +254,85 @@ fn sums_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn tokens_that_are_no_numbers_are_refused_with_their_layer() {
+fn sums_that_were_computed_elsewhere_count_like_rows() {
+    let case = case();
+    let row = |token: usize| {
+        let features = &case.features[token * FEATURES..][..FEATURES];
+        [features, &case.targets[token * TARGETS..][..TARGETS]].concat()
+    };
+    let width = FEATURES + TARGETS;
+    let mut products = vec![0.0; FEATURES * width];
+    let (mut sums, mut squares) = (vec![0.0; width], vec![0.0; TARGETS]);
+    for row in (0..case.tokens).map(row) {
+        for at in 0..width {
+            sums[at] += row[at];
+            (0..FEATURES)
+                .for_each(|feature| products[feature * width + at] += row[feature] * row[at]);
+        }
+        (0..TARGETS).for_each(|target| squares[target] += row[FEATURES + target].powi(2));
+    }
+    let rows = case.tokens as u64;
+    let given = Products { rows, products: &products, sums: &sums, squares: &squares };
+    let mut elsewhere = Sums::new(FEATURES, TARGETS);
+    elsewhere.push_products(&given).expect("finite numbers");
+    let fit = |sums: Sums| sums.moments().fit(&prior().weight, 1e-2).expect("a solution");
+    // Sums in f32, of features and targets far from 0.
+    assert!(distance(&fit(elsewhere), &fit(case.sums())) < 1e-2);
+}
+
+/// The moments of targets that are a map of the features.
+#[test]
+fn targets_that_are_a_map_need_not_be_measured() {
     let mut case = case();
+    let map = prior();
+    for token in 0..case.tokens {
+        let features = &case.features[token * FEATURES..][..FEATURES];
+        for target in 0..TARGETS {
+            let weights = features.iter().zip(map.weight.column(target));
+            let output = weights.map(|(value, weight)| f64::from(*value) * weight).sum::<f64>();
+            case.targets[token * TARGETS + target] = (output + map.bias[target]) as f32;
+        }
+    }
+    let measured = case.sums().moments();
+    let mut alone = Sums::new(FEATURES, 0);
+    alone.push(&case.features, &[]).expect("finite numbers");
+    let derived = alone.moments().with_targets_of(&map);
+    let near =
+        |a: &Array1<f64>, b: &Array1<f64>| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(near(&derived.target_means, &measured.target_means));
+    assert!(near(&derived.target_variances, &measured.target_variances));
+}
+
+#[test]
+fn maps_are_rounded_and_kept_only_where_they_help() {
+    let moments = case().sums().moments();
+    let coarse = |values: Vec<f32>| values.into_iter().map(|v| (v * 8.0).round() / 8.0).collect();
+    let (map, fit) = moments.best(prior(), 1e-2, coarse).expect("a solution");
+    assert!(map.weight.iter().all(|weight| (weight * 8.0).fract() == 0.0));
+    assert!(fit.after.relative < fit.before.relative);
+    assert_eq!(moments.residual(&map), fit.after);
+    let useless = |values: Vec<f32>| vec![1e3; values.len()];
+    let (map, fit) = moments.best(prior(), 1e-2, useless).expect("a solution");
+    assert_eq!((map, fit.after), (prior(), fit.before));
+}
+
+#[test]
+fn maps_keep_the_layout_of_checkpoints() {
+    let [weight, bias] = [vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![7.0, 8.0]];
+    let map = LinearMap::from_rows(&weight, &bias);
+    assert_eq!(map.weight.row(0).to_vec(), [1.0, 4.0]);
+    assert_eq!(map.to_rows(), [weight, bias]);
+    assert_eq!(map.to_columns()[0], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    assert_eq!(map.of_inputs(&[2, 0]).weight.column(1).to_vec(), [6.0, 4.0]);
+}
+
+#[test]
+fn rows_that_are_not_finite_are_left_out() {
+    let mut case = case();
+    let mut sums = case.sums();
     case.features[7] = f32::NAN;
-    let mut sums = Sums::new(FEATURES, TARGETS);
-    let error = sums
-        .push(3, tensor(&case.features, case.tokens), tensor(&case.targets, case.tokens))
-        .expect_err("NaN");
-    assert_eq!(error.to_string(), "layer 3 makes tokens that are not finite of the images");
+    assert_eq!(sums.push(&case.features, &case.targets), Err(NotFinite));
+    let fit = |sums: Sums| sums.moments().fit(&prior().weight, 0.0).expect("a solution");
+    case.features[7] = 0.0;
+    assert_eq!(fit(sums), fit(self::case().sums()));
 }

@@ -1,11 +1,33 @@
 //! Ridge regression from moments, and how well a linear map does.
 
-use learngene_format::{Dtype, Fit, Residual};
 use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use super::{cholesky::Cholesky, linear_map::LinearMap, moments::Moments};
-use crate::error::ClusteringError;
+use crate::{Cholesky, LinearMap, Moments, NotFinite};
+
+/// A relative error below this is rounding of `f32`.
+pub const NEGLIGIBLE: f64 = 1e-10;
+
+/// How far the outputs of a map are from the targets: the squared difference, relative to the
+/// variance of the targets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Residual {
+    /// Over all targets together, which a few of very large variance decide.
+    pub relative: f64,
+    /// Median over targets, each relative to its own variance.
+    pub median_channel: f64,
+    /// Of the worst target, relative to its own variance.
+    pub worst_channel: f64,
+}
+
+/// How far outputs are from the targets, before and after a fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// By the prior.
+    pub before: Residual,
+    /// By the fitted map.
+    pub after: Residual,
+}
 
 /// Columns that one thread works on.
 const BLOCK: usize = 64;
@@ -14,29 +36,27 @@ const BLOCK: usize = 64;
 /// features without full rank have no unique solution.
 const JITTER: [f64; 2] = [1e-10, 1e-4];
 
-/// A relative error below this is rounding of f32: the layer does what the ancestor's does.
-pub(crate) const NEGLIGIBLE: f64 = 1e-10;
-
 impl Moments {
-    /// The fitted map as a file of that format can hold it, or the prior where that does as well,
-    /// and how well it went. The layer is named by errors.
+    /// The fitted map with its numbers rounded, or the prior where that does as well, and how well
+    /// it went.
+    ///
+    /// # Errors
+    /// Those of [`Moments::fit`].
     pub fn best(
         &self,
-        layer: usize,
         prior: LinearMap,
         ridge: f64,
-        dtype: Dtype,
-    ) -> Result<(LinearMap, Fit), ClusteringError> {
+        round: impl Fn(Vec<f32>) -> Vec<f32>,
+    ) -> Result<(LinearMap, Fit), NotFinite> {
         let before = self.residual(&prior);
         if before.relative > NEGLIGIBLE {
-            let fitted = self.fit(&prior.weight, ridge);
-            let fitted = fitted.ok_or(ClusteringError::Unsolvable { layer })?.rounded(dtype)?;
+            let fitted = self.fit(&prior.weight, ridge)?.rounded(round);
             let after = self.residual(&fitted);
             if after.relative < before.relative {
                 return Ok((fitted, Fit { before, after }));
             }
         }
-        Ok((prior, Fit { after: before.clone(), before }))
+        Ok((prior, Fit { before, after: before }))
     }
 
     /// The map `W` from features to targets with the least
@@ -44,17 +64,21 @@ impl Moments {
     /// features' mean variance: what a feature says nothing of stays as in the prior. The bias is
     /// not penalised.
     ///
-    /// None where the moments are no numbers.
-    pub fn fit(&self, prior: &Array2<f64>, ridge: f64) -> Option<LinearMap> {
+    /// Where features have no full rank, a small penalty makes the map unique.
+    ///
+    /// # Errors
+    /// Moments that are not finite.
+    pub fn fit(&self, prior: &Array2<f64>, ridge: f64) -> Result<LinearMap, NotFinite> {
         let mut weight = prior.clone();
         let variance = self.covariance.diag().mean().unwrap_or(0.0);
         if variance != 0.0 {
             // Covariance of the features with what the prior leaves of the targets.
             let rest = &self.cross - &product(self.covariance.view(), prior);
-            weight += &self.factor(ridge * variance, variance)?.solve(rest);
+            let factor = self.factor(ridge * variance, variance).ok_or(NotFinite)?;
+            weight += &factor.solve(rest);
         }
         let bias = &self.target_means - &self.feature_means.dot(&weight);
-        Some(LinearMap { weight, bias })
+        Ok(LinearMap { weight, bias })
     }
 
     /// The factor of the penalised covariance, by the least penalty that gives it full rank.
