@@ -5,14 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use learngene_shape::Shape;
+use learngene_tensors::{Dtype, Error, Result, write_whole};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    CheckpointError, Dialect, Dtype, PretrainedCfg, family::Family, stock::obstacle, transformers,
-    write::write_file,
-};
-use crate::ModelConfig;
+use crate::{Dialect, PretrainedCfg, obstacle, transformers};
 
 /// What the names of files end with in which PyTorch, TensorFlow, JAX and this crate keep weights.
 const WEIGHTS: [&str; 7] = ["safetensors", "bin", "pth", "pt", "ckpt", "h5", "msgpack"];
@@ -21,7 +19,7 @@ const WEIGHTS: [&str; 7] = ["safetensors", "bin", "pth", "pt", "ckpt", "h5", "ms
 const OWN: &str = "learngene_";
 
 /// A file that is to be written, or removed.
-pub(super) struct Companion {
+pub(crate) struct Companion {
     place: PathBuf,
     /// None where it goes.
     json: Option<Vec<u8>>,
@@ -32,7 +30,7 @@ pub(super) struct Companion {
 struct Own<'a> {
     architecture: String,
     #[serde(flatten)]
-    config: &'a ModelConfig,
+    shape: &'a Shape,
 }
 
 /// What has to be written beside a checkpoint: transformers' configuration, and how images are
@@ -48,22 +46,23 @@ struct Own<'a> {
 /// Says why transformers has no such model; or which file belongs to another checkpoint, where
 /// transformers needs one of this name. Without this crate's own configuration a checkpoint does: its
 /// header tells the same.
-pub(super) fn companions(
+pub(crate) fn companions(
     checkpoint: &Path,
-    config: &ModelConfig,
+    shape: &Shape,
     dialect: Dialect,
     dtype: Dtype,
     pretrained_cfg: Option<&PretrainedCfg>,
-) -> Result<Vec<Companion>, CheckpointError> {
+) -> Result<Vec<Companion>> {
     let is_alone = !has_other_weights(checkpoint);
     let mut companions = Vec::new();
     if dialect == Dialect::HuggingFace {
-        let label_names = pretrained_cfg.map_or(&[][..], |told| &told.label_names);
-        let fields = transformers::fields(config, dtype, label_names)?;
+        let label_names = pretrained_cfg.map_or(&[][..], |found| &found.label_names);
+        let fields = transformers::fields(shape, dtype, label_names);
+        let fields = fields.map_err(|error| error.in_file(checkpoint))?;
         let config_json = ("config.json", to_json(&fields));
-        let preprocessing = pretrained_cfg.and_then(|told| told.preprocessing);
+        let preprocessing = pretrained_cfg.and_then(|found| found.preprocessing);
         let processor = preprocessing.map(|preprocessing| {
-            let processor = transformers::image_processor(&preprocessing, config.image_size());
+            let processor = transformers::image_processor(&preprocessing, shape.image().size);
             ("preprocessor_config.json", to_json(&processor))
         });
         for (name, json) in [config_json].into_iter().chain(processor) {
@@ -71,7 +70,9 @@ pub(super) fn companions(
             match fs::read(&place) {
                 Ok(found) if found == json => continue,
                 Ok(_) if !(is_alone && checkpoint.exists()) => {
-                    return Err(CheckpointError::OtherConfig { path: place });
+                    let found = "the configuration of another checkpoint";
+                    let expected = "none, or this checkpoint's: choose an empty folder";
+                    return Err(Error::invalid(place.display().to_string(), found, expected));
                 }
                 _ => companions.push(Companion { place, json: Some(json) }),
             }
@@ -79,9 +80,9 @@ pub(super) fn companions(
     } else if is_alone {
         let place = checkpoint.with_file_name("config.json");
         let is_replaced = checkpoint.exists();
-        if obstacle(config).is_some() {
-            let architecture = format!("{OWN}{}", Family::of(config).key());
-            let json = Some(to_json(&Own { architecture, config }));
+        if obstacle(shape).is_some() {
+            let architecture = format!("{OWN}{}", shape.family());
+            let json = Some(to_json(&Own { architecture, shape }));
             if is_replaced || !place.exists() {
                 companions.push(Companion { place, json });
             }
@@ -93,13 +94,13 @@ pub(super) fn companions(
 }
 
 impl Companion {
-    pub fn write(&self) -> Result<(), CheckpointError> {
+    pub fn write(&self) -> Result<()> {
         let Self { place, json } = self;
-        match json {
-            Some(json) => write_file(place, [json]),
-            None => fs::remove_file(place)
-                .map_err(|source| CheckpointError::Write { path: place.clone(), source }),
-        }
+        let written = match json {
+            Some(json) => write_whole(place, [json]),
+            None => fs::remove_file(place),
+        };
+        written.map_err(Error::write(place))
     }
 }
 
@@ -107,8 +108,7 @@ impl Companion {
 fn is_as_written(config_json: &Path) -> bool {
     let fields = fs::read(config_json).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let fields: Value = fields.unwrap_or_default();
-    let is_family =
-        |key: &str| [Family::Vit, Family::Swin].iter().any(|family| family.key() == key);
+    let is_family = |key: &str| Shape::presets().any(|(_, shape)| shape.family() == key);
     let architecture = fields["architecture"].as_str().and_then(|name| name.strip_prefix(OWN));
     architecture.or(fields["model_type"].as_str()).is_some_and(is_family)
 }

@@ -2,15 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::{self, Read},
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
 use burn_store::pytorch_reader::{self, PytorchError, PytorchReader};
-use safetensors::SafeTensors;
-
-use super::{CheckpointError, Dtype, file};
+use learngene_tensors::{Dtype, Error, Result, Safetensors, safetensors::check_finite};
 
 /// Keys under which PyTorch training scripts (DeiT's, timm's) nest the weights.
 const PYTORCH_KEYS: [&str; 2] = ["model", "state_dict"];
@@ -18,147 +16,153 @@ const PYTORCH_KEYS: [&str; 2] = ["model", "state_dict"];
 /// Bytes before a safetensors header, which is JSON: its length as an unsigned integer.
 const SAFETENSORS_LENGTH: usize = 8;
 
-/// An opened file: what it says of its tensors, and their bytes.
-pub(super) struct Container {
+/// An opened file: what it says of its tensors, and where their bytes are.
+pub(crate) struct Container {
     path: PathBuf,
     /// What each tensor is.
-    pub headers: BTreeMap<String, Header>,
+    pub tensors: BTreeMap<String, Header>,
     /// The configuration in the metadata of a safetensors header, where there is one.
     pub config: Option<String>,
-    bytes: Bytes,
+    source: Source,
 }
 
 /// What a file says of one tensor.
-pub(super) struct Header {
-    /// The format by its name in the file, and what it is to us.
-    dtype: (String, Option<Dtype>),
+pub(crate) struct Header {
+    /// Its number format, or the name of one that weights are not stored in.
+    dtype: Result<Dtype, String>,
     pub shape: Vec<usize>,
 }
 
-enum Bytes {
-    /// The whole file.
-    Safetensors { file: Vec<u8>, ranges: BTreeMap<String, std::ops::Range<usize>> },
+enum Source {
+    Safetensors(Safetensors),
     /// Handles that read one tensor each.
     Pytorch(HashMap<String, pytorch_reader::Tensor>),
 }
 
 impl Container {
     /// Opens a safetensors file or a `.pth`, told apart by their first bytes.
-    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
-        let file = File::open(path).map_err(|source| read_error(path, source))?;
+        let file = File::open(path).map_err(Error::read(path))?;
         file.take(SAFETENSORS_LENGTH as u64 + 1)
             .read_to_end(&mut start)
-            .map_err(|source| read_error(path, source))?;
-        if start.is_empty() {
-            Err(CheckpointError::Empty { path: path.into() })
-        } else if start.get(SAFETENSORS_LENGTH) == Some(&b'{') {
-            Self::open_safetensors(path)
-        } else if start.starts_with(b"PK") || start.starts_with(b"\x80") {
-            // A ZIP archive (PyTorch 1.6 and later), or the pickles of older releases.
-            Self::open_pytorch(path)
-        } else {
-            Err(CheckpointError::NotACheckpoint { path: path.into() })
+            .map_err(Error::read(path))?;
+        if start.get(SAFETENSORS_LENGTH) == Some(&b'{') {
+            return Self::safetensors(path).map_err(|error| error.in_file(path));
         }
+        // A ZIP archive (PyTorch 1.6 and later), or the pickles of older releases.
+        if start.starts_with(b"PK") || start.starts_with(b"\x80") {
+            return Self::pytorch(path).map_err(|error| unreadable("", error).in_file(path));
+        }
+        let found = match &start[..] {
+            [] => "an empty file".into(),
+            start => format!("a file that begins with `{}`", start.escape_ascii()),
+        };
+        let expected = "a safetensors file or a PyTorch checkpoint (.pth)";
+        Err(Error::invalid("", found, expected).in_file(path))
     }
 
-    fn open_safetensors(path: &Path) -> Result<Self, CheckpointError> {
-        let file = fs::read(path).map_err(|source| read_error(path, source))?;
-        let (length, metadata) = SafeTensors::read_metadata(&file)
-            .map_err(|source| CheckpointError::Safetensors { path: path.into(), source })?;
-        let start = SAFETENSORS_LENGTH + length;
-        let tensors = metadata.tensors();
-        let ranges = tensors.iter().map(|(name, info)| {
-            let (from, to) = info.data_offsets;
-            (name.clone(), start + from..start + to)
-        });
-        let headers = tensors.iter().map(|(name, info)| {
-            let dtype = (format!("{:?}", info.dtype), Dtype::from_safetensors(info.dtype));
-            (name.clone(), Header { dtype, shape: info.shape.clone() })
+    fn safetensors(path: &Path) -> Result<Self> {
+        let mut file = Safetensors::open(path)?;
+        let tensors = file.tensors.iter().map(|(name, stored)| {
+            let dtype = stored.dtype.try_into().map_err(|dtype| format!("{dtype:?}"));
+            (name.clone(), Header { dtype, shape: stored.shape.clone() })
         });
         Ok(Self {
             path: path.into(),
-            headers: headers.collect(),
-            config: metadata.metadata().as_ref().and_then(|map| map.get("config").cloned()),
-            bytes: Bytes::Safetensors { ranges: ranges.collect(), file },
+            tensors: tensors.collect(),
+            config: file.metadata.remove("config"),
+            source: Source::Safetensors(file),
         })
     }
 
-    fn open_pytorch(path: &Path) -> Result<Self, CheckpointError> {
-        let tensors = pytorch_tensors(path).map_err(|source| CheckpointError::Pytorch {
-            path: path.into(),
-            source: source.into(),
-        })?;
-        let headers = tensors.iter().map(|(name, tensor)| {
-            let known = match tensor.dtype() {
-                pytorch_reader::DType::F32 => Some(Dtype::F32),
-                pytorch_reader::DType::F16 => Some(Dtype::F16),
-                pytorch_reader::DType::BF16 => Some(Dtype::BF16),
-                _ => None,
+    fn pytorch(path: &Path) -> Result<Self, PytorchError> {
+        let file = pytorch_tensors(path)?;
+        let tensors = file.iter().map(|(name, tensor)| {
+            let dtype = match tensor.dtype() {
+                pytorch_reader::DType::F32 => Ok(Dtype::F32),
+                pytorch_reader::DType::F16 => Ok(Dtype::F16),
+                pytorch_reader::DType::BF16 => Ok(Dtype::BF16),
+                other => Err(format!("{other:?}")),
             };
-            let dtype = (format!("{:?}", tensor.dtype()), known);
             (name.clone(), Header { dtype, shape: tensor.shape().to_vec() })
         });
         Ok(Self {
             path: path.into(),
-            headers: headers.collect(),
+            tensors: tensors.collect(),
             config: None,
-            bytes: Bytes::Pytorch(tensors),
+            source: Source::Pytorch(file),
         })
     }
 
-    /// SHA-256 of the file.
-    pub fn sha256(&self) -> Result<String, CheckpointError> {
-        let hash = match &self.bytes {
-            Bytes::Safetensors { file, .. } => file::sha256_of(&file[..]),
-            Bytes::Pytorch(_) => file::sha256(&self.path),
-        };
-        hash.map_err(|source| read_error(&self.path, source))
+    /// Names of all tensors.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Takes out the tensors whose names fulfil a condition.
+    pub fn take(&mut self, is_taken: impl Fn(&str) -> bool) -> Vec<(String, Header)> {
+        self.tensors.extract_if(.., |name, _| is_taken(name)).collect()
     }
 
     /// The one format that holds the values of all tensors.
     ///
     /// # Errors
     /// Lists every tensor of a format that weights are not stored in.
-    pub fn dtype(&self) -> Result<Dtype, CheckpointError> {
-        let tensors: Vec<String> = self
-            .headers
-            .iter()
-            .filter(|(_, header)| header.dtype.1.is_none())
-            .map(|(name, header)| format!("{name} as {}", header.dtype.0))
-            .collect();
-        if !tensors.is_empty() {
-            return Err(CheckpointError::Dtype { path: self.path.clone(), tensors });
+    pub fn dtype(&self) -> Result<Dtype> {
+        let unfit = self.tensors.iter().filter_map(|(name, header)| {
+            let dtype = header.dtype.as_ref().err()?;
+            Some(format!("{name} as {dtype}"))
+        });
+        let unfit = unfit.collect::<Vec<_>>().join(", ");
+        if !unfit.is_empty() {
+            let error = Error::invalid("number formats", unfit, "f32, f16 or bf16");
+            return Err(error.in_file(&self.path));
         }
-        let dtypes = self.headers.values().filter_map(|header| header.dtype.1);
+        let dtypes = self.tensors.values().filter_map(|header| header.dtype.clone().ok());
         Ok(dtypes.reduce(Dtype::join).unwrap_or(Dtype::F32))
     }
 
-    /// The values of a tensor, all finite.
+    /// Checks names and shapes against those of a model.
     ///
-    /// # Panics
-    /// Panics on a name that the file does not have, or a format that [`Container::dtype`]
-    /// refuses.
-    pub fn values(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
-        let dtype = self.headers[name].dtype.1.expect("formats were checked by the caller");
-        let values = match &self.bytes {
-            Bytes::Safetensors { file, ranges } => dtype.decode(&file[ranges[name].clone()]),
-            Bytes::Pytorch(tensors) => {
-                let bytes = tensors[name].read().map_err(|source| CheckpointError::Pytorch {
-                    path: self.path.clone(),
-                    source: Box::new(source.into()),
-                })?;
-                dtype.decode(&bytes)
+    /// # Errors
+    /// [`Error::Parameters`] with everything that differs.
+    pub fn check_shapes(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+        let found = &self.tensors;
+        let missing = wanted.keys().filter(|name| !found.contains_key(*name)).cloned();
+        let unused = found.keys().filter(|name| !wanted.contains_key(*name)).cloned();
+        let mismatched = wanted.iter().filter_map(|(name, wanted)| {
+            let found = &found.get(name)?.shape;
+            (found != wanted).then(|| format!("{name} is {found:?}, expected {wanted:?}"))
+        });
+        let [missing, unused, mismatched]: [Vec<String>; 3] =
+            [missing.collect(), unused.collect(), mismatched.collect()];
+        if missing.is_empty() && unused.is_empty() && mismatched.is_empty() {
+            return Ok(());
+        }
+        let what = self.path.display().to_string();
+        Err(Error::Parameters { what, missing, unused, mismatched })
+    }
+
+    /// The values of a tensor, all finite.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>> {
+        self.read(name).map_err(|error| error.in_file(&self.path))
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<f32>> {
+        match &self.source {
+            Source::Safetensors(file) => file.values(name),
+            Source::Pytorch(tensors) => {
+                let dtype = self.tensors.get(name).and_then(|header| header.dtype.clone().ok());
+                let (tensor, dtype) = tensors
+                    .get(name)
+                    .zip(dtype)
+                    .ok_or_else(|| Error::invalid("tensors", format!("no `{name}`"), "one"))?;
+                let bytes = tensor.read().map_err(|error| unreadable(name, error))?;
+                let values = dtype.decode(&bytes);
+                check_finite(name, &values, Dtype::F32)?;
+                Ok(values)
             }
-        };
-        match Dtype::F32.first_unfit(&values) {
-            None => Ok(values),
-            Some(index) => Err(CheckpointError::NonFinite {
-                path: self.path.clone(),
-                tensor: name.into(),
-                index,
-                value: values[index],
-            }),
         }
     }
 }
@@ -175,6 +179,6 @@ fn pytorch_tensors(path: &Path) -> Result<HashMap<String, pytorch_reader::Tensor
     Ok(PytorchReader::new(path)?.into_tensors())
 }
 
-pub(super) fn read_error(path: &Path, source: io::Error) -> CheckpointError {
-    CheckpointError::Read { path: path.into(), source }
+fn unreadable(what: &str, error: impl std::fmt::Display) -> Error {
+    Error::invalid(what, error, "a whole PyTorch checkpoint")
 }

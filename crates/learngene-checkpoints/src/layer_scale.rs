@@ -6,47 +6,39 @@
 
 use std::collections::BTreeMap;
 
-use super::container::{Container, Header};
-use crate::StateDict;
+use learngene_shape::{Family, Shape, Vit};
+use learngene_tensors::{Result, StateDict};
+
+use crate::{Dialect, names::Names};
 
 /// Each scale of a layer with the linear map that it follows, by timm's names.
 const SCALED: [(&str, &str); 2] = [("ls1.gamma", "attn.proj"), ("ls2.gamma", "mlp.fc2")];
 
-/// The scales of a file.
-pub(super) struct LayerScales(BTreeMap<String, Header>);
-
-impl LayerScales {
-    /// Takes the scales out of a file's tensors; none where it has no LayerScale.
-    pub fn extract(container: &mut Container) -> Option<Self> {
-        let is_scale = |name: &str| SCALED.iter().any(|(scale, _)| is_of_layer(name, scale));
-        let scales: BTreeMap<_, _> =
-            container.headers.extract_if(.., |name, _| is_scale(name)).collect();
-        (!scales.is_empty()).then_some(Self(scales))
+/// Names and shapes of all scales of the model in a file of these names; none where it has no
+/// LayerScale.
+pub(crate) fn wanted<'a>(
+    names: Names,
+    stored: impl Iterator<Item = &'a str>,
+    shape: &Shape,
+) -> BTreeMap<String, Vec<usize>> {
+    let mut stored = stored;
+    let is_scale = |name: &str| SCALED.iter().any(|(scale, _)| name.ends_with(scale));
+    if (names.family(), names.dialect()) != (Vit::KEY, Dialect::Timm) || !stored.any(is_scale) {
+        return BTreeMap::new();
     }
-
-    /// Puts them back to be checked as any other tensor is; returns what there should be for a model
-    /// of that depth and width, by name and shape.
-    pub fn wanted(
-        self,
-        container: &mut Container,
-        depth: usize,
-        embed_dim: usize,
-    ) -> impl Iterator<Item = (String, Vec<usize>)> {
-        container.headers.extend(self.0);
-        names(depth).map(move |(scale, _)| (scale, vec![embed_dim]))
-    }
+    scales(shape.depth()).map(|(scale, _)| (scale, vec![shape.embed_dim()])).collect()
 }
 
 /// Multiplies the linear maps of a model of that depth by its scales.
 ///
 /// # Errors
 /// Those of `values`, which reads a scale.
-pub(super) fn fold<E>(
+pub(crate) fn fold(
     parameters: &mut StateDict,
     depth: usize,
-    values: impl Fn(&str) -> Result<Vec<f32>, E>,
-) -> Result<(), E> {
-    for (scale, linear) in names(depth) {
+    values: impl Fn(&str) -> Result<Vec<f32>>,
+) -> Result<()> {
+    for (scale, linear) in scales(depth) {
         let scale = values(&scale)?;
         for leaf in ["weight", "bias"] {
             let name = format!("{linear}.{leaf}");
@@ -63,16 +55,10 @@ pub(super) fn fold<E>(
 }
 
 /// Every scale and the linear map that it follows.
-fn names(depth: usize) -> impl Iterator<Item = (String, String)> {
+fn scales(depth: usize) -> impl Iterator<Item = (String, String)> {
     (0..depth).flat_map(|layer| {
         SCALED.map(|(scale, linear)| {
             (format!("blocks.{layer}.{scale}"), format!("blocks.{layer}.{linear}"))
         })
     })
-}
-
-/// Whether `name` is `blocks.N.` followed by `module`.
-fn is_of_layer(name: &str, module: &str) -> bool {
-    let layer = name.strip_prefix("blocks.").and_then(|rest| rest.strip_suffix(module));
-    layer.and_then(|layer| layer.strip_suffix('.')).is_some_and(|n| n.parse::<usize>().is_ok())
 }

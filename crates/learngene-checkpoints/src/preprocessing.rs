@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use learngene_tensors::Result;
 use serde::Serialize;
 
-use super::{CheckpointError, pretrained_cfg::SECTION, told::Told};
+use crate::{pretrained_cfg::SECTION, sidecar::Sidecar};
 
-/// What a model expects of its images, but for their size, which its shape tells.
+/// What a model expects of its images, but for their size, which its shape gives.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Preprocessing {
     /// Mean of each channel on the scale 0 to 1.
@@ -20,43 +21,40 @@ pub struct Preprocessing {
 }
 
 impl Preprocessing {
-    /// What the header of a checkpoint tells, or else timm's config.json (`pretrained_cfg`) or
+    /// What the header of a checkpoint says, or else timm's config.json (`pretrained_cfg`) or
     /// transformers' preprocessor_config.json (`image_mean`, `image_std`) beside it.
-    pub(super) fn told(
-        checkpoint: &Path,
-        header: Option<&Told>,
-    ) -> Result<Option<Self>, CheckpointError> {
+    pub(crate) fn found(checkpoint: &Path, header: Option<&Sidecar>) -> Result<Option<Self>> {
         let timm = ["mean", "std"];
         if let Some(header) = header
-            && let Some(told) = Self::of(header, SECTION, timm)?
+            && let Some(found) = Self::of(header, SECTION, timm)?
         {
-            return Ok(Some(told));
+            return Ok(Some(found));
         }
         let sources = [
             ("config.json", SECTION, timm),
             ("preprocessor_config.json", None, ["image_mean", "image_std"]),
         ];
         for (file, section, fields) in sources {
-            let Some(told) = Told::beside(checkpoint, file)? else { continue };
-            if let Some(told) = Self::of(&told, section, fields)? {
-                return Ok(Some(told));
+            let Some(sidecar) = Sidecar::beside(checkpoint, file)? else { continue };
+            if let Some(found) = Self::of(&sidecar, section, fields)? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
     fn of(
-        told: &Told,
+        sidecar: &Sidecar,
         section: Option<&str>,
         [mean, std]: [&str; 2],
-    ) -> Result<Option<Self>, CheckpointError> {
+    ) -> Result<Option<Self>> {
         let is_mean = |mean: &[f32; 3]| mean.iter().all(|mean| (0.0..=1.0).contains(mean));
         let is_std = |std: &[f32; 3]| std.iter().all(|std| *std > 0.0 && *std <= 1.0);
-        let mean = told.parsed(section, mean, is_mean, "three numbers from 0 to 1")?;
-        let std = told.parsed(section, std, is_std, "three numbers above 0 and at most 1")?;
+        let mean = sidecar.parsed(section, mean, is_mean, "three numbers from 0 to 1")?;
+        let std = sidecar.parsed(section, std, is_std, "three numbers above 0 and at most 1")?;
         let is_share = |share: &f32| *share > 0.01 && *share <= 1.0;
-        let wanted = "a number above 0.01 and at most 1";
-        let crop_pct = told.parsed(section, "crop_pct", is_share, wanted)?;
+        let expected = "a number above 0.01 and at most 1";
+        let crop_pct = sidecar.parsed(section, "crop_pct", is_share, expected)?;
         Ok(mean.zip(std).map(|(mean, std)| Self { mean, std, crop_pct }))
     }
 }

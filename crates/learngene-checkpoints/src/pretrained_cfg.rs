@@ -1,11 +1,14 @@
 //! What a checkpoint says beside shape and weights.
 
+use std::path::Path;
+
+use learngene_tensors::Result;
 use serde::Serialize;
 
-use super::{CheckpointError, Preprocessing, told::Told};
+use crate::{Preprocessing, sidecar::Sidecar};
 
 /// Where timm keeps it in its configurations, and this crate in the header.
-pub(super) const SECTION: Option<&str> = Some("pretrained_cfg");
+pub(crate) const SECTION: Option<&str> = Some("pretrained_cfg");
 
 /// What a model was trained on, in the words of timm's `pretrained_cfg`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -18,15 +21,22 @@ pub struct PretrainedCfg {
     pub label_names: Vec<String>,
 }
 
-/// The names of the classes in a header.
-///
-/// Those in files beside a checkpoint are left alone: published models call classes by words, where
-/// datasets call them by the names of their folders.
-pub(super) fn label_names(
-    header: &Told,
-    num_classes: usize,
-) -> Result<Vec<String>, CheckpointError> {
-    let is_valid = |names: &Vec<String>| names.len() == num_classes;
-    let wanted = "a name for each class of the model";
-    Ok(header.parsed(SECTION, "label_names", is_valid, wanted)?.unwrap_or_default())
+impl PretrainedCfg {
+    /// What a checkpoint's header and the files beside it say.
+    ///
+    /// Names of classes in files beside it are left alone: published models call classes by words,
+    /// where datasets call them by the names of their folders.
+    pub(crate) fn found(
+        checkpoint: &Path,
+        header: Option<&Sidecar>,
+        num_classes: usize,
+    ) -> Result<Self> {
+        let preprocessing = Preprocessing::found(checkpoint, header)?;
+        let is_valid = |names: &Vec<String>| names.len() == num_classes;
+        let expected = "a name for each class of the model";
+        let label_names =
+            header.map(|header| header.parsed(SECTION, "label_names", is_valid, expected));
+        let label_names = label_names.transpose()?.flatten().unwrap_or_default();
+        Ok(Self { preprocessing, label_names })
+    }
 }

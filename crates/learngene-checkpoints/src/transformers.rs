@@ -1,49 +1,50 @@
 //! transformers' configurations, as `config.json` beside a checkpoint holds them.
 
+use learngene_shape::{Shape, Swin, Vit};
+use learngene_tensors::{Dtype, Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    CheckpointError, Dtype, Preprocessing,
-    family::Family,
-    infer::swin::DEFAULT_EPS,
-    stock::{mlp_ratio, obstacle},
+use crate::{
+    Preprocessing,
+    obstacle::{mlp_ratio, obstacle},
+    shape::SWIN_LAYER_NORM_EPS,
 };
-use crate::{ModelConfig, SwinConfig, VitConfig};
 
 /// The fields of transformers' configuration that bear on the model. Classes without names are
 /// called as transformers calls them.
 ///
 /// # Errors
 /// Says why transformers has no such model.
-pub(super) fn fields(
-    config: &ModelConfig,
+pub(crate) fn fields(
+    shape: &Shape,
     dtype: Dtype,
     label_names: &[String],
-) -> Result<Map<String, Value>, CheckpointError> {
-    if let Some(reason) = obstacle(config) {
-        return Err(refused(config, reason));
-    }
-    let (of_family, kind) = match config {
-        ModelConfig::Vit(vit) => (of_vit(vit), "ViT"),
-        ModelConfig::Swin(swin) => {
-            (of_swin(swin).map_err(|reason| refused(config, reason))?, "Swin")
-        }
+) -> Result<Map<String, Value>> {
+    let (kind, of_family) = match (shape.get::<Vit>(), shape.get::<Swin>()) {
+        (Some(vit), _) => ("ViT", of_vit(shape, vit)),
+        (_, Some(swin)) => ("Swin", of_swin(shape, swin)),
+        _ => ("model", Err(format!("the family {}", shape.family()))),
     };
-    let classes = 0..config.num_classes();
+    let of_family = obstacle(shape).map_or(of_family, Err).map_err(|reason| {
+        let expected = "what it can express; write this model in timm's names (--names timm), which \
+                        python/learngene_timm.py of this project runs with PyTorch and timm";
+        Error::invalid(format!("Hugging Face's {kind}"), reason, expected)
+    })?;
+    let image = shape.image();
+    let classes = 0..shape.num_classes();
     let task = if classes.is_empty() { "Model" } else { "ForImageClassification" };
     let mut fields = Map::from_iter([
         ("architectures".into(), json!([format!("{kind}{task}")])),
         ("attention_probs_dropout_prob".into(), json!(0.0)),
         ("hidden_act".into(), json!("gelu")),
         ("hidden_dropout_prob".into(), json!(0.0)),
-        ("hidden_size".into(), json!(config.num_features())),
-        ("image_size".into(), json!(config.image_size())),
+        ("hidden_size".into(), json!(shape.num_features())),
+        ("image_size".into(), json!(image.size)),
         ("initializer_range".into(), json!(0.02)),
-        ("layer_norm_eps".into(), json!(config.layer_norm_eps())),
-        ("model_type".into(), json!(config.family())),
-        ("num_channels".into(), json!(config.in_channels())),
-        ("patch_size".into(), json!(config.patch_size())),
+        ("model_type".into(), json!(shape.family())),
+        ("num_channels".into(), json!(image.channels)),
+        ("patch_size".into(), json!(image.patch_size)),
         ("qkv_bias".into(), json!(true)),
         ("torch_dtype".into(), json!(torch_name(dtype))),
     ]);
@@ -63,7 +64,7 @@ pub(super) fn fields(
 
 /// The fields of transformers' image processors, as preprocessor_config.json holds them.
 #[derive(Serialize)]
-pub(super) struct ImageProcessor<'a> {
+pub(crate) struct ImageProcessor<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     crop_pct: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +94,7 @@ enum Size {
 /// centre, as timm does by `crop_pct`, is named after BiT there, and DINOv2's ViTs have it too;
 /// `crop_pct` itself stands there for this crate to read. An image that has the wanted size already is
 /// enlarged and cropped too, as timm does it, where this project's own loader leaves it as it is.
-pub(super) fn image_processor(
+pub(crate) fn image_processor(
     preprocessing: &Preprocessing,
     image_size: usize,
 ) -> ImageProcessor<'_> {
@@ -132,41 +133,44 @@ fn shortest_edge(image_size: usize, crop_pct: f32) -> usize {
     (image_size as f64 / crop_pct).floor() as usize
 }
 
-fn of_vit(config: &VitConfig) -> Vec<(&'static str, Value)> {
-    vec![
-        ("intermediate_size", json!(config.mlp_hidden_dim)),
-        ("num_attention_heads", json!(config.num_heads[0])),
-        ("num_hidden_layers", json!(config.depth())),
-    ]
+type Fields = Vec<(&'static str, Value)>;
+
+fn of_vit(shape: &Shape, vit: &Vit) -> Result<Fields, String> {
+    Ok(vec![
+        ("intermediate_size", json!(vit.hidden_dim[0])),
+        ("layer_norm_eps", json!(vit.layer_norm_eps)),
+        ("num_attention_heads", json!(vit.num_heads[0])),
+        ("num_hidden_layers", json!(shape.depth())),
+    ])
 }
 
-fn of_swin(config: &SwinConfig) -> Result<Vec<(&'static str, Value)>, String> {
+fn of_swin(shape: &Shape, swin: &Swin) -> Result<Fields, String> {
     // transformers builds the norms of patches and of merged tokens without the configuration's.
-    if config.layer_norm_eps != DEFAULT_EPS {
-        let eps = config.layer_norm_eps;
-        return Err(format!(
-            "its layer_norm_eps is {eps:e}, where transformers has {DEFAULT_EPS:e}"
-        ));
+    if swin.layer_norm_eps != SWIN_LAYER_NORM_EPS {
+        let eps = swin.layer_norm_eps;
+        return Err(format!("a layer_norm_eps of {eps:e} in place of {SWIN_LAYER_NORM_EPS:e}"));
     }
     // Its tables are for windows of `window_size` in every stage.
-    let is_smaller = |stage: &usize| config.window(*stage) < config.window_size;
-    if let Some(stage) = (0..config.num_stages()).find(is_smaller) {
-        let (side, window) = (config.window(stage), config.window_size);
+    let stages = swin.depths.len();
+    if let Some(stage) = (0..stages).find(|stage| swin.window(*stage) < swin.window_size) {
+        let (side, window) = (swin.window(stage), swin.window_size);
         return Err(format!(
-            "stage {stage} is {side} tokens a side, less than its windows of {window}"
+            "stage {stage} {side} tokens a side, less than its windows of {window}"
         ));
     }
-    let heads = config.num_heads.iter().map(|blocks| blocks[0]).collect::<Vec<_>>();
+    let heads: Vec<usize> =
+        shape.stages().iter().map(|layers| swin.num_heads[layers.start]).collect();
     Ok(vec![
-        ("depths", json!(config.depths())),
+        ("depths", json!(swin.depths)),
         ("drop_path_rate", json!(0.1)),
-        ("embed_dim", json!(config.embed_dim)),
-        ("encoder_stride", json!(config.token_pixels(config.num_stages() - 1))),
-        ("mlp_ratio", json!(mlp_ratio(config).expect("an obstacle without it"))),
+        ("embed_dim", json!(swin.embed_dim)),
+        ("encoder_stride", json!(shape.layer(shape.depth() - 1).field.token_pixels)),
+        ("layer_norm_eps", json!(swin.layer_norm_eps)),
+        ("mlp_ratio", json!(mlp_ratio(shape))),
         ("num_heads", json!(heads)),
-        ("num_layers", json!(config.num_stages())),
+        ("num_layers", json!(stages)),
         ("use_absolute_embeddings", json!(false)),
-        ("window_size", json!(config.window_size)),
+        ("window_size", json!(swin.window_size)),
     ])
 }
 
@@ -176,10 +180,6 @@ fn torch_name(dtype: Dtype) -> &'static str {
         Dtype::F16 => "float16",
         Dtype::BF16 => "bfloat16",
     }
-}
-
-fn refused(config: &ModelConfig, reason: String) -> CheckpointError {
-    CheckpointError::HuggingFace { family: Family::of(config).name(), reason }
 }
 
 #[cfg(test)]
