@@ -1,18 +1,13 @@
 //! What training and evaluation ask of a model.
 
-use std::path::Path;
-
 use burn::{
     module::{Module, ModuleDisplay},
     tensor::{Device, Tensor},
 };
+use learngene_shape::Shape;
+use learngene_tensors::{Result, StateDict};
 
-use crate::{
-    StateDict, StateDictError,
-    checkpoint::{CheckpointError, PretrainedCfg},
-};
-
-/// An image classifier that can be trained, evaluated and written to a checkpoint.
+/// An image classifier that can be trained and evaluated.
 ///
 /// Training is generic over this trait, so a model wrapped in something that learns beside it
 /// (a parameter transformation, say) trains like a plain one and is exported folded. A model tells
@@ -31,17 +26,12 @@ pub trait Classifier: Module + ModuleDisplay {
     /// Number of layers.
     fn num_layers(&self) -> usize;
 
-    /// What a layer makes of its tokens.
+    /// What a layer makes of its tokens, its residual branches scaled where there are scales, as
+    /// stochastic depth does while a model trains.
     ///
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: the same, or what the next layer reads
-    fn forward_layer(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.forward_layer_scaled(layer, tokens, None)
-    }
-
-    /// [`Classifier::forward_layer`] with its residual branches scaled, as stochastic depth does
-    /// while a model trains.
     fn forward_layer_scaled(
         &self,
         layer: usize,
@@ -96,17 +86,24 @@ pub trait Classifier: Module + ModuleDisplay {
         self.classify(self.features(images))
     }
 
+    /// What the model is.
+    fn shape(&self) -> Shape;
+
     /// Classes told apart; 0 where the model has no classifier head.
-    fn num_classes(&self) -> usize;
+    fn num_classes(&self) -> usize {
+        self.shape().num_classes()
+    }
 
     /// Side of the square input images, in pixels.
-    fn image_size(&self) -> usize;
+    fn image_size(&self) -> usize {
+        self.shape().image().size
+    }
 
     /// The parameters in timm's names and layouts, as an ordinary checkpoint holds them.
     ///
     /// Those of the module itself, unless it is one that wraps another.
     fn state_dict(&self) -> StateDict {
-        StateDict::from_module(self)
+        crate::state_dict(self)
     }
 
     /// The same model with other parameters, named and laid out as [`Classifier::state_dict`] has
@@ -114,20 +111,9 @@ pub trait Classifier: Module + ModuleDisplay {
     ///
     /// # Errors
     /// Lists every parameter that is missing, unused or of another shape.
-    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError> {
-        parameters.load_into(self)
+    fn with_parameters(self, parameters: &StateDict) -> Result<Self> {
+        crate::load_into(self, parameters)
     }
-
-    /// Writes an ordinary checkpoint: timm's names, f32, whole or not at all. It tells how images
-    /// become the model's input, where that is known.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    fn save(
-        &self,
-        path: &Path,
-        pretrained_cfg: Option<&PretrainedCfg>,
-    ) -> Result<(), CheckpointError>;
 
     /// Where the parameters live.
     fn device(&self) -> Device {
@@ -146,12 +132,4 @@ pub struct BranchScales {
     pub attention: Tensor<3>,
     /// Of the feed-forward network: `[batch, 1, 1]`.
     pub mlp: Tensor<3>,
-}
-
-/// A branch times its factors, where it has some.
-pub(crate) fn scaled(branch: Tensor<3>, scale: Option<&Tensor<3>>) -> Tensor<3> {
-    match scale {
-        Some(scale) => branch * scale.clone(),
-        None => branch,
-    }
 }

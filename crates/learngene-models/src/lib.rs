@@ -1,29 +1,25 @@
 #![doc = include_str!("../README.md")]
 
-pub mod checkpoint;
-pub mod limits;
-
+mod attention;
+mod block;
 mod classifier;
-mod config;
-mod count;
-mod head_layout;
+mod merging;
 mod mlp;
 mod model;
 mod parts;
 mod patch_embed;
-mod shape;
 mod state_dict;
 mod swin;
 mod vit;
+mod windows;
 
+pub use attention::Attention;
+pub use block::Block;
 pub use classifier::{BranchScales, Classifier};
-pub use config::ModelConfig;
-pub use count::{count_macs, count_parameters};
-pub use head_layout::{Head, HeadLayout, Projection};
+pub use merging::PatchMerging;
 pub use mlp::Mlp;
 pub use model::{LayerLinears, Model, ModelOutput};
 pub use patch_embed::PatchEmbed;
-pub use shape::{LayerShape, ShapeError};
-pub use state_dict::{HostTensor, StateDict, StateDictError};
-pub use swin::{PatchMerging, Swin, SwinBlock, SwinConfig, WindowAttention};
-pub use vit::{Attention, AttentionOutput, Block, Vit, VitConfig};
+pub use state_dict::{load_into, state_dict};
+pub use swin::{ClassifierHead, Stage, SwinModule};
+pub use vit::VitModule;

@@ -1,33 +1,35 @@
 //! A model of any family.
 
-use std::path::Path;
-
 use burn::{
     module::Module,
     nn,
-    tensor::{Device, Tensor},
+    tensor::{Device, Tensor, assert_shape},
 };
+use learngene_shape::{Shape, Swin, Vit};
+use learngene_tensors::{Result, StateDict};
 
 use crate::{
-    BranchScales, Classifier, ModelConfig, StateDict, StateDictError, Swin, Vit,
-    checkpoint::{CheckpointError, PretrainedCfg},
+    Block, BranchScales, Classifier, SwinModule, VitModule,
+    block::Pass,
+    load_into,
+    parts::{apply, layer_norm},
 };
 
 /// A model of any family.
 #[derive(Module, Debug)]
 pub enum Model {
     /// ViT or DeiT.
-    Vit(Vit),
+    Vit(VitModule),
     /// Swin.
-    Swin(Swin),
+    Swin(SwinModule),
 }
 
 /// What a forward pass can tell beside the logits.
 pub struct ModelOutput {
     /// `[batch, num_classes]`, or the features where the model has no classifier.
     pub logits: Tensor<2>,
-    /// Attention of each layer after softmax: `[batch, num_heads, queries, keys]`; of a Swin
-    /// `[batch * windows, num_heads, queries, keys]`, the windows of an image in raster order.
+    /// Attention of each layer after softmax: `[batch * windows, num_heads, queries, keys]`, the
+    /// windows of an image in raster order.
     pub attention: Vec<Tensor<4>>,
 }
 
@@ -53,43 +55,25 @@ macro_rules! either {
     };
 }
 
-impl ModelConfig {
+impl Model {
     /// A model with freshly drawn weights (normal, standard deviation .02) and zero biases.
     ///
     /// The draws come from the device's generator; `learngene-expansion` has an initialisation
     /// that depends on its seed alone.
-    ///
-    /// # Panics
-    /// Panics on a shape that [`ModelConfig::check`] refuses.
-    pub fn init(&self, device: &Device) -> Model {
-        match self {
-            Self::Vit(vit) => Model::Vit(vit.init(device)),
-            Self::Swin(swin) => Model::Swin(swin.init(device)),
+    pub fn init(shape: &Shape, device: &Device) -> Self {
+        if let Some(vit) = shape.get::<Vit>() {
+            return Self::Vit(VitModule::new(vit, shape, device));
         }
+        let swin = shape.get::<Swin>().expect("there are two families");
+        Self::Swin(SwinModule::new(swin, shape, device))
     }
 
     /// A model with the given parameters.
     ///
     /// # Errors
     /// Lists every parameter that is missing, unused or of another shape.
-    ///
-    /// # Panics
-    /// Panics on a shape that [`ModelConfig::check`] refuses.
-    pub fn load(&self, parameters: &StateDict, device: &Device) -> Result<Model, StateDictError> {
-        match self {
-            Self::Vit(vit) => vit.load(parameters, device).map(Model::Vit),
-            Self::Swin(swin) => swin.load(parameters, device).map(Model::Swin),
-        }
-    }
-}
-
-impl Model {
-    /// The shape of this model.
-    pub fn config(&self) -> ModelConfig {
-        match self {
-            Self::Vit(vit) => vit.config().into(),
-            Self::Swin(swin) => swin.config().into(),
-        }
+    pub fn load(shape: &Shape, parameters: &StateDict, device: &Device) -> Result<Self> {
+        load_into(Self::init(shape, device), parameters)
     }
 
     /// Runs the model and hands each layer's attention to `observe`, which may reduce it on the
@@ -105,13 +89,23 @@ impl Model {
     pub fn forward_observed(
         &self,
         images: Tensor<4>,
-        observe: impl FnMut(usize, Tensor<4>),
+        mut observe: impl FnMut(usize, Tensor<4>),
     ) -> Tensor<2> {
-        either!(self, model => model.forward_observed(images, observe))
+        let run = |tokens, layer| {
+            let first_token_alone = self.is_read_by_classifier_alone(layer);
+            let observe = &mut |weights| observe(layer, weights);
+            self.run(
+                layer,
+                tokens,
+                Pass { first_token_alone, observe: Some(observe), scales: None },
+            )
+        };
+        self.pool((0..self.num_layers()).fold(self.embed(images), run))
     }
 
-    /// Mean of the patches' tokens after the final norm: what a Swin's classifier reads anyway, and
-    /// [`Vit::patch_features`].
+    /// Mean over the patches of the last layer's tokens after the final norm: what a Swin's
+    /// classifier reads anyway, and other features than the class token's, which a DINOv2 backbone
+    /// is often used with.
     ///
     /// # Shapes
     /// - images: `[batch, 3, image_size, image_size]`
@@ -120,10 +114,9 @@ impl Model {
     /// # Panics
     /// As [`Model::forward_observed`].
     pub fn patch_features(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Self::Vit(vit) => vit.patch_features(images),
-            Self::Swin(swin) => swin.features(images),
-        }
+        let run = |tokens, layer| self.run(layer, tokens, Pass::default());
+        let tokens = (0..self.num_layers()).fold(self.embed(images), run);
+        self.mean_patch(tokens)
     }
 
     /// Logits and the attention of every layer.
@@ -134,16 +127,16 @@ impl Model {
     /// # Panics
     /// As [`Model::forward_observed`].
     pub fn forward_attention(&self, images: Tensor<4>) -> ModelOutput {
-        let mut attention = Vec::new();
+        let mut attention = Vec::with_capacity(self.num_layers());
         let features = self.forward_observed(images, |_, weights| attention.push(weights));
         ModelOutput { logits: self.classify(features), attention }
     }
 
     /// Tokens as a layer reads them: where a stage of a Swin begins, merged two by two.
     ///
-    /// With the functions below, a layer is `x = enter(x)`, `x = x + project(heads(x))`,
-    /// `x = x + feed_forward(x)`; unlike [`Classifier::forward_layer`], that gives all tokens of the
-    /// last layer of a ViT too.
+    /// With the functions below, a layer is `x = layer_input(x)`, `x = x + project(heads(x))`,
+    /// `x = x + feed_forward(x)`; unlike [`Classifier::forward_layer_scaled`], that gives all tokens
+    /// of the last layer of a ViT too.
     ///
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`, or those that the stage before left
@@ -151,10 +144,14 @@ impl Model {
     ///
     /// # Panics
     /// Panics when the model is not so deep; so do the functions below.
-    pub fn enter(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Vit(_) => tokens,
-            Self::Swin(swin) => swin.enter_layer(layer, tokens),
+    pub fn layer_input(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        let Self::Swin(swin) = self else { return tokens };
+        match swin.place(layer) {
+            (stage, 0) => match &swin.layers[stage].downsample {
+                Some(merging) => merging.forward(tokens),
+                None => tokens,
+            },
+            _ => tokens,
         }
     }
 
@@ -164,134 +161,143 @@ impl Model {
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: `[batch, seq, num_heads * head_dim]`
     pub fn heads(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        either!(self, model => model.heads(layer, tokens))
+        self.block(layer).heads(tokens)
     }
 
     /// The output projection of a layer: `[batch, seq, num_heads * head_dim]` to
     /// `[batch, seq, embed_dim]`.
     pub fn project(&self, layer: usize, heads: Tensor<3>) -> Tensor<3> {
-        either!(self, model => model.project(layer, heads))
+        self.block(layer).attn.project(heads)
     }
 
-    /// What the second matrix of a layer's feed-forward network reads: `gelu(fc1(norm2(x)))`.
+    /// What the second matrix of a layer's feed-forward network reads, the hidden units of the
+    /// normed tokens.
     ///
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
-    /// - output: `[batch, seq, mlp_hidden_dim]`
+    /// - output: `[batch, seq, hidden_dim]`
     pub fn hidden(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        either!(self, model => model.mlp(layer).hidden(model.normed(layer, tokens)))
+        self.block(layer).hidden(tokens)
     }
 
     /// The feed-forward network of a layer, its norm included: `[batch, seq, embed_dim]` to the
     /// same.
     pub fn feed_forward(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        either!(self, model => model.mlp(layer).forward(model.normed(layer, tokens)))
+        self.block(layer).feed_forward(tokens)
     }
 
-    /// The linear layers of a layer, to be replaced by computed ones, say.
+    /// The linear layers of a layer, to be replaced by computed ones of the same sizes, say.
     ///
     /// # Panics
     /// Panics when the model is not so deep.
     pub fn linears_mut(&mut self, layer: usize) -> LayerLinears<'_> {
-        either!(self, model => model.linears_mut(layer))
+        let Block { attn, mlp, .. } = match self {
+            Self::Vit(vit) => &mut vit.blocks[layer],
+            Self::Swin(swin) => {
+                let (stage, block) = swin.place(layer);
+                &mut swin.layers[stage].blocks[block]
+            }
+        };
+        LayerLinears {
+            qkv: &mut attn.qkv,
+            proj: &mut attn.proj,
+            fc1: &mut mlp.fc1,
+            fc2: &mut mlp.fc2,
+        }
+    }
+
+    /// The classifier, `[num_features, num_classes]`, if there is one.
+    pub fn classifier_mut(&mut self) -> Option<&mut nn::Linear> {
+        match self {
+            Self::Vit(vit) => vit.head.as_mut(),
+            Self::Swin(swin) => swin.head.fc.as_mut(),
+        }
+    }
+
+    fn run(&self, layer: usize, tokens: Tensor<3>, pass: Pass<'_>) -> Tensor<3> {
+        self.block(layer).forward(self.layer_input(layer, tokens), pass)
+    }
+
+    fn block(&self, layer: usize) -> &Block {
+        match self {
+            Self::Vit(vit) => &vit.blocks[layer],
+            Self::Swin(swin) => {
+                let (stage, block) = swin.place(layer);
+                &swin.layers[stage].blocks[block]
+            }
+        }
+    }
+
+    /// Whether nobody but a classifier that reads the class token comes after that layer.
+    fn is_read_by_classifier_alone(&self, layer: usize) -> bool {
+        matches!(self, Self::Vit(_)) && layer + 1 == self.num_layers()
+    }
+
+    fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3> {
+        either!(self, model => layer_norm(&model.norm, tokens, model.layer_norm_eps))
+    }
+
+    /// Mean of the normed patches, `[batch, num_features]`.
+    fn mean_patch(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let patches = match self {
+            Self::Vit(_) => tokens.slice_dim(1, 1..), // [batch, patches, embed_dim]
+            Self::Swin(_) => tokens,
+        };
+        self.final_norm(patches).mean_dim(1).squeeze_dim(1)
+    }
+
+    fn described(&self) -> &Shape {
+        either!(self, model => &model.shape)
     }
 }
 
 impl Classifier for Model {
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        either!(self, model => model.embed(images))
+        let [batch, channels, _, _] = images.dims();
+        assert!(batch > 0, "a forward pass needs at least one image, got none");
+        let size = self.described().image().size;
+        assert_shape!(images, [batch, channels, size, size]);
+        either!(self, model => model.tokens(model.patch_embed.forward(images)))
     }
 
     fn num_layers(&self) -> usize {
-        either!(self, model => model.num_layers())
+        self.described().depth()
     }
 
+    /// Of the last layer of a ViT the class token alone, `[batch, 1, embed_dim]`. The first layer of
+    /// a Swin's stage merges the tokens of the stage before: `[batch, 4 seq, embed_dim / 2]` to
+    /// `[batch, seq, embed_dim]`.
     fn forward_layer_scaled(
         &self,
         layer: usize,
         tokens: Tensor<3>,
         scales: Option<&BranchScales>,
     ) -> Tensor<3> {
-        either!(self, model => model.forward_layer_scaled(layer, tokens, scales))
+        let first_token_alone = self.is_read_by_classifier_alone(layer);
+        self.run(layer, tokens, Pass { first_token_alone, scales, observe: None })
     }
 
+    /// Features of a ViT's class token, or the mean of a Swin's patches.
     fn pool(&self, tokens: Tensor<3>) -> Tensor<2> {
-        either!(self, model => model.pool(tokens))
+        match self {
+            // The norm works token by token, so the class token is all that need pass through it.
+            Self::Vit(_) => self.final_norm(tokens.slice_dim(1, 0..1)).squeeze_dim(1),
+            Self::Swin(_) => self.mean_patch(tokens),
+        }
     }
 
     fn classify(&self, features: Tensor<2>) -> Tensor<2> {
-        either!(self, model => model.classify(features))
-    }
-
-    fn num_classes(&self) -> usize {
-        either!(self, model => model.num_classes())
-    }
-
-    fn image_size(&self) -> usize {
-        either!(self, model => model.image_size())
-    }
-
-    fn state_dict(&self) -> StateDict {
-        either!(self, model => model.state_dict())
-    }
-
-    fn with_parameters(self, parameters: &StateDict) -> Result<Self, StateDictError> {
-        Ok(match self {
-            Self::Vit(vit) => Self::Vit(vit.with_parameters(parameters)?),
-            Self::Swin(swin) => Self::Swin(swin.with_parameters(parameters)?),
-        })
-    }
-
-    fn save(
-        &self,
-        path: &Path,
-        pretrained_cfg: Option<&PretrainedCfg>,
-    ) -> Result<(), CheckpointError> {
-        either!(self, model => model.save(path, pretrained_cfg))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{SwinConfig, VitConfig};
-
-    /// Heads fewer or more than fill the width, so that no two axes are mistaken for each other.
-    fn configs() -> [ModelConfig; 2] {
-        let vit = VitConfig::new(24, vec![3, 2], 8, 40).with_image_size(16).with_patch_size(4);
-        let swin = SwinConfig::new(16, vec![vec![2, 1], vec![4, 3]], vec![8, 8], vec![40, 56])
-            .with_window_size(2)
-            .with_image_size(16)
-            .with_patch_size(2);
-        [vit.into(), swin.into()]
-    }
-
-    #[test]
-    fn a_layer_is_the_sum_of_its_parts() {
-        let device = Device::flex();
-        for config in configs() {
-            let model = config.init(&device);
-            let noise = burn::tensor::Distribution::Normal(0.0, 1.0);
-            let mut tokens = model.embed(Tensor::random([2, 3, 16, 16], noise, &device));
-            for layer in 0..config.depth() {
-                let whole = model.forward_layer(layer, tokens.clone());
-                let entered = model.enter(layer, tokens);
-                let attended = model.project(layer, model.heads(layer, entered.clone())) + entered;
-                tokens = model.feed_forward(layer, attended.clone()) + attended.clone();
-                let seq = whole.dims()[1]; // of the last layer of a ViT the class token alone
-                let of_parts = tokens.clone().slice_dim(1, 0..seq);
-                let worst: f32 = (whole - of_parts).abs().max().into_scalar();
-                assert!(worst < 1e-5, "{} layer {layer}: {worst}", config.family());
-
-                let fc2 = &mut model.clone();
-                let fc2 = fc2.linears_mut(layer).fc2;
-                let bias = fc2.bias.as_ref().expect("a bias").val();
-                let hidden = model.hidden(layer, attended.clone());
-                let second = hidden.matmul(fc2.weight.val().unsqueeze()) + bias.unsqueeze();
-                let worst = second - model.feed_forward(layer, attended);
-                let worst: f32 = worst.abs().max().into_scalar();
-                assert!(worst < 1e-5, "{} layer {layer}: {worst}", config.family());
-            }
+        let head = match self {
+            Self::Vit(vit) => vit.head.as_ref(),
+            Self::Swin(swin) => swin.head.fc.as_ref(),
+        };
+        match head {
+            Some(head) => apply(head, features),
+            None => features,
         }
+    }
+
+    fn shape(&self) -> Shape {
+        self.described().clone()
     }
 }

@@ -1,18 +1,23 @@
 //! What the layers of all families are made of.
 
 use burn::{
-    module::Initializer,
+    module::{Initializer, Param},
     nn,
     tensor::{Device, Tensor},
 };
 
-/// Standard deviation of freshly initialised weights, as in timm.
-pub(crate) const INIT_STD: f64 = 0.02;
+/// Draws a weight as timm does, from a normal distribution.
+pub(crate) fn normal<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    Initializer::Normal { mean: 0.0, std: 0.02 }.init(shape, device)
+}
 
 pub(crate) fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
-    let weight = Initializer::Normal { mean: 0.0, std: INIT_STD }.init([d_input, d_output], device);
     let bias = Initializer::Zeros.init([d_output], device);
-    nn::Linear { weight, bias: Some(bias) }
+    nn::Linear { weight: normal([d_input, d_output], device), bias: Some(bias) }
+}
+
+pub(crate) fn norm(width: usize, device: &Device) -> nn::LayerNorm {
+    nn::LayerNormConfig::new(width).init(device)
 }
 
 /// `x * weight + bias`

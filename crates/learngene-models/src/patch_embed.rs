@@ -5,6 +5,7 @@ use burn::{
     nn,
     tensor::{Device, Tensor},
 };
+use learngene_shape::ImageShape;
 
 /// Cuts an image into patches and projects each to a token.
 #[derive(Module, Debug)]
@@ -17,14 +18,13 @@ pub struct PatchEmbed {
 
 impl PatchEmbed {
     pub(crate) fn new(
-        in_channels: usize,
+        image: ImageShape,
         embed_dim: usize,
-        patch_size: usize,
         norm: Option<nn::LayerNorm>,
         device: &Device,
     ) -> Self {
-        let patch = [patch_size, patch_size];
-        let proj = nn::conv::Conv2dConfig::new([in_channels, embed_dim], patch)
+        let patch = [image.patch_size; 2];
+        let proj = nn::conv::Conv2dConfig::new([image.channels, embed_dim], patch)
             .with_stride(patch)
             .init(device);
         Self { proj, norm }

@@ -7,19 +7,28 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use learngene_kernels::set_fused;
-use learngene_models::{Classifier, StateDict, VitConfig};
+use learngene_models::{Classifier, Model};
+use learngene_shape::{Family, FfnKind, Shape, Vit};
+use learngene_tensors::StateDict;
 use proptest::prelude::*;
 
-fn configs() -> impl Strategy<Value = VitConfig> {
-    let heads = prop::collection::vec(1_usize..4, 1..4);
-    (1_usize..48, heads, 1_usize..20, 1_usize..100, 1_usize..6).prop_map(
-        |(embed_dim, num_heads, head_dim, mlp_hidden_dim, grid)| {
-            VitConfig::new(embed_dim, num_heads, head_dim, mlp_hidden_dim)
-                .with_image_size(4 * grid)
-                .with_patch_size(4)
-                .with_num_classes(5)
+fn shapes() -> impl Strategy<Value = Shape> {
+    let layer = (1_usize..4, 1_usize..100);
+    let kind = prop::sample::select(vec![FfnKind::Mlp, FfnKind::SwiGlu]);
+    let layers = prop::collection::vec(layer, 1..4);
+    (1_usize..48, layers, 1_usize..20, kind, 1_usize..6).prop_map(
+        |(embed_dim, layers, head_dim, ffn, grid)| {
+            let (num_heads, hidden_dim) = layers.into_iter().unzip();
+            let vit = Vit {
+                ffn,
+                image_size: 4 * grid,
+                patch_size: 4,
+                num_classes: 5,
                 // A small epsilon makes norms of one or two nearly equal numbers amplify rounding.
-                .with_layer_norm_eps(1e-2)
+                layer_norm_eps: 1e-2,
+                ..Vit::new(embed_dim, num_heads, head_dim, hidden_dim)
+            };
+            vit.shape().expect("small, positive sizes")
         },
     )
 }
@@ -40,10 +49,10 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("flex computes in f32")
 }
 
-fn run(fused: bool, config: &VitConfig, parameters: &StateDict, pixels: &TensorData) -> Results {
+fn run(fused: bool, shape: &Shape, parameters: &StateDict, pixels: &TensorData) -> Results {
     set_fused(fused);
     let device = Device::flex().autodiff();
-    let model = config.load(parameters, &device).expect("they are the model's own");
+    let model = Model::load(shape, parameters, &device).expect("they are the model's own");
     let logits = model.forward(Tensor::from_data(pixels.clone(), &device));
     let mut results = Results(vec![to_vec(logits.clone().inner())]);
     // A loss that weighs every logit differently.
@@ -59,14 +68,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn logits_and_gradients_agree_to_1e_5(config in configs(), batch in 1_usize..5) {
-        let parameters = config.init(&Device::flex()).state_dict();
-        let shape = [batch, 3, config.image_size, config.image_size];
-        let count: usize = shape.iter().product();
+    fn logits_and_gradients_agree_to_1e_5(shape in shapes(), batch in 1_usize..5) {
+        let parameters = Model::init(&shape, &Device::flex()).state_dict();
+        let size = shape.image().size;
+        let dims = [batch, 3, size, size];
+        let count: usize = dims.iter().product();
         let pixels = (0..count).map(|i| ((i * 31 + 7) % 41) as f32 / 20.0 - 1.0).collect::<Vec<_>>();
-        let pixels = TensorData::new(pixels, shape);
-        let fused = run(true, &config, &parameters, &pixels);
-        let plain = run(false, &config, &parameters, &pixels);
+        let pixels = TensorData::new(pixels, dims);
+        let fused = run(true, &shape, &parameters, &pixels);
+        let plain = run(false, &shape, &parameters, &pixels);
         prop_assert_eq!(fused.0.len(), plain.0.len());
         for (index, (fused, plain)) in fused.0.iter().zip(&plain.0).enumerate() {
             let greatest = plain.iter().fold(1.0_f32, |max, x| max.max(x.abs()));

@@ -1,13 +1,12 @@
 //! From one stage's resolution to half of it.
 
 use burn::{
-    module::{Initializer, Module},
+    module::Module,
     nn,
     tensor::{Device, Tensor},
 };
 
-use super::SwinConfig;
-use crate::parts::{INIT_STD, layer_norm};
+use crate::parts::{layer_norm, norm, normal};
 
 /// Joins each square of four tokens, norms them and projects them to twice the width of one.
 #[derive(Module, Debug)]
@@ -20,13 +19,10 @@ pub struct PatchMerging {
 }
 
 impl PatchMerging {
-    /// The way into a stage.
-    pub(super) fn new(config: &SwinConfig, stage: usize, device: &Device) -> Self {
-        let width = config.stage_dim(stage);
-        let normal = Initializer::Normal { mean: 0.0, std: INIT_STD };
-        let reduction = nn::Linear { weight: normal.init([2 * width, width], device), bias: None };
-        let norm = nn::LayerNormConfig::new(2 * width).init(device);
-        Self { norm, reduction, layer_norm_eps: config.layer_norm_eps }
+    /// The way into a stage whose tokens are of this width.
+    pub(crate) fn new(width: usize, layer_norm_eps: f64, device: &Device) -> Self {
+        let reduction = nn::Linear { weight: normal([2 * width, width], device), bias: None };
+        Self { norm: norm(2 * width, device), reduction, layer_norm_eps }
     }
 
     /// # Shapes
