@@ -1,131 +1,162 @@
 //! What each tensor of a learngene is of its ancestor.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
-use learngene_format::{FfnNorm, Manifest, RepresentativePolicy};
-use learngene_models::{LayerShape, ModelConfig, Projection};
-use serde::{Serialize, Serializer};
-
-/// One part of a head, as a learngene stores it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadPart {
-    /// Rows of the fused `qkv` weight: `[head_dim, embed_dim]`.
-    Weight(Projection),
-    /// Entries of the fused `qkv` bias: `[head_dim]`.
-    Bias(Projection),
-    /// Columns of the output projection that read the head: `[embed_dim, head_dim]`.
-    ProjectionColumns,
-    /// Of a Swin, the head's column of the table of relative positions: `[(2 window - 1)^2]`.
-    RelativePosition,
-}
-
-impl HeadPart {
-    const ALL: [Self; 8] = {
-        use Projection::{Key, Query, Value};
-        [
-            Self::Weight(Query),
-            Self::Bias(Query),
-            Self::Weight(Key),
-            Self::Bias(Key),
-            Self::Weight(Value),
-            Self::Bias(Value),
-            Self::ProjectionColumns,
-            Self::RelativePosition,
-        ]
-    };
-
-    /// The parts that together are a whole head of a layer of this shape: seven, and the eighth
-    /// where the family has relative positions.
-    pub fn of(shape: LayerShape) -> impl Iterator<Item = Self> {
-        let has_positions = shape.relative_positions.is_some();
-        Self::ALL.into_iter().filter(move |part| has_positions || *part != Self::RelativePosition)
-    }
-
-    /// Name of the learngene's tensor that holds this part of each centroid of a layer.
-    pub(crate) fn tensor_name(self, layer: usize) -> String {
-        format!("layers.{layer}.attn.{self}")
-    }
-}
-
-/// The name under which a learngene's layer stores the part, such as `q.weight`.
-impl fmt::Display for HeadPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Weight(projection) => write!(f, "{}.weight", projection.letter()),
-            Self::Bias(projection) => write!(f, "{}.bias", projection.letter()),
-            Self::ProjectionColumns => f.write_str("proj.weight"),
-            Self::RelativePosition => f.write_str("relative_position"),
-        }
-    }
-}
-
-impl Serialize for HeadPart {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use learngene_format::{
+    FfnNorm, LayerClusters, Manifest, RepresentativePolicy, bias_name, first_names,
+    is_output_projection, origin_name, output_projections,
+};
+use learngene_shape::{Axis, Parameter, Part, Place, Shape, average_heads};
+use learngene_tensors::{StateDict, Tensor};
 
 /// What a tensor of a learngene is of its ancestor.
-#[derive(Debug, PartialEq)]
 pub(crate) enum Content {
     /// The tensor of this name whole, or of several names their average.
     Whole(Vec<String>),
-    /// A part of each centroid head of a layer, in order of priority.
-    Heads { layer: usize, part: HeadPart },
+    /// Of this parameter, for each centroid of its layer the average of these heads: of one alone
+    /// that head.
+    Heads { parameter: Parameter, centroids: Vec<Vec<usize>> },
+}
+
+/// Every tensor that condensing makes by its name, in the order of the model's parameters.
+pub(crate) fn contents(manifest: &Manifest) -> Vec<(String, Content)> {
+    let roles = Roles::of(&manifest.ancestor.shape);
+    let mut contents = Vec::new();
+    for parameter in manifest.ancestor.shape.parameters() {
+        let name = parameter.name.clone();
+        if manifest.keep_projection && is_output_projection(&parameter) {
+            contents.push((origin_name(&parameter), Content::Whole(vec![name.clone()])));
+        }
+        if !manifest.stores(&parameter) {
+            continue;
+        }
+        let content = match parameter.place {
+            Place::Layer { layer, part } if travels_with_ffn(part, manifest) => {
+                let layers = ffn_layers(manifest, layer).into_iter();
+                let sources = layers.map(|from| roles.in_layer(&parameter, from).to_owned());
+                Content::Whole(sources.collect())
+            }
+            Place::Layer { layer, .. } if parameter.head_axis().is_some() => {
+                let heads = &manifest.clusters.heads;
+                let centroids = centroids(&heads.layers[layer], heads.representative);
+                Content::Heads { parameter, centroids }
+            }
+            _ => Content::Whole(vec![name.clone()]),
+        };
+        contents.push((name, content));
+    }
+    contents
 }
 
 impl Content {
-    /// Reads the name of a tensor, one of the format's, for an ancestor of this shape.
-    pub(crate) fn of(name: &str, manifest: &Manifest, config: &ModelConfig) -> Self {
-        let number = |text: &str| text.parse().expect("the format numbers layers and groups");
-        let block = |layer: usize, tensor: &str| format!("{}.{tensor}", config.block(layer));
-        let one = |name: String| Self::Whole(vec![name]);
-        let of_ffn = |group: usize, tensor: &str| {
-            let layers = ffn_layers(manifest, group);
-            Self::Whole(layers.into_iter().map(|layer| block(layer, tensor)).collect())
-        };
-        match *name.splitn(3, '.').collect::<Vec<_>>() {
-            ["ffn", group, tensor] => of_ffn(number(group), &format!("mlp.{tensor}")),
-            ["layers", layer, "attn.proj.origin"] => one(block(number(layer), "attn.proj.weight")),
-            ["layers", layer, tensor] => {
-                let layer = number(layer);
-                match HeadPart::ALL.into_iter().find(|part| part.tensor_name(layer) == name) {
-                    Some(part) => Self::Heads { layer, part },
-                    None if tensor.starts_with("norm2.")
-                        && manifest.ffn.norm == FfnNorm::Representative =>
-                    {
-                        of_ffn(manifest.ffn.group_of(layer), tensor)
-                    }
-                    None => one(block(layer, tensor)),
-                }
+    /// The tensor as the ancestor has it; `None` where the ancestor lacks a parameter of it, such as
+    /// a classifier, or where parameters to be averaged differ in shape.
+    pub fn of(&self, ancestor: &StateDict) -> Option<Tensor> {
+        match self {
+            Self::Whole(names) => {
+                let tensors = names.iter().map(|name| ancestor.get(name));
+                average(&tensors.collect::<Option<Vec<_>>>()?)
             }
-            ["downsample", stage, tensor] => one(format!("layers.{stage}.downsample.{tensor}")),
-            ["head", tensor] => one(format!("{}.{tensor}", config.head())),
-            _ => one(name.to_owned()),
+            Self::Heads { parameter, centroids } => {
+                Some(average_heads(parameter, ancestor.get(&parameter.name)?, centroids))
+            }
         }
     }
 }
 
-/// Whether a learngene of this manifest may hold fitted numbers under this name instead of the
-/// ancestor's.
-pub(crate) fn is_refitted(name: &str, manifest: &Manifest) -> bool {
-    let Some(refit) = &manifest.refit else { return false };
-    match *name.splitn(3, '.').collect::<Vec<_>>() {
-        ["layers", _, tensor] => tensor.starts_with("attn.proj.") && tensor != "attn.proj.origin",
-        ["ffn", group, "fc2.weight" | "fc2.bias"] => {
-            let group: usize = group.parse().expect("the format numbers groups");
-            refit.ffn[group].is_some()
+/// Names of a learngene's tensors that may hold fitted numbers instead of the ancestor's.
+pub(crate) fn refitted_names(manifest: &Manifest) -> BTreeSet<String> {
+    let Some(refit) = &manifest.refit else { return BTreeSet::new() };
+    let mut names = BTreeSet::new();
+    let shape = &manifest.ancestor.shape;
+    for (projection, fits) in output_projections(shape).iter().zip(&refit.attention) {
+        names.extend([projection.name.clone(), bias_name(projection)]);
+        names.extend(fits[1..].iter().flat_map(|fit| first_names(projection, fit.heads)));
+    }
+    for (group, fit) in manifest.clusters.ffn.groups.iter().zip(&refit.ffn) {
+        if fit.is_some() {
+            let second = second_matrix(shape, group.representative);
+            names.extend([second.name.clone(), bias_name(&second)]);
         }
-        _ => false,
+    }
+    names
+}
+
+/// The weight of a layer's FFN that reads its hidden units.
+pub(crate) fn second_matrix(shape: &Shape, layer: usize) -> Parameter {
+    let is_second = |parameter: &Parameter| {
+        parameter.reads(1) && matches!(parameter.axes[1], Axis::Hidden { .. })
+    };
+    let second = shape.layer_parameters(layer).into_iter().find(is_second);
+    second.expect("a layer's FFN reads its hidden units")
+}
+
+/// Names of the parameters of each layer; those at one place of the lists have one role.
+pub(crate) struct Roles(Vec<Vec<String>>);
+
+impl Roles {
+    pub fn of(shape: &Shape) -> Self {
+        let mut names = vec![Vec::new(); shape.depth()];
+        for parameter in shape.parameters() {
+            if let Some(layer) = parameter.place.layer() {
+                names[layer].push(parameter.name);
+            }
+        }
+        Self(names)
+    }
+
+    /// Name of the parameter that has in another layer the role of a layer's parameter.
+    pub fn in_layer(&self, parameter: &Parameter, layer: usize) -> &str {
+        let own = parameter.place.layer().expect("a parameter of a layer");
+        let role = self.0[own].iter().position(|name| *name == parameter.name);
+        &self.0[layer][role.expect("the layer has the parameter")]
     }
 }
 
-/// Layers of the ancestor whose average a group's feed-forward network is: one alone where it
-/// stands for the group.
-fn ffn_layers(manifest: &Manifest, group: usize) -> Vec<usize> {
-    let of = &manifest.ffn.groups[group];
-    match manifest.ffn.representative {
-        RepresentativePolicy::Nearest => vec![of.representative],
-        RepresentativePolicy::Mean => of.layers.clone(),
+/// For each centroid of a layer, in order of priority, the ancestor's heads whose average it is:
+/// one head alone where a member stands for its cluster.
+pub(crate) fn centroids(clusters: &LayerClusters, policy: RepresentativePolicy) -> Vec<Vec<usize>> {
+    match policy {
+        RepresentativePolicy::Nearest => {
+            clusters.representatives.iter().map(|head| vec![*head]).collect()
+        }
+        RepresentativePolicy::Mean => {
+            clusters.clusters.iter().map(|cluster| clusters.members(*cluster)).collect()
+        }
     }
+}
+
+fn travels_with_ffn(part: Part, manifest: &Manifest) -> bool {
+    let norm_travels = manifest.clusters.ffn.norm == FfnNorm::Representative;
+    part == Part::Ffn || part == Part::Norm2 && norm_travels
+}
+
+/// Layers whose average a layer's FFN is: one alone where a layer stands for its group.
+fn ffn_layers(manifest: &Manifest, layer: usize) -> Vec<usize> {
+    let ffn = &manifest.clusters.ffn;
+    let group = ffn.group_of(layer);
+    match ffn.representative {
+        RepresentativePolicy::Nearest => vec![group.representative],
+        RepresentativePolicy::Mean => group.layers.clone(),
+    }
+}
+
+/// Average of tensors of one shape, summed in f64 in their order; of one alone that tensor, to the
+/// bit. `None` where shapes differ.
+fn average(tensors: &[&Tensor]) -> Option<Tensor> {
+    let (first, others) = tensors.split_first()?;
+    if others.is_empty() {
+        return Some((*first).clone());
+    }
+    let mut sums: Vec<f64> = first.values.iter().copied().map(f64::from).collect();
+    for other in others {
+        if other.shape != first.shape {
+            return None;
+        }
+        let values = other.values.iter().copied().map(f64::from);
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+    let count = tensors.len() as f64;
+    let values = sums.into_iter().map(|sum| (sum / count) as f32).collect();
+    Some(Tensor::new(first.shape.clone(), values))
 }

@@ -1,143 +1,205 @@
-//! A small ancestor with numbers of its own in every head, and what is measured of it.
+//! Small ancestors with numbers of their own in every head, and what is measured of them.
 
-use burn::tensor::{Device, Tensor};
-use learngene_format::Learngene;
-use learngene_models::{
-    Classifier, HostTensor, ModelConfig, StateDict, SwinConfig, VitConfig,
-    checkpoint::{Checkpoint, Dialect, Dtype, PretrainedCfg},
+use std::convert::Infallible;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use learngene_checkpoints::{Checkpoint, Dialect, PretrainedCfg};
+use learngene_clustering::{ClusterParams, FfnParams, cluster, cluster_ffns};
+use learngene_format::{
+    Clusters, Convention, Distances, Learngene, Preprocessing, RepresentativePolicy,
 };
+use learngene_models::{Classifier, Model};
+use learngene_shape::{Family, Shape, Swin, Vit};
+use learngene_tensors::{Dtype, Sha256, StateDict, Tensor as HostTensor};
 
 use crate::{
-    Algorithm, ClusterParams, CondenseOptions, Convention, FfnParams, HeadClusters,
-    MeanAttentionDistances, NoisePolicy, Preprocess, Representative, cluster, cluster_ffns,
-    condense,
+    CondenseOptions, ProbeSettings, condense,
     refit::{centroid_model, half_layers},
 };
 
-pub(crate) const EMBED_DIM: usize = 6;
-pub(crate) const HEAD_DIM: usize = 2;
+pub(crate) const EMBED_DIM: usize = 24;
+pub(crate) const HEAD_DIM: usize = 6;
+/// Side of the images, in pixels.
+const SIDE: usize = 16;
 
-/// Two layers of four and two heads, the first wider than the embedding, the second narrower.
-pub(crate) fn config() -> ModelConfig {
-    VitConfig::new(EMBED_DIM, vec![4, 2], HEAD_DIM, 8)
-        .with_image_size(8)
-        .with_patch_size(4)
-        .with_num_classes(3)
-        .into()
+/// Three layers of four, three and four heads. Of the first layer heads 0 and 2 look equally far,
+/// of the others heads 0 and 1.
+pub(crate) fn vit() -> Checkpoint {
+    let vit = Vit {
+        image_size: SIDE,
+        patch_size: 4,
+        num_classes: 3,
+        ..Vit::new(EMBED_DIM, vec![4, 3, 4], HEAD_DIM, vec![20; 3])
+    };
+    scattered(vit.shape().expect("possible"), 7)
 }
 
-/// Two stages of two layers: windows of 2 in 8 x 8 tokens, then in 4 x 4.
-pub(crate) fn swin_config() -> ModelConfig {
-    SwinConfig::new(EMBED_DIM, vec![vec![3, 2], vec![2, 4]], vec![HEAD_DIM, 4], vec![8, 12])
-        .with_window_size(2)
-        .with_image_size(16)
-        .with_patch_size(2)
-        .with_num_classes(3)
-        .into()
+/// Two stages of two layers: windows of 2 in 8 x 8 tokens, then in 4 x 4. Heads as in [`vit`].
+pub(crate) fn swin() -> Checkpoint {
+    let swin = Swin {
+        image_size: SIDE,
+        patch_size: 2,
+        window_size: 2,
+        num_classes: 3,
+        num_heads: vec![3, 2, 2, 4],
+        head_dim: vec![HEAD_DIM, HEAD_DIM],
+        hidden_dim: vec![16, 16, 20, 20],
+        ..Swin::uniform(12, &[2, 2], &[1, 1])
+    };
+    scattered(swin.shape().expect("possible"), 8)
 }
 
-/// A ViT of [`config`].
-pub(crate) fn ancestor(seed: u64) -> Checkpoint {
-    scattered(config(), seed)
+pub(crate) fn ancestors() -> [Checkpoint; 2] {
+    [vit(), swin()]
 }
 
-/// A Swin of [`swin_config`].
-pub(crate) fn swin_ancestor(seed: u64) -> Checkpoint {
-    scattered(swin_config(), seed)
-}
-
-/// A checkpoint of scattered numbers that f16 holds exactly; another seed, another checkpoint.
-pub(crate) fn scattered(config: ModelConfig, seed: u64) -> Checkpoint {
+/// Numbers without pattern from -1 to 1 that f16 holds exactly.
+fn numbers(seed: u64) -> impl FnMut() -> f32 {
     let mut state = seed.wrapping_add(1);
-    let mut draw = || {
+    move || {
         // The generator of Knuth's MMIX, of which the upper bits are the better ones.
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 40) % 2047) as f32 / 1024.0 - 1.0
-    };
-    let shapes = config.parameter_shapes().into_iter();
-    let parameters: StateDict = shapes
+    }
+}
+
+/// A checkpoint of scattered numbers; another seed, another checkpoint.
+pub(crate) fn scattered(shape: Shape, seed: u64) -> Checkpoint {
+    let mut draw = numbers(seed);
+    let parameters: StateDict = shape
+        .parameter_shapes()
+        .into_iter()
         .map(|(name, shape)| {
             let values = (0..shape.iter().product()).map(|_| draw()).collect();
             (name, HostTensor::new(shape, values))
         })
         .collect();
     Checkpoint {
-        config,
+        shape,
         parameters,
         dtype: Dtype::F32,
         dialect: Dialect::Timm,
         pretrained_cfg: PretrainedCfg::default(),
-        sha256: format!("{seed:064x}"),
+        sha256: Sha256::of(&seed.to_le_bytes()),
         notes: Vec::new(),
+    }
+}
+
+/// Pixels without pattern, in batches of four images.
+pub(crate) fn images(count: usize) -> Vec<Result<Tensor<4>, Infallible>> {
+    let mut draw = numbers(5);
+    let values: Vec<f32> = (0..count * 3 * SIDE * SIDE).map(|_| draw()).collect();
+    let batches = values.chunks(4 * 3 * SIDE * SIDE).map(|pixels| {
+        let batch = pixels.len() / (3 * SIDE * SIDE);
+        let data = TensorData::new(pixels.to_vec(), [batch, 3, SIDE, SIDE]);
+        Ok(Tensor::from_data(data, &Device::flex()))
+    });
+    batches.collect()
+}
+
+/// What a probe of a model of this shape may be told.
+pub(crate) fn settings(shape: &Shape, ancestor_sha256: Sha256) -> ProbeSettings {
+    let image_size = shape.image().size;
+    ProbeSettings {
+        images_sha256: Sha256::of(b"images"),
+        preprocessing: Preprocessing { image_size, crop_pct: 0.9, mean: [0.5; 3], std: [0.25; 3] },
+        convention: Convention::Renormalized,
+        ancestor_sha256,
     }
 }
 
 /// Heads 0 and 2 of the first layer lie within 10 px of each other, and so do the first two of all
 /// others.
-pub(crate) fn distances(ancestor: &Checkpoint) -> MeanAttentionDistances {
+pub(crate) fn distances(ancestor: &Checkpoint) -> Distances {
     let of_layer = |(layer, heads): (usize, usize)| match layer {
         0 => [40.0, 80.0, 44.0, 10.0][..heads].to_vec(),
         _ => [20.0, 21.0, 50.0, 90.0][..heads].to_vec(),
     };
-    let densities = ancestor.config.num_heads().into_iter().enumerate().map(of_layer).collect();
-    MeanAttentionDistances {
-        images: Some(2),
-        convention: Some(Convention::Renormalized),
-        preprocess: Some(Preprocess {
-            image_size: ancestor.config.image_size(),
-            crop_pct: 0.9,
-            mean: [0.5; 3],
-            std: [0.25; 3],
-        }),
-        images_sha256: Some("0".repeat(64)),
-        ancestor_sha256: Some(ancestor.sha256.clone()),
-        ..MeanAttentionDistances::new(densities)
+    let of_heads = ancestor.shape.num_heads().into_iter().enumerate().map(of_layer).collect();
+    Distances {
+        depths: ancestor.shape.stages().iter().map(|stage| stage.len()).collect(),
+        ancestor_sha256: ancestor.sha256,
+        ..distances_of(of_heads)
     }
 }
 
-pub(crate) fn dbscan(eps: f64, representative: Representative) -> ClusterParams {
-    let noise = NoisePolicy::Singleton;
-    let algorithm = Algorithm::Dbscan { eps: vec![eps], min_points: 1, noise };
-    ClusterParams { algorithm, representative }
+/// Distances `[layer][head]`, in pixels, of one stage, where a head can look 224 px far.
+pub(crate) fn distances_of(mean_attention_distance: Vec<Vec<f64>>) -> Distances {
+    let depth = mean_attention_distance.len();
+    let ProbeSettings { images_sha256, preprocessing, convention, ancestor_sha256 } =
+        settings(&vit().shape, Sha256::of(b"ancestor"));
+    Distances {
+        std: mean_attention_distance.iter().map(|heads| vec![None; heads.len()]).collect(),
+        mean_attention_distance,
+        images: 10,
+        images_sha256,
+        preprocessing,
+        convention,
+        skipped_rows: 0,
+        attended_side: vec![224; depth],
+        depths: vec![depth],
+        ancestor_sha256,
+        producer: "a test".into(),
+    }
 }
 
-pub(crate) fn clusters(ancestor: &Checkpoint, params: ClusterParams) -> HeadClusters {
-    let params = params.check().expect("possible parameters");
-    cluster(&distances(ancestor), &params).expect("good distances")
+/// Every head alone at 1e-6 px, pairs together at 10 px.
+pub(crate) fn dbscan(eps: f64, representative: RepresentativePolicy) -> ClusterParams {
+    ClusterParams { representative, ..ClusterParams::dbscan(vec![eps]) }
 }
 
-/// Clusters of heads at 10 px, and these groups of feed-forward networks.
-pub(crate) fn clusters_with_ffns(ancestor: &Checkpoint, params: FfnParams) -> HeadClusters {
-    let params = params.check().expect("possible parameters");
-    let ffn = cluster_ffns(&distances(ancestor), &ancestor.config.stages(), &params);
-    let ffn = Some(ffn.expect("good groups"));
-    HeadClusters { ffn, ..clusters(ancestor, dbscan(10.0, Representative::Nearest)) }
+pub(crate) fn clusters(ancestor: &Checkpoint, heads: ClusterParams, ffn: FfnParams) -> Clusters {
+    let distances = distances(ancestor);
+    let heads = cluster(&distances, &heads.check().expect("possible parameters"));
+    let heads = heads.expect("good distances");
+    let ffn = cluster_ffns(&distances, &heads, &ffn.check().expect("possible parameters"));
+    Clusters::new(heads, ffn.expect("good groups"), &distances, "a test")
 }
 
-pub(crate) fn condensed(ancestor: &Checkpoint, params: ClusterParams) -> Learngene {
-    condensed_as(ancestor, &clusters(ancestor, params))
-}
-
-pub(crate) fn condensed_as(ancestor: &Checkpoint, clusters: &HeadClusters) -> Learngene {
+pub(crate) fn condensed(ancestor: &Checkpoint, heads: ClusterParams, ffn: FfnParams) -> Learngene {
     let options = CondenseOptions { keep_projection: true, classifier: true };
-    condense(ancestor, &distances(ancestor), clusters, options).expect("a good ancestor")
+    let clusters = clusters(ancestor, heads, ffn);
+    condense(ancestor, &distances(ancestor), &clusters, options).expect("a good ancestor")
 }
 
-/// `[layer]`: mean squared difference of a learngene's feed-forward outputs from the ancestor's, on
-/// the ancestor's tokens, relative to the variance of the latter.
+/// All layers of a stage with one FFN.
+pub(crate) fn shared_ffns(ancestor: &Checkpoint) -> FfnParams {
+    FfnParams::given(ancestor.shape.stages().into_iter().map(Iterator::collect).collect())
+}
+
+pub(crate) fn values<'a>(tensors: &'a StateDict, name: &str) -> &'a [f32] {
+    &tensors.get(name).unwrap_or_else(|| panic!("no tensor {name}")).values
+}
+
+/// The same learngene with other values in one tensor, and a hash that belongs to them.
+pub(crate) fn edited(
+    learngene: &Learngene,
+    name: &str,
+    edit: impl FnOnce(&mut HostTensor),
+) -> Learngene {
+    let (manifest, mut tensors) = learngene.clone().into_parts();
+    let mut tensor = tensors.remove(name).unwrap_or_else(|| panic!("no tensor {name}"));
+    edit(&mut tensor);
+    tensors.insert(name, tensor);
+    Learngene::new(manifest, tensors).expect("a valid learngene")
+}
+
+/// `[layer]`: mean squared difference of a learngene's FFN outputs from the ancestor's, on the
+/// ancestor's tokens, relative to the variance of the latter.
 pub(crate) fn ffn_errors(
     ancestor: &Checkpoint,
     learngene: &Learngene,
-    images: impl IntoIterator<Item = Tensor<4>>,
+    images: Vec<Result<Tensor<4>, Infallible>>,
 ) -> Vec<f64> {
     let device = Device::flex();
-    let own = centroid_model(learngene, &ancestor.config, &device).expect("a learngene of it");
-    let of_ancestor = ancestor.load(&device).expect("good parameters");
-    let depth = ancestor.config.depth();
-    let mut tokens = of_ancestor.embed(Tensor::cat(images.into_iter().collect(), 0));
+    let own = centroid_model(learngene, &device).expect("a learngene of it");
+    let of_ancestor =
+        Model::load(&ancestor.shape, &ancestor.parameters, &device).expect("good parameters");
+    let images = images.into_iter().map(|batch| batch.expect("infallible")).collect();
+    let mut tokens = of_ancestor.embed(Tensor::cat(images, 0));
     let mut errors = Vec::new();
-    for layer in 0..depth {
+    for layer in 0..ancestor.shape.depth() {
         tokens = half_layers(&of_ancestor, tokens, 2 * layer..2 * layer + 1);
         let wanted = of_ancestor.feed_forward(layer, tokens.clone());
         let sum = |squares: Tensor<3>| f64::from(squares.powi_scalar(2).sum().into_scalar::<f32>());

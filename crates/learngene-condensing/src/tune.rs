@@ -4,7 +4,6 @@
 mod bootstrap;
 mod candidates;
 mod curve;
-mod error;
 mod front;
 mod measure;
 mod params;
@@ -14,23 +13,22 @@ mod size;
 use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor};
-use learngene_format as format;
-use learngene_format::RefitInputs;
-use learngene_models::checkpoint::Checkpoint;
+use learngene_checkpoints::Checkpoint;
+use learngene_clustering::{PRODUCER as CLUSTERS_PRODUCER, cluster, cluster_ffns};
+use learngene_format::{
+    Clusters, Distances, FfnGroup, Fit, ProjectionFit, Refit, RefitInputs, Residual,
+};
+use learngene_tensors::{Error, Result};
 
 pub use bootstrap::{ClusterStability, Stability, stability};
 pub use curve::{TuneCurve, TunePoint, TuneSetting};
-pub use error::TuneError;
 pub use params::{Budget, CheckedTuneParams, TuneParams};
 
 use self::{measure::Measured, search::Search, size::Sizes};
 use crate::{
-    CondenseOptions, HeadClusters, MeanAttentionDistances, PRODUCER, Representative,
-    ancestor::Ancestor,
-    cluster::{ClusterParams, cluster, cluster_ffns},
+    CondenseOptions, PRODUCER,
+    ancestor::{check_distances, check_parameters},
     condense::describe,
-    error::ClusteringError,
-    manifest,
 };
 
 /// Finds the settings of the clustering that no other beats in size and feature error together, and
@@ -40,39 +38,39 @@ use crate::{
 /// `min_points` above 2: any distance of two heads), so all partitions that any eps can make are
 /// tried, not a grid. Layers do not bear on each other's error, so the best eps for each layer are
 /// found exactly, layer by layer, among all their combinations; so is one radius that joins
-/// feed-forward networks.
+/// FFNs.
 ///
 /// The feature error is that which [`refit`](crate::refit) on the ancestor's inputs leaves: squared
 /// difference of a layer's attention output from the ancestor's on the images, relative to its
-/// variance, and likewise of feed-forward outputs, each relative to that of its own layer also where
-/// layers share a network, averaged over both of all layers. The error of any heads follows from the
+/// variance, and likewise of FFN outputs, each relative to that of its own layer also where layers
+/// share an FFN, averaged over both of all layers. The error of any heads follows from the
 /// second moments of all heads' outputs, so one pass over the images is enough: `tokens (num_heads *
-/// head_dim)^2` products a layer, and a linear solve on the host for each set of heads. Joined
-/// networks want those of `mlp_hidden_dim + embed_dim` features for each layer and each other that
-/// may stand for it, which are multiplied on the device; such a pair holds `8 mlp_hidden_dim
-/// (mlp_hidden_dim + embed_dim)` bytes.
+/// head_dim)^2` products a layer, and a linear solve on the host for each set of heads. Joined FFNs
+/// need those of `hidden_dim + embed_dim` features for each layer and each other that may stand for
+/// it, which are multiplied on the device; such a pair holds `8 hidden_dim (hidden_dim + embed_dim)`
+/// bytes.
 ///
 /// # Shapes
 /// - images: batches, each `[batch, 3, image_size, image_size]`, normalised, of which the distances
 ///   were measured
 ///
 /// # Errors
-/// Distances of another ancestor, or that do not say how they were measured; the images' own error;
-/// no image or nearly blank ones; tokens that are not finite; a budget that no setting meets.
+/// Distances of another ancestor; an ancestor without all its parameters; the images' own error; no
+/// image or nearly blank ones; tokens that are not finite; a budget that no setting meets.
 pub fn tune<I, E>(
     ancestor: &Checkpoint,
-    distances: &MeanAttentionDistances,
+    distances: &Distances,
     images: impl Fn() -> I,
     params: &CheckedTuneParams,
     device: &Device,
-) -> Result<TuneCurve, ClusteringError>
+) -> Result<TuneCurve>
 where
     I: IntoIterator<Item = Result<Tensor<4>, E>>,
-    E: StdError + Send + Sync + 'static,
+    E: StdError,
 {
-    distances.check()?;
-    let probe = manifest::probe(distances)?;
-    let sizes = Sizes::of(Ancestor::new(ancestor)?, ancestor.dtype);
+    check_distances(ancestor, distances)?;
+    check_parameters(ancestor)?;
+    let sizes = Sizes::of(&ancestor.shape, ancestor.dtype);
     let params = params.get();
     let mut search = Search::new(ancestor, distances, params)?;
     search.measured = Measured::of(ancestor, images, search.ffn_groups(), device)?;
@@ -84,11 +82,11 @@ where
     let (chosen, file_bytes) =
         choose(front, &sizes, params, |setting| file_bytes(ancestor, distances, setting, params))?;
     Ok(TuneCurve {
-        ancestor_sha256: ancestor.sha256.clone(),
+        ancestor_sha256: ancestor.sha256,
         ancestor_parameters: sizes.ancestor,
         ancestor_bytes: sizes.bytes(sizes.ancestor),
-        images: probe.images,
-        images_sha256: probe.images_sha256.to_string(),
+        images: distances.images,
+        images_sha256: distances.images_sha256,
         num_heads: distances.num_heads(),
         ridge: params.ridge,
         budget: params.budget,
@@ -107,18 +105,20 @@ fn choose(
     front: &[TunePoint],
     sizes: &Sizes,
     params: &TuneParams,
-    file_bytes: impl Fn(&TuneSetting) -> Result<u64, ClusteringError>,
-) -> Result<(TunePoint, u64), ClusteringError> {
+    file_bytes: impl Fn(&TuneSetting) -> Result<u64>,
+) -> Result<(TunePoint, u64)> {
     let max_bytes = match params.budget {
         Budget::MaxBytes(bytes) => bytes,
         Budget::MaxShare(share) => {
             (share / 100.0 * sizes.bytes(sizes.ancestor) as f64).floor() as u64
         }
-        Budget::MaxError(want) => {
+        Budget::MaxError(wanted) => {
             // Smaller points come first, and have larger errors.
-            let least = front.last().map_or(0.0, |point| point.error);
-            let found = front.iter().find(|point| point.error <= want);
-            let point = found.ok_or(TuneError::TooExact { least, want })?;
+            let Some(point) = front.iter().find(|point| point.error <= wanted) else {
+                let least = bound(front.last().map_or(0.0, |point| point.error));
+                let expected = format!("at most {wanted}");
+                return Err(Error::invalid("least feature error of any setting", least, expected));
+            };
             return Ok((point.clone(), file_bytes(&point.setting)?));
         }
     };
@@ -134,58 +134,69 @@ fn choose(
     if let Some(point) = front.first().filter(|point| point.bytes > max_bytes) {
         least = file_bytes(&point.setting)?;
     }
-    let (ancestor, joined) = (sizes.bytes(sizes.ancestor), params.ffn);
-    Err(TuneError::TooSmall { least, want: max_bytes, ancestor, joined }.into())
+    let size = |bytes: u64| {
+        let share = 100.0 * bytes as f64 / sizes.bytes(sizes.ancestor) as f64;
+        format!("{} bytes, {share:.1} % of the ancestor's", thousands(bytes))
+    };
+    let hint =
+        if params.ffn { "" } else { "; joined FFNs (without --heads-only) make smaller ones" };
+    let expected = format!("at most {}{hint}", size(max_bytes));
+    Err(Error::invalid("smallest learngene that clustering can make", size(least), expected))
 }
 
 /// Bytes that a learngene of this setting has at most once it is refitted.
 fn file_bytes(
     ancestor: &Checkpoint,
-    distances: &MeanAttentionDistances,
+    distances: &Distances,
     setting: &TuneSetting,
     params: &TuneParams,
-) -> Result<u64, ClusteringError> {
-    let clusters = clusters(ancestor, distances, setting)?;
-    let mut manifest = describe(ancestor, distances, &clusters, CondenseOptions::default())?;
+) -> Result<u64> {
+    let clusters = clusters(distances, setting)?;
+    let mut manifest = describe(ancestor, distances, &clusters, CondenseOptions::default());
     let fit = longest_fit();
-    let of_layer = |layer: &format::LayerClusters| {
-        vec![format::ProjectionFit { heads: layer.sizes.len(), fit: fit.clone() }]
-    };
-    let of_group = |group: &format::FfnGroup| (group.layers.len() > 1).then(|| fit.clone());
-    manifest.refit = Some(format::Refit {
+    let of_layer = |heads| vec![ProjectionFit { heads, fit: fit.clone() }];
+    let of_group = |group: &FfnGroup| (group.layers.len() > 1).then(|| fit.clone());
+    manifest.refit = Some(Refit {
         inputs: RefitInputs::Ancestor,
         ridge: params.ridge,
-        images: manifest.probe.images,
-        images_sha256: manifest.probe.images_sha256,
-        attention: manifest.layers.iter().map(of_layer).collect(),
-        ffn: manifest.ffn.groups.iter().map(of_group).collect(),
+        images: distances.images,
+        images_sha256: distances.images_sha256,
+        attention: clusters.heads.num_centroids().into_iter().map(of_layer).collect(),
+        ffn: clusters.ffn.groups.iter().map(of_group).collect(),
     });
-    Ok(manifest.file_length()?)
+    manifest.file_length()
 }
 
 /// Numbers as long as they can be in JSON; those of the fit are not known before it is done.
-fn longest_fit() -> format::Fit {
+fn longest_fit() -> Fit {
     let longest = 1.234_567_890_123_456_7e-100;
-    let residual =
-        format::Residual { relative: longest, median_channel: longest, worst_channel: longest };
-    format::Fit { before: residual.clone(), after: residual }
-}
-
-fn cluster_params(setting: &TuneSetting) -> ClusterParams {
-    let representative = Representative::Nearest;
-    ClusterParams { algorithm: setting.algorithm(), representative }
+    let residual = Residual { relative: longest, median_channel: longest, worst_channel: longest };
+    Fit { before: residual.clone(), after: residual }
 }
 
 /// The clusters that a setting makes.
-fn clusters(
-    ancestor: &Checkpoint,
-    distances: &MeanAttentionDistances,
-    setting: &TuneSetting,
-) -> Result<HeadClusters, ClusteringError> {
-    let mut clusters = cluster(distances, &cluster_params(setting).check()?)?;
-    let ffn = setting.ffn_params().check()?;
-    clusters.ffn = Some(cluster_ffns(distances, &ancestor.config.stages(), &ffn)?);
-    Ok(clusters)
+fn clusters(distances: &Distances, setting: &TuneSetting) -> Result<Clusters> {
+    let heads = cluster(distances, &setting.cluster_params().check()?)?;
+    let ffn = cluster_ffns(distances, &heads, &setting.ffn_params().check()?)?;
+    Ok(Clusters::new(heads, ffn, distances, CLUSTERS_PRODUCER))
+}
+
+/// `2,400,000`
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<&str> =
+        groups.map(|group| std::str::from_utf8(group).expect("digits are ASCII")).collect();
+    groups.join(",")
+}
+
+/// A bound that a number keeps, of four digits.
+fn bound(number: f64) -> f64 {
+    if number == 0.0 {
+        return 0.0;
+    }
+    let scale = 10_f64.powi(3 - number.abs().log10().floor() as i32);
+    (number * scale).ceil() / scale
 }
 
 #[cfg(test)]

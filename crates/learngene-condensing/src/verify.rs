@@ -1,16 +1,19 @@
-//! Where the heads of a learngene came from, told by their bytes.
+//! Where the heads of a learngene came from, as its bytes say.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
-use learngene_format::{LayerClusters, Learngene, Manifest, Tensor};
-use learngene_models::checkpoint::Checkpoint;
+use learngene_checkpoints::Checkpoint;
+use learngene_format::{LayerClusters, Learngene, Manifest, is_output_projection};
+use learngene_shape::{Parameter, Shape, average_heads, select_heads};
+use learngene_tensors::{Dtype, Result, StateDict, Tensor};
 use serde::Serialize;
 
 use crate::{
-    ancestor::{Ancestor, centroids, members},
-    content::{Content, HeadPart, is_refitted},
-    error::ClusteringError,
-    manifest,
+    ancestor::{check_parameters, check_shape},
+    content::{Content, centroids, contents, refitted_names},
 };
 
 /// What comparing a learngene with an ancestor, byte for byte, brought to light.
@@ -23,8 +26,8 @@ pub struct Verification {
     pub heads: Vec<InheritedHead>,
     /// Tensors besides heads that are the ancestor's, byte for byte.
     pub shared: Vec<String>,
-    /// Tensors that hold what was fitted to the ancestor's outputs, as the manifest says; the
-    /// columns of such a head are none of its parts.
+    /// Tensors that hold what was fitted to the ancestor's outputs, as the manifest says. Fitted
+    /// columns of a projection are no parts of their head.
     pub refitted: Vec<String>,
     /// Tensors besides heads that are neither.
     pub differing: Vec<String>,
@@ -46,8 +49,8 @@ pub struct InheritedHead {
 /// Where one part of a head stands in the ancestor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PartOrigin {
-    /// Which part.
-    pub part: HeadPart,
+    /// The parameter that it is a part of, by timm's name: `blocks.3.attn.qkv.weight`.
+    pub part: String,
     /// Where it stands, none where the ancestor has it nowhere. Where it stands in several heads,
     /// such as a bias of zeros, this is the one that most parts of the head have in common.
     pub source: Option<HeadSource>,
@@ -81,10 +84,16 @@ impl HeadSource {
         }
     }
 
-    fn read(&self, ancestor: Ancestor<'_>, part: HeadPart) -> Vec<f32> {
+    fn layer(&self) -> usize {
         match self {
-            Self::Head { layer, head } => ancestor.average_head(part, *layer, &[*head]),
-            Self::Average { layer, heads } => ancestor.average_head(part, *layer, heads),
+            Self::Head { layer, .. } | Self::Average { layer, .. } => *layer,
+        }
+    }
+
+    fn heads(&self) -> &[usize] {
+        match self {
+            Self::Head { head, .. } => std::slice::from_ref(head),
+            Self::Average { heads, .. } => heads,
         }
     }
 }
@@ -125,112 +134,113 @@ impl Verification {
 /// Finds every head of a learngene in an ancestor by comparing bytes, and compares all other
 /// tensors with the ancestor's.
 ///
-/// Each part of each centroid is looked for in every head of every layer, and among the averages
-/// over each cluster, after the ancestor's numbers were rounded to the learngene's format. The
-/// manifest tells shapes and clusters; which head a centroid is, the bytes tell, and
-/// [`InheritedHead::claimed`] is what the manifest says of it.
+/// A head has one part in each parameter that has an axis of heads. Each part of each centroid is
+/// looked for in every head of every layer, and among the averages over each cluster, after the
+/// ancestor's numbers were rounded to the learngene's format. The manifest gives shapes and
+/// clusters; which head a centroid is, the bytes decide, and [`InheritedHead::claimed`] is what the
+/// manifest says of it.
 ///
 /// # Errors
-/// When the ancestor has another shape than the learngene's, or lacks a parameter. Weights that
-/// differ are no error: they are what is looked for.
-pub fn verify(
-    learngene: &Learngene,
-    ancestor: &Checkpoint,
-) -> Result<Verification, ClusteringError> {
+/// An ancestor of another shape than the learngene's, or without a parameter of its own. Weights
+/// that differ are no error: they are what is looked for.
+pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verification> {
     let manifest = learngene.manifest();
-    manifest::check_architecture(
-        &manifest.architecture,
-        &manifest::architecture(&ancestor.config),
-    )?;
-    let is_named_file = manifest.ancestor.sha256.to_string() == ancestor.sha256;
-    let ancestor = Ancestor::new(ancestor)?;
+    check_shape(&ancestor.shape, &manifest.ancestor.shape)?;
+    check_parameters(ancestor)?;
+    let contents: BTreeMap<String, Content> = contents(manifest).into_iter().collect();
+    let fitted = refitted_names(manifest);
+    let is_ancestors = |content: &Content, tensor: &Tensor| {
+        let of_ancestor = content.of(&ancestor.parameters);
+        of_ancestor.is_some_and(|of_ancestor| {
+            of_ancestor.shape == tensor.shape
+                && manifest.dtype.encode(&of_ancestor.values)
+                    == manifest.dtype.encode(&tensor.values)
+        })
+    };
 
-    let heads = inherited_heads(learngene, ancestor)?;
+    let heads = inherited_heads(learngene, &ancestor.parameters);
     let (mut shared, mut refitted, mut differing) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, tensor) in learngene.tensors() {
-        let list = match Content::of(name, manifest, ancestor.config()) {
-            Content::Heads { layer, part } => {
-                let is_part = |head: &InheritedHead| head.parts.iter().any(|of| of.part == part);
-                if heads.iter().filter(|head| head.layer == layer).all(is_part) {
-                    continue;
+    for (name, tensor) in learngene.tensors().iter() {
+        let list = match contents.get(name) {
+            Some(Content::Heads { parameter, .. }) => {
+                let layer = parameter.place.layer();
+                let mut of_layer = heads.iter().filter(|head| Some(head.layer) == layer);
+                if of_layer.all(|head| head.parts.iter().any(|of| of.part == name)) {
+                    continue; // The heads tell of it.
                 }
                 &mut refitted
             }
-            Content::Whole(sources) if is_ancestors(tensor, &sources, ancestor)? => &mut shared,
-            Content::Whole(_) if is_refitted(name, manifest) => &mut refitted,
-            Content::Whole(_) => &mut differing,
+            Some(content) if is_ancestors(content, tensor) => &mut shared,
+            _ if fitted.contains(name) => &mut refitted,
+            _ => &mut differing,
         };
-        list.push(name.clone());
+        list.push(name.to_owned());
     }
+    let is_named_file = manifest.ancestor.sha256 == ancestor.sha256;
     Ok(Verification { is_named_file, heads, shared, refitted, differing })
 }
 
-/// Whether a tensor is that of the ancestor, or the average of several, byte for byte.
-fn is_ancestors(
-    tensor: &Tensor,
-    sources: &[String],
-    ancestor: Ancestor<'_>,
-) -> Result<bool, ClusteringError> {
-    // A classifier that the checkpoint lacks, or has for other classes, is no error.
-    let is_there =
-        |source: &String| ancestor.whole(source).is_some_and(|whole| whole.shape == tensor.shape());
-    if !sources.iter().all(is_there) {
-        return Ok(false);
-    }
-    let values = ancestor.average(sources)?;
-    let stored = Tensor::from_f32(tensor.dtype(), tensor.shape().to_vec(), &values)?;
-    Ok(stored.bytes() == tensor.bytes())
-}
-
-fn inherited_heads(
-    learngene: &Learngene,
-    ancestor: Ancestor<'_>,
-) -> Result<Vec<InheritedHead>, ClusteringError> {
+fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<InheritedHead> {
     let manifest = learngene.manifest();
-    let sources = sources(&manifest.layers);
+    let sources = sources(&manifest.clusters.heads.layers);
+    let of_ancestor = parts(&manifest.ancestor.shape);
+    let of_learngene = parts(&manifest.centroid_shape());
     let mut heads = claimed_heads(manifest);
     let mut found: Vec<Vec<Vec<usize>>> = vec![Vec::new(); heads.len()]; // [head][part][source]
-    // All layers of a family have heads of the same parts.
-    let parts: Vec<HeadPart> = HeadPart::of(ancestor.config().layer(0)).collect();
-    for &part in &parts {
-        let places = places(learngene, ancestor, part, &sources)?;
+    let count = of_learngene.iter().map(Vec::len).max().unwrap_or(0);
+    for part in 0..count {
+        let places = places(manifest.dtype, ancestor, &of_ancestor, part, &sources);
         for (head, found) in heads.iter().zip(&mut found) {
-            let bytes = centroid(learngene, part, head);
-            found.push(places.get(bytes).cloned().unwrap_or_default());
+            let Some(parameter) = of_learngene[head.layer].get(part) else { continue };
+            let tensor = learngene.tensors().get(&parameter.name);
+            let tensor = tensor.expect("a learngene has the heads of its layers");
+            let alone = select_heads(parameter, tensor, &[head.centroid]);
+            let bytes = manifest.dtype.encode(&alone.values);
+            found.push(places.get(&*bytes).cloned().unwrap_or_default());
         }
     }
     for (head, found) in heads.iter_mut().zip(found) {
         let claimed = sources.iter().position(|source| *source == head.claimed);
-        let parts = parts.iter().copied().zip(agree(&found, claimed));
-        head.parts = parts
-            .map(|(part, source)| PartOrigin { part, source: source.map(|at| sources[at].clone()) })
-            .collect();
-        // Columns that are not the ancestor's were fitted, where the manifest says that some were.
-        let columns = HeadPart::ProjectionColumns;
-        if is_refitted(&columns.tensor_name(head.layer), manifest) {
-            head.parts.retain(|of| of.part != columns || of.source.as_ref() == Some(&head.claimed));
-        }
+        let parts = of_learngene[head.layer].iter().zip(agree(&found, claimed));
+        let parts = parts.filter_map(|(parameter, source)| {
+            let source = source.map(|at| sources[at].clone());
+            // Columns that are not the ancestor's were fitted, where some were.
+            let may_be_fitted = manifest.refit.is_some() && is_output_projection(parameter);
+            let is_part = !may_be_fitted || source.as_ref() == Some(&head.claimed);
+            is_part.then(|| PartOrigin { part: parameter.name.clone(), source })
+        });
+        head.parts = parts.collect();
     }
-    Ok(heads)
+    heads
+}
+
+/// `[layer]`: the parameters that have a part of every head. Those at one place of the lists have
+/// one role.
+fn parts(shape: &Shape) -> Vec<Vec<Parameter>> {
+    let of_layer = |layer: usize| {
+        let parameters = shape.layer_parameters(layer).into_iter();
+        parameters.filter(|parameter| parameter.head_axis().is_some()).collect()
+    };
+    (0..shape.depth()).map(of_layer).collect()
 }
 
 /// Every head of every layer, and every cluster of several heads.
 fn sources(layers: &[LayerClusters]) -> Vec<HeadSource> {
     let of_layer = |(layer, clusters): (usize, &LayerClusters)| {
         let heads = (0..clusters.labels.len()).map(|head| vec![head]);
-        let groups = clusters.clusters.iter().map(|cluster| members(clusters, *cluster));
+        let groups = clusters.clusters.iter().map(|cluster| clusters.members(*cluster));
         let groups = groups.filter(|members| members.len() > 1);
         heads.chain(groups).map(|heads| HeadSource::new(layer, heads)).collect::<Vec<_>>()
     };
     layers.iter().enumerate().flat_map(of_layer).collect()
 }
 
-/// The centroids of all layers as the manifest tells of them.
+/// The centroids of all layers as the manifest says.
 fn claimed_heads(manifest: &Manifest) -> Vec<InheritedHead> {
-    let policy = manifest.clustering.representative;
-    let layers = manifest.layers.iter().enumerate();
-    let heads = layers.flat_map(|(layer, clusters)| {
-        centroids(clusters, policy).into_iter().enumerate().map(move |(centroid, heads)| {
+    let clusters = &manifest.clusters.heads;
+    let heads = clusters.layers.iter().enumerate().flat_map(|(layer, of_layer)| {
+        let centroids = centroids(of_layer, clusters.representative).into_iter().enumerate();
+        centroids.map(move |(centroid, heads)| {
             let claimed = HeadSource::new(layer, heads);
             InheritedHead { layer, centroid, claimed, parts: Vec::new() }
         })
@@ -238,27 +248,22 @@ fn claimed_heads(manifest: &Manifest) -> Vec<InheritedHead> {
     heads.collect()
 }
 
-/// Which sources have which bytes as this part, in the learngene's number format.
+/// Which sources have which bytes as their part of this number, in the learngene's number format.
 fn places(
-    learngene: &Learngene,
-    ancestor: Ancestor<'_>,
-    part: HeadPart,
+    dtype: Dtype,
+    ancestor: &StateDict,
+    parts: &[Vec<Parameter>],
+    part: usize,
     sources: &[HeadSource],
-) -> Result<HashMap<Vec<u8>, Vec<usize>>, ClusteringError> {
+) -> HashMap<Vec<u8>, Vec<usize>> {
     let mut places: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
     for (at, source) in sources.iter().enumerate() {
-        let values = source.read(ancestor, part);
-        let tensor = Tensor::from_f32(learngene.manifest().dtype, vec![values.len()], &values)?;
-        places.entry(tensor.bytes().to_vec()).or_default().push(at);
+        let Some(parameter) = parts[source.layer()].get(part) else { continue };
+        let tensor = ancestor.get(&parameter.name).expect("an ancestor has all its parameters");
+        let heads = average_heads(parameter, tensor, &[source.heads().to_vec()]);
+        places.entry(dtype.encode(&heads.values).into_owned()).or_default().push(at);
     }
-    Ok(places)
-}
-
-/// The bytes of one part of one centroid.
-fn centroid<'a>(learngene: &'a Learngene, part: HeadPart, head: &InheritedHead) -> &'a [u8] {
-    let tensor = &learngene.tensors()[&part.tensor_name(head.layer)];
-    let length = tensor.bytes().len() / tensor.shape()[0];
-    &tensor.bytes()[head.centroid * length..][..length]
+    places
 }
 
 /// Of the places where each part was found, the one that most parts have in common, or a part's

@@ -1,322 +1,253 @@
-use learngene_format::{ClusterAlgorithm, Dtype};
-use learngene_models::checkpoint::Dtype as CheckpointDtype;
+use learngene_clustering::{ClusterParams, FfnParams};
+use learngene_format::{
+    ClusterAlgorithm, FfnNorm, NoisePolicy,
+    RepresentativePolicy::{self, Mean, Nearest},
+};
+use learngene_shape::Place;
+use learngene_tensors::Dtype;
 
 use super::*;
-use crate::{
-    Algorithm, ClusterParams, FfnNorm, FfnParams, KMeansLibrary, NoisePolicy, Representative,
-    test_ancestor::{
-        EMBED_DIM, HEAD_DIM, ancestor, clusters, clusters_with_ffns, condensed, condensed_as,
-        dbscan, distances, swin_ancestor,
-    },
+use crate::test_ancestor::{
+    EMBED_DIM, HEAD_DIM, ancestors, clusters, condensed, dbscan, distances, shared_ffns, swin,
+    values, vit,
 };
 
-fn singletons() -> ClusterParams {
-    dbscan(1e-6, Representative::Nearest)
+fn alone() -> ClusterParams {
+    dbscan(1e-6, Nearest)
 }
 
-fn values(learngene: &Learngene, name: &str) -> Vec<f32> {
-    learngene.tensor(name).unwrap_or_else(|| panic!("no tensor {name}")).to_f32()
+/// Pairs of heads joined, every FFN alone.
+fn paired(ancestor: &Checkpoint, representative: RepresentativePolicy) -> Learngene {
+    condensed(ancestor, dbscan(10.0, representative), FfnParams::default())
 }
 
-fn parameter<'a>(ancestor: &'a Checkpoint, name: &str) -> &'a [f32] {
-    &ancestor.parameters.get(name).unwrap_or_else(|| panic!("no parameter {name}")).values
+/// Layers share FFNs, every head alone.
+fn joined(ancestor: &Checkpoint, representative: RepresentativePolicy, norm: FfnNorm) -> Learngene {
+    condensed(ancestor, alone(), FfnParams { representative, norm, ..shared_ffns(ancestor) })
 }
 
-/// Where `[role, head, row]` of a fused `qkv` stands, by timm's order `[3, heads, head_dim]`.
-fn fused_row(heads: usize, role: usize, head: usize, row: usize) -> usize {
-    (role * heads + head) * HEAD_DIM + row
+/// Rows of a role of a head in a fused `qkv`, `[3, heads, head_dim]` in timm.
+fn fused_rows(heads: usize, role: usize, head: usize) -> std::ops::Range<usize> {
+    let start = (role * heads + head) * HEAD_DIM;
+    start..start + HEAD_DIM
 }
 
-const ROLES: [&str; 3] = ["q", "k", "v"];
-
-/// The published code reads the fused rows as `[heads, 3 * head_dim]`, so that what it calls a
-/// head is three heads of one role.
-#[test]
-fn a_head_is_its_own_query_key_and_value() {
-    let ancestor = ancestor(0);
-    let learngene = condensed(&ancestor, singletons());
-    for (layer, heads) in [(0, 4), (1, 2)] {
-        let fused = parameter(&ancestor, &format!("blocks.{layer}.attn.qkv.weight"));
-        for (role, letter) in ROLES.into_iter().enumerate() {
-            let weight = values(&learngene, &format!("layers.{layer}.attn.{letter}.weight"));
-            for head in 0..heads {
-                for row in 0..HEAD_DIM {
-                    let from = fused_row(heads, role, head, row);
-                    let published = head * 3 * HEAD_DIM + role * HEAD_DIM + row;
-                    let kept = &weight[(head * HEAD_DIM + row) * EMBED_DIM..][..EMBED_DIM];
-                    assert_eq!(kept, &fused[from * EMBED_DIM..][..EMBED_DIM]);
-                    if from != published {
-                        assert_ne!(kept, &fused[published * EMBED_DIM..][..EMBED_DIM]);
-                    }
-                }
+/// Checks the parts of a head in a layer of the ViT against the ancestor's heads, whose average it
+/// shall be.
+fn check_head(learngene: &Learngene, layer: usize, centroid: usize, heads: &[usize]) {
+    let ancestor = vit();
+    let counts = learngene.manifest().clusters.heads.num_centroids();
+    let (kept, all) = (counts[layer], ancestor.shape.num_heads()[layer]);
+    let check = |tensor: &str, at: &dyn Fn(usize, usize) -> usize| {
+        let name = format!("blocks.{layer}.attn.{tensor}");
+        let (got, source) =
+            (values(learngene.tensors(), &name), values(&ancestor.parameters, &name));
+        let sum = heads.iter().map(|head| f64::from(source[at(all, *head)])).sum::<f64>();
+        let want = (sum / heads.len() as f64) as f32;
+        assert_eq!(got[at(kept, centroid)], want, "{name}, centroid {centroid}");
+    };
+    for role in 0..3 {
+        for row in 0..HEAD_DIM {
+            check("qkv.bias", &|heads, head| fused_rows(heads, role, head).start + row);
+            for column in 0..EMBED_DIM {
+                let at =
+                    |heads, head| (fused_rows(heads, role, head).start + row) * EMBED_DIM + column;
+                check("qkv.weight", &at);
+                check("proj.weight", &|heads, head| {
+                    column * heads * HEAD_DIM + head * HEAD_DIM + row
+                });
             }
         }
     }
 }
 
-/// The published code inherits weights and drops the fused bias.
+/// The published code reads the fused rows as `[heads, 3 * head_dim]`, so that what it calls a head
+/// is three heads of one role, and it drops the fused bias.
 #[test]
-fn biases_are_inherited_with_their_heads() {
-    let ancestor = ancestor(0);
-    let learngene = condensed(&ancestor, singletons());
-    for (layer, heads) in [(0, 4), (1, 2)] {
-        let fused = parameter(&ancestor, &format!("blocks.{layer}.attn.qkv.bias"));
-        for (role, letter) in ROLES.into_iter().enumerate() {
-            let bias = values(&learngene, &format!("layers.{layer}.attn.{letter}.bias"));
-            for head in 0..heads {
-                for row in 0..HEAD_DIM {
-                    let from = fused_row(heads, role, head, row);
-                    assert_eq!(bias[head * HEAD_DIM + row], fused[from]);
-                }
-            }
-        }
-        let bias = values(&learngene, &format!("layers.{layer}.attn.proj.bias"));
-        assert_eq!(bias, parameter(&ancestor, &format!("blocks.{layer}.attn.proj.bias")));
-    }
-}
-
-#[test]
-fn projection_columns_follow_their_head() {
-    let ancestor = ancestor(0);
-    let learngene = condensed(&ancestor, singletons());
-    for (layer, heads) in [(0, 4), (1, 2)] {
-        let projection = parameter(&ancestor, &format!("blocks.{layer}.attn.proj.weight"));
-        let columns = values(&learngene, &format!("layers.{layer}.attn.proj.weight"));
-        for head in 0..heads {
-            for output in 0..EMBED_DIM {
-                let kept = &columns[(head * EMBED_DIM + output) * HEAD_DIM..][..HEAD_DIM];
-                let from = output * heads * HEAD_DIM + head * HEAD_DIM;
-                assert_eq!(kept, &projection[from..][..HEAD_DIM]);
-            }
-        }
+fn a_head_is_its_own_query_key_and_value_with_their_biases() {
+    let learngene = condensed(&vit(), alone(), FfnParams::default());
+    for (layer, heads) in [4, 3, 4].into_iter().enumerate() {
+        (0..heads).for_each(|head| check_head(&learngene, layer, head, &[head]));
     }
 }
 
 #[test]
 fn the_nearest_member_stands_for_its_cluster() {
-    let ancestor = ancestor(0);
-    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
-    let layer = &learngene.manifest().layers[0];
+    let learngene = paired(&vit(), Nearest);
+    let layer = &learngene.manifest().clusters.heads.layers[0];
     assert_eq!((&layer.sizes, &layer.representatives), (&vec![2, 1, 1], &vec![0, 1, 3]));
-    let kept = values(&learngene, "layers.0.attn.k.bias");
-    let fused = parameter(&ancestor, "blocks.0.attn.qkv.bias");
-    let wanted: Vec<f32> = [0, 1, 3]
-        .into_iter()
-        .flat_map(|head| (0..HEAD_DIM).map(move |row| fused[fused_row(4, 1, head, row)]))
-        .collect();
-    assert_eq!(kept, wanted);
+    [0, 1, 3].into_iter().enumerate().for_each(|(at, head)| check_head(&learngene, 0, at, &[head]));
+    check_head(&learngene, 1, 1, &[2]);
 }
 
 #[test]
-fn mean_averages_every_part_over_the_cluster() {
-    let ancestor = ancestor(0);
-    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Mean));
-    let half_sum = |values: &[f32], left: usize, right: usize| (values[left] + values[right]) / 2.0;
-
-    let fused = parameter(&ancestor, "blocks.0.attn.qkv.weight");
-    let queries = values(&learngene, "layers.0.attn.q.weight");
-    for place in 0..HEAD_DIM * EMBED_DIM {
-        let second = 2 * HEAD_DIM * EMBED_DIM + place;
-        assert_eq!(queries[place], half_sum(fused, place, second), "heads 0 and 2");
-        let alone = HEAD_DIM * EMBED_DIM + place;
-        assert_eq!(queries[alone], fused[alone], "head 1 is alone in its cluster");
-    }
-    let fused = parameter(&ancestor, "blocks.0.attn.qkv.bias");
-    let bias = values(&learngene, "layers.0.attn.v.bias");
-    assert_eq!(bias[0], half_sum(fused, fused_row(4, 2, 0, 0), fused_row(4, 2, 2, 0)));
-    let projection = parameter(&ancestor, "blocks.0.attn.proj.weight");
-    let columns = values(&learngene, "layers.0.attn.proj.weight");
-    assert_eq!(columns[0], half_sum(projection, 0, 2 * HEAD_DIM));
+fn the_mean_is_over_every_part_of_the_cluster() {
+    let learngene = paired(&vit(), Mean);
+    check_head(&learngene, 0, 0, &[0, 2]);
+    check_head(&learngene, 0, 1, &[1]);
+    check_head(&learngene, 2, 0, &[0, 1]);
 }
 
 #[test]
 fn dropped_noise_is_not_in_the_learngene() {
-    let ancestor = ancestor(0);
-    let (eps, noise) = (vec![10.0], NoisePolicy::Drop);
-    let algorithm = Algorithm::Dbscan { eps, min_points: 2, noise };
-    let params = ClusterParams { algorithm, representative: Representative::Nearest };
-    let learngene = condensed(&ancestor, params);
-    let shape = learngene.tensors()["layers.0.attn.q.weight"].shape();
-    assert_eq!(shape, [1, HEAD_DIM, EMBED_DIM]);
+    let noise = NoisePolicy::Drop;
+    let algorithm = ClusterAlgorithm::Dbscan { eps: vec![10.0], min_points: 2, noise };
+    let params = ClusterParams { algorithm, representative: Nearest };
+    let learngene = condensed(&vit(), params, FfnParams::default());
+    let projection = learngene.tensors().get("blocks.0.attn.proj.weight").expect("of layer 0");
+    assert_eq!(projection.shape, [EMBED_DIM, HEAD_DIM]);
 }
 
 #[test]
 fn everything_but_heads_is_kept_whole() {
-    let ancestor = ancestor(0);
-    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
-    for (kept, source) in [
-        ("patch_embed.proj.weight", "patch_embed.proj.weight"),
-        ("cls_token", "cls_token"),
-        ("pos_embed", "pos_embed"),
-        ("norm.bias", "norm.bias"),
-        ("head.weight", "head.weight"),
-        ("layers.1.norm1.weight", "blocks.1.norm1.weight"),
-        ("layers.0.norm2.bias", "blocks.0.norm2.bias"),
-        ("layers.1.attn.proj.bias", "blocks.1.attn.proj.bias"),
-        ("layers.1.attn.proj.origin", "blocks.1.attn.proj.weight"),
-        ("ffn.0.fc1.weight", "blocks.0.mlp.fc1.weight"),
-        ("ffn.1.fc2.bias", "blocks.1.mlp.fc2.bias"),
-    ] {
-        assert_eq!(values(&learngene, kept), parameter(&ancestor, source), "{kept}");
-    }
-}
-
-#[test]
-fn a_swin_keeps_its_parts_by_the_names_of_the_format() {
-    let ancestor = swin_ancestor(0);
-    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
-    for (kept, source) in [
-        ("patch_embed.norm.weight", "patch_embed.norm.weight"),
-        ("downsample.1.norm.bias", "layers.1.downsample.norm.bias"),
-        ("downsample.1.reduction.weight", "layers.1.downsample.reduction.weight"),
-        ("head.bias", "head.fc.bias"),
-        ("layers.2.norm1.weight", "layers.1.blocks.0.norm1.weight"),
-        ("layers.1.norm2.bias", "layers.0.blocks.1.norm2.bias"),
-        ("layers.3.attn.proj.origin", "layers.1.blocks.1.attn.proj.weight"),
-        ("ffn.3.fc1.weight", "layers.1.blocks.1.mlp.fc1.weight"),
-    ] {
-        assert_eq!(values(&learngene, kept), parameter(&ancestor, source), "{kept}");
+    for ancestor in ancestors() {
+        let learngene = paired(&ancestor, Nearest);
+        for parameter in ancestor.shape.parameters() {
+            let kept = learngene.tensors().get(&parameter.name).expect(&parameter.name);
+            let is_whole = Some(kept) == ancestor.parameters.get(&parameter.name);
+            assert_eq!(is_whole, parameter.head_axis().is_none(), "{}", parameter.name);
+        }
     }
 }
 
 #[test]
 fn relative_positions_travel_with_their_head() {
-    let ancestor = swin_ancestor(0);
+    let ancestor = swin();
     // Of the last layer heads 0 and 1 are one cluster, heads 2 and 3 alone.
-    let table = parameter(&ancestor, "layers.1.blocks.1.attn.relative_position_bias_table");
-    let column = |head: usize| table.iter().skip(head).step_by(4).copied();
-    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Nearest));
-    let kept = values(&learngene, "layers.3.attn.relative_position");
-    assert_eq!(kept, [0, 2, 3].into_iter().flat_map(column).collect::<Vec<_>>());
-
-    let learngene = condensed(&ancestor, dbscan(10.0, Representative::Mean));
-    let kept = values(&learngene, "layers.3.attn.relative_position");
-    let mean: Vec<f32> = column(0).zip(column(1)).map(|(a, b)| (a + b) / 2.0).collect();
-    assert_eq!(kept[..9], mean);
-    assert_eq!(kept[9..18], column(2).collect::<Vec<_>>());
+    let name = "layers.1.blocks.1.attn.relative_position_bias_table";
+    let table = values(&ancestor.parameters, name);
+    let learngene = paired(&ancestor, Nearest);
+    let want = table.chunks(4).flat_map(|row| [row[0], row[2], row[3]]);
+    assert_eq!(values(learngene.tensors(), name), want.collect::<Vec<_>>());
+    let learngene = paired(&ancestor, Mean);
+    let want = table.chunks(4).flat_map(|row| [(row[0] + row[1]) / 2.0, row[2], row[3]]);
+    assert_eq!(values(learngene.tensors(), name), want.collect::<Vec<_>>());
 }
 
-/// Both layers of the second stage, one of those of the first.
-fn shared(representative: Representative, norm: FfnNorm) -> FfnParams {
-    FfnParams { representative, norm, ..FfnParams::given(vec![vec![2, 3]]) }
+/// What a layer of the Swin's second stage reads under the name of a tensor.
+fn of_block<'a>(tensors: &'a StateDict, block: usize, tensor: &str) -> &'a [f32] {
+    values(tensors, &format!("layers.1.blocks.{block}.{tensor}"))
 }
 
 #[test]
-fn layers_of_a_group_have_one_feed_forward_network() {
-    let ancestor = swin_ancestor(0);
-    let params = shared(Representative::Nearest, FfnNorm::Representative);
-    let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
-    let group = &learngene.manifest().ffn.groups[2];
+fn layers_of_a_group_have_one_ffn() {
+    let ancestor = swin();
+    let learngene = joined(&ancestor, Nearest, FfnNorm::Representative);
+    let group = &learngene.manifest().clusters.ffn.groups[1];
     assert_eq!((group.layers.clone(), group.representative), (vec![2, 3], 2));
-    assert!(learngene.tensor("ffn.3.fc1.weight").is_none());
-    for (kept, source) in [
-        ("ffn.1.fc1.weight", "layers.0.blocks.1.mlp.fc1.weight"),
-        ("ffn.2.fc2.bias", "layers.1.blocks.0.mlp.fc2.bias"),
-        ("layers.1.norm2.weight", "layers.0.blocks.1.norm2.weight"),
-        ("layers.2.norm2.weight", "layers.1.blocks.0.norm2.weight"),
-        ("layers.3.norm2.weight", "layers.1.blocks.0.norm2.weight"),
-        ("layers.3.norm1.weight", "layers.1.blocks.1.norm1.weight"),
-    ] {
-        assert_eq!(values(&learngene, kept), parameter(&ancestor, source), "{kept}");
+    let (kept, source) = (learngene.tensors(), &ancestor.parameters);
+    assert!(kept.get("layers.1.blocks.1.mlp.fc1.weight").is_none());
+    for tensor in ["mlp.fc1.weight", "mlp.fc2.bias", "norm2.weight"] {
+        assert_eq!(of_block(kept, 0, tensor), of_block(source, 0, tensor), "{tensor}");
     }
+    assert_eq!(of_block(kept, 1, "norm2.weight"), of_block(source, 0, "norm2.weight"));
+    assert_eq!(of_block(kept, 1, "norm1.weight"), of_block(source, 1, "norm1.weight"));
 }
 
 #[test]
 fn each_layer_of_a_group_may_keep_its_own_norm() {
-    let ancestor = swin_ancestor(0);
-    let params = shared(Representative::Nearest, FfnNorm::Own);
-    let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
-    let own = parameter(&ancestor, "layers.1.blocks.1.norm2.bias");
-    assert_eq!(values(&learngene, "layers.3.norm2.bias"), own);
+    let ancestor = swin();
+    let learngene = joined(&ancestor, Nearest, FfnNorm::Own);
+    let own = of_block(&ancestor.parameters, 1, "norm2.bias");
+    assert_eq!(of_block(learngene.tensors(), 1, "norm2.bias"), own);
 }
 
 #[test]
-fn the_mean_of_a_group_averages_networks_and_norms() {
-    let ancestor = swin_ancestor(0);
-    let params = shared(Representative::Mean, FfnNorm::Representative);
-    let learngene = condensed_as(&ancestor, &clusters_with_ffns(&ancestor, params));
+fn the_mean_of_a_group_averages_ffns_and_norms() {
+    let ancestor = swin();
+    let learngene = joined(&ancestor, Mean, FfnNorm::Representative);
     let mean = |tensor: &str| -> Vec<f32> {
-        let of = |block| parameter(&ancestor, &format!("layers.1.blocks.{block}.{tensor}"));
+        let of = |block| of_block(&ancestor.parameters, block, tensor);
         of(0).iter().zip(of(1)).map(|(a, b)| (a + b) / 2.0).collect()
     };
-    assert_eq!(values(&learngene, "ffn.2.fc1.weight"), mean("mlp.fc1.weight"));
-    assert_eq!(values(&learngene, "layers.2.norm2.weight"), mean("norm2.weight"));
-    assert_eq!(values(&learngene, "layers.3.norm2.weight"), mean("norm2.weight"));
-}
-
-#[test]
-fn the_differences_of_a_group_are_written_for_each_layer() {
-    let ancestor = swin_ancestor(0);
-    let clusters = clusters_with_ffns(&ancestor, FfnParams::contiguous(vec![200.0]));
-    let manifest = condensed_as(&ancestor, &clusters).into_parts().0;
-    let wanted = format::FfnAlgorithm::Contiguous { eps: vec![200.0; 4] };
-    assert_eq!(manifest.ffn.algorithm, wanted);
-    let groups: Vec<_> = manifest.ffn.groups.iter().map(|group| group.layers.clone()).collect();
-    assert_eq!(groups, [[0, 1], [2, 3]]);
+    let kept = learngene.tensors();
+    assert_eq!(of_block(kept, 0, "mlp.fc1.weight"), mean("mlp.fc1.weight"));
+    assert_eq!(of_block(kept, 0, "norm2.weight"), mean("norm2.weight"));
+    assert_eq!(of_block(kept, 1, "norm2.weight"), mean("norm2.weight"));
 }
 
 #[test]
 fn projection_and_classifier_are_kept_on_request_only() {
-    let ancestor = ancestor(0);
-    let clusters = clusters(&ancestor, singletons());
-    let keep = |options| {
-        condense(&ancestor, &distances(&ancestor), &clusters, options).expect("a good ancestor")
-    };
-    let bare = keep(CondenseOptions::default());
-    assert!(bare.tensor("layers.0.attn.proj.origin").is_none());
-    assert!(bare.tensor("head.weight").is_none());
-    let projection = keep(CondenseOptions { keep_projection: true, ..CondenseOptions::default() });
-    let origin = projection.tensor("layers.0.attn.proj.origin").expect("it was asked for");
-    assert_eq!(origin.shape(), [EMBED_DIM, 4 * HEAD_DIM]);
-}
-
-#[test]
-fn a_backbone_has_no_classifier_to_keep() {
-    let mut ancestor = ancestor(0);
-    ancestor.config = ancestor.config.with_num_classes(0);
-    ancestor.parameters.remove("head.weight");
-    ancestor.parameters.remove("head.bias");
-    let learngene = condensed(&ancestor, singletons());
-    assert!(!learngene.manifest().classifier);
-}
-
-#[test]
-fn the_number_format_of_the_checkpoint_is_kept() {
-    for (checkpoint, stored) in
-        [(CheckpointDtype::F16, Dtype::F16), (CheckpointDtype::F32, Dtype::F32)]
-    {
-        let mut ancestor = ancestor(0);
-        ancestor.dtype = checkpoint;
-        let learngene = condensed(&ancestor, singletons());
-        assert_eq!(learngene.manifest().dtype, stored);
-        assert!(learngene.tensors().values().all(|tensor| tensor.dtype() == stored));
-        let fused = parameter(&ancestor, "blocks.1.attn.qkv.bias");
-        let queries = values(&learngene, "layers.1.attn.q.bias");
-        assert_eq!(queries, fused[..2 * HEAD_DIM], "f16 holds these numbers exactly");
+    for ancestor in ancestors() {
+        let clusters = clusters(&ancestor, dbscan(10.0, Nearest), FfnParams::default());
+        let keep = |options| {
+            condense(&ancestor, &distances(&ancestor), &clusters, options).expect("a good ancestor")
+        };
+        let bare = keep(CondenseOptions::default());
+        let (bare, full) = (bare.tensors(), paired(&ancestor, Nearest));
+        for projection in learngene_format::output_projections(&ancestor.shape) {
+            let origin = learngene_format::origin_name(&projection);
+            assert!(bare.get(&origin).is_none());
+            let whole = ancestor.parameters.get(&projection.name);
+            assert_eq!(full.tensors().get(&origin), whole);
+        }
+        for parameter in ancestor.shape.classifier_parameters() {
+            assert_eq!(parameter.place, Place::Classifier);
+            assert!(bare.get(&parameter.name).is_none());
+        }
     }
 }
 
 #[test]
-fn one_k_for_all_layers_is_written_for_each() {
-    let ancestor = ancestor(0);
-    let algorithm = Algorithm::KMeans { k: vec![2], seed: 7, library: KMeansLibrary::Linfa };
-    let params = ClusterParams { algorithm, representative: Representative::Nearest };
-    let learngene = condensed(&ancestor, params);
-    let wanted = ClusterAlgorithm::Kmeans { k: vec![2, 2], seed: 7 };
-    assert_eq!(learngene.manifest().clustering.algorithm, wanted);
-}
-
-/// As `FORMAT.md` has it, whatever program condensed.
-#[test]
-fn this_crate_is_named_as_the_producer() {
-    let ancestor = ancestor(0);
-    let producer = concat!("learngene-clustering ", env!("CARGO_PKG_VERSION"));
-    assert_eq!(condensed(&ancestor, singletons()).manifest().producer, producer);
-    assert_eq!(clusters(&ancestor, singletons()).producer.as_deref(), Some(producer));
+fn a_backbone_has_no_classifier_to_keep() {
+    let mut ancestor = vit();
+    ancestor.shape = ancestor.shape.with_num_classes(0).expect("possible");
+    ancestor.parameters.remove("head.weight");
+    ancestor.parameters.remove("head.bias");
+    assert!(!paired(&ancestor, Nearest).manifest().classifier);
 }
 
 #[test]
-fn the_same_ancestor_gives_the_same_bytes() {
-    let bytes = || condensed(&ancestor(0), dbscan(10.0, Representative::Mean)).to_bytes();
-    assert_eq!(bytes(), bytes());
+fn the_number_format_of_the_checkpoint_is_kept() {
+    for dtype in [Dtype::F16, Dtype::F32] {
+        let ancestor = Checkpoint { dtype, ..vit() };
+        let learngene = condensed(&ancestor, alone(), FfnParams::default());
+        assert_eq!(learngene.manifest().dtype, dtype);
+        let name = "blocks.1.attn.qkv.bias";
+        let kept = learngene.tensors().get(name);
+        assert_eq!(kept, ancestor.parameters.get(name), "f16 holds these numbers exactly");
+    }
+}
+
+#[test]
+fn the_same_ancestor_gives_the_same_file() {
+    for ancestor in ancestors() {
+        let learngene = paired(&ancestor, Mean);
+        let bytes = learngene.to_bytes();
+        assert_eq!(bytes, paired(&ancestor, Mean).to_bytes());
+        assert_eq!(Learngene::from_bytes(&bytes).expect("a valid file"), learngene);
+        assert_eq!(learngene.manifest().producer, PRODUCER);
+    }
+}
+
+fn refusal(edit: impl FnOnce(&mut Checkpoint, &mut Distances)) -> String {
+    let mut ancestor = vit();
+    let mut distances = distances(&ancestor);
+    let clusters = clusters(&ancestor, alone(), FfnParams::default());
+    edit(&mut ancestor, &mut distances);
+    let refused = condense(&ancestor, &distances, &clusters, CondenseOptions::default());
+    refused.expect_err("an edit that must be refused").to_string()
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let message = refusal(|ancestor, _| ancestor.sha256 = swin().sha256);
+    assert!(message.starts_with("ancestor of the distances: found"), "{message}");
+    let message = refusal(|_, distances| distances.images_sha256 = swin().sha256);
+    assert!(message.starts_with("images of the clusters: found"), "{message}");
+}
+
+#[test]
+fn parameters_that_are_missing_or_not_finite_are_refused() {
+    let message = refusal(|ancestor, _| {
+        ancestor.parameters.remove("blocks.1.attn.qkv.bias");
+    });
+    assert!(message.contains("missing: blocks.1.attn.qkv.bias"), "{message}");
+    let message = refusal(|ancestor, _| {
+        let name = "blocks.0.attn.qkv.bias";
+        let mut bias = ancestor.parameters.remove(name).expect("a bias");
+        bias.values[0] = f32::NAN;
+        ancestor.parameters.insert(name, bias);
+    });
+    assert!(message.contains("blocks.0.attn.qkv.bias") && message.contains("NaN"), "{message}");
 }

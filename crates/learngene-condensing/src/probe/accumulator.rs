@@ -1,4 +1,4 @@
-use crate::error::ClusteringError;
+use learngene_tensors::{Error, Result};
 
 /// Mean and spread of every head's attention distance over a stream of images.
 ///
@@ -15,7 +15,7 @@ pub(super) struct DistanceAccumulator {
 
 /// What the images of a probe say about every head.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeadStatistics {
+pub(super) struct HeadStatistics {
     /// `[layer][head]`: mean over images, in pixels.
     pub mean: Vec<Vec<f64>>,
     /// `[layer][head]`: standard deviation (n - 1) over images, in pixels; none for one image.
@@ -38,7 +38,7 @@ impl DistanceAccumulator {
     ///
     /// # Errors
     /// A value that is negative or not finite. The batch is then left out as a whole.
-    pub fn push(&mut self, distances: &[f32], batch: usize) -> Result<(), ClusteringError> {
+    pub fn push(&mut self, distances: &[f32], batch: usize) -> Result<()> {
         assert_eq!(distances.len(), batch * self.mean.len(), "one distance per head and image");
         let mut rest = distances;
         let mut layers = Vec::with_capacity(self.num_heads.len());
@@ -49,12 +49,11 @@ impl DistanceAccumulator {
         }
         for (layer, (values, &num_heads)) in layers.iter().zip(&self.num_heads).enumerate() {
             if let Some(at) = values.iter().position(|value| !value.is_finite() || *value < 0.0) {
-                return Err(ClusteringError::ImageDistance {
-                    layer,
-                    head: at % num_heads,
-                    image: self.images + (at / num_heads) as u64,
-                    got: values[at],
-                });
+                let (image, head) = (self.images + (at / num_heads) as u64, at % num_heads);
+                let place =
+                    format!("attention distance of layer {layer}, head {head} for image {image}");
+                let found = format!("{} pixels", values[at]);
+                return Err(Error::invalid(place, found, "a finite number of 0 or more"));
             }
         }
 
@@ -76,25 +75,18 @@ impl DistanceAccumulator {
     }
 
     /// Mean and standard deviation of every head.
-    ///
-    /// # Errors
-    /// No image came.
-    pub fn finish(self) -> Result<HeadStatistics, ClusteringError> {
-        let degrees = match self.images {
-            0 => return Err(ClusteringError::NoImages),
-            1 => None,
-            images => Some((images - 1) as f64),
-        };
+    pub fn finish(self) -> HeadStatistics {
+        let degrees = (self.images > 1).then(|| (self.images - 1) as f64);
         let std: Vec<Option<f64>> = self
             .squares
             .iter()
             .map(|squares| degrees.map(|degrees| (squares / degrees).sqrt()))
             .collect();
-        Ok(HeadStatistics {
+        HeadStatistics {
             mean: by_layer(&self.mean, &self.num_heads),
             std: by_layer(&std, &self.num_heads),
             images: self.images,
-        })
+        }
     }
 }
 
@@ -116,7 +108,7 @@ mod tests {
         let mut accumulator = DistanceAccumulator::new(vec![2, 1]);
         accumulator.push(&FIRST_TWO, 2).expect("two images");
         accumulator.push(&THIRD, 1).expect("one image");
-        let statistics = accumulator.finish().expect("three images");
+        let statistics = accumulator.finish();
         assert_eq!(statistics.images, 3);
         assert_eq!(statistics.mean, [vec![3.0, 20.0], vec![5.0]]);
         // Head 0: (4 + 1 + 9) / 2; head 1: (100 + 0 + 100) / 2; no spread in layer 1.
@@ -127,7 +119,7 @@ mod tests {
     fn one_image_has_no_spread() {
         let mut accumulator = DistanceAccumulator::new(vec![2, 1]);
         accumulator.push(&THIRD, 1).expect("one image");
-        let statistics = accumulator.finish().expect("one image");
+        let statistics = accumulator.finish();
         assert_eq!(statistics.std, [vec![None, None], vec![None]]);
     }
 
@@ -140,7 +132,7 @@ mod tests {
         parts.push(&values[..21], 7).expect("seven images");
         parts.push(&[], 0).expect("no image");
         parts.push(&values[21..], 13).expect("thirteen images");
-        assert_eq!(whole.finish().expect("images"), parts.finish().expect("images"));
+        assert_eq!(whole.finish(), parts.finish());
     }
 
     #[test]
@@ -148,7 +140,7 @@ mod tests {
         let mut accumulator = DistanceAccumulator::new(vec![1]);
         let values: Vec<f32> = (0..4096).map(|i| 4096.0 + f32::from(i % 2 == 0)).collect();
         accumulator.push(&values, 4096).expect("images");
-        let std = accumulator.finish().expect("images").std[0][0].expect("many images");
+        let std = accumulator.finish().std[0][0].expect("many images");
         assert!((std - (0.25_f64 * 4096.0 / 4095.0).sqrt()).abs() < 1e-12, "{std}");
     }
 
@@ -161,8 +153,8 @@ mod tests {
         let error = accumulator.push(&values, 2).expect_err("NaN");
         assert_eq!(
             error.to_string(),
-            "the attention distance of layer 0, head 1 for image 2 must be finite and not \
-             negative, got NaN pixels"
+            "attention distance of layer 0, head 1 for image 2: found NaN pixels, expected a finite \
+             number of 0 or more"
         );
         assert_eq!(accumulator.images, 1, "the batch is left out as a whole");
     }

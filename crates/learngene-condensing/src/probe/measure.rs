@@ -1,26 +1,24 @@
 use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor};
-use learngene_models::Model;
+use learngene_format::{Convention, Distances, Preprocessing};
+use learngene_models::{Classifier, Model};
+use learngene_tensors::{Result, Sha256};
 
-use super::{
-    Contrast, HeadStatistics, ImageDistances, accumulator::DistanceAccumulator,
-    field::AttentionField,
-};
-use crate::{distances::Convention, error::ClusteringError};
+use super::{ImageDistances, accumulator::DistanceAccumulator, attention_field::AttentionField};
+use crate::{PRODUCER, images::each_batch};
 
-/// What a probe measured.
+/// Whom and what a probe looks at, and how: the part of [`Distances`] that is known beforehand.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ProbeStatistics {
-    /// Mean and spread of every head's distance.
-    pub heads: HeadStatistics,
-    /// Attention rows left out, because almost all their mass lay on the class token, or on pairs
-    /// that a Swin masks.
-    pub skipped_rows: u64,
-    /// `[layer]`: side of the square that one query attends to, in pixels of the input.
-    pub attended_side: Vec<usize>,
-    /// Layers of each stage; a ViT is one stage.
-    pub depths: Vec<usize>,
+pub struct ProbeSettings {
+    /// Hash of the image list and of the images' contents.
+    pub images_sha256: Sha256,
+    /// How an image became an input.
+    pub preprocessing: Preprocessing,
+    /// What becomes of the class token's share of attention.
+    pub convention: Convention,
+    /// Hash of the ancestor's checkpoint.
+    pub ancestor_sha256: Sha256,
 }
 
 /// Measures every head's mean attention distance over a stream of image batches.
@@ -34,13 +32,13 @@ pub struct ProbeStatistics {
 /// # Errors
 /// The stream's own error; no image; images that are nearly blank, as those of the published
 /// probe were (normalised by statistics on another scale); attention that is not finite.
-pub fn probe<E: StdError + Send + Sync + 'static>(
+pub fn probe<E: StdError>(
     model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
-    convention: Convention,
+    settings: ProbeSettings,
     device: &Device,
-) -> Result<ProbeStatistics, ClusteringError> {
-    measure(model, batches, convention, device, |_, _| {})
+) -> Result<Distances> {
+    measure(model, batches, settings, device, |_, _| {})
 }
 
 /// [`probe`] that keeps what it measured of every image too: one number per head and image, four
@@ -48,113 +46,127 @@ pub fn probe<E: StdError + Send + Sync + 'static>(
 ///
 /// # Errors
 /// As [`probe`].
-pub fn probe_each_image<E: StdError + Send + Sync + 'static>(
+pub fn probe_each_image<E: StdError>(
     model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
-    convention: Convention,
+    settings: ProbeSettings,
     device: &Device,
-) -> Result<(ProbeStatistics, ImageDistances), ClusteringError> {
-    let mut images = ImageDistances::new(model.config().num_heads());
+) -> Result<(Distances, ImageDistances)> {
+    let mut images = ImageDistances::new(model.shape().num_heads());
     let show = |distances: &[f32], batch| images.push(distances, batch);
-    let statistics = measure(model, batches, convention, device, show)?;
-    Ok((statistics, images))
+    let measured = measure(model, batches, settings, device, show)?;
+    Ok((measured, images))
 }
 
 /// A probe whose distances of every batch are shown, as the accumulator takes them.
-fn measure<E: StdError + Send + Sync + 'static>(
+fn measure<E: StdError>(
     model: &Model,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
-    convention: Convention,
+    settings: ProbeSettings,
     device: &Device,
     mut show: impl FnMut(&[f32], usize),
-) -> Result<ProbeStatistics, ClusteringError> {
-    let config = model.config();
-    let fields = AttentionField::of_layers(&config, device);
-    let mut accumulator = DistanceAccumulator::new(config.num_heads());
-    let (mut skipped_rows, mut contrast) = (0, Contrast::default());
-    for batch in batches {
-        let images = batch.map_err(|source| ClusteringError::Images { source: source.into() })?;
+) -> Result<Distances> {
+    let shape = model.shape();
+    let fields = AttentionField::of_layers(&shape, device);
+    let mut accumulator = DistanceAccumulator::new(shape.num_heads());
+    let mut skipped_rows = 0;
+    each_batch(batches, &mut |images| {
         let [batch, ..] = images.dims();
-        if batch == 0 {
-            continue; // The model takes no empty batch, and a stream may well end with one.
-        }
-        contrast.push(images.clone());
         let mut layers = Vec::new();
         model.forward_observed(images, |layer, weights| {
-            layers.push(fields[layer].mean_attention_distance(weights, convention));
+            layers.push(fields[layer].mean_attention_distance(weights, settings.convention));
         });
         let (distances, skipped): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
         let distances = fetch(Tensor::cat(distances, 0));
         accumulator.push(&distances, batch)?;
         show(&distances, batch);
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
-    }
-    contrast.check()?;
-    let heads = accumulator.finish()?;
-    let attended_side = (0..config.depth()).map(|layer| config.attended_side(layer)).collect();
-    let depths = config.stages().iter().map(|layers| layers.len()).collect();
-    Ok(ProbeStatistics { heads, skipped_rows, attended_side, depths })
+        Ok(())
+    })?;
+    let heads = accumulator.finish();
+    let ProbeSettings { images_sha256, preprocessing, convention, ancestor_sha256 } = settings;
+    Ok(Distances {
+        mean_attention_distance: heads.mean,
+        std: heads.std,
+        images: heads.images,
+        images_sha256,
+        preprocessing,
+        convention,
+        skipped_rows,
+        attended_side: shape.layers().iter().map(|layer| layer.field.attended_side()).collect(),
+        depths: shape.stages().iter().map(|layers| layers.len()).collect(),
+        ancestor_sha256,
+        producer: PRODUCER.into(),
+    })
 }
 
-pub(super) fn fetch(tensor: Tensor<1>) -> Vec<f32> {
+fn fetch(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use burn::tensor::TensorData;
-    use learngene_models::{ModelConfig, SwinConfig, VitConfig};
+    use learngene_shape::{Family, Shape, Swin, Vit};
 
     use super::*;
+    use crate::test_ancestor::settings;
 
-    fn tiny(device: &Device) -> Model {
-        let vit = VitConfig::uniform(16, 1, 2).with_image_size(16).with_patch_size(8);
-        ModelConfig::Vit(vit).init(device)
+    fn tiny() -> Shape {
+        let vit = Vit { image_size: 16, patch_size: 8, ..Vit::uniform(16, 1, 2) };
+        vit.shape().expect("possible")
+    }
+
+    fn probed(model: &Model, images: Vec<Tensor<4>>) -> Result<Distances> {
+        let settings = settings(&model.shape(), Sha256::of(b"ancestor"));
+        let images = images.into_iter().map(Ok::<_, io::Error>);
+        probe(model, images, settings, &Device::flex())
     }
 
     #[test]
     fn batches_without_images_are_passed_over() {
         let device = Device::flex();
-        let vit = tiny(&device);
+        let model = Model::init(&tiny(), &device);
         let run = |batches: &[usize]| {
             let batches = batches.iter().map(|batch| {
                 let values = (0..batch * 3 * 256).map(|i| (i % 7) as f32).collect::<Vec<_>>();
-                Ok(Tensor::from_data(TensorData::new(values, [*batch, 3, 16, 16]), &device))
+                Tensor::from_data(TensorData::new(values, [*batch, 3, 16, 16]), &device)
             });
-            probe::<std::io::Error>(&vit, batches, Convention::Renormalized, &device)
+            probed(&model, batches.collect())
         };
         let measured = run(&[2, 0]).expect("images with spread");
+        assert_eq!(measured.images, 2);
         assert_eq!(measured, run(&[2]).expect("images with spread"));
-        assert!(matches!(run(&[0]), Err(ClusteringError::NoImages)));
+        assert!(run(&[0]).is_err());
     }
 
-    /// As told by the maps of the same model, reduced by hand.
+    /// Compared with the maps of the same model, reduced by hand.
     #[test]
     fn a_swin_is_probed_window_by_window() {
         let device = Device::flex();
-        let config = SwinConfig::new(8, vec![vec![2, 1], vec![3, 2]], vec![4, 8], vec![16, 32])
-            .with_window_size(2)
-            .with_image_size(32)
-            .with_patch_size(4);
-        let model = ModelConfig::Swin(config.clone()).init(&device);
+        let swin = Swin {
+            window_size: 2,
+            image_size: 32,
+            num_heads: vec![2, 1, 3, 2],
+            head_dim: vec![4, 8],
+            ..Swin::uniform(8, &[2, 2], &[1, 1])
+        };
+        let model = Model::init(&swin.shape().expect("possible"), &device);
         let values = (0..3 * 3 * 1024).map(|i| (i * i % 13) as f32 / 4.0).collect::<Vec<_>>();
         let images = Tensor::<4>::from_data(TensorData::new(values, [3, 3, 32, 32]), &device);
-        let measured = probe::<std::io::Error>(
-            &model,
-            [Ok(images.clone())],
-            Convention::Renormalized,
-            &device,
-        )
-        .expect("images with spread");
+        let measured = probed(&model, vec![images.clone()]).expect("images with spread");
         assert_eq!(measured.attended_side, [8, 8, 16, 16]);
         assert_eq!(measured.depths, [2, 2]);
         assert_eq!(measured.skipped_rows, 0);
+        measured.check().expect("what a file may hold");
 
         let attention = model.forward_attention(images).attention;
         for (layer, weights) in attention.into_iter().enumerate() {
             let [count, heads, tokens, _] = weights.dims();
             let weights: Vec<f32> = weights.into_data().try_into_vec().expect("f32");
-            let pixels = super::super::geometry::patch_distances((2, 2), 4 << (layer / 2));
+            let pixels = model.shape().layer(layer).field.distances();
             for head in 0..heads {
                 let row = |row: usize| {
                     let at = row / tokens * heads * tokens * tokens
@@ -164,7 +176,7 @@ mod tests {
                     weights[at..at + tokens].iter().zip(pixels).map(|(w, d)| w * d).sum::<f32>()
                 };
                 let mean = (0..count * tokens).map(row).sum::<f32>() / (count * tokens) as f32;
-                let got = measured.heads.mean[layer][head];
+                let got = measured.mean_attention_distance[layer][head];
                 assert!((got - f64::from(mean)).abs() < 1e-4, "layer {layer}, head {head}");
             }
         }
@@ -174,7 +186,7 @@ mod tests {
     #[test]
     fn the_published_probes_inputs_are_refused_as_blank() {
         let device = Device::flex();
-        let vit = tiny(&device);
+        let model = Model::init(&tiny(), &device);
         let noise = Tensor::<4>::random(
             [4, 3, 16, 16],
             burn::tensor::Distribution::Uniform(0.0, 1.0),
@@ -184,11 +196,9 @@ mod tests {
             |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
         let published =
             (noise.clone() - statistics([123.7, 116.3, 103.5])) / statistics([58.4, 57.1, 57.4]);
-        let run =
-            |images| probe::<std::io::Error>(&vit, [Ok(images)], Convention::Renormalized, &device);
-        let error = run(published).expect_err("nearly constant");
-        assert!(matches!(error, ClusteringError::BlankImages { images: 4, .. }), "{error}");
+        let error = probed(&model, vec![published]).expect_err("nearly constant").to_string();
+        assert!(error.starts_with("images: found 4 of standard deviation 0.00"), "{error}");
         let right = (noise - statistics([0.485, 0.456, 0.406])) / statistics([0.229, 0.224, 0.225]);
-        assert_eq!(run(right).expect("images with spread").heads.images, 4);
+        assert_eq!(probed(&model, vec![right]).expect("images with spread").images, 4);
     }
 }

@@ -1,6 +1,5 @@
 use learngene_format::RefitInputs;
-
-use crate::error::ClusteringError;
+use learngene_tensors::{Error, Result};
 
 /// How output projections are fitted: written unchecked, used checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,12 +37,12 @@ impl RefitParams {
     ///
     /// # Errors
     /// A `ridge` that is negative or not finite, a target of no heads.
-    pub fn check(self) -> Result<CheckedRefitParams, ClusteringError> {
+    pub fn check(self) -> Result<CheckedRefitParams> {
         if !(self.ridge.is_finite() && self.ridge >= 0.0) {
-            return Err(ClusteringError::Ridge { got: self.ridge });
+            return Err(Error::invalid("ridge", self.ridge, "a finite number of 0 or more"));
         }
         if self.target_heads.contains(&0) {
-            return Err(ClusteringError::NoTargetHeads);
+            return Err(Error::invalid("target_heads", 0, "numbers of heads of at least 1"));
         }
         Ok(CheckedRefitParams(self))
     }
@@ -53,26 +52,15 @@ impl RefitParams {
 mod tests {
     use super::*;
 
-    fn check_refused(params: RefitParams, message: &str) {
-        assert_eq!(params.check().expect_err("refused").to_string(), message);
-    }
-
     #[test]
-    fn ridge_must_be_a_finite_number() {
-        for (ridge, got) in [(-1e-9, "-0.000000001"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-            check_refused(
-                RefitParams { ridge, ..RefitParams::default() },
-                &format!("ridge must be a finite number of 0 or more, got {got}"),
-            );
+    fn parameters_that_mean_nothing_are_refused() {
+        let refused = |params: RefitParams| params.check().expect_err("refused").to_string();
+        for ridge in [-1e-9, f64::NAN, f64::INFINITY] {
+            let message = refused(RefitParams { ridge, ..RefitParams::default() });
+            assert!(message.starts_with("ridge: found "), "{message}");
         }
+        let message = refused(RefitParams { target_heads: vec![2, 0], ..RefitParams::default() });
+        assert_eq!(message, "target_heads: found 0, expected numbers of heads of at least 1");
         assert!(RefitParams { ridge: 0.0, ..RefitParams::default() }.check().is_ok());
-    }
-
-    #[test]
-    fn a_target_has_heads() {
-        check_refused(
-            RefitParams { target_heads: vec![2, 0], ..RefitParams::default() },
-            "target_heads must be numbers of heads of at least 1, got 0",
-        );
     }
 }

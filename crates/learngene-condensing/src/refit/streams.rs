@@ -4,17 +4,16 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use learngene_models::{Classifier, Model};
+use learngene_tensors::Result;
 
-use super::images::Images;
-use crate::error::ClusteringError;
+use crate::images::Images;
 
 /// Tokens of the same images: the ancestor's, then those of the centroid heads' model. They have
 /// one shape, `[batch, seq, embed_dim]`.
 pub(super) type Pair = [Tensor<3>; 2];
 
-/// Tokens after halves of layers: a layer is its attention, then its feed-forward network, so
-/// `2 * layer` halves come before its attention and `2 * layer + 1` before its feed-forward
-/// network.
+/// Tokens after halves of layers: a layer is its attention, then its FFN, so `2 * layer` halves come
+/// before its attention and `2 * layer + 1` before its FFN.
 pub(super) struct Streams<'a, 'i> {
     images: &'a mut Images<'i>,
     ancestor: &'a Model,
@@ -29,11 +28,7 @@ type Kept = (usize, Vec<Pair>);
 impl<'a, 'i> Streams<'a, 'i> {
     /// The tokens of all images before the first layer, where both models have the same. They are
     /// kept where they need no more bytes than the budget.
-    pub fn new(
-        images: &'a mut Images<'i>,
-        ancestor: &'a Model,
-        budget: usize,
-    ) -> Result<Self, ClusteringError> {
+    pub fn new(images: &'a mut Images<'i>, ancestor: &'a Model, budget: usize) -> Result<Self> {
         let mut kept = Some(Vec::new());
         let mut bytes = 0;
         images.each(|batch| {
@@ -52,8 +47,8 @@ impl<'a, 'i> Streams<'a, 'i> {
         &mut self,
         own: &Model,
         halves: usize,
-        mut visit: impl FnMut(Pair) -> Result<(), ClusteringError>,
-    ) -> Result<(), ClusteringError> {
+        mut visit: impl FnMut(Pair) -> Result<()>,
+    ) -> Result<()> {
         let models = [self.ancestor, own];
         match &self.kept {
             Some((from, pairs)) => pairs
@@ -98,7 +93,7 @@ pub(crate) fn half_layers(model: &Model, tokens: Tensor<3>, halves: Range<usize>
     halves.fold(tokens, |tokens, half| {
         let layer = half / 2;
         if half % 2 == 0 {
-            let tokens = model.enter(layer, tokens);
+            let tokens = model.layer_input(layer, tokens);
             let heads = model.heads(layer, tokens.clone());
             tokens + model.project(layer, heads)
         } else {

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use learngene_clustering::{cluster, dbscan_layer};
+use learngene_format::{ClusterAlgorithm, Distances, LayerClusters};
+use learngene_tensors::{Error, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{TuneError, TuneSetting};
-use crate::{
-    ImageDistances, MeanAttentionDistances,
-    cluster::{LayerClusters, dbscan_layer, for_each_layer},
-    error::ClusteringError,
-};
+use super::TuneSetting;
+use crate::ImageDistances;
 
 /// How often clusters come out again when the images are drawn anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,33 +43,35 @@ pub struct ClusterStability {
 ///
 /// # Errors
 /// Distances of other heads; fewer than two images, or no resample; eps and `min_points` that are
-/// refused by [`ClusterParams::check`](crate::ClusterParams::check); a list of eps of the wrong
+/// refused by [`ClusterParams::check`](learngene_clustering::ClusterParams::check); a list of eps of the wrong
 /// length; a layer of which the setting keeps no head.
 pub fn stability(
     images: &ImageDistances,
-    distances: &MeanAttentionDistances,
+    distances: &Distances,
     setting: &TuneSetting,
     resamples: usize,
     seed: u64,
-) -> Result<Stability, ClusteringError> {
-    let (got, want) = (images.num_heads().to_vec(), distances.num_heads());
-    if got != want {
-        return Err(ClusteringError::SpreadShape { got, want });
+) -> Result<Stability> {
+    let wanted = distances.num_heads();
+    if *images.num_heads() != wanted {
+        let (found, wanted) = (format!("{:?}", images.num_heads()), format!("{wanted:?}"));
+        return Err(Error::invalid("heads of the images' distances", found, wanted));
     }
     if images.images() < 2 {
-        return Err(TuneError::FewImages { got: images.images() }.into());
+        return Err(Error::invalid("images to draw from", images.images(), "at least 2"));
     }
     if resamples == 0 {
-        return Err(TuneError::NoResamples.into());
+        return Err(Error::invalid("number of resamples", 0, "at least 1"));
     }
-    let params = super::cluster_params(setting).check()?;
-    let found = crate::cluster::cluster(distances, &params)?;
+    let found = cluster(distances, &setting.cluster_params().check()?)?;
+    let ClusterAlgorithm::Dbscan { eps, .. } = &found.algorithm else {
+        unreachable!("settings are of DBSCAN")
+    };
     let clusters: Vec<Vec<BTreeSet<usize>>> = found.layers.iter().map(sets).collect();
     let mut counts: Vec<Vec<(usize, f64)>> =
         clusters.iter().map(|layer| vec![(0, 0.0); layer.len()]).collect();
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let eps = for_each_layer(&setting.eps, clusters.len());
     for _ in 0..resamples {
         let count = images.images();
         let drawn: Vec<usize> = (0..count).map(|_| rng.random_range(0..count)).collect();
@@ -106,8 +107,10 @@ fn index(a: &BTreeSet<usize>, b: &BTreeSet<usize>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use learngene_format::NoisePolicy;
+
     use super::*;
-    use crate::NoisePolicy;
+    use crate::test_ancestor::distances_of;
 
     fn setting(eps: f64) -> TuneSetting {
         TuneSetting { eps: vec![eps], min_points: 1, noise: NoisePolicy::Singleton, ffn_eps: None }
@@ -120,8 +123,8 @@ mod tests {
         images
     }
 
-    fn means(images: &ImageDistances) -> MeanAttentionDistances {
-        MeanAttentionDistances::new(images.mean_of(&(0..images.images()).collect::<Vec<_>>()))
+    fn means(images: &ImageDistances) -> Distances {
+        distances_of(images.mean_of(&(0..images.images()).collect::<Vec<_>>()))
     }
 
     fn stable(images: &ImageDistances, eps: f64, seed: u64) -> Vec<ClusterStability> {
@@ -162,21 +165,15 @@ mod tests {
         assert_ne!(stable(&images, 10.0, 3), stable(&images, 10.0, 4));
     }
 
-    fn check_refused(images: &ImageDistances, resamples: usize, message: &str) {
-        let distances = MeanAttentionDistances::new(vec![vec![1.0, 2.0, 3.0]]);
-        let found = stability(images, &distances, &setting(10.0), resamples, 0);
-        assert_eq!(found.expect_err("refused").to_string(), message);
-    }
-
     #[test]
-    fn nothing_to_draw_from_is_refused() {
+    fn nothing_to_draw_is_refused() {
+        let refused = |images: &ImageDistances, resamples| {
+            let found = stability(images, &means(images), &setting(10.0), resamples, 0);
+            found.expect_err("refused").to_string()
+        };
         let one = images(&[[1.0, 2.0, 3.0]]);
-        check_refused(&one, 9, "resampling images needs at least 2 of them, got 1");
-    }
-
-    #[test]
-    fn no_resample_is_refused() {
-        let images = images(&[[1.0, 2.0, 3.0]; 2]);
-        check_refused(&images, 0, "the number of resamples must be at least 1, got 0");
+        assert_eq!(refused(&one, 9), "images to draw from: found 1, expected at least 2");
+        let two = images(&[[1.0, 2.0, 3.0]; 2]);
+        assert_eq!(refused(&two, 0), "number of resamples: found 0, expected at least 1");
     }
 }

@@ -1,6 +1,7 @@
 //! Every partition that an eps can make of a layer's heads.
 
-use crate::cluster::{LayerClusters, NoisePolicy, dbscan_layer};
+use learngene_clustering::dbscan_layer;
+use learngene_format::{LayerClusters, NoisePolicy};
 
 /// Clusters of a layer, and an eps that makes them.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,30 +1,28 @@
 //! The file `curve.json`: what every size costs, and which one was chosen.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
+use learngene_clustering::{ClusterParams, FfnParams};
+use learngene_format::{ClusterAlgorithm, NoisePolicy, RepresentativePolicy};
+use learngene_tensors::{Error, Result, Sha256, write_whole};
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, Stability, TuneError};
-use crate::{
-    Algorithm, FfnParams, NoisePolicy,
-    error::ClusteringError,
-    json::{self, JsonFile},
-};
+use super::{Budget, Stability};
 
 /// Learngene size against feature error, and the point that was chosen. Unknown fields are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuneCurve {
-    /// SHA-256 of the ancestor's checkpoint, in hexadecimal.
-    pub ancestor_sha256: String,
+    /// Hash of the ancestor's checkpoint.
+    pub ancestor_sha256: Sha256,
     /// Parameters of the ancestor.
     pub ancestor_parameters: u64,
     /// Their bytes.
     pub ancestor_bytes: u64,
     /// Number of images that errors are measured on.
     pub images: u64,
-    /// SHA-256 of the list of images, in hexadecimal.
-    pub images_sha256: String,
+    /// Hash of the image list and of the images' contents.
+    pub images_sha256: Sha256,
     /// Heads of each layer of the ancestor.
     pub num_heads: Vec<usize>,
     /// Ridge of the fits.
@@ -35,9 +33,8 @@ pub struct TuneCurve {
     pub chosen: TunePoint,
     /// Bytes of its file, refitted, at most.
     pub chosen_file_bytes: u64,
-    /// The method's default eps for every layer, networks not joined; none where the distances do
-    /// not say how far heads can look.
-    pub default: Option<TunePoint>,
+    /// The method's default eps for every layer, FFNs not joined.
+    pub default: TunePoint,
     /// Settings with one eps for all layers that no other such beats, from the smallest.
     pub one_eps: Vec<TunePoint>,
     /// Settings with an eps for each layer that no other beats, from the smallest.
@@ -57,7 +54,7 @@ pub struct TunePoint {
     pub setting: TuneSetting,
     /// `[layer]`: the heads that are kept, in head order.
     pub heads: Vec<Vec<usize>>,
-    /// Runs of neighbouring layers that share one feed-forward network, those of one layer too.
+    /// Runs of neighbouring layers that share one FFN, those of one layer too.
     pub ffn_groups: Vec<Vec<usize>>,
     /// Numbers that the learngene stores.
     pub parameters: u64,
@@ -66,8 +63,8 @@ pub struct TunePoint {
     /// `[layer]`: what a fitted projection leaves of the attention's output, relative to its
     /// variance.
     pub attention_error: Vec<f64>,
-    /// `[layer]`: what a fitted second matrix leaves of the feed-forward network's output, relative
-    /// to its variance; 0 where the network is the layer's own.
+    /// `[layer]`: what a fitted second matrix leaves of the FFN's output, relative to its variance; 0
+    /// where the FFN is the layer's own.
     pub ffn_error: Vec<f64>,
     /// The feature error: the mean of both over all layers.
     pub error: f64,
@@ -83,19 +80,19 @@ pub struct TuneSetting {
     pub min_points: usize,
     /// What becomes of heads outside every cluster.
     pub noise: NoisePolicy,
-    /// Largest difference of layers that share a feed-forward network, in pixels; none where each
-    /// keeps its own.
+    /// Largest difference of layers that share an FFN, in pixels; none where each keeps its own.
     pub ffn_eps: Option<f64>,
 }
 
 impl TuneSetting {
-    /// As clustering takes it.
-    pub fn algorithm(&self) -> Algorithm {
+    /// As clustering of heads takes it.
+    pub fn cluster_params(&self) -> ClusterParams {
         let Self { eps, min_points, noise, .. } = self.clone();
-        Algorithm::Dbscan { eps, min_points, noise }
+        let algorithm = ClusterAlgorithm::Dbscan { eps, min_points, noise };
+        ClusterParams { algorithm, representative: RepresentativePolicy::Nearest }
     }
 
-    /// As joining of feed-forward networks takes it.
+    /// As joining of FFNs takes it.
     pub fn ffn_params(&self) -> FfnParams {
         self.ffn_eps.map_or_else(FfnParams::default, |eps| FfnParams::contiguous(vec![eps]))
     }
@@ -110,78 +107,76 @@ impl TunePoint {
 
 impl TuneCurve {
     /// Reads a `curve.json` and checks it.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, ClusteringError> {
-        json::read(path.as_ref())
+    ///
+    /// # Errors
+    /// A file that cannot be read, holds something else, or contradicts itself.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(Error::read(path))?;
+        let curve: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::invalid("", error, "a curve from `learngene tune`").in_file(path)
+        })?;
+        curve.check().map_err(|error| error.in_file(path))?;
+        Ok(curve)
     }
 
     /// Writes a `curve.json`, whole or not at all.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ClusteringError> {
-        json::write(self, path.as_ref())
+    ///
+    /// # Errors
+    /// Those of [`TuneCurve::check`]; a file that cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.check().map_err(|error| error.in_file(path))?;
+        let text = serde_json::to_string_pretty(self).expect("all maps have strings as keys");
+        write_whole(path, [text + "\n"]).map_err(Error::write(path))
     }
 
-    /// Refuses points of another ancestor's shape, numbers that are none, and a curve along which
-    /// errors do not fall as sizes grow.
-    pub fn check(&self) -> Result<(), ClusteringError> {
+    /// Checks that all points are of the ancestor's shape and their errors are numbers, and that
+    /// along a curve errors fall as sizes grow.
+    ///
+    /// # Errors
+    /// Names the first that is wrong.
+    pub fn check(&self) -> Result<()> {
         let depth = self.num_heads.len();
         let curves = [("one_eps", &self.one_eps), ("per_layer", &self.per_layer)];
-        let of_curves = curves.iter().flat_map(|(name, points)| {
-            points.iter().enumerate().map(move |(at, point)| (format!("{name}[{at}]"), point))
-        });
-        let default = self.default.iter().map(|point| ("default".to_owned(), point));
-        let chosen = [("chosen".to_owned(), &self.chosen)];
-        for (field, point) in of_curves.chain(default).chain(chosen) {
-            point.check(&field, depth)?;
-        }
         for (name, points) in curves {
+            for (at, point) in points.iter().enumerate() {
+                point.check(&format!("{name}[{at}]"), depth)?;
+            }
             let rises = |pair: &[TunePoint]| {
                 pair[0].parameters < pair[1].parameters && pair[0].error > pair[1].error
             };
             if let Some(at) = points.windows(2).position(|pair| !rises(pair)) {
-                return Err(TuneError::Curve {
-                    field: format!("{name}[{}]", at + 1),
-                    got: format!(
-                        "{} parameters and {}",
-                        points[at + 1].parameters,
-                        points[at + 1].error
-                    ),
-                    wanted: "larger than the point before, and less wrong",
-                }
-                .into());
+                let TunePoint { parameters, error, .. } = &points[at + 1];
+                let found = format!("{parameters} parameters and an error of {error}");
+                let expected = "more parameters than the point before, and less error";
+                return Err(Error::invalid(format!("{name}[{}]", at + 1), found, expected));
             }
         }
-        Ok(())
+        self.default.check("default", depth)?;
+        self.chosen.check("chosen", depth)
     }
 }
 
 impl TunePoint {
-    fn check(&self, field: &str, depth: usize) -> Result<(), ClusteringError> {
-        for (list, got) in [
+    fn check(&self, field: &str, depth: usize) -> Result<()> {
+        for (list, length) in [
             ("heads", self.heads.len()),
             ("attention_error", self.attention_error.len()),
             ("ffn_error", self.ffn_error.len()),
         ] {
-            if got != depth {
-                let field = format!("{field}.{list}");
-                let (got, wanted) = (format!("{got} entries"), "one entry for each layer");
-                return Err(TuneError::Curve { field, got, wanted }.into());
+            if length != depth {
+                let found = format!("{length} entries");
+                return Err(Error::invalid(format!("{field}.{list}"), found, depth));
             }
         }
-        let errors = self.attention_error.iter().chain(&self.ffn_error).chain([&self.error]);
-        for error in errors {
-            if !(error.is_finite() && *error >= 0.0) {
-                let (field, got) = (format!("an error of {field}"), error.to_string());
-                let wanted = "a finite number of 0 or more";
-                return Err(TuneError::Curve { field, got, wanted }.into());
+        let mut errors = self.attention_error.iter().chain(&self.ffn_error).chain([&self.error]);
+        match errors.find(|error| !(error.is_finite() && **error >= 0.0)) {
+            None => Ok(()),
+            Some(error) => {
+                let expected = "a finite number of 0 or more";
+                Err(Error::invalid(format!("an error of {field}"), error, expected))
             }
         }
-        Ok(())
-    }
-}
-
-impl JsonFile for TuneCurve {
-    const WHAT: &'static str = "curve";
-
-    fn check(&self) -> Result<(), ClusteringError> {
-        self.check()
     }
 }

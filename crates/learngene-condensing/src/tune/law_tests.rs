@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use learngene_clustering::dbscan_layer;
+use learngene_format::{LayerClusters, NoisePolicy};
 use proptest::{collection::vec, prelude::*};
 
 use super::candidates::candidates;
-use crate::{
-    NoisePolicy,
-    cluster::{LayerClusters, dbscan_layer},
-};
 
 /// Distances on a grid of 1/4 px, so that sums and differences are exact and ties are common.
 fn densities() -> impl Strategy<Value = Vec<f64>> {

@@ -1,8 +1,14 @@
 //! All settings that differ, and which of them nothing beats.
 
-use std::{cell::RefCell, collections::HashMap, ops::Range};
+use std::{cell::RefCell, collections::HashMap};
 
-use learngene_models::checkpoint::Checkpoint;
+use learngene_checkpoints::Checkpoint;
+use learngene_clustering::{
+    ClusterParams, FfnParams, cluster, cluster_ffns, dbscan_layer, default_eps,
+};
+use learngene_format::{Distances, FfnGroup, NoisePolicy};
+use learngene_shape::Shape;
+use learngene_tensors::Result;
 
 use super::{
     TuneParams, TunePoint, TuneSetting,
@@ -11,24 +17,16 @@ use super::{
     measure::Measured,
     size::Sizes,
 };
-use crate::{
-    FfnParams, MeanAttentionDistances, NoisePolicy,
-    cluster::{FfnGroup, cluster_ffns, dbscan_layer},
-    error::ClusteringError,
-};
-
-/// A layer without distances' usual radius: the method's for an attended side of 224 px.
-const USUAL: f64 = 10.0;
 
 /// What settings are made of.
 pub(super) struct Search<'a> {
-    distances: &'a MeanAttentionDistances,
+    distances: &'a Distances,
     ridge: f64,
-    /// `[layer]`: the method's eps, where it is known.
-    usual: Option<Vec<f64>>,
+    /// `[layer]`: the method's eps.
+    usual: Vec<f64>,
     /// The values of `min_points` and noise policies that differ.
     modes: Vec<(usize, NoisePolicy)>,
-    /// How networks can be joined: not at all first.
+    /// How FFNs can be joined: not at all first.
     joined: Vec<Joined>,
     pub measured: Measured,
     /// What is known of sets of heads.
@@ -37,7 +35,7 @@ pub(super) struct Search<'a> {
     known_groups: RefCell<HashMap<Vec<usize>, Vec<f64>>>,
 }
 
-/// Feed-forward networks as a radius joins them.
+/// FFNs as a radius joins them.
 struct Joined {
     eps: Option<f64>,
     groups: Vec<FfnGroup>,
@@ -52,14 +50,9 @@ impl Joined {
 impl<'a> Search<'a> {
     pub fn new(
         ancestor: &Checkpoint,
-        distances: &'a MeanAttentionDistances,
+        distances: &'a Distances,
         params: &TuneParams,
-    ) -> Result<Self, ClusteringError> {
-        let depth = distances.num_heads().len();
-        let usual = distances.default_eps().map(|eps| match eps[..] {
-            [eps] => vec![eps; depth],
-            _ => eps,
-        });
+    ) -> Result<Self> {
         let of_min_points = |min_points: &usize| match min_points {
             1 => vec![(1, NoisePolicy::Singleton)],
             // Noise that stays as clusters of its own is what `min_points = 1` makes of 2.
@@ -71,13 +64,12 @@ impl<'a> Search<'a> {
         let mut min_points = params.min_points.clone();
         min_points.sort_unstable();
         min_points.dedup();
-        let stages = ancestor.config.stages();
         Ok(Self {
             distances,
             ridge: params.ridge,
-            usual,
+            usual: default_eps(distances),
             modes: min_points.iter().flat_map(of_min_points).collect(),
-            joined: joined(distances, &stages, params.ffn)?,
+            joined: joined(&ancestor.shape, distances, params.ffn)?,
             measured: Measured::nothing(),
             known: RefCell::default(),
             known_groups: RefCell::default(),
@@ -96,24 +88,21 @@ impl<'a> Search<'a> {
         groups
     }
 
-    /// The method's eps, where it is known, with every layer's own network.
-    pub fn default_point(&self, sizes: &Sizes) -> Result<Option<TunePoint>, ClusteringError> {
-        let Some(eps) = &self.usual else { return Ok(None) };
-        let Some(layers) = self.layers_at(eps, (1, NoisePolicy::Singleton)) else {
-            return Ok(None);
-        };
+    /// The method's eps, with every layer's own FFN.
+    pub fn default_point(&self, sizes: &Sizes) -> Result<TunePoint> {
+        let layers = self.layers_at(&self.usual, (1, NoisePolicy::Singleton));
+        let layers = layers.expect("every head is kept, in a cluster of its own at least");
         let mut point = self.point(&layers, 1, NoisePolicy::Singleton, &self.joined[0], sizes)?;
-        point.setting.eps = one_for_all(eps.clone());
-        Ok(Some(point))
+        point.setting.eps = one_for_all(self.usual.clone());
+        Ok(point)
     }
 
     /// The front of settings with one eps for all layers.
-    pub fn one_eps(&self, sizes: &Sizes) -> Result<Vec<TunePoint>, ClusteringError> {
+    pub fn one_eps(&self, sizes: &Sizes) -> Result<Vec<TunePoint>> {
         let mut points = Vec::new();
         for &(min_points, noise) in &self.modes {
             let of_layers = self.densities().iter().flat_map(|heads| thresholds(heads, min_points));
-            let usual = self.usual.as_ref().map_or(USUAL, |eps| eps[0]);
-            for eps in radii(&ascending(of_layers.collect()), usual) {
+            for eps in radii(&ascending(of_layers.collect()), self.usual[0]) {
                 let all = vec![eps; self.densities().len()];
                 let Some(layers) = self.layers_at(&all, (min_points, noise)) else { continue };
                 for joined in &self.joined {
@@ -127,12 +116,11 @@ impl<'a> Search<'a> {
     }
 
     /// The front of settings with an eps for each layer.
-    pub fn per_layer(&self, sizes: &Sizes) -> Result<Vec<TunePoint>, ClusteringError> {
+    pub fn per_layer(&self, sizes: &Sizes) -> Result<Vec<TunePoint>> {
         let mut points = Vec::new();
         for &(min_points, noise) in &self.modes {
             let of_layer = |(layer, heads): (usize, &Vec<f64>)| {
-                let usual = self.usual.as_ref().map_or(USUAL, |eps| eps[layer]);
-                candidates(heads, min_points, noise, usual)
+                candidates(heads, min_points, noise, self.usual[layer])
             };
             let layers: Vec<Vec<Candidate>> =
                 self.densities().iter().enumerate().map(of_layer).collect();
@@ -143,7 +131,7 @@ impl<'a> Search<'a> {
                     Ok((sizes.heads(layer, heads.len()), self.error_of(layer, heads)?))
                 };
                 let cost = candidates.iter().map(cost);
-                costs.push(cost.collect::<Result<Vec<_>, ClusteringError>>()?);
+                costs.push(cost.collect::<Result<Vec<_>>>()?);
             }
             for choice in combined(&costs) {
                 let picked = layers.iter().zip(&choice.picks);
@@ -170,7 +158,7 @@ impl<'a> Search<'a> {
         &self.distances.mean_attention_distance
     }
 
-    fn error_of(&self, layer: usize, heads: Vec<usize>) -> Result<f64, ClusteringError> {
+    fn error_of(&self, layer: usize, heads: Vec<usize>) -> Result<f64> {
         let key = (layer, heads);
         if let Some(error) = self.known.borrow().get(&key) {
             return Ok(*error);
@@ -181,7 +169,7 @@ impl<'a> Search<'a> {
     }
 
     /// Of each layer of a group.
-    fn ffn_errors_of(&self, layers: &[usize]) -> Result<Vec<f64>, ClusteringError> {
+    fn ffn_errors_of(&self, layers: &[usize]) -> Result<Vec<f64>> {
         if let Some(errors) = self.known_groups.borrow().get(layers) {
             return Ok(errors.clone());
         }
@@ -197,7 +185,7 @@ impl<'a> Search<'a> {
         noise: NoisePolicy,
         joined: &Joined,
         sizes: &Sizes,
-    ) -> Result<TunePoint, ClusteringError> {
+    ) -> Result<TunePoint> {
         let heads: Vec<Vec<usize>> = layers.iter().map(Candidate::heads).collect();
         let of_heads = heads.iter().enumerate();
         let attention_error = of_heads.map(|(layer, heads)| self.error_of(layer, heads.clone()));
@@ -236,14 +224,13 @@ fn one_for_all(mut eps: Vec<f64>) -> Vec<f64> {
     eps
 }
 
-/// Networks that are not joined, then joined by every radius that makes a difference.
-fn joined(
-    distances: &MeanAttentionDistances,
-    stages: &[Range<usize>],
-    are_joined: bool,
-) -> Result<Vec<Joined>, ClusteringError> {
-    let cluster = |params: FfnParams| cluster_ffns(distances, stages, &params.check()?);
-    let mut found = vec![Joined { eps: None, groups: cluster(FfnParams::default())?.groups }];
+/// FFNs that are not joined, then joined by every radius that makes a difference.
+fn joined(shape: &Shape, distances: &Distances, are_joined: bool) -> Result<Vec<Joined>> {
+    let heads = cluster(distances, &ClusterParams::dbscan(default_eps(distances)).check()?)?;
+    let groups = |params: FfnParams| -> Result<Vec<FfnGroup>> {
+        Ok(cluster_ffns(distances, &heads, &params.check()?)?.groups)
+    };
+    let mut found = vec![Joined { eps: None, groups: groups(FfnParams::default())? }];
     if !are_joined {
         return Ok(found);
     }
@@ -252,10 +239,16 @@ fn joined(
         layers.map(|heads| heads.iter().sum::<f64>() / heads.len() as f64).collect();
     let gaps = densities.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
     for eps in radii(&ascending(gaps), 0.0) {
-        let groups = cluster(FfnParams::contiguous(vec![eps]))?.groups;
-        if found.iter().all(|other| other.groups != groups) {
+        let groups = groups(FfnParams::contiguous(vec![eps]))?;
+        let is_new = found.iter().all(|other| other.groups != groups);
+        if is_new && groups.iter().all(|group| have_equal_ffns(shape, group)) {
             found.push(Joined { eps: Some(eps), groups });
         }
     }
     Ok(found)
+}
+
+fn have_equal_ffns(shape: &Shape, group: &FfnGroup) -> bool {
+    let ffn = |layer: usize| shape.layer(layer).ffn;
+    group.layers.iter().all(|layer| ffn(*layer) == ffn(group.representative))
 }

@@ -1,46 +1,38 @@
 //! Numbers that a learngene stores, by what is kept.
 
-use learngene_models::{ModelConfig, checkpoint::Dtype};
-
-use crate::{ancestor::Ancestor, content::HeadPart};
+use learngene_shape::{Parameter, Part, Place, Shape};
+use learngene_tensors::Dtype;
 
 /// Counts of parameters, from which those of any learngene of an ancestor follow.
 pub(super) struct Sizes {
     /// All of the ancestor.
     pub ancestor: u64,
-    /// Those that are neither of a head nor of a feed-forward network, nor of the classifier.
+    /// Those that are neither of a head nor of an FFN, nor of the classifier.
     rest: u64,
     /// `[layer]`: of one head.
     head: Vec<u64>,
-    /// `[layer]`: of the feed-forward network.
-    network: Vec<u64>,
+    /// `[layer]`: of the FFN.
+    ffn: Vec<u64>,
     bytes_each: u64,
 }
 
 impl Sizes {
-    pub fn of(ancestor: Ancestor<'_>, dtype: Dtype) -> Self {
-        let config = ancestor.config();
-        let shapes = config.parameter_shapes();
-        let count = |shape: &Vec<usize>| shape.iter().product::<usize>() as u64;
-        let all: u64 = shapes.values().map(count).sum();
-        let of_classifier = shapes.iter().filter(|(name, _)| name.starts_with(config.head()));
-        let classifier: u64 = of_classifier.map(|(_, shape)| count(shape)).sum();
-        let head: Vec<u64> = (0..config.depth()).map(|layer| of_head(config, layer)).collect();
-        let network: Vec<u64> =
-            (0..config.depth()).map(|layer| of_network(config, layer)).collect();
-        let of_heads =
-            config.num_heads().into_iter().zip(&head).map(|(heads, each)| heads as u64 * each);
-        let parts = of_heads.sum::<u64>() + network.iter().sum::<u64>();
-        Self {
-            ancestor: all,
-            rest: all - classifier - parts,
-            head,
-            network,
-            bytes_each: match dtype {
-                Dtype::F32 => 4,
-                Dtype::F16 | Dtype::BF16 => 2,
-            },
+    pub fn of(shape: &Shape, dtype: Dtype) -> Self {
+        let (mut head, mut ffn) = (vec![0; shape.depth()], vec![0; shape.depth()]);
+        let mut rest = 0;
+        for parameter in shape.parameters() {
+            let count = parameter.count() as u64;
+            match parameter.place {
+                Place::Classifier => {}
+                Place::Layer { layer, part: Part::Ffn } => ffn[layer] += count,
+                Place::Layer { layer, .. } if is_of_heads(&parameter) => {
+                    head[layer] += count / shape.layer(layer).heads.num_heads as u64;
+                }
+                _ => rest += count,
+            }
         }
+        let bytes_each = dtype.size() as u64;
+        Self { ancestor: shape.count_parameters(), rest, head, ffn, bytes_each }
     }
 
     /// Of so many heads of a layer.
@@ -48,10 +40,10 @@ impl Sizes {
         self.head[layer] * heads as u64
     }
 
-    /// Of everything but heads, where the first layer of each group stands for its network.
+    /// Of everything but heads, where the first layer of each group stands for its FFN.
     pub fn without_heads(&self, groups: &[Vec<usize>]) -> u64 {
-        // Layers of a group have networks of one shape.
-        self.rest + groups.iter().map(|layers| self.network[layers[0]]).sum::<u64>()
+        // Layers of a group have FFNs of one shape.
+        self.rest + groups.iter().map(|layers| self.ffn[layers[0]]).sum::<u64>()
     }
 
     /// Bytes of so many numbers in the ancestor's format.
@@ -60,19 +52,6 @@ impl Sizes {
     }
 }
 
-fn of_head(config: &ModelConfig, layer: usize) -> u64 {
-    let shape = config.layer(layer);
-    let (width, head_dim) = (shape.embed_dim, shape.heads.head_dim);
-    let of_part = |part: HeadPart| match part {
-        HeadPart::Weight(_) | HeadPart::ProjectionColumns => width * head_dim,
-        HeadPart::Bias(_) => head_dim,
-        HeadPart::RelativePosition => shape.relative_positions.unwrap_or(0),
-    };
-    HeadPart::of(shape).map(of_part).sum::<usize>() as u64
-}
-
-fn of_network(config: &ModelConfig, layer: usize) -> u64 {
-    let shape = config.layer(layer);
-    let (width, hidden) = (shape.embed_dim, shape.mlp_hidden_dim);
-    (2 * width * hidden + width + hidden) as u64
+fn is_of_heads(parameter: &Parameter) -> bool {
+    parameter.head_axis().is_some()
 }

@@ -1,55 +1,15 @@
 //! Small ancestors, all of whose settings are tried.
 
-use std::convert::Infallible;
-
-use burn::tensor::TensorData;
-use learngene_format::Learngene;
-use learngene_models::{SwinConfig, VitConfig};
+use learngene_format::{Learngene, NoisePolicy};
 
 use super::*;
 use crate::{
-    NoisePolicy, RefitParams, condense, refit, shown,
-    test_ancestor::{distances, ffn_errors, scattered},
+    RefitParams, condense, refit,
+    test_ancestor::{ancestors, distances, ffn_errors, images, vit},
 };
 
-const SIDE: usize = 16;
-const SHA256: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-
-fn vit() -> Checkpoint {
-    let config = VitConfig::new(24, vec![4, 3, 4], 6, 20).with_image_size(SIDE).with_patch_size(4);
-    scattered(config.with_num_classes(3).into(), 7)
-}
-
-fn swin() -> Checkpoint {
-    let config = SwinConfig::new(12, vec![vec![3, 2], vec![2, 4]], vec![6, 6], vec![16, 20])
-        .with_window_size(2)
-        .with_image_size(SIDE)
-        .with_patch_size(2)
-        .with_num_classes(3);
-    scattered(config.into(), 8)
-}
-
-fn ancestors() -> [Checkpoint; 2] {
-    [vit(), swin()]
-}
-
-/// Pixels without pattern, from -1 to 1, in batches of four images.
-fn images() -> Vec<Result<Tensor<4>, Infallible>> {
-    let mut state = 5_u64;
-    let mut pixel = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 40) % 2047) as f32 / 1023.0 - 1.0
-    };
-    let batches = [4, 4, 2].map(|batch| {
-        let pixels = (0..batch * 3 * SIDE * SIDE).map(|_| pixel()).collect::<Vec<_>>();
-        let data = TensorData::new(pixels, [batch, 3, SIDE, SIDE]);
-        Ok(Tensor::from_data(data, &Device::flex()))
-    });
-    batches.into()
-}
-
-fn tuned(ancestor: &Checkpoint, params: TuneParams) -> Result<TuneCurve, ClusteringError> {
+fn tuned(ancestor: &Checkpoint, params: TuneParams) -> Result<TuneCurve> {
+    let images = || images(10);
     tune(ancestor, &distances(ancestor), images, &params.check()?, &Device::flex())
 }
 
@@ -59,15 +19,17 @@ fn with_budget(ancestor: &Checkpoint, budget: Budget) -> TuneCurve {
 
 fn condensed(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
     let distances = distances(ancestor);
-    let clusters = clusters(ancestor, &distances, setting).expect("good parameters");
+    let clusters = clusters(&distances, setting).expect("good parameters");
     condense(ancestor, &distances, &clusters, CondenseOptions::default()).expect("a good ancestor")
 }
 
 fn refitted(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
     let params = RefitParams { inputs: RefitInputs::Ancestor, ..RefitParams::default() };
     let params = params.check().expect("possible parameters");
+    let images_sha256 = distances(ancestor).images_sha256;
     let learngene = condensed(ancestor, setting);
-    refit(&learngene, ancestor, images, SHA256, &params, &Device::flex()).expect("good images")
+    refit(&learngene, ancestor, || images(10), images_sha256, &params, &Device::flex())
+        .expect("good images")
 }
 
 fn points(curve: &TuneCurve) -> impl Iterator<Item = &TunePoint> {
@@ -89,8 +51,7 @@ fn errors_from_moments_are_those_of_refit() {
             for (layer, fits) in refit.attention.iter().enumerate() {
                 near(point.attention_error[layer], fits[0].fit.after.relative, 1e-4);
             }
-            let batches = images().into_iter().map(|batch| batch.expect("infallible"));
-            let measured = ffn_errors(&ancestor, &learngene, batches);
+            let measured = ffn_errors(&ancestor, &learngene, images(10));
             for (got, want) in point.ffn_error.iter().zip(&measured) {
                 // Rounding of the fit bears on the error of all in the second order, on that of each
                 // in the first.
@@ -113,7 +74,7 @@ fn layers_count_alike_whatever_their_outputs_size() {
     };
     let alike = error(&ancestor);
     for name in ["blocks.2.mlp.fc2.weight", "blocks.2.mlp.fc2.bias"] {
-        let mut second = ancestor.parameters.get(name).expect("a parameter").clone();
+        let mut second = ancestor.parameters.remove(name).expect("a parameter");
         second.values.iter_mut().for_each(|value| *value *= 64.0);
         ancestor.parameters.insert(name, second);
     }
@@ -129,9 +90,7 @@ fn sizes_are_those_of_learngenes() {
         for point in points(&with_budget(&ancestor, Budget::MaxShare(100.0))) {
             let learngene = condensed(&ancestor, &point.setting);
             assert_eq!(learngene.manifest().parameters.stored, point.parameters);
-            let bytes: usize =
-                learngene.tensors().values().map(|tensor| tensor.bytes().len()).sum();
-            assert_eq!(bytes as u64, point.bytes);
+            assert_eq!(4 * learngene.tensors().num_parameters() as u64, point.bytes);
         }
     }
 }
@@ -220,14 +179,8 @@ fn networks_stay_alone_where_they_are_not_to_be_joined() {
 }
 
 #[test]
-fn the_default_is_told_where_heads_can_look_how_far_is_known() {
-    let ancestor = vit();
-    assert_eq!(with_budget(&ancestor, Budget::MaxError(0.0)).default, None);
-    let distances =
-        MeanAttentionDistances { attended_side: Some(vec![224; 3]), ..distances(&ancestor) };
-    let params = TuneParams::new(Budget::MaxError(0.0)).check().expect("possible parameters");
-    let curve = tune(&ancestor, &distances, images, &params, &Device::flex()).expect("good images");
-    let default = curve.default.expect("sides are known");
+fn the_default_is_the_methods_eps() {
+    let default = with_budget(&vit(), Budget::MaxError(0.0)).default;
     assert_eq!(default.setting.eps, [10.0]);
     assert_eq!(default.heads.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 3]);
     assert!(default.error > 0.0);
@@ -235,36 +188,57 @@ fn the_default_is_told_where_heads_can_look_how_far_is_known() {
 
 #[test]
 fn budgets_that_nothing_meets_are_refused() {
-    let refused = |budget| {
-        tuned(&vit(), TuneParams::new(budget)).expect_err("nothing is so small").to_string()
-    };
+    let refused = |params| tuned(&vit(), params).expect_err("nothing is so small").to_string();
     let smallest = with_budget(&vit(), Budget::MaxError(1e9));
-    let (least, ancestor) = (smallest.chosen_file_bytes, smallest.ancestor_bytes);
-    let percent = |bytes: u64| format!("{:.1} %", 100.0 * bytes as f64 / ancestor as f64);
-    let (wanted, got) = (percent(1000), percent(least));
-    assert_eq!(
-        refused(Budget::MaxBytes(1000)),
-        format!(
-            "no setting makes a learngene of at most 1,000 bytes ({wanted} of the ancestor's \
-             parameters): the smallest that clustering can make has {} ({got})",
-            shown::bytes(least)
-        )
+    let least = smallest.chosen_file_bytes;
+    let size = |bytes: u64| {
+        let share = 100.0 * bytes as f64 / smallest.ancestor_bytes as f64;
+        format!("{} bytes, {share:.1} % of the ancestor's", thousands(bytes))
+    };
+    let message = format!(
+        "smallest learngene that clustering can make: found {}, expected at most {}",
+        size(least),
+        size(1000)
     );
+    assert_eq!(refused(TuneParams::new(Budget::MaxBytes(1000))), message);
     // Its numbers fit, the header beside them does not.
-    let message = refused(Budget::MaxBytes(least - 1));
-    assert!(message.ends_with(&format!("make has {} ({got})", shown::bytes(least))), "{message}");
+    let message = refused(TuneParams::new(Budget::MaxBytes(least - 1)));
+    assert!(message.contains(&format!("found {}", size(least))), "{message}");
     let alone = TuneParams { ffn: false, ..TuneParams::new(Budget::MaxBytes(least)) };
-    let message = tuned(&vit(), alone).expect_err("networks are not joined").to_string();
-    assert!(message.contains("not to be joined (--heads-only)"), "{message}");
+    let message = refused(alone);
+    assert!(message.ends_with("joined FFNs (without --heads-only) make smaller ones"), "{message}");
 
     // Two heads that no eps tells apart.
     let ancestor = vit();
     let mut distances = distances(&ancestor);
     distances.mean_attention_distance[0][2] = 40.0;
     let params = TuneParams::new(Budget::MaxError(0.0)).check().expect("possible parameters");
+    let images = || images(10);
     let error = tune(&ancestor, &distances, images, &params, &Device::flex()).expect_err("apart");
     let message = error.to_string();
-    assert!(message.starts_with("no setting has a feature error of at most 0: the least is 0."));
+    assert!(message.starts_with("least feature error of any setting: found 0."), "{message}");
+}
+
+#[test]
+fn numbers_in_messages_are_readable() {
+    let texts = [0, 999, 1000, 2_400_000].map(thousands);
+    assert_eq!(texts, ["0", "999", "1,000", "2,400,000"]);
+    let bounds = [0.0, 0.012_345_678, 0.5, 3.000_01].map(bound);
+    assert_eq!(bounds, [0.0, 0.01235, 0.5, 3.001]);
+}
+
+#[test]
+fn distances_of_another_ancestor_are_refused() {
+    let params = TuneParams::new(Budget::MaxError(0.0)).check().expect("possible parameters");
+    let refused = |distances: &Distances| {
+        let found = tune(&vit(), distances, || images(4), &params, &Device::flex());
+        found.expect_err("of another ancestor").to_string()
+    };
+    let mut other = distances(&ancestors()[1]);
+    assert!(refused(&other).starts_with("ancestor of the distances: found"));
+    other.ancestor_sha256 = vit().sha256;
+    let message = "heads of the distances: found [3, 2, 2, 4], expected [4, 3, 4]";
+    assert_eq!(refused(&other), message);
 }
 
 #[test]
@@ -277,9 +251,9 @@ fn curves_are_read_again_and_others_refused() {
 
     let text = std::fs::read_to_string(&path).expect("just written");
     std::fs::write(&path, text.replacen("\"images\"", "\"pictures\"", 1)).expect("writable");
-    let error = TuneCurve::read(&path).expect_err("an unknown key");
-    let source = std::error::Error::source(&error).expect("a cause").to_string();
-    assert_eq!(source, "not a valid curve file");
+    let message = TuneCurve::read(&path).expect_err("an unknown key").to_string();
+    assert!(message.contains("curve.json: found unknown field `pictures`"), "{message}");
+    assert!(message.ends_with("expected a curve from `learngene tune`"), "{message}");
 
     let refused = |edit: &dyn Fn(&mut TuneCurve)| {
         let mut curve = curve.clone();
@@ -287,17 +261,18 @@ fn curves_are_read_again_and_others_refused() {
         curve.check().expect_err("refused").to_string()
     };
     let message = refused(&|curve| curve.per_layer[1].error = f64::NAN);
-    assert_eq!(message, "an error of per_layer[1] must be a finite number of 0 or more, got NaN");
+    assert!(message.starts_with("an error of per_layer[1]: found NaN"), "{message}");
     let message = refused(&|curve| curve.chosen.heads.truncate(1));
-    assert_eq!(message, "chosen.heads must be one entry for each layer, got 1 entries");
+    assert_eq!(message, "chosen.heads: found 1 entries, expected 3");
     let message = refused(&|curve| curve.one_eps.reverse());
-    assert!(message.starts_with("one_eps[1] must be larger than the point before"), "{message}");
+    assert!(message.starts_with("one_eps[1]: found"), "{message}");
 }
 
 /// Without a ridge, heads added to others never make the error larger: all sets of four heads.
 #[test]
 fn errors_never_grow_with_more_heads() {
-    let measured = Measured::of(&vit(), images, Vec::new(), &Device::flex()).expect("good images");
+    let measured =
+        Measured::of(&vit(), || images(10), Vec::new(), &Device::flex()).expect("good images");
     let heads = |set: u32| (0..4).filter(|head| set >> head & 1 == 1).collect::<Vec<usize>>();
     let error = |set: u32| measured.attention_error(0, &heads(set), 0.0).expect("solvable");
     let errors: Vec<f64> = (1..16).map(error).collect();

@@ -1,16 +1,13 @@
-//! What the queries of a layer attend to, and how far that is.
+//! How far the queries of a layer look.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use learngene_models::ModelConfig;
-
-use super::geometry::patch_distances;
-use crate::distances::Convention;
+use learngene_format::Convention;
+use learngene_shape::{Field, Shape};
 
 /// Attention rows whose remaining mass is below this say nothing about distance.
 const LEAST_MASS: f64 = 1e-6;
 
-/// Tokens that attend to each other in one layer: all patches of an image for ViT, those of a
-/// window for Swin.
+/// Where the tokens lie that attend to each other in one layer.
 pub(super) struct AttentionField {
     /// Distances between tokens in pixels of the input: `[tokens, tokens]`.
     pixels: Tensor<2>,
@@ -20,41 +17,43 @@ pub(super) struct AttentionField {
     /// `[windows, tokens, tokens]`; none where all may.
     pairs: Option<Tensor<3>>,
     /// Tokens without a place, before the others.
-    class_tokens: usize,
+    prefix: usize,
 }
 
 impl AttentionField {
     /// Of each layer of a model.
-    pub fn of_layers(config: &ModelConfig, device: &Device) -> Vec<Self> {
-        let distances = |side: usize, token_pixels: usize| {
-            let pixels = patch_distances((side, side), token_pixels);
-            Tensor::from_data(TensorData::new(pixels, [side * side, side * side]), device)
+    pub fn of_layers(shape: &Shape, device: &Device) -> Vec<Self> {
+        let mut fields: Vec<Self> = Vec::with_capacity(shape.depth());
+        for layer in 0..shape.depth() {
+            let field = shape.layer(layer).field;
+            // Layers whose windows are alike share their distances, which can be large.
+            let alike = (0..layer).find(|other| {
+                let other = shape.layer(*other).field;
+                (other.window, other.token_pixels) == (field.window, field.token_pixels)
+            });
+            let pixels = alike.map(|other| fields[other].pixels.clone());
+            fields.push(Self::new(field, pixels, device));
+        }
+        fields
+    }
+
+    fn new(field: Field, pixels: Option<Tensor<2>>, device: &Device) -> Self {
+        let (windows, tokens) = (field.num_windows(), field.window.pow(2));
+        let distances = || {
+            let distances = TensorData::new(field.distances(), [tokens, tokens]);
+            Tensor::from_data(distances, device)
         };
-        let of_stage = |(stage, layers): (usize, std::ops::Range<usize>)| match config {
-            ModelConfig::Vit(vit) => {
-                let pixels: Tensor<2> = distances(vit.grid_size(), vit.patch_size);
-                let of_layer =
-                    |_| Self { pixels: pixels.clone(), windows: 1, pairs: None, class_tokens: 1 };
-                layers.map(of_layer).collect::<Vec<_>>()
-            }
-            ModelConfig::Swin(swin) => {
-                let pixels = distances(swin.window(stage), swin.token_pixels(stage));
-                let of_layer = |layer| Self {
-                    pixels: pixels.clone(),
-                    windows: swin.num_windows(layer),
-                    pairs: swin.unmasked_pairs(layer, device),
-                    class_tokens: 0,
-                };
-                layers.map(of_layer).collect()
-            }
-        };
-        config.stages().into_iter().enumerate().flat_map(of_stage).collect()
+        let pairs = field.pairs().map(|pairs| {
+            let pairs: Vec<f32> = pairs.into_iter().map(|pair| f32::from(u8::from(pair))).collect();
+            Tensor::from_data(TensorData::new(pairs, [windows, tokens, tokens]), device)
+        });
+        Self { pixels: pixels.unwrap_or_else(distances), windows, pairs, prefix: field.prefix }
     }
 
     /// `d = mean over windows and queries i of sum over keys j of A[i, j] * D[i, j]`, patches only.
     ///
     /// # Shapes
-    /// - weights: `[batch * windows, num_heads, seq, seq]`, where `seq = class_tokens + tokens`
+    /// - weights: `[batch * windows, num_heads, seq, seq]`, where `seq = prefix + tokens`
     /// - output: distances in pixels `[batch * num_heads]`, rows left out `[1]`
     pub fn mean_attention_distance(
         &self,
@@ -80,9 +79,9 @@ impl AttentionField {
     /// `[batch, windows, num_heads, tokens, tokens]`.
     fn between_places(&self, weights: Tensor<4>) -> Tensor<5> {
         let [count, num_heads, seq, _] = weights.dims();
-        let places = self.class_tokens..seq;
+        let places = self.prefix..seq;
         let weights = weights.slice([0..count, 0..num_heads, places.clone(), places]);
-        let tokens = seq - self.class_tokens;
+        let tokens = seq - self.prefix;
         let weights =
             weights.reshape([count / self.windows, self.windows, num_heads, tokens, tokens]);
         match &self.pairs {
@@ -94,15 +93,15 @@ impl AttentionField {
 
 #[cfg(test)]
 mod tests {
-    use learngene_models::SwinConfig;
+    use learngene_shape::{Family, Swin, Vit};
 
     use super::*;
 
     /// Places of 2 x 2 patches after a class token.
     fn vit(patch_size: usize) -> AttentionField {
-        let pixels = TensorData::new(patch_distances((2, 2), patch_size), [4, 4]);
-        let pixels = Tensor::from_data(pixels, &Device::flex());
-        AttentionField { pixels, windows: 1, pairs: None, class_tokens: 1 }
+        let vit = Vit { image_size: 2 * patch_size, patch_size, ..Vit::uniform(8, 1, 1) };
+        let shape = vit.shape().expect("possible");
+        AttentionField::of_layers(&shape, &Device::flex()).remove(0)
     }
 
     /// Two patches 8 px apart on a diagonal grid of 2 x 2, one head, weights by hand.
@@ -150,11 +149,10 @@ mod tests {
         assert_eq!(distance.into_scalar::<f32>(), 2.0);
     }
 
-    fn swin() -> SwinConfig {
-        SwinConfig::new(8, vec![vec![1, 1], vec![2]], vec![8, 8], vec![16, 32])
-            .with_window_size(2)
-            .with_image_size(16)
-            .with_patch_size(4)
+    /// Three layers: windows of 2 in 4 x 4 tokens, shifted ones, all of 2 x 2 tokens.
+    fn swin() -> Vec<AttentionField> {
+        let swin = Swin { window_size: 2, image_size: 16, ..Swin::uniform(8, &[2, 1], &[1, 2]) };
+        AttentionField::of_layers(&swin.shape().expect("possible"), &Device::flex())
     }
 
     fn distances(
@@ -171,7 +169,7 @@ mod tests {
 
     #[test]
     fn windows_of_a_later_stage_are_wider() {
-        let fields = AttentionField::of_layers(&swin().into(), &Device::flex());
+        let fields = swin();
         assert_eq!(fields.len(), 3);
         let right =
             |layer: usize| fields[layer].pixels.clone().slice([0..1, 1..2]).into_scalar::<f32>();
@@ -182,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_swin_averages_over_windows_of_an_image() {
-        let fields = AttentionField::of_layers(&swin().into(), &Device::flex());
+        let fields = swin();
         // Two images of four windows: in the first every query of one window attends to its right
         // or left neighbour, in the second those of all windows do; all others to themselves.
         let to = |step: usize| {
@@ -199,7 +197,7 @@ mod tests {
 
     #[test]
     fn masked_pairs_carry_no_weight() {
-        let fields = AttentionField::of_layers(&swin().into(), &Device::flex());
+        let fields = swin();
         // Half of the weight of each query goes to its neighbour below or above, half to the one
         // across. Of the four shifted windows the first is whole; the second is cut between left
         // and right, so that the diagonal is masked; the third between above and below, the last
