@@ -1,180 +1,184 @@
-//! What all ways of inheriting have in common.
+//! What all ways of inheriting whole heads have in common.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use learngene_models::{HostTensor, ModelConfig, StateDict, checkpoint::resample_pos_embed};
+use learngene_format::is_output_projection;
+use learngene_shape::{Axis, HeadLayout, Parameter, Part, Place, Shape, select_heads};
+use learngene_tensors::{StateDict, Tensor};
 
 use crate::{
-    ClassifierPolicy, Descendant, ExpansionError, NewLayers, SlotSource,
-    attention::FusedAttention,
+    ClassifierPolicy, Descendant, NewLayers, SlotSource,
     checked::CheckedDescendantConfig,
-    init::{fresh_classifier, fresh_layer},
+    init::fresh,
     ledger::Ledger,
-    width::Widths,
+    width::{is_width, resize},
 };
 
-/// Parameters of a layer, in timm's names, that neither a head nor the output projection owns.
-const PLAIN: [&str; 8] = [
-    "norm1.weight",
-    "norm1.bias",
-    "norm2.weight",
-    "norm2.bias",
-    "mlp.fc1.weight",
-    "mlp.fc1.bias",
-    "mlp.fc2.weight",
-    "mlp.fc2.bias",
-];
-
-/// Where the two branches of a layer end: with zeros here, the layer is the identity.
-const BRANCH_ENDS: [&str; 4] =
-    ["attn.proj.weight", "attn.proj.bias", "mlp.fc2.weight", "mlp.fc2.bias"];
-
-/// What a descendant inherits from.
-pub(crate) trait Source {
-    /// Shape of the ancestor.
-    fn ancestor(&self) -> &ModelConfig;
-
-    /// Where the source keeps a parameter that the model has once, by timm's name.
-    fn locate(&self, name: &str) -> String;
-
-    /// Where the source keeps a parameter of a layer that no head owns.
-    fn locate_in_layer(&self, layer: usize, name: &str) -> String;
-
-    /// Which feed-forward network a layer has.
-    fn ffn(&self, layer: usize) -> usize;
-
-    /// A tensor by the source's own name.
-    fn tensor(&self, name: &str) -> HostTensor;
-
-    /// Fills the heads of a layer, and the bias of their projection, from the source's `layer`;
-    /// says what filled each.
-    fn fill_heads(
-        &self,
-        layer: usize,
-        attention: &mut FusedAttention,
-        wanted: &CheckedDescendantConfig,
-    ) -> Result<Vec<SlotSource>, ExpansionError>;
+/// What a descendant inherits from: the parameters of a model of the ancestor's depth and widths,
+/// perhaps with fewer heads, whose layers may share FFNs.
+pub(crate) struct Source<'a> {
+    pub(crate) shape: Shape,
+    /// Checked to hold every parameter that the shape has; of FFNs those in `ffn`, of a classifier
+    /// only one that is inherited.
+    pub(crate) tensors: &'a StateDict,
+    /// For each layer the one whose FFN it has.
+    pub(crate) ffn: Vec<usize>,
 }
 
-/// Makes a descendant from a source.
-pub(crate) fn assemble(
-    source: &impl Source,
-    wanted: CheckedDescendantConfig,
-) -> Result<Descendant, ExpansionError> {
-    let widths = Widths::new(&wanted.inherited, &wanted.shape);
-    let mut assembly =
-        Assembly { source, widths: &widths, to: StateDict::default(), ledger: Ledger::default() };
-    assembly.copy_stem(&wanted);
-    let mut slots = Vec::with_capacity(wanted.sources.len());
-    let mut used = BTreeSet::new();
-    for layer in 0..wanted.sources.len() {
-        if wanted.drawn[layer] {
-            slots.push(Vec::new());
+/// What fills the heads of one layer of a descendant.
+#[derive(Default)]
+pub(crate) struct LayerHeads<'a> {
+    /// For each slot the head of the source.
+    pub(crate) heads: Vec<usize>,
+    /// The same by the ancestor's numbers, and what the slot's columns are multiplied by.
+    pub(crate) slots: Vec<SlotSource>,
+    /// What stands in for parameters of the source's layer, by their names.
+    pub(crate) substitutes: BTreeMap<String, Substitute<'a>>,
+}
+
+/// A tensor that stands in for a parameter, with heads of its own.
+pub(crate) struct Substitute<'a> {
+    pub(crate) tensor: &'a Tensor,
+    /// Heads that the tensor holds.
+    pub(crate) num_heads: usize,
+    /// For each slot its head.
+    pub(crate) heads: Vec<usize>,
+}
+
+/// Makes a descendant from a source. `heads` says what fills a layer's heads, given the source's
+/// layer and how many they are.
+pub(crate) fn assemble<'a>(
+    source: &Source<'a>,
+    config: CheckedDescendantConfig,
+    heads: impl Fn(usize, usize) -> LayerHeads<'a>,
+) -> Descendant {
+    let CheckedDescendantConfig { shape, sources, norm_sources, drawn, seed, .. } = config;
+    let layer_heads = |layer: usize| match drawn[layer] {
+        true => LayerHeads::default(),
+        false => heads(sources[layer], shape.layer(layer).heads.num_heads),
+    };
+    let layer_heads: Vec<LayerHeads<'a>> = (0..shape.depth()).map(layer_heads).collect();
+    let is_silent = |layer: usize| {
+        config.new_layers == NewLayers::Identity && sources[..layer].contains(&sources[layer])
+    };
+    let silent: BTreeSet<usize> = (0..shape.depth()).filter(|layer| is_silent(*layer)).collect();
+
+    let of_source = by_place(&source.shape);
+    let mut ledger = Ledger::default();
+    let mut parameters = StateDict::default();
+    for (place, of_place) in by_place(&shape) {
+        let is_fresh = match place {
+            Place::Classifier => config.classifier == ClassifierPolicy::Fresh,
+            _ => place.layer().is_some_and(|layer| drawn[layer]),
+        };
+        if is_fresh {
+            let draw = |to: Parameter| (to.name.clone(), fresh(&to, seed));
+            parameters.extend(of_place.into_iter().map(draw));
             continue;
         }
-        slots.push(assembly.copy_layer(layer, &wanted)?);
-        let is_new = !used.insert(wanted.sources[layer]);
-        if is_new && wanted.new_layers == NewLayers::Identity {
-            assembly.silence(&wanted.inherited.block(layer));
+        let from_place = match place {
+            Place::Layer { layer, part } => {
+                let layer = match part {
+                    Part::Norm1 | Part::Norm2 => norm_sources[layer],
+                    Part::Attention => sources[layer],
+                    Part::Ffn => source.ffn[sources[layer]],
+                };
+                Place::Layer { layer, part }
+            }
+            once => once,
+        };
+        let none = LayerHeads::default();
+        let heads = place.layer().map_or(&none, |layer| &layer_heads[layer]);
+        let is_silent = place.layer().is_some_and(|layer| silent.contains(&layer));
+        for (from, to) in of_source[&from_place].iter().zip(of_place) {
+            let mut tensor = inherit(source, from, &to, heads, &mut ledger);
+            if is_silent && ends_branch(&to) {
+                tensor.values.fill(0.0);
+            }
+            parameters.insert(to.name, tensor);
         }
     }
-    let Assembly { to, ledger, .. } = assembly;
-    let mut parameters = widths.resize(to);
-    let drawn = (0..wanted.drawn.len()).filter(|layer| wanted.drawn[*layer]);
-    let drawn = drawn.flat_map(|layer| fresh_layer(&wanted.shape, layer, wanted.seed));
-    let is_fresh = wanted.classifier == ClassifierPolicy::Fresh;
-    let classifier = is_fresh.then(|| fresh_classifier(&wanted.shape, wanted.seed));
-    for (name, tensor) in drawn.chain(classifier.into_iter().flatten()) {
-        parameters.insert(name, tensor);
-    }
-    let depth = source.ancestor().depth();
-    let origin = |layer: usize| (!wanted.drawn[layer]).then(|| wanted.sources[layer]);
-    let layers: Vec<Option<usize>> = (0..wanted.sources.len()).map(origin).collect();
-    // The ancestor's networks have the numbers below its depth.
-    let ffn = |(layer, origin): (usize, &Option<usize>)| match origin {
-        Some(source_layer) => source.ffn(*source_layer),
-        None => depth + layer,
+    let origin = |layer: usize| (!drawn[layer]).then(|| sources[layer]);
+    let ffn = |layer: usize| match drawn[layer] {
+        true => source.shape.depth() + layer,
+        false => source.ffn[sources[layer]],
     };
-    Ok(Descendant {
-        config: wanted.shape,
+    Descendant {
         parameters,
         inherited_parameters: ledger.total(),
-        ffn: layers.iter().enumerate().map(ffn).collect(),
-        layers,
-        slots,
-    })
+        layers: (0..shape.depth()).map(origin).collect(),
+        ffn: (0..shape.depth()).map(ffn).collect(),
+        slots: layer_heads.into_iter().map(|heads| heads.slots).collect(),
+        shape,
+    }
 }
 
-/// A descendant in the making, with the ancestor's widths.
-struct Assembly<'a, S> {
-    source: &'a S,
-    widths: &'a Widths,
-    to: StateDict,
-    ledger: Ledger,
+/// One parameter of the source made to one of the descendant.
+fn inherit(
+    source: &Source<'_>,
+    from: &Parameter,
+    to: &Parameter,
+    heads: &LayerHeads<'_>,
+    ledger: &mut Ledger,
+) -> Tensor {
+    let mut from = from.clone();
+    let (tensor, chosen) = match heads.substitutes.get(&from.name) {
+        Some(substitute) => {
+            set_num_heads(&mut from, substitute.num_heads);
+            (substitute.tensor, &substitute.heads)
+        }
+        None => {
+            let tensor = source.tensors.get(&from.name);
+            (tensor.expect("a source has every parameter that is inherited"), &heads.heads)
+        }
+    };
+    let mut selected = select_heads(&from, tensor, chosen);
+    let reads_heads = is_output_projection(&from);
+    if reads_heads {
+        scale_columns(&mut selected, &heads.slots);
+    }
+    let owner = |slot: &SlotSource| if reads_heads { slot.projection_head } else { slot.head };
+    ledger.take(&from, to, &heads.slots.iter().map(owner).collect::<Vec<_>>());
+    resize(selected, &from, to, is_width)
 }
 
-impl<S: Source> Assembly<'_, S> {
-    /// Copies what the model has once.
-    fn copy_stem(&mut self, wanted: &CheckedDescendantConfig) {
-        let shape = &wanted.inherited;
-        let blocks: Vec<String> =
-            (0..shape.depth()).map(|layer| shape.block(layer) + ".").collect();
-        for name in shape.parameter_shapes().into_keys() {
-            let is_of_layer = blocks.iter().any(|block| name.starts_with(block));
-            let is_classifier =
-                name.rsplit_once('.').is_some_and(|(module, _)| module == shape.head());
-            if is_of_layer || (is_classifier && wanted.classifier == ClassifierPolicy::Fresh) {
-                continue;
-            }
-            let mut tensor = self.take(&self.source.locate(&name), &name);
-            if let (ModelConfig::Vit(from), ModelConfig::Vit(to)) = (self.source.ancestor(), shape)
-                && name == "pos_embed"
-                && from.grid_size() != to.grid_size()
-            {
-                tensor = resample_pos_embed(&tensor, from.grid_size(), to.grid_size());
-            }
-            self.to.insert(name, tensor);
+/// Multiplies the columns that read each head by the factor of its slot.
+///
+/// # Shapes
+/// - weight: `[embed_dim, slots * head_dim]`
+fn scale_columns(weight: &mut Tensor, slots: &[SlotSource]) {
+    let width = weight.shape[1];
+    for row in weight.values.chunks_exact_mut(width) {
+        for (columns, slot) in row.chunks_exact_mut(width / slots.len()).zip(slots) {
+            columns.iter_mut().for_each(|value| *value *= slot.projection_scale);
         }
     }
+}
 
-    fn copy_layer(
-        &mut self,
-        layer: usize,
-        wanted: &CheckedDescendantConfig,
-    ) -> Result<Vec<SlotSource>, ExpansionError> {
-        let source = wanted.sources[layer];
-        let block = wanted.inherited.block(layer);
-        for name in PLAIN {
-            let to = format!("{block}.{name}");
-            let of = if name.starts_with("norm") { wanted.norm_sources[layer] } else { source };
-            let tensor = self.take(&self.source.locate_in_layer(of, name), &to);
-            self.to.insert(to, tensor);
+/// Makes a parameter that of a layer with another number of heads.
+fn set_num_heads(parameter: &mut Parameter, heads: usize) {
+    for axis in &mut parameter.axes {
+        match axis {
+            Axis::Heads { layout: HeadLayout { num_heads, .. }, .. }
+            | Axis::PerHead { num_heads } => *num_heads = heads,
+            _ => {}
         }
-        let mut attention = FusedAttention::new(wanted.inherited.layer(layer));
-        let slots = self.source.fill_heads(source, &mut attention, wanted)?;
-        let narrowest = wanted.shape.layer(layer);
-        let embed_dim = attention.shape().embed_dim.min(narrowest.embed_dim);
-        self.ledger.take(format!("layers.{source}.attn.proj.bias"), embed_dim);
-        for slot in &slots {
-            self.ledger.take_head(slot, attention.shape(), embed_dim);
-        }
-        attention.put_into(&mut self.to, &block);
-        Ok(slots)
     }
+}
 
-    /// Makes a layer the identity.
-    fn silence(&mut self, block: &str) {
-        for name in BRANCH_ENDS.map(|name| format!("{block}.{name}")) {
-            let HostTensor { shape, values } =
-                self.to.remove(&name).expect("the layer was copied just before");
-            self.to.insert(name, HostTensor::new(shape, vec![0.0; values.len()]));
-        }
-    }
+/// Whether a branch of a layer ends in a parameter: with zeros in all of these, the layer is the
+/// identity.
+fn ends_branch(parameter: &Parameter) -> bool {
+    let is_of_branch =
+        matches!(parameter.place, Place::Layer { part: Part::Attention | Part::Ffn, .. });
+    is_of_branch && matches!(parameter.axes[0], Axis::Stream { .. })
+}
 
-    /// A tensor of the source, noted as used for a parameter.
-    fn take(&mut self, from: &str, to: &str) -> HostTensor {
-        let tensor = self.source.tensor(from);
-        self.ledger.take(from, self.widths.scalars_used(to, &tensor.shape));
-        tensor
+/// The parameters of a model by where they act, each place's in the family's order.
+pub(crate) fn by_place(shape: &Shape) -> HashMap<Place, Vec<Parameter>> {
+    let mut places: HashMap<Place, Vec<Parameter>> = HashMap::new();
+    for parameter in shape.parameters() {
+        places.entry(parameter.place).or_default().push(parameter);
     }
+    places
 }

@@ -1,11 +1,6 @@
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    DepthPolicy, ExpansionError, HeadPolicy, LayerPolicy, Order, ProjectionPolicy, Ratio,
-    text::parse_name,
-};
+use crate::{DepthPolicy, HeadPolicy, LayerPolicy, Order, ProjectionPolicy, Ratio, text::named};
 
 /// What a descendant shall be like; whatever is left out is as in the ancestor.
 ///
@@ -15,15 +10,15 @@ use crate::{
 /// ```
 /// use learngene_expansion::{DescendantConfig, Order};
 ///
-/// let wanted = DescendantConfig {
+/// let config = DescendantConfig {
 ///     depth: 6.into(),
 ///     layers: "even".parse()?,
 ///     heads: "w=4/3".parse()?,
 ///     order: Order::Increasing,
 ///     ..DescendantConfig::default()
 /// };
-/// # assert_eq!(wanted.layers.to_string(), "even");
-/// # Ok::<(), learngene_expansion::ExpansionError>(())
+/// # assert_eq!(config.layers.to_string(), "even");
+/// # Ok::<(), learngene_tensors::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,10 +37,10 @@ pub struct DescendantConfig {
     pub projection: Option<ProjectionPolicy>,
     /// What layers start as that repeat one of the ancestor's.
     pub new_layers: NewLayers,
-    /// Width of a token (of a Swin's first stage).
+    /// Width of a token in the first stage.
     pub embed_dim: Option<usize>,
-    /// Hidden width of the feed-forward networks, divided by the width of a token; by default the
-    /// ancestor's.
+    /// Hidden width of every FFN divided by the width of a token; by default that of the inherited
+    /// layer.
     pub mlp_ratio: Option<Ratio>,
     /// Whether the classifier is drawn or inherited.
     pub classifier: ClassifierPolicy,
@@ -54,7 +49,7 @@ pub struct DescendantConfig {
     pub num_classes: Option<usize>,
     /// Side of the square input, in pixels; positions are interpolated to it.
     pub image_size: Option<usize>,
-    /// Seed of a fresh classifier.
+    /// Seed of a fresh classifier and of drawn layers.
     pub seed: u64,
 }
 
@@ -81,69 +76,19 @@ pub enum NewLayers {
     Identity,
 }
 
-impl ClassifierPolicy {
-    const ALL: [Self; 2] = [Self::Fresh, Self::Inherit];
-}
-
-impl NewLayers {
-    const ALL: [Self; 2] = [Self::Copy, Self::Identity];
-}
-
-impl fmt::Display for NewLayers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Copy => "copy",
-            Self::Identity => "identity",
-        })
-    }
-}
-
-impl FromStr for NewLayers {
-    type Err = ExpansionError;
-
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("new layers", "copy or identity", text, Self::ALL)
-    }
-}
-
-impl fmt::Display for ClassifierPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fresh => "fresh",
-            Self::Inherit => "inherit",
-        })
-    }
-}
-
-impl FromStr for ClassifierPolicy {
-    type Err = ExpansionError;
-
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("classifier", "fresh or inherit", text, Self::ALL)
-    }
-}
+named!(ClassifierPolicy, "classifier": Fresh = "fresh", Inherit = "inherit");
+named!(NewLayers, "new layers": Copy = "copy", Identity = "identity");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_they_are_written() {
-        let names = ["fresh", "inherit"];
-        assert_eq!(ClassifierPolicy::ALL.map(|policy| policy.to_string()), names);
-        for policy in ClassifierPolicy::ALL {
-            assert_eq!(policy.to_string().parse(), Ok(policy));
-        }
-        let error = "zeros".parse::<ClassifierPolicy>().expect_err("no such policy");
-        assert_eq!(error.to_string(), "classifier must be fresh or inherit, got `zeros`");
-    }
-
-    #[test]
     fn json_is_the_text_of_the_command_line() {
         let text = r#"{"depth":"6","layers":"0,0,1,1,2,2","heads":"w=1/8","order":"increasing",
                        "projection":"rescaled","new_layers":"identity","embed_dim":96,
                        "mlp_ratio":"3","classifier":"inherit","seed":7}"#;
-        let wanted = DescendantConfig {
+        let config = DescendantConfig {
             depth: 6.into(),
             layers: LayerPolicy::List(vec![0, 0, 1, 1, 2, 2]),
             heads: HeadPolicy::Ratio("1/8".parse().expect("a ratio")),
@@ -158,9 +103,9 @@ mod tests {
             seed: 7,
         };
         let got: DescendantConfig = serde_json::from_str(text).expect("every field is known");
-        assert_eq!(got, wanted);
-        let again = serde_json::to_string(&wanted).expect("plain data");
-        assert_eq!(serde_json::from_str::<DescendantConfig>(&again).expect("own text"), wanted);
+        assert_eq!(got, config);
+        let again = serde_json::to_string(&config).expect("plain data");
+        assert_eq!(serde_json::from_str::<DescendantConfig>(&again).expect("own text"), config);
         assert!(serde_json::from_str::<DescendantConfig>(r#"{"deepth":6}"#).is_err());
     }
 }

@@ -1,11 +1,12 @@
 use std::{fmt, ops::Range, str::FromStr};
 
+use learngene_tensors::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ExpansionError, Ratio,
+    Ratio,
     ratio::common_divisor,
-    text::{join, parse_list},
+    text::{as_text, join, parse_list, unknown},
 };
 
 /// How many layers a descendant has.
@@ -13,9 +14,10 @@ use crate::{
 /// ```
 /// use learngene_expansion::DepthPolicy;
 ///
-/// assert_eq!("6".parse(), Ok(DepthPolicy::Count(6)));
-/// assert_eq!("1,1,3,1".parse(), Ok(DepthPolicy::Stages(vec![1, 1, 3, 1])));
+/// assert_eq!("6".parse::<DepthPolicy>()?, DepthPolicy::Count(6));
+/// assert_eq!("1,1,3,1".parse::<DepthPolicy>()?, DepthPolicy::Stages(vec![1, 1, 3, 1]));
 /// assert!("x3/4".parse::<DepthPolicy>().is_ok());
+/// # Ok::<(), learngene_tensors::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -34,43 +36,57 @@ pub enum DepthPolicy {
 impl DepthPolicy {
     /// Layers of each stage, given those of the ancestor's stages; none where the ancestor's depth
     /// or a list of layers is to tell.
-    pub(crate) fn depths(
-        &self,
-        stages: &[Range<usize>],
-    ) -> Result<Option<Vec<usize>>, ExpansionError> {
+    pub(crate) fn depths(&self, stages: &[Range<usize>]) -> Result<Option<Vec<usize>>> {
         let depths = match self {
             Self::SameAsAncestor => return Ok(None),
             Self::Count(depth) if stages.len() == 1 => vec![*depth],
-            Self::Count(_) => return Err(stage_count(1, stages)),
+            Self::Count(_) => return Err(other_stages(1, stages)),
             Self::Stages(depths) if depths.len() != stages.len() => {
-                return Err(stage_count(depths.len(), stages));
+                return Err(other_stages(depths.len(), stages));
             }
             Self::Stages(depths) => depths.clone(),
-            Self::Ratio(ratio) => {
-                let common = common_divisor(stages.iter().map(Range::len));
-                let unit = Ratio::new(1, common as u64)?;
-                let scale = |stage: &Range<usize>| {
-                    ratio.multiply(stage.len()).map_err(|got| ExpansionError::FractionalDepth {
-                        first: stage.start,
-                        last: stage.end - 1,
-                        ratio: *ratio,
-                        got,
-                        unit,
-                    })
-                };
-                stages.iter().map(scale).collect::<Result<_, _>>()?
-            }
+            Self::Ratio(ratio) => scaled(*ratio, stages)?,
         };
-        match depths.iter().position(|depth| *depth == 0) {
-            Some(_) if depths.len() == 1 => Err(ExpansionError::NoLayers),
-            Some(stage) => Err(ExpansionError::NoLayersInStage { stage }),
-            None => Ok(Some(depths)),
-        }
+        check_depths(&depths)?;
+        Ok(Some(depths))
     }
 }
 
-fn stage_count(got: usize, stages: &[Range<usize>]) -> ExpansionError {
-    ExpansionError::StageCount { got, depths: stages.iter().map(|stage| stage.len()).collect() }
+/// Refuses a stage without layers.
+pub(crate) fn check_depths(depths: &[usize]) -> Result<()> {
+    match depths.iter().position(|depth| *depth == 0) {
+        Some(_) if depths.len() == 1 => Err(Error::invalid("depth", 0, "at least 1")),
+        Some(stage) => Err(Error::invalid(format!("depth of stage {stage}"), 0, "at least 1")),
+        None => Ok(()),
+    }
+}
+
+/// Layers of each stage times a ratio.
+fn scaled(ratio: Ratio, stages: &[Range<usize>]) -> Result<Vec<usize>> {
+    let scale = |(stage, layers): (usize, usize)| {
+        ratio.multiply(layers).map_err(|found| {
+            let common = common_divisor(stages.iter().map(Range::len));
+            let unit = if common > 1 { format!("1/{common}") } else { "1".into() };
+            Error::invalid(
+                format!("depth of stage {stage}"),
+                format!("{found} ({layers} layers at depth ratio {ratio})"),
+                format!(
+                    "a whole number of at least 1; multiples of {unit} give one in every stage"
+                ),
+            )
+        })
+    };
+    stages.iter().map(Range::len).enumerate().map(scale).collect()
+}
+
+/// A depth that does not have one number for each stage.
+fn other_stages(found: usize, stages: &[Range<usize>]) -> Error {
+    let depths: Vec<usize> = stages.iter().map(Range::len).collect();
+    let halves: Vec<usize> = depths.iter().map(|depth| depth.div_ceil(2)).collect();
+    let (stages, depths, halves) = (stages.len(), join(&depths), join(&halves));
+    let expected =
+        format!("{stages}, one for each stage of the ancestor ({depths} layers), such as {halves}");
+    Error::invalid("numbers in the depth", found, expected)
 }
 
 impl From<usize> for DepthPolicy {
@@ -92,16 +108,15 @@ impl fmt::Display for DepthPolicy {
 }
 
 impl FromStr for DepthPolicy {
-    type Err = ExpansionError;
+    type Err = Error;
 
     /// Reads `same`, a number such as `6`, a number for each stage such as `1,1,3,1`, or a part of
     /// the ancestor's depth such as `x3/4`.
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        let unknown = || ExpansionError::Text {
-            what: "depth",
-            got: text.to_owned(),
-            want: "same, a number such as 6, a number for each stage such as 1,1,3,1, or a part \
-                   of the ancestor's such as x3/4",
+    fn from_str(text: &str) -> Result<Self> {
+        let unknown = || {
+            let expected = "same, a number such as 6, a number for each stage such as 1,1,3,1, or \
+                            a part of the ancestor's such as x3/4";
+            unknown("depth", text, expected)
         };
         if text == "same" {
             return Ok(Self::SameAsAncestor);
@@ -117,26 +132,14 @@ impl FromStr for DepthPolicy {
     }
 }
 
-impl TryFrom<String> for DepthPolicy {
-    type Error = ExpansionError;
-
-    fn try_from(text: String) -> Result<Self, ExpansionError> {
-        text.parse()
-    }
-}
-
-impl From<DepthPolicy> for String {
-    fn from(policy: DepthPolicy) -> Self {
-        policy.to_string()
-    }
-}
+as_text!(DepthPolicy);
 
 #[cfg(test)]
 #[expect(clippy::single_range_in_vec_init, reason = "a model of one stage")]
 mod tests {
     use super::*;
 
-    fn depths(text: &str, stages: &[Range<usize>]) -> Result<Option<Vec<usize>>, ExpansionError> {
+    fn depths(text: &str, stages: &[Range<usize>]) -> Result<Option<Vec<usize>>> {
         let policy: DepthPolicy = text.parse()?;
         assert_eq!(policy.to_string(), text);
         policy.depths(stages)
@@ -144,13 +147,16 @@ mod tests {
 
     #[test]
     fn depths_are_counted_listed_or_scaled() {
+        let check = |text: &str, stages: &[Range<usize>], wanted: Option<&[usize]>| {
+            assert_eq!(depths(text, stages).expect(text).as_deref(), wanted);
+        };
         let (vit, swin) = (&[0..12][..], &[0..2, 2..4, 4..10, 10..12][..]);
-        assert_eq!(depths("same", vit), Ok(None));
-        assert_eq!(depths("6", vit), Ok(Some(vec![6])));
-        assert_eq!(depths("6,", vit), Ok(Some(vec![6])));
-        assert_eq!(depths("x3/4", vit), Ok(Some(vec![9])));
-        assert_eq!(depths("x3/2", swin), Ok(Some(vec![3, 3, 9, 3])));
-        assert_eq!(depths("1,1,3,1", swin), Ok(Some(vec![1, 1, 3, 1])));
+        check("same", vit, None);
+        check("6", vit, Some(&[6]));
+        check("6,", vit, Some(&[6]));
+        check("x3/4", vit, Some(&[9]));
+        check("x3/2", swin, Some(&[3, 3, 9, 3]));
+        check("1,1,3,1", swin, Some(&[1, 1, 3, 1]));
     }
 
     fn refused(text: &str, stages: &[Range<usize>], message: &str) {
@@ -159,42 +165,29 @@ mod tests {
 
     #[test]
     fn a_part_of_a_layer_is_refused_with_its_place() {
-        refused(
-            "x3/4",
-            &[0..2, 2..6],
-            "layers 0 to 1 of the ancestor at depth ratio 3/4 give 3/2 layers, wanted a whole \
-             number of at least 1; multiples of 1/2 give one in every stage",
-        );
+        let message = "depth of stage 0: found 3/2 (2 layers at depth ratio 3/4), expected a whole \
+                       number of at least 1; multiples of 1/2 give one in every stage";
+        refused("x3/4", &[0..2, 2..6], message);
     }
 
     #[test]
-    fn stages_must_all_be_told() {
-        let message = "the ancestor has 2 stages of 2, 4 layers; depth must have one number for \
-                       each, such as 1,2, got 1";
+    fn every_stage_needs_a_depth() {
+        let message = "numbers in the depth: found 1, expected 2, one for each stage of the \
+                       ancestor (2,4 layers), such as 1,2";
         refused("3", &[0..2, 2..6], message);
         refused("3,", &[0..2, 2..6], message);
-        let message = "the ancestor has 1 stage of 12 layers; depth must have one number for each, \
-                       such as 6, got 2";
+        let message = "numbers in the depth: found 2, expected 1, one for each stage of the \
+                       ancestor (12 layers), such as 6";
         refused("3,3", &[0..12], message);
-        let swin = &[0..2, 2..4, 4..9, 9..11];
-        let message = "the ancestor has 4 stages of 2, 2, 5, 2 layers; depth must have one number \
-                       for each, such as 1,1,3,1, got 1";
-        refused("6", swin, message);
-        assert_eq!(depths("1,1,3,1", swin), Ok(Some(vec![1, 1, 3, 1])));
-    }
-
-    #[test]
-    fn a_stage_without_layers_is_refused() {
-        refused("0", &[0..2], "depth of a descendant must be at least 1, got 0");
-        let message = "stage 1 of a descendant must have at least 1 layer, got 0";
-        refused("1,0", &[0..2, 2..6], message);
+        refused("0", &[0..2], "depth: found 0, expected at least 1");
+        refused("1,0", &[0..2, 2..6], "depth of stage 1: found 0, expected at least 1");
     }
 
     #[test]
     fn other_text_is_refused() {
         for text in ["", "six", "x", "x0", "-1", "1,,2", "3/4"] {
-            let error = text.parse::<DepthPolicy>().expect_err(text);
-            assert!(matches!(error, ExpansionError::Text { what: "depth", .. }), "{error}");
+            let error = text.parse::<DepthPolicy>().expect_err(text).to_string();
+            assert!(error.starts_with(&format!("depth: found `{text}`, expected same")), "{error}");
         }
     }
 }

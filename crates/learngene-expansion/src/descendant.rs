@@ -1,7 +1,7 @@
-use learngene_models::{ModelConfig, StateDict};
-use serde::{Deserialize, Serialize};
+use learngene_shape::Shape;
+use learngene_tensors::StateDict;
 
-use crate::TransformationPlan;
+use crate::{SlotSource, TransformationPlan};
 
 /// An initialised model and where its parts came from.
 ///
@@ -10,21 +10,21 @@ use crate::TransformationPlan;
 #[derive(Clone, Debug)]
 pub struct Descendant {
     /// Shape of the model.
-    pub config: ModelConfig,
+    pub shape: Shape,
     /// Its parameters, in timm's names and layouts.
     pub parameters: StateDict,
     /// Scalars of the source that were used (I-Params), each counted once however many copies the
     /// descendant holds of it; interpolated positions count as many as were read, a fresh
-    /// classifier and drawn layers none. Embeddings, the final norm and a Swin's merging of patches
-    /// count like any other.
+    /// classifier and drawn layers none. What a model has once (embeddings, the final norm, the
+    /// merging of tokens between stages) counts like any other.
     pub inherited_parameters: u64,
     /// `layers[l]`: the ancestor's layer that layer `l` inherits, none where it is drawn.
     pub layers: Vec<Option<usize>>,
     /// `slots[l][s]`: what fills head `s` of layer `l`; empty for a layer whose heads are none of
     /// the ancestor's, as they are drawn, or picked from several.
     pub slots: Vec<Vec<SlotSource>>,
-    /// `ffn[l]`: which feed-forward network of the source layer `l` has; layers of the same number
-    /// start with the same one. A drawn layer has a number of its own.
+    /// `ffn[l]`: the ancestor's layer whose FFN layer `l` has; layers of the same number start with
+    /// the same one. A drawn layer has a number of its own, from the ancestor's depth on.
     pub ffn: Vec<usize>,
 }
 
@@ -33,19 +33,4 @@ impl Descendant {
     pub fn plan(&self) -> TransformationPlan {
         TransformationPlan::new(self.ffn.clone(), &self.slots)
     }
-}
-
-/// What fills one head of a descendant.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SlotSource {
-    /// The ancestor's layer.
-    pub layer: usize,
-    /// The ancestor's head that query, key and value come from; where a learngene averages
-    /// clusters, the member nearest the mean, which only names its cluster.
-    pub head: usize,
-    /// The ancestor's head that the output-projection columns come from, understood likewise.
-    pub projection_head: usize,
-    /// What the columns were multiplied by.
-    pub projection_scale: f32,
 }

@@ -1,139 +1,143 @@
-use learngene_format::{Architecture, Learngene};
-use learngene_models::{HostTensor, ModelConfig, SwinConfig, VitConfig};
+use std::collections::BTreeMap;
+
+use learngene_format::{
+    Learngene, Manifest, bias_name, first_names, origin_name, output_projections,
+};
+use learngene_shape::Parameter;
+use learngene_tensors::{Error, Result};
 
 use crate::{
-    ClassifierPolicy, Descendant, DescendantConfig, ExpansionError, ProjectionPolicy, SlotSource,
-    assemble::{Source, assemble},
-    attention::FusedAttention,
-    centroids::fill_heads,
-    checked::CheckedDescendantConfig,
+    ClassifierPolicy, Descendant, DescendantConfig, Order, ProjectionPolicy, SlotSource,
+    assemble::{LayerHeads, Source, Substitute, assemble},
+    assign_slots,
+    slots::copies,
 };
-
-/// Shape of the ancestry model that a learngene was condensed from.
-pub fn ancestor_config(learngene: &Learngene) -> ModelConfig {
-    match &learngene.manifest().architecture {
-        Architecture::Vit(vit) => VitConfig {
-            embed_dim: vit.embed_dim,
-            num_heads: vit.num_heads.clone(),
-            head_dim: vit.head_dim,
-            mlp_hidden_dim: vit.mlp_hidden_dim,
-            image_size: vit.image_size,
-            patch_size: vit.patch_size,
-            in_channels: vit.in_channels,
-            num_classes: vit.num_classes,
-            layer_norm_eps: vit.layer_norm_eps,
-        }
-        .into(),
-        Architecture::Swin(swin) => {
-            let mut heads = swin.num_heads.iter().copied();
-            let of_stage = |depth: &usize| heads.by_ref().take(*depth).collect();
-            SwinConfig {
-                embed_dim: swin.embed_dim,
-                num_heads: swin.depths.iter().map(of_stage).collect(),
-                head_dim: swin.head_dim.clone(),
-                mlp_hidden_dim: swin.mlp_hidden_dim.clone(),
-                window_size: swin.window_size,
-                image_size: swin.image_size,
-                patch_size: swin.patch_size,
-                in_channels: swin.in_channels,
-                num_classes: swin.num_classes,
-                layer_norm_eps: swin.layer_norm_eps,
-            }
-            .into()
-        }
-    }
-}
 
 /// Makes a descendant from a learngene alone, by priority weight-sharing.
 ///
-/// Each layer takes norms, projection bias and feed-forward network from the ancestor's layer that
+/// Each layer takes norms, projection bias and FFN from the ancestor's layer that
 /// [`LayerPolicy`](crate::LayerPolicy) names, and its heads from the centroids of that layer,
-/// dealt out by [`assign_slots`](crate::assign_slots) in the wanted [`Order`](crate::Order). A head
-/// is inherited whole: its rows and biases of query, key and value, its biases of relative
+/// dealt out by [`assign_slots`](crate::assign_slots) in the [`Order`](crate::Order) asked for. A
+/// head is inherited whole: its rows and biases of query, key and value, its biases of relative
 /// positions where the family has them, and its columns of the output projection as
 /// [`ProjectionPolicy`] says.
 ///
 /// # Errors
-/// [`ExpansionError`] where the learngene cannot give what is wanted.
-pub fn expand(
-    learngene: &Learngene,
-    wanted: &DescendantConfig,
-) -> Result<Descendant, ExpansionError> {
-    let ancestor = ancestor_config(learngene);
-    let checked = wanted.check(&ancestor)?;
-    if checked.classifier == ClassifierPolicy::Inherit && !learngene.manifest().classifier {
-        return Err(ExpansionError::ClassifierAbsent { place: "learngene" });
+/// The learngene cannot give what is asked for.
+pub fn expand(learngene: &Learngene, config: &DescendantConfig) -> Result<Descendant> {
+    let manifest = learngene.manifest();
+    let ancestor = &manifest.ancestor.shape;
+    let config = config.check(ancestor)?;
+    if config.classifier == ClassifierPolicy::Inherit && !manifest.classifier {
+        let found = "a learngene that keeps none";
+        return Err(Error::invalid("classifier to inherit", found, "a fresh classifier"));
     }
-    let projection = projection(learngene, checked.projection)?;
-    assemble(&Condensed { learngene, ancestor, projection }, checked)
+    let source = Source {
+        shape: manifest.centroid_shape(),
+        tensors: learngene.tensors(),
+        ffn: (0..ancestor.depth()).map(|layer| manifest.ffn_layer(layer)).collect(),
+    };
+    let projection = projection(manifest, config.projection)?;
+    let projections = output_projections(ancestor);
+    let centroids = Centroids { learngene, projections, projection, order: config.order };
+    Ok(assemble(&source, config, |layer, num_heads| centroids.fill(layer, num_heads)))
 }
 
 /// The policy to follow: the one asked for, where the learngene can, or its default.
-fn projection(
-    learngene: &Learngene,
-    asked: Option<ProjectionPolicy>,
-) -> Result<ProjectionPolicy, ExpansionError> {
-    let is_refitted = learngene.manifest().refit.is_some();
-    match asked {
-        None if is_refitted => Ok(ProjectionPolicy::Refit),
-        None => Ok(ProjectionPolicy::default()),
-        Some(ProjectionPolicy::Refit) if is_refitted => Ok(ProjectionPolicy::Refit),
-        Some(ProjectionPolicy::Refit) => Err(ExpansionError::RefitAbsent),
-        Some(got) if is_refitted => Err(ExpansionError::Refitted { got }),
-        Some(ProjectionPolicy::Origin) if !learngene.manifest().keep_projection => {
-            Err(ExpansionError::ProjectionAbsent { layer: 0 })
+fn projection(manifest: &Manifest, asked: Option<ProjectionPolicy>) -> Result<ProjectionPolicy> {
+    let is_refitted = manifest.refit.is_some();
+    let Some(asked) = asked else {
+        let own = ProjectionPolicy::default();
+        return Ok(if is_refitted { ProjectionPolicy::Refit } else { own });
+    };
+    let (found, expected) = match asked {
+        ProjectionPolicy::Refit if !is_refitted => {
+            ("a learngene that was not refitted", "one condensed with --refit, or another policy")
         }
-        Some(policy) => Ok(policy),
-    }
+        ProjectionPolicy::Refit => return Ok(asked),
+        _ if is_refitted => {
+            ("a learngene that was refitted", "one condensed without --refit, or the policy refit")
+        }
+        ProjectionPolicy::Origin if !manifest.keep_projection => (
+            "a learngene without whole projections",
+            "one condensed with --keep-projection, or the policy centroid or rescaled",
+        ),
+        _ => return Ok(asked),
+    };
+    Err(Error::invalid(format!("source of the projection `{asked}`"), found, expected))
 }
 
-/// A learngene as what a descendant inherits from.
-pub(crate) struct Condensed<'a> {
-    pub(crate) learngene: &'a Learngene,
-    pub(crate) ancestor: ModelConfig,
-    pub(crate) projection: ProjectionPolicy,
+/// The heads that a learngene keeps, and how they are dealt out.
+struct Centroids<'a> {
+    learngene: &'a Learngene,
+    /// The weight of each layer's output projection.
+    projections: Vec<Parameter>,
+    projection: ProjectionPolicy,
+    order: Order,
 }
 
-impl Source for Condensed<'_> {
-    fn ancestor(&self) -> &ModelConfig {
-        &self.ancestor
+impl<'a> Centroids<'a> {
+    /// What fills so many heads from the centroids of the ancestor's `layer`.
+    fn fill(&self, layer: usize, num_heads: usize) -> LayerHeads<'a> {
+        let manifest = self.learngene.manifest();
+        let clusters = &manifest.clusters.heads.layers[layer];
+        let distances = &manifest.distances.mean_attention_distance[layer];
+        let in_order = self.order.centroids(clusters, distances);
+        let places = assign_slots(in_order.len(), num_heads).into_iter();
+        let heads: Vec<usize> = places.map(|place| in_order[place]).collect();
+        let copies = copies(&heads, in_order.len());
+        let ancestor_heads = manifest.ancestor.shape.layer(layer).heads.num_heads;
+
+        let fill = |(slot, &centroid): (usize, &usize)| {
+            let head = clusters.representatives[centroid];
+            let projection_head = match self.projection {
+                ProjectionPolicy::Origin => slot % ancestor_heads,
+                _ => head,
+            };
+            let size = clusters.sizes[centroid];
+            let projection_scale = self.projection.scale(size, copies[centroid]);
+            SlotSource { layer, head, projection_head, projection_scale }
+        };
+        let slots: Vec<SlotSource> = heads.iter().enumerate().map(fill).collect();
+        let substitutes = match self.projection {
+            ProjectionPolicy::Origin => {
+                let columns: Vec<usize> = slots.iter().map(|slot| slot.projection_head).collect();
+                let projection = &self.projections[layer];
+                let names = [(projection.name.clone(), origin_name(projection))];
+                self.substitutes(names, ancestor_heads, &columns)
+            }
+            // Where the first heads alone are taken, and the learngene holds a fit for that number.
+            ProjectionPolicy::Refit if self.is_fitted(layer, num_heads) => {
+                let projection = &self.projections[layer];
+                let names = [projection.name.clone(), bias_name(projection)];
+                let fitted = first_names(projection, num_heads);
+                self.substitutes(names.into_iter().zip(fitted), num_heads, &heads)
+            }
+            _ => BTreeMap::new(),
+        };
+        LayerHeads { heads, slots, substitutes }
     }
 
-    /// Beside the layers only a Swin's merging of patches and its classifier have names of their
-    /// own in a learngene.
-    fn locate(&self, name: &str) -> String {
-        match *name.splitn(4, '.').collect::<Vec<_>>() {
-            ["layers", stage, "downsample", name] => format!("downsample.{stage}.{name}"),
-            ["head", "fc", name] => format!("head.{name}"),
-            _ => name.to_owned(),
-        }
+    /// Whether the learngene holds a projection that was fitted for the first heads alone, in order
+    /// of priority.
+    fn is_fitted(&self, layer: usize, num_heads: usize) -> bool {
+        let refit = self.learngene.manifest().refit.as_ref();
+        let mut fewer = refit.iter().flat_map(|refit| &refit.attention[layer][1..]);
+        self.order == Order::Priority && fewer.any(|fit| fit.heads == num_heads)
     }
 
-    fn locate_in_layer(&self, layer: usize, name: &str) -> String {
-        match name.strip_prefix("mlp.") {
-            None => format!("layers.{layer}.{name}"),
-            Some(name) => format!("ffn.{}.{name}", self.ffn(layer)),
-        }
-    }
-
-    fn ffn(&self, layer: usize) -> usize {
-        self.learngene.manifest().ffn.group_of(layer)
-    }
-
-    fn tensor(&self, name: &str) -> HostTensor {
-        let tensor = self
-            .learngene
-            .tensor(name)
-            .expect("a learngene holds every tensor that its manifest implies");
-        HostTensor::new(tensor.shape(), tensor.to_f32())
-    }
-
-    fn fill_heads(
+    /// Tensors of so many heads that stand in for parameters, given the names of both.
+    fn substitutes(
         &self,
-        layer: usize,
-        attention: &mut FusedAttention,
-        wanted: &CheckedDescendantConfig,
-    ) -> Result<Vec<SlotSource>, ExpansionError> {
-        Ok(fill_heads(self, layer, attention, wanted.order))
+        names: impl IntoIterator<Item = (String, String)>,
+        num_heads: usize,
+        heads: &[usize],
+    ) -> BTreeMap<String, Substitute<'a>> {
+        let substitute = |(name, stored): (String, String)| {
+            let tensor = self.learngene.tensors().get(&stored);
+            let tensor = tensor.expect("a learngene holds every tensor that its manifest implies");
+            (name, Substitute { tensor, num_heads, heads: heads.to_vec() })
+        };
+        names.into_iter().map(substitute).collect()
     }
 }

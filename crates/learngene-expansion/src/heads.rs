@@ -1,11 +1,12 @@
 use std::{fmt, str::FromStr};
 
+use learngene_tensors::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ExpansionError, Ratio,
+    Ratio,
     ratio::common_divisor,
-    text::{join, parse_list},
+    text::{as_text, join, parse_list, unknown},
 };
 
 /// How many heads each layer of the descendant has.
@@ -31,29 +32,43 @@ pub enum HeadPolicy {
 
 impl HeadPolicy {
     /// The number of heads of each layer, given those of the ancestor's layers that they inherit.
-    pub(crate) fn counts(&self, ancestor_heads: &[usize]) -> Result<Vec<usize>, ExpansionError> {
+    pub(crate) fn counts(&self, ancestor_heads: &[usize]) -> Result<Vec<usize>> {
         let depth = ancestor_heads.len();
         if let Self::List(counts) = self
             && counts.len() != depth
         {
-            return Err(ExpansionError::HeadListLength { got: counts.len(), depth });
+            let found = format!("{} entries", counts.len());
+            return Err(Error::invalid("heads", found, format!("{depth}, one for each layer")));
         }
         let count = |(layer, &heads): (usize, &usize)| {
+            let place = || format!("layer {layer}: number of heads");
             let count = match self {
                 Self::SameAsAncestor => heads,
                 Self::Count(count) => *count,
                 Self::List(counts) => counts[layer],
-                Self::Ratio(ratio) => ratio.divide(heads).map_err(|got| {
-                    let common = common_divisor(ancestor_heads.iter().copied());
-                    ExpansionError::FractionalHeads { layer, heads, ratio: *ratio, got, common }
+                Self::Ratio(ratio) => ratio.divide(heads).map_err(|found| {
+                    let found = format!("{found} ({heads} heads at head ratio {ratio})");
+                    let whole = quotients(common_divisor(ancestor_heads.iter().copied()));
+                    let expected = format!(
+                        "a whole number of at least 1; ratios that give one in every layer are \
+                         {whole}"
+                    );
+                    Error::invalid(place(), found, expected)
                 })?,
                 Self::Incrementing => quarters(heads, 4 - third(layer, depth)),
                 Self::Decrementing => quarters(heads, 2 + third(layer, depth)),
             };
-            if count == 0 { Err(ExpansionError::NoHeads { layer }) } else { Ok(count) }
+            if count == 0 { Err(Error::invalid(place(), 0, "at least 1")) } else { Ok(count) }
         };
         ancestor_heads.iter().enumerate().map(count).collect()
     }
+}
+
+/// `12, 6, 4, 3, ..`, or `3, 3/2, 1, 3/4, ..`: the largest ratios by which a number of heads can be
+/// divided.
+fn quotients(heads: usize) -> String {
+    let ratios = (1..=4).map(|divisor| Ratio::new(heads as u64, divisor));
+    ratios.flatten().map(|ratio| format!("{ratio}, ")).collect::<String>() + ".."
 }
 
 /// Which third of the depth a layer lies in: 0, 1 or 2; the borders are floor(L / 3) and
@@ -82,16 +97,15 @@ impl fmt::Display for HeadPolicy {
 }
 
 impl FromStr for HeadPolicy {
-    type Err = ExpansionError;
+    type Err = Error;
 
     /// Reads `same`, a count such as `6`, a list such as `6,6,3` (`6,` for one of a single layer),
     /// a ratio such as `w=4/3`, `incrementing` or `decrementing`.
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        let unknown = || ExpansionError::Text {
-            what: "heads",
-            got: text.to_owned(),
-            want: "same, a count such as 6, a list such as 6,6,3, a ratio such as w=4/3, \
-                   incrementing or decrementing",
+    fn from_str(text: &str) -> Result<Self> {
+        let unknown = || {
+            let expected = "same, a count such as 6, a list such as 6,6,3, a ratio such as w=4/3, \
+                            incrementing or decrementing";
+            unknown("heads", text, expected)
         };
         if let Some(ratio) = text.strip_prefix("w=") {
             return ratio.parse().map(Self::Ratio);
@@ -111,32 +125,20 @@ impl FromStr for HeadPolicy {
     }
 }
 
-impl TryFrom<String> for HeadPolicy {
-    type Error = ExpansionError;
-
-    fn try_from(text: String) -> Result<Self, ExpansionError> {
-        text.parse()
-    }
-}
-
-impl From<HeadPolicy> for String {
-    fn from(policy: HeadPolicy) -> Self {
-        policy.to_string()
-    }
-}
+as_text!(HeadPolicy);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn counts(text: &str, ancestor_heads: &[usize]) -> Result<Vec<usize>, ExpansionError> {
+    fn counts(text: &str, ancestor_heads: &[usize]) -> Result<Vec<usize>> {
         let policy: HeadPolicy = text.parse()?;
         assert_eq!(policy.to_string(), text);
         policy.counts(ancestor_heads)
     }
 
     fn check(text: &str, ancestor_heads: &[usize], wanted: &[usize]) {
-        assert_eq!(counts(text, ancestor_heads).as_deref(), Ok(wanted), "{text}");
+        assert_eq!(counts(text, ancestor_heads).expect(text), wanted);
     }
 
     #[test]
@@ -171,47 +173,34 @@ mod tests {
         check("incrementing", &[1; 3], &[1, 1, 1]);
     }
 
+    fn refused(text: &str, ancestor_heads: &[usize], message: &str) {
+        assert_eq!(counts(text, ancestor_heads).expect_err(text).to_string(), message);
+    }
+
     #[test]
     fn a_ratio_that_leaves_part_of_a_head_is_refused() {
-        let error = counts("w=4", &[12, 6]).expect_err("6 / 4 heads");
-        let message = "layer 1 of the descendant: 6 ancestor heads at head ratio 4 give 3/2 heads, \
-                       wanted a whole number of at least 1; ratios that give one in every layer \
-                       are 6 divided by 1, 2, 3, ..: 6, 3, 2, 3/2";
-        assert_eq!(error.to_string(), message);
+        let message = "layer 1: number of heads: found 3/2 (6 heads at head ratio 4), expected a \
+                       whole number of at least 1; ratios that give one in every layer are 6, 3, \
+                       2, 3/2, ..";
+        refused("w=4", &[12, 6], message);
         for ratio in ["6", "3", "2", "3/2"] {
             assert!(counts(&format!("w={ratio}"), &[12, 6]).is_ok(), "{ratio}");
         }
+        assert!(counts("w=24", &[12]).is_err(), "half a head");
     }
 
     #[test]
-    fn a_ratio_that_leaves_no_head_is_refused() {
-        let error = counts("w=24", &[12]).expect_err("half a head");
-        let ratio = Ratio::new(24, 1).expect("both are at least 1");
-        let (layer, heads, got, common) = (0, 12, "1/2".into(), 12);
-        let wanted = ExpansionError::FractionalHeads { layer, heads, ratio, got, common };
-        assert_eq!(error, wanted);
-    }
-
-    #[test]
-    fn a_layer_without_heads_is_refused() {
-        assert_eq!(counts("0", &[12]), Err(ExpansionError::NoHeads { layer: 0 }));
-        assert_eq!(counts("3,0", &[3, 3]), Err(ExpansionError::NoHeads { layer: 1 }));
-    }
-
-    #[test]
-    fn a_list_of_another_length_than_the_depth_is_refused() {
-        let error = counts("6,6,3", &[12, 12]).expect_err("three for two");
-        let message = "the descendant is 2 layers deep, but its list of head counts has 3";
-        assert_eq!(error.to_string(), message);
+    fn every_layer_needs_a_head() {
+        refused("3,0", &[3, 3], "layer 1: number of heads: found 0, expected at least 1");
+        refused("6,6,3", &[12, 12], "heads: found 3 entries, expected 2, one for each layer");
     }
 
     #[test]
     fn other_text_is_refused() {
         for text in ["", ",", "six", "4/3", "0.5", "-6", "6,,3"] {
-            let error = text.parse::<HeadPolicy>().expect_err(text);
-            assert!(matches!(error, ExpansionError::Text { what: "heads", .. }), "{error}");
+            let error = text.parse::<HeadPolicy>().expect_err(text).to_string();
+            assert!(error.starts_with(&format!("heads: found `{text}`, expected same")), "{error}");
         }
-        let error = "w=0".parse::<HeadPolicy>().expect_err("a ratio of zero");
-        assert_eq!(error, ExpansionError::Ratio { got: "0".into() });
+        assert!("w=0".parse::<HeadPolicy>().is_err());
     }
 }

@@ -2,14 +2,10 @@
 
 use std::f64::consts::TAU;
 
-use learngene_models::{HostTensor, ModelConfig, StateDict};
+use learngene_shape::{Init, Parameter, Shape};
+use learngene_tensors::{StateDict, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use crate::ExpansionError;
-
-/// Standard deviation of fresh weights, as in timm and DeiT.
-const STD: f64 = 0.02;
 
 /// Fresh values lie within this distance of zero, as in timm's `trunc_normal_` with its default
 /// bounds: absolute ones, 100 standard deviations away, so that they never bind in practice.
@@ -17,76 +13,57 @@ const BOUND: f64 = 2.0;
 
 /// Freshly initialised parameters of a model of that shape: training from scratch starts here.
 ///
-/// As timm's ViT, DeiT and Swin: linear weights and positions from a normal distribution of standard
-/// deviation .02 truncated at -2 and 2, biases zero, norms one and zero. The class token is drawn
-/// likewise (so does DeiT; timm's standard deviation is 1e-6), and so is the patch embedding,
-/// which timm leaves at PyTorch's default for convolutions, uniform within 1 / sqrt(fan in).
+/// Each parameter is as its [`Init`] says: constant, or normal and truncated at -2 and 2. As in
+/// timm's ViT, DeiT and Swin, but for the class token, which is drawn likewise (so does DeiT;
+/// timm's standard deviation is 1e-6), and the patch embedding, which timm leaves at PyTorch's
+/// default for convolutions, uniform within 1 / sqrt(fan in).
 ///
 /// Each parameter has a random stream of its own, given by the seed and its name: models of
 /// different shapes share what their parameters have in common, whatever else they hold.
 ///
-/// # Errors
-/// [`ExpansionError::Shape`] where no vision transformer can have that shape.
-///
 /// ```
 /// use learngene_expansion::from_scratch;
-/// use learngene_models::{VitConfig, count_parameters};
+/// use learngene_shape::{Family, Vit};
 ///
-/// let vit = VitConfig::uniform(48, 2, 3).with_image_size(32).with_num_classes(10);
-/// let config = vit.into();
-/// let parameters = from_scratch(&config, 0)?;
-/// assert_eq!(parameters.num_parameters() as u64, count_parameters(&config));
-/// # Ok::<(), learngene_expansion::ExpansionError>(())
+/// let vit = Vit { image_size: 32, num_classes: 10, ..Vit::uniform(48, 2, 3) };
+/// let shape = vit.shape()?;
+/// let parameters = from_scratch(&shape, 0);
+/// assert_eq!(parameters.num_parameters() as u64, shape.count_parameters());
+/// # Ok::<(), learngene_tensors::Error>(())
 /// ```
-pub fn from_scratch(config: &ModelConfig, seed: u64) -> Result<StateDict, ExpansionError> {
-    config.check()?;
-    let shapes = config.parameter_shapes().into_iter();
-    Ok(shapes.map(|(name, shape)| (name.clone(), fresh(&name, &name, shape, seed))).collect())
+pub fn from_scratch(shape: &Shape, seed: u64) -> StateDict {
+    let parameters = shape.parameters().into_iter();
+    let draw = |parameter: Parameter| {
+        let tensor = draw(&parameter, &parameter.name, seed);
+        (parameter.name, tensor)
+    };
+    parameters.map(draw).collect()
 }
 
-/// A fresh classifier where the shape has one.
-pub(crate) fn fresh_classifier(config: &ModelConfig, seed: u64) -> Vec<(String, HostTensor)> {
-    fresh_part(config, "head.", seed)
-}
-
-/// The freshly drawn parameters of one layer.
-pub(crate) fn fresh_layer(
-    config: &ModelConfig,
-    layer: usize,
-    seed: u64,
-) -> Vec<(String, HostTensor)> {
-    fresh_part(config, &(config.block(layer) + "."), seed)
-}
-
-/// The parameters whose names begin so.
+/// A freshly drawn parameter of a descendant.
 ///
-/// Their streams are not those of [`from_scratch`]: an ancestor trained from scratch with the same seed
+/// Its stream is not that of [`from_scratch`]: an ancestor trained from scratch with the same seed
 /// began with those values, and its features have grown to fit them.
-fn fresh_part(config: &ModelConfig, prefix: &str, seed: u64) -> Vec<(String, HostTensor)> {
-    let shapes = config.parameter_shapes().into_iter();
-    shapes
-        .filter(|(name, _)| name.starts_with(prefix))
-        .map(|(name, shape)| {
-            let tensor = fresh(&name, &format!("descendant.{name}"), shape, seed);
-            (name, tensor)
-        })
-        .collect()
+pub(crate) fn fresh(parameter: &Parameter, seed: u64) -> Tensor {
+    draw(parameter, &format!("descendant.{}", parameter.name), seed)
 }
 
 /// A parameter's first values, where they are random from the stream of that name.
-fn fresh(name: &str, stream: &str, shape: Vec<usize>, seed: u64) -> HostTensor {
-    let count = shape.iter().product();
-    let values = match name.rsplit('.').collect::<Vec<_>>().as_slice() {
-        ["bias", ..] => vec![0.0; count],
-        ["weight", "norm" | "norm1" | "norm2", ..] => vec![1.0; count],
-        _ => truncated_normal(stream, seed, STD, count),
+fn draw(parameter: &Parameter, stream: &str, seed: u64) -> Tensor {
+    let count = parameter.count();
+    let values = match parameter.init {
+        Init::Constant(value) => vec![value; count],
+        Init::Normal { std } => truncated_normal(stream, seed, std, count),
     };
-    HostTensor::new(shape, values)
+    Tensor::new(parameter.shape(), values)
 }
 
-/// Normal values by Box and Muller's method, from the stream of that name; those out of bounds are
-/// left out.
-pub(crate) fn truncated_normal(stream: &str, seed: u64, std: f64, count: usize) -> Vec<f32> {
+/// Normal values around 0 from the stream of that name, by Box and Muller's method; those beyond -2
+/// and 2 are left out.
+///
+/// The stream is given by the seed and the name alone, so that values do not depend on order or
+/// device.
+pub fn truncated_normal(stream: &str, seed: u64, std: f64, count: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(fnv1a(stream));
     let pairs = std::iter::from_fn(|| Some((uniform(&mut rng), uniform(&mut rng))));
@@ -116,31 +93,27 @@ fn fnv1a(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use learngene_models::{SwinConfig, VitConfig};
+    use learngene_shape::{Family, Vit};
 
     use super::*;
 
-    fn vit() -> VitConfig {
-        VitConfig::uniform(48, 2, 3).with_image_size(32).with_patch_size(8).with_num_classes(10)
+    fn vit() -> Vit {
+        let vit = Vit { image_size: 32, patch_size: 8, ..Vit::uniform(48, 2, 3) };
+        Vit { num_classes: 10, ..vit }
     }
 
-    fn config() -> ModelConfig {
-        vit().into()
-    }
-
-    fn values<'a>(parameters: &'a StateDict, name: &str) -> &'a [f32] {
-        &parameters.get(name).expect("a parameter of the model").values
+    fn draw(vit: Vit, seed: u64) -> StateDict {
+        from_scratch(&vit.shape().expect("possible"), seed)
     }
 
     /// 110,592 values: the standard error of their mean is 6e-5, of their deviation 4.3e-5.
     #[test]
     fn weights_are_normal() {
-        let config = VitConfig::deit_tiny().with_num_classes(0).into();
-        let parameters = from_scratch(&config, 3).expect("a preset");
-        let drawn = values(&parameters, "blocks.5.attn.qkv.weight");
-        let count = drawn.len() as f64;
+        let parameters = draw(Vit { num_classes: 0, ..Vit::deit_tiny() }, 3);
+        let drawn = &parameters.get("blocks.5.attn.qkv.weight").expect("a weight").values;
         let moment = |power: i32| {
-            drawn.iter().map(|value| (f64::from(*value) / STD).powi(power)).sum::<f64>() / count
+            let powers = drawn.iter().map(|value| (f64::from(*value) / 0.02).powi(power));
+            powers.sum::<f64>() / drawn.len() as f64
         };
         assert!(moment(1).abs() < 0.015, "mean {}", moment(1));
         assert!((moment(2) - 1.0).abs() < 0.02, "variance {}", moment(2));
@@ -150,8 +123,7 @@ mod tests {
 
     #[test]
     fn biases_are_zero_and_norms_one() {
-        let parameters = from_scratch(&config(), 0).expect("a possible shape");
-        for (name, tensor) in parameters.iter() {
+        for (name, tensor) in draw(vit(), 0).iter() {
             let all = |value: f32| tensor.values.iter().all(|found| *found == value);
             if name.ends_with("bias") {
                 assert!(all(0.0), "{name}");
@@ -163,56 +135,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn parameters_are_those_of_the_model() {
-        for config in [config(), SwinConfig::uniform(24, &[1, 1], &[3, 3]).into()] {
-            let parameters = from_scratch(&config, 0).expect("a possible shape");
-            assert_eq!(parameters.check_against(&config.parameter_shapes()), Ok(()));
-        }
-    }
-
-    #[test]
-    fn the_seed_alone_fixes_the_weights() {
-        let draw = |seed| from_scratch(&config(), seed).expect("a possible shape");
-        assert_eq!(draw(1), draw(1));
-        assert_ne!(draw(1), draw(2));
-    }
-
     /// Pinned, because a seed that changed its meaning would change every recorded figure.
     #[test]
     fn a_seed_keeps_its_meaning() {
-        let first = &truncated_normal("cls_token", 0, STD, 3);
+        let first = &truncated_normal("cls_token", 0, 0.02, 3);
         assert_eq!(format!("{first:.6?}"), "[-0.012647, -0.024436, -0.012471]");
+        assert_ne!(draw(vit(), 1), draw(vit(), 2));
     }
 
     #[test]
     fn a_parameter_does_not_depend_on_the_others() {
-        let shallow = from_scratch(&config(), 1).expect("a possible shape");
-        let wider = VitConfig { num_heads: vec![3, 5, 2], num_classes: 7, ..vit() };
-        let deep = from_scratch(&wider.into(), 1).expect("a possible shape");
+        let shallow = draw(vit(), 1);
+        let (num_heads, hidden_dim) = (vec![3, 5, 2], vec![192; 3]);
+        let deep = draw(Vit { num_heads, hidden_dim, num_classes: 7, ..vit() }, 1);
         for name in ["pos_embed", "blocks.0.attn.qkv.weight", "blocks.1.mlp.fc1.weight"] {
             assert_eq!(shallow.get(name), deep.get(name), "{name}");
         }
-        assert_ne!(
-            values(&deep, "blocks.0.mlp.fc1.weight"),
-            values(&deep, "blocks.1.mlp.fc1.weight")
-        );
+        assert_ne!(deep.get("blocks.0.mlp.fc1.weight"), deep.get("blocks.1.mlp.fc1.weight"));
     }
 
     /// Or the descendants of an ancestor with that seed would start with a classifier that fits.
     #[test]
     fn a_descendant_s_classifier_is_not_that_of_its_ancestor_s_first_step() {
-        let (ancestor, descendant) = (from_scratch(&config(), 0), fresh_classifier(&config(), 0));
-        let ancestor = ancestor.expect("a possible shape");
-        for (name, tensor) in &descendant {
-            let equal = ancestor.get(name) == Some(tensor);
-            assert_eq!(equal, name == "head.bias", "{name}");
+        let ancestor = draw(vit(), 0);
+        for parameter in vit().shape().expect("possible").classifier_parameters() {
+            let is_equal = ancestor.get(&parameter.name) == Some(&fresh(&parameter, 0));
+            assert_eq!(is_equal, parameter.init == Init::Constant(0.0), "{}", parameter.name);
         }
-    }
-
-    #[test]
-    fn an_impossible_shape_is_refused() {
-        let error = from_scratch(&config().with_image_size(33), 0).expect_err("33 by 8");
-        assert_eq!(error.to_string(), "image size 33 is not a multiple of the patch size 8");
     }
 }

@@ -1,10 +1,11 @@
 use std::{fmt, ops::Range, str::FromStr};
 
+use learngene_tensors::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ExpansionError,
-    text::{join, parse_list},
+    depth::check_depths,
+    text::{as_text, join, parse_list, unknown},
 };
 
 /// Which layer of the ancestor each layer of the descendant inherits.
@@ -17,8 +18,8 @@ use crate::{
 /// | `even`, floor(i D / L) | 0 2 4 6 8 10 | 0 0 1 1 2 |
 /// | `last`, max(i + D - L, 0) | 6 7 8 9 10 11 | 0 0 0 1 2 |
 ///
-/// Where the ancestor has stages, that holds in each of them. Windows of a Swin are shifted by the
-/// place of a layer in its stage, wherever it was inherited from.
+/// Where the ancestor has stages, that holds in each of them. Where windows are shifted, the place of
+/// a layer in its stage decides, wherever it was inherited from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LayerPolicy {
@@ -36,11 +37,7 @@ pub enum LayerPolicy {
 impl LayerPolicy {
     /// The ancestor's layer for each layer of a descendant with so many layers in each stage: a
     /// layer inherits from its own stage.
-    pub(crate) fn sources(
-        &self,
-        depths: &[usize],
-        stages: &[Range<usize>],
-    ) -> Result<Vec<usize>, ExpansionError> {
+    pub(crate) fn sources(&self, depths: &[usize], stages: &[Range<usize>]) -> Result<Vec<usize>> {
         if let Self::List(layers) = self {
             check_list(layers, depths, stages)?;
             return Ok(layers.clone());
@@ -60,47 +57,39 @@ impl LayerPolicy {
     }
 
     /// Layers of each stage, by a list of the ancestor's layers; none where there is no list.
-    pub(crate) fn depths(
-        &self,
-        stages: &[Range<usize>],
-    ) -> Result<Option<Vec<usize>>, ExpansionError> {
+    pub(crate) fn depths(&self, stages: &[Range<usize>]) -> Result<Option<Vec<usize>>> {
         let Self::List(layers) = self else { return Ok(None) };
-        check_known(layers, stages)?;
-        let of_stage =
-            |stage: &Range<usize>| layers.iter().filter(|layer| stage.contains(layer)).count();
-        let depths: Vec<usize> = stages.iter().map(of_stage).collect();
-        match depths.iter().position(|depth| *depth == 0) {
-            Some(_) if layers.is_empty() => Err(ExpansionError::NoLayers),
-            Some(stage) => Err(ExpansionError::NoLayersInStage { stage }),
-            None => Ok(Some(depths)),
+        let mut depths = vec![0; stages.len()];
+        for (entry, layer) in layers.iter().enumerate() {
+            depths[stage_of(entry, *layer, stages)?] += 1;
         }
+        check_depths(&depths)?;
+        Ok(Some(depths))
     }
 }
 
-fn check_known(layers: &[usize], stages: &[Range<usize>]) -> Result<(), ExpansionError> {
-    let depth = stages.last().map_or(0, |stage| stage.end);
-    match layers.iter().position(|source| *source >= depth) {
-        Some(layer) => Err(ExpansionError::UnknownLayer { layer, got: layers[layer], depth }),
-        None => Ok(()),
-    }
+/// The stage of an ancestor's layer that an entry of a list names.
+fn stage_of(entry: usize, layer: usize, stages: &[Range<usize>]) -> Result<usize> {
+    stages.iter().position(|stage| stage.contains(&layer)).ok_or_else(|| {
+        let last = stages.last().map_or(0, |stage| stage.end - 1);
+        let place = format!("layers: entry {entry}");
+        Error::invalid(place, layer, format!("a layer of the ancestor, 0 to {last}"))
+    })
 }
 
-fn check_list(
-    layers: &[usize],
-    depths: &[usize],
-    stages: &[Range<usize>],
-) -> Result<(), ExpansionError> {
-    let depth = depths.iter().sum();
+fn check_list(layers: &[usize], depths: &[usize], stages: &[Range<usize>]) -> Result<()> {
+    let depth: usize = depths.iter().sum();
     if layers.len() != depth {
-        return Err(ExpansionError::LayerListLength { got: layers.len(), depth });
+        let found = format!("{} entries", layers.len());
+        return Err(Error::invalid("layers", found, format!("{depth}, one for each layer")));
     }
-    check_known(layers, stages)?;
     let wanted = depths.iter().enumerate().flat_map(|(stage, depth)| vec![stage; *depth]);
-    for (layer, (&got, want_stage)) in layers.iter().zip(wanted).enumerate() {
-        let got_stage = stages.iter().position(|stage| stage.contains(&got));
-        let got_stage = got_stage.expect("layers were checked to exist just before");
-        if got_stage != want_stage {
-            return Err(ExpansionError::ForeignStage { layer, got, got_stage, want_stage });
+    for (entry, (&layer, wanted)) in layers.iter().zip(wanted).enumerate() {
+        let stage = stage_of(entry, layer, stages)?;
+        if stage != wanted {
+            let found = format!("layer {layer}, of stage {stage}");
+            let place = format!("layers: entry {entry}");
+            return Err(Error::invalid(place, found, format!("a layer of stage {wanted}")));
         }
     }
     Ok(())
@@ -118,36 +107,23 @@ impl fmt::Display for LayerPolicy {
 }
 
 impl FromStr for LayerPolicy {
-    type Err = ExpansionError;
+    type Err = Error;
 
     /// Reads `front`, `even`, `last` or a list such as `0,0,1`.
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
+    fn from_str(text: &str) -> Result<Self> {
         match text {
             "front" => Ok(Self::Front),
             "even" => Ok(Self::Even),
             "last" => Ok(Self::Last),
-            _ => parse_list(text).map(Self::List).ok_or_else(|| ExpansionError::Text {
-                what: "layers",
-                got: text.to_owned(),
-                want: "front, even, last or a list of the ancestor's layers such as 0,0,1",
+            _ => parse_list(text).map(Self::List).ok_or_else(|| {
+                let expected = "front, even, last or a list of the ancestor's layers such as 0,0,1";
+                unknown("layers", text, expected)
             }),
         }
     }
 }
 
-impl TryFrom<String> for LayerPolicy {
-    type Error = ExpansionError;
-
-    fn try_from(text: String) -> Result<Self, ExpansionError> {
-        text.parse()
-    }
-}
-
-impl From<LayerPolicy> for String {
-    fn from(policy: LayerPolicy) -> Self {
-        policy.to_string()
-    }
-}
+as_text!(LayerPolicy);
 
 #[cfg(test)]
 #[expect(clippy::single_range_in_vec_init, reason = "a model of one stage")]
@@ -159,7 +135,7 @@ mod tests {
     fn check(text: &str, depth: usize, ancestor_depth: usize, wanted: &[usize]) {
         let policy: LayerPolicy = text.parse().expect(text);
         let sources = policy.sources(&[depth], &[0..ancestor_depth]);
-        assert_eq!(sources.as_deref(), Ok(wanted));
+        assert_eq!(sources.expect(text), wanted);
         assert_eq!(policy.to_string(), text);
     }
 
@@ -193,44 +169,47 @@ mod tests {
 
     #[test]
     fn layers_inherit_from_their_own_stage() {
-        let stages = [0..2, 2..8];
-        let sources = |policy: LayerPolicy| policy.sources(&[3, 3], &stages);
-        assert_eq!(sources(LayerPolicy::Front), Ok(vec![0, 1, 1, 2, 3, 4]));
-        assert_eq!(sources(LayerPolicy::Even), Ok(vec![0, 0, 1, 2, 4, 6]));
-        assert_eq!(sources(LayerPolicy::Last), Ok(vec![0, 0, 1, 5, 6, 7]));
-        let error = sources(LayerPolicy::List(vec![0, 1, 2, 3, 4, 5])).expect_err("2 is not in 0");
-        let message = "layer 2 of the descendant is to inherit layer 2 of the ancestor's stage 1, \
-                       wanted one of stage 0";
-        assert_eq!(error.to_string(), message);
+        let check = |policy: LayerPolicy, wanted: &[usize]| {
+            let sources = policy.sources(&[3, 3], &[0..2, 2..8]);
+            assert_eq!(sources.expect("no list"), wanted, "{policy}");
+        };
+        check(LayerPolicy::Front, &[0, 1, 1, 2, 3, 4]);
+        check(LayerPolicy::Even, &[0, 0, 1, 2, 4, 6]);
+        check(LayerPolicy::Last, &[0, 0, 1, 5, 6, 7]);
     }
 
     #[test]
-    fn a_list_tells_the_depth_of_every_stage() {
-        let depths = |list: &[usize]| LayerPolicy::List(list.to_vec()).depths(&[0..2, 2..8]);
-        assert_eq!(depths(&[1, 3, 5, 7]), Ok(Some(vec![1, 3])));
-        assert_eq!(depths(&[0, 1]), Err(ExpansionError::NoLayersInStage { stage: 1 }));
-        assert_eq!(depths(&[]), Err(ExpansionError::NoLayers));
+    fn a_list_gives_the_depth_of_every_stage() {
+        let depths = LayerPolicy::List(vec![1, 3, 5, 7]).depths(&[0..2, 2..8]);
+        assert_eq!(depths.expect("layers of both stages"), Some(vec![1, 3]));
+        for (list, stages, message) in [
+            (vec![0, 1], &[0..2, 2..8][..], "depth of stage 1: found 0, expected at least 1"),
+            (vec![], &[0..2], "depth: found 0, expected at least 1"),
+        ] {
+            let error = LayerPolicy::List(list).depths(stages).expect_err(message);
+            assert_eq!(error.to_string(), message);
+        }
     }
 
     #[test]
-    fn a_list_of_another_length_than_the_depth_is_refused() {
-        let error = LayerPolicy::List(vec![0, 1]).sources(&[3], &[0..12]).expect_err("two");
-        assert_eq!(error, ExpansionError::LayerListLength { got: 2, depth: 3 });
-    }
-
-    #[test]
-    fn a_layer_that_the_ancestor_lacks_is_refused() {
-        let error = LayerPolicy::List(vec![0, 12]).sources(&[2], &[0..12]).expect_err("12");
-        let message = "layer 1 of the descendant is to inherit layer 12, but the ancestor's layers \
-                       are 0 to 11";
-        assert_eq!(error.to_string(), message);
+    fn a_list_that_does_not_fit_the_ancestor_is_refused() {
+        let refused = |list: &[usize], depths: &[usize], stages: &[Range<usize>], message: &str| {
+            let error = LayerPolicy::List(list.to_vec()).sources(depths, stages);
+            assert_eq!(error.expect_err(message).to_string(), message);
+        };
+        let message = "layers: found 2 entries, expected 3, one for each layer";
+        refused(&[0, 1], &[3], &[0..12], message);
+        let message = "layers: entry 1: found 12, expected a layer of the ancestor, 0 to 11";
+        refused(&[0, 12], &[2], &[0..12], message);
+        let message = "layers: entry 2: found layer 2, of stage 1, expected a layer of stage 0";
+        refused(&[0, 1, 2, 3], &[3, 1], &[0..2, 2..8], message);
     }
 
     #[test]
     fn other_text_is_refused() {
         for text in ["", "middle", "0,,1", "0,-1", "Front"] {
-            let error = text.parse::<LayerPolicy>().expect_err(text);
-            assert!(matches!(error, ExpansionError::Text { what: "layers", .. }), "{error}");
+            let error = text.parse::<LayerPolicy>().expect_err(text).to_string();
+            assert!(error.starts_with(&format!("layers: found `{text}`, expected fr")), "{error}");
         }
     }
 

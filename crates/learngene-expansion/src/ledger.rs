@@ -1,61 +1,59 @@
 use std::collections::BTreeMap;
 
-use learngene_models::LayerShape;
+use learngene_shape::{Axis, Parameter};
 
-use crate::SlotSource;
+use crate::width::{is_width, scalars_used};
 
-/// Which parts of a source were used, each counted once however many copies were made of it.
+/// Which scalars of a source were used, each counted once however many copies were made of it.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    /// Scalars of each part: a tensor, or one head's share of a layer's.
-    parts: BTreeMap<String, usize>,
+    /// Scalars of each parameter, or of one head's share of it.
+    used: BTreeMap<(String, Option<usize>), usize>,
 }
 
 impl Ledger {
-    /// Notes that a part of that many scalars was used.
-    pub(crate) fn take(&mut self, part: impl Into<String>, scalars: usize) {
-        self.parts.insert(part.into(), scalars);
-    }
-
-    /// Notes a slot's head: its rows of query, key and value with their biases, its biases of
-    /// relative positions, and its columns, of which `embed_dim` channels are used.
-    pub(crate) fn take_head(&mut self, slot: &SlotSource, shape: LayerShape, embed_dim: usize) {
-        let SlotSource { layer, head, projection_head, .. } = slot;
-        let head_dim = shape.heads.head_dim;
-        let rows = 3 * head_dim * (embed_dim + 1) + shape.relative_positions.unwrap_or(0);
-        self.take(format!("layers.{layer}.heads.{head}"), rows);
-        self.take(format!("layers.{layer}.columns.{projection_head}"), embed_dim * head_dim);
+    /// Notes that a parameter was taken for another: the shares of `heads`, by the ancestor's
+    /// numbers, where it is heads that own it, else all of it.
+    pub(crate) fn take(&mut self, from: &Parameter, to: &Parameter, heads: &[usize]) {
+        let scalars = scalars_used(from, to, is_width);
+        let share = |head, scalars| ((from.name.clone(), head), scalars);
+        match from.head_axis().map(|axis| &from.axes[axis]) {
+            Some(Axis::Heads { layout: learngene_shape::HeadLayout { num_heads, .. }, .. })
+            | Some(Axis::PerHead { num_heads }) => {
+                let shares = heads.iter().map(|head| share(Some(*head), scalars / num_heads));
+                self.used.extend(shares);
+            }
+            _ => self.used.extend([share(None, scalars)]),
+        }
     }
 
     /// Scalars used.
     pub(crate) fn total(&self) -> u64 {
-        self.parts.values().map(|scalars| *scalars as u64).sum()
+        self.used.values().map(|scalars| *scalars as u64).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use learngene_models::HeadLayout;
+    use learngene_shape::{Family, Vit};
 
     use super::*;
 
     #[test]
     fn what_is_copied_twice_counts_once() {
-        let mut ledger = Ledger::default();
-        let first = SlotSource { layer: 0, head: 1, projection_head: 1, projection_scale: 1.0 };
-        ledger.take("norm.weight", 8);
-        ledger.take("norm.weight", 8);
-        let shape = LayerShape {
-            embed_dim: 4,
-            heads: HeadLayout { num_heads: 2, head_dim: 2 },
-            mlp_hidden_dim: 8,
-            relative_positions: None,
+        // Two heads of width 2, tokens of width 4; the descendant's are of width 3.
+        let of = |embed_dim, name: &str| {
+            let parameters = Vit::new(embed_dim, vec![2], 2, vec![8]).parameters();
+            parameters.into_iter().find(|p| p.name.ends_with(name)).expect(name)
         };
-        // A head of 2 by 4: 30 scalars in its rows, 8 in its columns.
-        ledger.take_head(&first, shape, 4);
-        ledger.take_head(&first, shape, 4);
-        ledger.take_head(&SlotSource { projection_head: 0, ..first }, shape, 4);
-        ledger.take_head(&SlotSource { layer: 1, ..first }, shape, 4);
-        assert_eq!(ledger.total(), 8 + (30 + 8) + 8 + (30 + 8));
+        let mut ledger = Ledger::default();
+        let (from, to) = (of(4, "qkv.weight"), of(3, "qkv.weight"));
+        for heads in [&[0, 0, 0][..], &[1, 0]] {
+            ledger.take(&from, &to, heads);
+        }
+        assert_eq!(ledger.total(), 2 * 3 * 2 * 3);
+        ledger.take(&of(4, "fc2.weight"), &of(3, "fc2.weight"), &[]);
+        ledger.take(&of(4, "fc2.weight"), &of(3, "fc2.weight"), &[]);
+        assert_eq!(ledger.total(), 2 * 3 * 2 * 3 + 8 * 3);
     }
 }

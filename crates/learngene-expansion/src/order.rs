@@ -1,9 +1,7 @@
-use std::{fmt, str::FromStr};
-
 use learngene_format::LayerClusters;
 use serde::{Deserialize, Serialize};
 
-use crate::{ExpansionError, text::parse_name};
+use crate::text::named;
 
 /// In which order the centroids of a layer initialise heads (the ablation of Table 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +19,6 @@ pub enum Order {
 }
 
 impl Order {
-    const ALL: [Self; 4] = [Self::Origin, Self::Increasing, Self::Decreasing, Self::Priority];
-
     /// The centroids of a layer in this order, each as its place in the learngene's tensors.
     ///
     /// A centroid's head is the representative of its cluster, and its distance that head's; equal
@@ -42,25 +38,7 @@ impl Order {
     }
 }
 
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Origin => "origin",
-            Self::Increasing => "increasing",
-            Self::Decreasing => "decreasing",
-            Self::Priority => "priority",
-        })
-    }
-}
-
-impl FromStr for Order {
-    type Err = ExpansionError;
-
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        let want = "origin, increasing, decreasing or priority";
-        parse_name("order", want, text, Self::ALL)
-    }
-}
+named!(Order, "order": Origin = "origin", Increasing = "increasing", Decreasing = "decreasing", Priority = "priority");
 
 #[cfg(test)]
 mod tests {
@@ -83,17 +61,5 @@ mod tests {
         check(Order::Origin, &[1, 2, 0, 3]);
         check(Order::Increasing, &[2, 1, 3, 0]);
         check(Order::Decreasing, &[0, 1, 3, 2]);
-    }
-
-    #[test]
-    fn names_are_read_as_they_are_written() {
-        let names = ["origin", "increasing", "decreasing", "priority"];
-        assert_eq!(Order::ALL.map(|order| order.to_string()), names);
-        for order in Order::ALL {
-            assert_eq!(order.to_string().parse(), Ok(order));
-        }
-        let error = "random".parse::<Order>().expect_err("no such order");
-        let message = "order must be origin, increasing, decreasing or priority, got `random`";
-        assert_eq!(error.to_string(), message);
     }
 }

@@ -1,8 +1,6 @@
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
-use crate::{ExpansionError, text::parse_name};
+use crate::text::named;
 
 /// Where the output-projection columns of an inherited head come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +23,6 @@ pub enum ProjectionPolicy {
 }
 
 impl ProjectionPolicy {
-    const ALL: [Self; 4] = [Self::Origin, Self::Centroid, Self::Rescaled, Self::Refit];
-
     /// Factor of a head's columns.
     pub(crate) fn scale(self, cluster_size: usize, copies: usize) -> f32 {
         match self {
@@ -37,24 +33,7 @@ impl ProjectionPolicy {
     }
 }
 
-impl fmt::Display for ProjectionPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Origin => "origin",
-            Self::Centroid => "centroid",
-            Self::Rescaled => "rescaled",
-            Self::Refit => "refit",
-        })
-    }
-}
-
-impl FromStr for ProjectionPolicy {
-    type Err = ExpansionError;
-
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("projection", "origin, centroid, rescaled or refit", text, Self::ALL)
-    }
-}
+named!(ProjectionPolicy, "projection": Origin = "origin", Centroid = "centroid", Rescaled = "rescaled", Refit = "refit");
 
 #[cfg(test)]
 mod tests {
@@ -66,17 +45,5 @@ mod tests {
         assert_eq!(ProjectionPolicy::Centroid.scale(4, 8), 1.0);
         assert_eq!(ProjectionPolicy::Rescaled.scale(4, 8), 0.25);
         assert_eq!(ProjectionPolicy::Refit.scale(4, 8), 0.125);
-    }
-
-    #[test]
-    fn names_are_read_as_they_are_written() {
-        let names = ["origin", "centroid", "rescaled", "refit"];
-        assert_eq!(ProjectionPolicy::ALL.map(|policy| policy.to_string()), names);
-        for policy in ProjectionPolicy::ALL {
-            assert_eq!(policy.to_string().parse(), Ok(policy));
-        }
-        let error = "mean".parse::<ProjectionPolicy>().expect_err("no such policy");
-        let message = "projection must be origin, centroid, rescaled or refit, got `mean`";
-        assert_eq!(error.to_string(), message);
     }
 }

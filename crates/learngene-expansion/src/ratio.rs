@@ -1,8 +1,9 @@
 use std::{fmt, str::FromStr};
 
+use learngene_tensors::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::ExpansionError;
+use crate::text::{as_text, unknown};
 
 /// A positive rational number, kept exact: a head ratio w (heads of an ancestor layer divided by
 /// heads of the descendant layer) of 4/3 turns 12 heads into 9 and no other number.
@@ -11,7 +12,7 @@ use crate::ExpansionError;
 /// use learngene_expansion::Ratio;
 ///
 /// assert_eq!("0.125".parse::<Ratio>()?, Ratio::new(1, 8)?);
-/// # Ok::<(), learngene_expansion::ExpansionError>(())
+/// # Ok::<(), learngene_tensors::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -25,10 +26,10 @@ impl Ratio {
     /// The ratio `numerator / denominator`.
     ///
     /// # Errors
-    /// [`ExpansionError::Ratio`] where either is zero.
-    pub fn new(numerator: u64, denominator: u64) -> Result<Self, ExpansionError> {
+    /// Either is zero.
+    pub fn new(numerator: u64, denominator: u64) -> Result<Self> {
         if numerator == 0 || denominator == 0 {
-            return Err(ExpansionError::Ratio { got: format!("{numerator}/{denominator}") });
+            return Err(unreadable(&format!("{numerator}/{denominator}")));
         }
         let divisor = greatest_common_divisor(numerator.into(), denominator.into()) as u64;
         Ok(Self { numerator: numerator / divisor, denominator: denominator / divisor })
@@ -36,13 +37,13 @@ impl Ratio {
 
     /// Heads of a descendant layer, `heads / w`; as a fraction in words where that is not a whole
     /// number of at least 1.
-    pub(crate) fn divide(self, heads: usize) -> Result<usize, String> {
+    pub(crate) fn divide(self, heads: usize) -> std::result::Result<usize, String> {
         whole(heads, self.denominator, self.numerator)
     }
 
     /// So many times the ratio; as a fraction in words where that is not a whole number of at
     /// least 1.
-    pub(crate) fn multiply(self, count: usize) -> Result<usize, String> {
+    pub(crate) fn multiply(self, count: usize) -> std::result::Result<usize, String> {
         whole(count, self.numerator, self.denominator)
     }
 }
@@ -54,28 +55,19 @@ impl fmt::Display for Ratio {
 }
 
 impl FromStr for Ratio {
-    type Err = ExpansionError;
+    type Err = Error;
 
     /// Reads `2`, `4/3`, `1/8` or `0.125`.
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        let unreadable = || ExpansionError::Ratio { got: text.to_owned() };
-        let (numerator, denominator) = parts(text.trim()).ok_or_else(unreadable)?;
-        Self::new(numerator, denominator).map_err(|_| unreadable())
+    fn from_str(text: &str) -> Result<Self> {
+        let (numerator, denominator) = parts(text.trim()).ok_or_else(|| unreadable(text))?;
+        Self::new(numerator, denominator).map_err(|_| unreadable(text))
     }
 }
 
-impl TryFrom<String> for Ratio {
-    type Error = ExpansionError;
+as_text!(Ratio);
 
-    fn try_from(text: String) -> Result<Self, ExpansionError> {
-        text.parse()
-    }
-}
-
-impl From<Ratio> for String {
-    fn from(ratio: Ratio) -> Self {
-        ratio.to_string()
-    }
+fn unreadable(text: &str) -> Error {
+    unknown("ratio", text, "a positive number such as 2, 4/3, 1/8 or 0.125")
 }
 
 /// Numerator and denominator as written; a decimal point is a power of ten below the line.
@@ -95,7 +87,7 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// `count * factor / divisor`, or that fraction in words where it is no whole number of at least 1.
-fn whole(count: usize, factor: u64, divisor: u64) -> Result<usize, String> {
+fn whole(count: usize, factor: u64, divisor: u64) -> std::result::Result<usize, String> {
     // Both factors fit 64 bits, so the product fits 128.
     let dividend = count as u128 * u128::from(factor);
     let divisor = u128::from(divisor);
@@ -145,7 +137,7 @@ mod tests {
         ];
         for (text, (numerator, denominator)) in cases {
             let wanted = Ratio { numerator, denominator };
-            assert_eq!(text.parse(), Ok(wanted), "{text}");
+            assert_eq!(text.parse::<Ratio>().expect(text), wanted);
         }
     }
 
@@ -171,19 +163,22 @@ mod tests {
             "0.00000000000000000001",
         ];
         for text in texts {
-            let error = text.parse::<Ratio>().expect_err(text);
-            assert_eq!(error, ExpansionError::Ratio { got: text.into() });
+            let error = text.parse::<Ratio>().expect_err(text).to_string();
+            assert!(
+                error.starts_with(&format!("ratio: found `{text}`, expected a pos")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn heads_divide_exactly_or_not_at_all() {
-        let divide = |ratio: &str, heads| ratio.parse::<Ratio>().map(|ratio| ratio.divide(heads));
-        assert_eq!(divide("4/3", 12), Ok(Ok(9)));
-        assert_eq!(divide("1/8", 12), Ok(Ok(96)));
-        assert_eq!(divide("2", 3), Ok(Err("3/2".into())));
-        assert_eq!(divide("4", 1), Ok(Err("1/4".into())));
-        assert_eq!(divide("1/18446744073709551615", usize::MAX).map(|got| got.is_err()), Ok(true));
+        let divide = |ratio: &str, heads| ratio.parse::<Ratio>().expect(ratio).divide(heads);
+        assert_eq!(divide("4/3", 12), Ok(9));
+        assert_eq!(divide("1/8", 12), Ok(96));
+        assert_eq!(divide("2", 3), Err("3/2".into()));
+        assert_eq!(divide("4", 1), Err("1/4".into()));
+        assert!(divide("1/18446744073709551615", usize::MAX).is_err());
     }
 
     proptest! {
@@ -192,7 +187,7 @@ mod tests {
         fn the_ratio_of_two_counts_leads_from_one_to_the_other(a in 1u64..200, b in 1u64..200) {
             let ratio = Ratio::new(a, b).expect("both are at least 1");
             prop_assert_eq!(ratio.divide(a as usize), Ok(b as usize));
-            prop_assert_eq!(ratio.to_string().parse(), Ok(ratio));
+            prop_assert_eq!(ratio.to_string().parse::<Ratio>().ok(), Some(ratio));
         }
     }
 }

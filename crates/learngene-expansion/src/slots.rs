@@ -1,3 +1,22 @@
+//! Which heads of a source fill those of a descendant's layer.
+
+use serde::{Deserialize, Serialize};
+
+/// What fills one head of a descendant.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotSource {
+    /// The ancestor's layer.
+    pub layer: usize,
+    /// The ancestor's head that query, key and value come from; where a learngene averages
+    /// clusters, the member nearest the mean, which only names its cluster.
+    pub head: usize,
+    /// The ancestor's head that the output-projection columns come from, understood likewise.
+    pub projection_head: usize,
+    /// What the columns were multiplied by.
+    pub projection_scale: f32,
+}
+
 /// Which centroid initialises each head of a layer: priority weight-sharing.
 ///
 /// The centroids, taken in order, go round: c heads get one each, the next c a second copy, and so

@@ -1,9 +1,7 @@
-use learngene_models::{ModelConfig, StateDict};
+use learngene_shape::Shape;
+use learngene_tensors::{Error, Result, StateDict};
 
-use crate::{
-    Descendant, DescendantConfig, ExpansionError, LayerPolicy, NewLayers,
-    ancestor::inherit_whole_heads,
-};
+use crate::{Descendant, DescendantConfig, NewLayers, pretraining_finetuning::inherit_whole_heads};
 
 /// Neighbouring layers that share weights where no number is asked for, as in the published
 /// Mini-DeiT.
@@ -13,54 +11,55 @@ const SHARED_LAYERS: usize = 2;
 /// Weight-Transformation, for comparison.
 ///
 /// In each stage, every `shared_layers` layers in a row (two, where no number is asked for; fewer
-/// at the end of a stage) have the attention and the feed-forward network of the first of them, and
-/// norms of their own, as in Zhang et al., "MiniViT: Compressing Vision Transformers with Weight
-/// Multiplexing", CVPR 2022, <https://arxiv.org/abs/2204.07154>. Which layers of the ancestor they
-/// have them from is for [`LayerPolicy`](crate::LayerPolicy) to say, by default the front ones.
+/// at the end of a stage) have the attention and the FFN of the first of them, and norms of their
+/// own, as in Zhang et al., "MiniViT: Compressing Vision Transformers with Weight Multiplexing",
+/// CVPR 2022, <https://arxiv.org/abs/2204.07154>. [`LayerPolicy`](crate::LayerPolicy) says which
+/// layers of the ancestor they have them from, by default the front ones.
 ///
 /// What makes the layers of a group different from each other beside their norms are
-/// transformations that learn: [`attach`](crate::attach) them with the
-/// [plan](Descendant::plan) of the result. Those are of weights; MiniViT mixes the attention of
-/// heads and convolves tokens before the network instead, shares weights to the end, and distils
-/// from the ancestor while it trains.
+/// transformations that learn, by the [plan](Descendant::plan) of the result. Those are of weights;
+/// MiniViT mixes the attention of heads and convolves tokens before the FFN instead, shares weights
+/// to the end, and distils from the ancestor while it trains.
 ///
-/// Heads are as in [`pretraining_finetuning`](crate::pretraining_finetuning). The wishes for new
-/// layers, an order and projections are not looked at.
+/// Heads are as in [`pretraining_finetuning`](crate::pretraining_finetuning). The configuration's
+/// new layers, order and projection are ignored.
 ///
 /// # Errors
-/// [`ExpansionError::SharedLayers`] for fewer than two layers that share;
-/// [`ExpansionError::Ancestor`] where the parameters are not those of the ancestor's shape.
+/// Fewer than two layers that share; parameters that are not those of the ancestor's shape.
 ///
 /// ```
 /// use learngene_expansion::{DescendantConfig, from_scratch, weight_transformation};
-/// use learngene_models::VitConfig;
+/// use learngene_shape::{Family, Vit};
 ///
-/// let vit = VitConfig::uniform(16, 4, 2).with_image_size(32).with_num_classes(10).into();
-/// let ancestor = from_scratch(&vit, 0)?;
-/// let descendant = weight_transformation(&ancestor, &vit, None, &DescendantConfig::default())?;
+/// let shape = Vit { image_size: 32, num_classes: 10, ..Vit::uniform(16, 4, 2) }.shape()?;
+/// let ancestor = from_scratch(&shape, 0);
+/// let descendant = weight_transformation(&ancestor, &shape, None, &DescendantConfig::default())?;
 /// assert_eq!(descendant.ffn, [0, 0, 2, 2]);
-/// # Ok::<(), learngene_expansion::ExpansionError>(())
+/// # Ok::<(), learngene_tensors::Error>(())
 /// ```
 pub fn weight_transformation(
     parameters: &StateDict,
-    ancestor: &ModelConfig,
+    ancestor: &Shape,
     shared_layers: Option<usize>,
-    wanted: &DescendantConfig,
-) -> Result<Descendant, ExpansionError> {
+    config: &DescendantConfig,
+) -> Result<Descendant> {
     let shared_layers = shared_layers.unwrap_or(SHARED_LAYERS);
     if shared_layers < 2 {
-        return Err(ExpansionError::SharedLayers { got: shared_layers });
+        return Err(Error::invalid(
+            "layers in a row that share weights",
+            shared_layers,
+            "at least 2",
+        ));
     }
-    let depths = wanted.depths(ancestor)?;
-    let own = wanted.layers.sources(&depths, &ancestor.stages())?;
+    let config = DescendantConfig { new_layers: NewLayers::Copy, ..config.clone() };
+    let depths = config.depths(ancestor)?;
+    let own = config.layers.sources(&depths, &ancestor.stages())?;
     let mut shared = Vec::with_capacity(own.len());
-    for depth in depths {
+    for depth in &depths {
         let start = shared.len();
-        shared.extend((0..depth).map(|layer| own[start + layer / shared_layers * shared_layers]));
+        shared.extend((0..*depth).map(|layer| own[start + layer / shared_layers * shared_layers]));
     }
-    let layers = LayerPolicy::List(shared);
-    let new_layers = NewLayers::Copy;
-    let mut checked = DescendantConfig { layers, new_layers, ..wanted.clone() }.check(ancestor)?;
+    let mut checked = config.check_sources(ancestor, &depths, shared)?;
     checked.norm_sources = own;
     inherit_whole_heads(parameters, ancestor, checked)
 }

@@ -1,166 +1,123 @@
-//! Models of another width: channels of the residual stream, and hidden units, chosen or repeated.
+//! Parameters of another width: channels and hidden units chosen or repeated, positions resampled.
 //!
 //! Every module that reads a stream must find in each channel what every module that writes it put
-//! there. So there is one choice of channels for each stream, by which rows that write it are
-//! taken, and columns that read it; a channel that is there several times is read with a share of
-//! its weight each, so that repeating channels changes nothing: where each is there equally often,
-//! a layer norm has the same mean and variance as before.
+//! there. So the choice of channels follows from the two widths alone: rows that write a stream are
+//! taken by it, and columns that read it. A channel that is there several times is read with a
+//! share of its weight each, so that repeating channels changes nothing: where each is there
+//! equally often, a layer norm has the same mean and variance as before.
 //!
 //! Channels are chosen evenly, as by Xu et al., "Initializing Models with Larger Ones", 2024,
 //! <https://arxiv.org/abs/2311.18823>.
 
-use std::collections::BTreeMap;
+use learngene_shape::{Axis, Parameter, resample_positions};
+use learngene_tensors::Tensor;
 
-use learngene_models::{HostTensor, ModelConfig, StateDict};
-
-/// How the channels of one stream become those of another.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Channels {
-    /// For each channel the one it comes from.
-    sources: Vec<usize>,
-    /// How many channels there were.
-    from: usize,
+/// Whether an axis holds channels of a stream, or hidden units.
+pub(crate) fn is_width(axis: &Axis) -> bool {
+    matches!(axis, Axis::Stream { .. } | Axis::Merged { .. } | Axis::Hidden { .. })
 }
 
-impl Channels {
-    /// Evenly chosen where there are fewer, repeated in turn where there are more.
-    fn new(from: usize, to: usize) -> Self {
-        let source = |channel: usize| if to <= from { channel * from / to } else { channel % from };
-        Self { sources: (0..to).map(source).collect(), from }
-    }
-
-    /// Whether nothing changes.
-    fn is_identity(&self) -> bool {
-        self.sources.len() == self.from
-    }
-
-    /// Different channels that are taken.
-    fn distinct(&self) -> usize {
-        self.sources.len().min(self.from)
-    }
-
-    /// Four streams side by side, as where a Swin merges patches.
-    fn four(&self) -> Self {
-        let part = |quarter: usize| self.sources.iter().map(move |c| quarter * self.from + c);
-        Self { sources: (0..4).flat_map(part).collect(), from: 4 * self.from }
-    }
-
-    /// What each channel's weight is divided by where it is read: how often its source is there.
-    fn copies(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.from];
-        self.sources.iter().for_each(|source| counts[*source] += 1);
-        self.sources.iter().map(|source| counts[*source]).collect()
-    }
+/// Whether an axis may be chosen from element by element: one of widths, or of heads.
+pub(crate) fn is_chosen(axis: &Axis) -> bool {
+    is_width(axis) || matches!(axis, Axis::Heads { .. } | Axis::PerHead { .. })
 }
 
-/// How a parameter uses a stream along one of its axes.
-#[derive(Clone, Debug)]
-struct Use {
-    axis: usize,
-    channels: Channels,
-    /// Whether it reads the stream, rather than writing or scaling it.
-    reads: bool,
+/// A parameter of one model made to one of another along the axes that may change, and along those
+/// of positions.
+pub(crate) fn resize(
+    tensor: Tensor,
+    from: &Parameter,
+    to: &Parameter,
+    may_change: fn(&Axis) -> bool,
+) -> Tensor {
+    let axes = from.axes.iter().zip(&to.axes).enumerate();
+    axes.fold(tensor, |tensor, (axis, of)| match of {
+        (&Axis::Grid { prefix, side: old }, &Axis::Grid { side: new, .. }) if old != new => {
+            resample_positions(&tensor, prefix, old, new)
+        }
+        (from, to_axis) if may_change(to_axis) && from.len() != to_axis.len() => {
+            resize_axis(tensor, axis, *to_axis, to.reads(axis))
+        }
+        _ => tensor,
+    })
 }
 
-/// From the widths of one model to those of another of the same depth and heads.
-pub(crate) struct Widths {
-    /// By timm's name; a parameter that is not here stays as it is.
-    uses: BTreeMap<String, Vec<Use>>,
+/// Scalars of a parameter that [`resize`] takes at least once.
+pub(crate) fn scalars_used(
+    from: &Parameter,
+    to: &Parameter,
+    may_change: fn(&Axis) -> bool,
+) -> usize {
+    let axes = from.axes.iter().zip(&to.axes);
+    let used = |(from, to): (&Axis, &Axis)| match may_change(to) {
+        true => from.len().min(to.len()),
+        false => from.len(),
+    };
+    axes.map(used).product()
 }
 
-impl Widths {
-    pub(crate) fn new(from: &ModelConfig, to: &ModelConfig) -> Self {
-        let mut uses = BTreeMap::new();
-        let mut put = |name: String, of: &[(usize, &Channels, bool)]| {
-            let changed = of.iter().filter(|(_, channels, _)| !channels.is_identity());
-            let changed: Vec<Use> = changed
-                .map(|&(axis, channels, reads)| Use { axis, channels: channels.clone(), reads })
-                .collect();
-            if !changed.is_empty() {
-                uses.insert(name, changed);
-            }
-        };
-        let first = Channels::new(from.embed_dim(), to.embed_dim());
-        let last = Channels::new(from.num_features(), to.num_features());
-        for name in ["patch_embed.proj", "patch_embed.norm"] {
-            put(format!("{name}.weight"), &[(0, &first, false)]);
-            put(format!("{name}.bias"), &[(0, &first, false)]);
-        }
-        for name in ["cls_token", "pos_embed"] {
-            put(name.into(), &[(2, &first, false)]);
-        }
-        for leaf in ["weight", "bias"] {
-            put(format!("norm.{leaf}"), &[(0, &last, false)]);
-        }
-        put(format!("{}.weight", from.head()), &[(1, &last, true)]);
-        for layer in 0..from.depth() {
-            let (before, after) = (from.layer(layer), to.layer(layer));
-            let stream = Channels::new(before.embed_dim, after.embed_dim);
-            let hidden = Channels::new(before.mlp_hidden_dim, after.mlp_hidden_dim);
-            let block = from.block(layer);
-            for name in ["norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias"] {
-                put(format!("{block}.{name}"), &[(0, &stream, false)]);
-            }
-            put(format!("{block}.attn.qkv.weight"), &[(1, &stream, true)]);
-            put(format!("{block}.attn.proj.weight"), &[(0, &stream, false)]);
-            put(format!("{block}.attn.proj.bias"), &[(0, &stream, false)]);
-            put(format!("{block}.mlp.fc1.weight"), &[(0, &hidden, false), (1, &stream, true)]);
-            put(format!("{block}.mlp.fc1.bias"), &[(0, &hidden, false)]);
-            put(format!("{block}.mlp.fc2.weight"), &[(0, &stream, false), (1, &hidden, true)]);
-            put(format!("{block}.mlp.fc2.bias"), &[(0, &stream, false)]);
-        }
-        if let (ModelConfig::Swin(from), ModelConfig::Swin(to)) = (from, to) {
-            for stage in 1..from.num_stages() {
-                let four = Channels::new(from.stage_dim(stage - 1), to.stage_dim(stage - 1)).four();
-                let stream = Channels::new(from.stage_dim(stage), to.stage_dim(stage));
-                let name = |name: &str| format!("layers.{stage}.downsample.{name}");
-                put(name("norm.weight"), &[(0, &four, false)]);
-                put(name("norm.bias"), &[(0, &four, false)]);
-                put(name("reduction.weight"), &[(0, &stream, false), (1, &four, true)]);
-            }
-        }
-        Self { uses }
-    }
-
-    /// The parameters in their new widths.
-    pub(crate) fn resize(&self, parameters: StateDict) -> StateDict {
-        if self.uses.is_empty() {
-            return parameters;
-        }
-        let resized = parameters.into_iter().map(|(name, tensor)| {
-            let uses = self.uses.get(&name).map_or(&[][..], Vec::as_slice);
-            let tensor = uses.iter().fold(tensor, resize_axis);
-            (name, tensor)
-        });
-        resized.collect()
-    }
-
-    /// Scalars of a parameter, of that shape before, that are taken at least once.
-    pub(crate) fn scalars_used(&self, name: &str, shape: &[usize]) -> usize {
-        let mut taken = shape.to_vec();
-        for of in self.uses.get(name).into_iter().flatten() {
-            taken[of.axis] = of.channels.distinct();
-        }
-        taken.iter().product()
-    }
-}
-
-fn resize_axis(tensor: HostTensor, of: &Use) -> HostTensor {
-    let HostTensor { mut shape, values } = tensor;
-    let Channels { sources, from } = &of.channels;
-    assert_eq!(shape[of.axis], *from, "the parameters are those of the shape before");
-    let inner: usize = shape[of.axis + 1..].iter().product();
-    let copies = of.channels.copies();
-    let mut resized = Vec::with_capacity(values.len() / from * sources.len());
-    for outer in values.chunks_exact(from * inner) {
-        for (source, copies) in sources.iter().zip(&copies) {
-            let part = &outer[source * inner..(source + 1) * inner];
+/// Evenly chosen elements where there are fewer, repeated in turn where there are more; the same in
+/// each of the parts that lie side by side. Where elements are `read`, copies of one share its
+/// weight.
+fn resize_axis(tensor: Tensor, axis: usize, to: Axis, reads: bool) -> Tensor {
+    let Tensor { mut shape, values } = tensor;
+    let (from, count) = (shape[axis] / to.parts(), to.len() / to.parts());
+    let inner: usize = shape[axis + 1..].iter().product();
+    let source = |i: usize| if count <= from { i * from / count } else { i % from };
+    let copies = |source: usize| count.saturating_sub(source).div_ceil(from);
+    let chosen: Vec<(usize, usize)> = (0..count).map(|i| (source(i), copies(source(i)))).collect();
+    let mut resized = Vec::with_capacity(values.len() / from * count);
+    for part in values.chunks_exact(from * inner) {
+        for &(source, copies) in &chosen {
+            let element = &part[source * inner..(source + 1) * inner];
             match copies {
-                2.. if of.reads => resized.extend(part.iter().map(|x| x / *copies as f32)),
-                _ => resized.extend_from_slice(part),
+                2.. if reads => resized.extend(element.iter().map(|x| x / copies as f32)),
+                _ => resized.extend_from_slice(element),
             }
         }
     }
-    shape[of.axis] = sources.len();
-    HostTensor::new(shape, resized)
+    shape[axis] = to.len();
+    Tensor::new(shape, resized)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(shape: &[usize], axis: usize, to: Axis, reads: bool, wanted: &[f32]) {
+        let count = shape.iter().product::<usize>();
+        let tensor = Tensor::new(shape, (0..count).map(|value| value as f32).collect());
+        let resized = resize_axis(tensor, axis, to, reads);
+        assert_eq!(resized.values, wanted);
+        assert_eq!(resized.shape[axis], to.len());
+    }
+
+    fn stream(width: usize) -> Axis {
+        Axis::Stream { stage: 0, width }
+    }
+
+    #[test]
+    fn fewer_elements_are_chosen_evenly() {
+        check(&[6], 0, stream(3), false, &[0., 2., 4.]);
+        check(&[5], 0, stream(3), true, &[0., 1., 3.]);
+        check(&[2, 4], 1, stream(2), true, &[0., 2., 4., 6.]);
+        check(&[4, 2], 0, stream(2), false, &[0., 1., 4., 5.]);
+    }
+
+    #[test]
+    fn more_elements_repeat_and_share_what_they_are_read_with() {
+        check(&[3], 0, stream(5), false, &[0., 1., 2., 0., 1.]);
+        check(&[1, 3], 1, stream(5), true, &[0., 0.5, 2., 0., 0.5]);
+        check(&[1, 2], 1, stream(6), true, &[0., 1. / 3., 0., 1. / 3., 0., 1. / 3.]);
+    }
+
+    #[test]
+    fn parts_of_an_axis_give_equally_many() {
+        let gated = |width| Axis::Hidden { parts: 2, width };
+        // Of each three two, where of six four alone would give others.
+        check(&[6], 0, gated(2), false, &[0., 1., 3., 4.]);
+        check(&[4], 0, gated(3), false, &[0., 1., 0., 2., 3., 2.]);
+        let merged = Axis::Merged { stage: 0, width: 1 };
+        check(&[1, 8], 1, merged, true, &[0., 2., 4., 6.]);
+    }
 }

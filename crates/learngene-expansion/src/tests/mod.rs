@@ -1,10 +1,12 @@
-//! Tests of the whole way from a learngene to a model that runs.
+//! Tests of the whole way from a learngene, or an ancestor, to a model that runs.
 
-mod behaviour;
-mod comparison;
+mod baselines;
+mod digests;
 mod elements;
 mod expansion;
-mod layers;
+mod family;
+mod forward;
+mod laws;
+mod refusals;
 mod support;
-mod swin;
 mod width;

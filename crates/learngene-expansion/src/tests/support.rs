@@ -1,163 +1,184 @@
-//! A small ancestor, its learngene by hand, and logits to compare.
+//! Small ancestors, their learngenes by hand, and ways to look at them.
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use learngene_format::{
-    Ancestor, Architecture, ClusterAlgorithm, Clustering, Convention, Dtype, Ffn, FfnAlgorithm,
-    FfnGroup, FfnNorm, LayerClusters, Learngene, Manifest, NoisePolicy, Parameters, Preprocessing,
-    Probe, RepresentativePolicy, Sha256, SwinArchitecture, VERSION, VitArchitecture,
+    Ancestor, ClusterAlgorithm, Clusters, Convention, Distances, FfnAlgorithm, FfnClusters,
+    FfnGroup, FfnNorm, Fit, HeadClusters, LayerClusters, Learngene, Manifest, NoisePolicy,
+    Parameters, Preprocessing, ProjectionFit, Refit, RefitInputs, RepresentativePolicy, Residual,
+    VERSION, first_names, is_output_projection, origin_name, output_projections,
 };
-use learngene_models::{
-    Classifier, Head, HeadLayout, HostTensor, ModelConfig, Projection, StateDict, SwinConfig,
-    VitConfig,
-};
+use learngene_shape::{Family, Parameter, Shape, Swin, Vit, select_heads};
+use learngene_tensors::{Dtype, Sha256, StateDict, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::attention::columns_of;
+use crate::{ClassifierPolicy, Descendant, DescendantConfig, expand};
 
 /// Three layers of 3, 4 and 2 heads, so that no head count fits two layers by chance.
-pub(super) fn tiny_vit() -> VitConfig {
-    VitConfig::new(24, vec![3, 4, 2], 8, 40)
-        .with_image_size(16)
-        .with_patch_size(4)
-        .with_num_classes(5)
+pub(super) fn tiny_vit() -> Vit {
+    let vit = Vit::new(24, vec![3, 4, 2], 8, vec![40; 3]);
+    Vit { image_size: 16, patch_size: 4, num_classes: 5, ..vit }
 }
 
-pub(super) fn tiny() -> ModelConfig {
-    tiny_vit().into()
+pub(super) fn tiny() -> Shape {
+    tiny_vit().shape().expect("possible")
 }
 
 /// The same heads in two stages, of which the second is one window.
-pub(super) fn tiny_swin() -> ModelConfig {
-    SwinConfig::new(12, vec![vec![3, 4], vec![2]], vec![8, 8], vec![20, 40])
-        .with_window_size(2)
-        .with_image_size(16)
-        .with_patch_size(4)
-        .with_num_classes(5)
-        .into()
+pub(super) fn tiny_swin() -> Shape {
+    let swin = Swin {
+        image_size: 16,
+        window_size: 2,
+        num_heads: vec![3, 4, 2],
+        head_dim: vec![8, 8],
+        hidden_dim: vec![20, 20, 40],
+        num_classes: 5,
+        ..Swin::uniform(12, &[2, 1], &[3, 2])
+    };
+    swin.shape().expect("possible")
 }
 
 /// Parameters of which none is zero, biases among them: what is left out shows in the logits.
-pub(super) fn random_parameters(config: &ModelConfig) -> StateDict {
+pub(super) fn random_parameters(shape: &Shape) -> StateDict {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let shapes = config.parameter_shapes().into_iter();
+    // Uniform in [-0.5, 0.5), zero left out.
+    let mut value = || ((rng.next_u32() | 1) as f64 / 2f64.powi(32) - 0.5) as f32;
+    let shapes = shape.parameter_shapes().into_iter();
     let random = |(name, shape): (String, Vec<usize>)| {
-        let values = random_values(&mut rng, shape.iter().product());
-        (name, HostTensor::new(shape, values))
+        let count = shape.iter().product();
+        (name, Tensor::new(shape, (0..count).map(|_| value()).collect()))
     };
     shapes.map(random).collect()
-}
-
-/// Uniform in [-0.5, 0.5), zero left out.
-fn random_values(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
-    (0..count).map(|_| ((rng.next_u32() | 1) as f64 / 2f64.powi(32) - 0.5) as f32).collect()
 }
 
 /// How a learngene is condensed by hand.
 pub(super) struct Condensing {
     /// Cluster of each head, by layer; `None` for dropped heads.
     pub labels: Vec<Vec<Option<usize>>>,
+    /// Layers that share the first one's FFN.
     pub ffn_groups: Vec<Vec<usize>>,
     pub keep_projection: bool,
     pub classifier: bool,
     pub dtype: Dtype,
+    /// Whether projections are called refitted, with others for the first head alone.
+    pub refit: bool,
 }
 
 impl Condensing {
-    /// Every head its own cluster, every layer its own feed-forward network, all else kept.
-    pub(super) fn nothing_joined(config: &ModelConfig) -> Self {
+    /// Every head its own cluster, every layer its own FFN, all else kept.
+    pub fn nothing_joined(shape: &Shape) -> Self {
+        let own = |heads: usize| (0..heads).map(Some).collect();
         Self {
-            labels: config
-                .num_heads()
-                .iter()
-                .map(|heads| (0..*heads).map(Some).collect())
-                .collect(),
-            ffn_groups: (0..config.depth()).map(|layer| vec![layer]).collect(),
+            labels: shape.num_heads().into_iter().map(own).collect(),
+            ffn_groups: (0..shape.depth()).map(|layer| vec![layer]).collect(),
             keep_projection: true,
             classifier: true,
             dtype: Dtype::F32,
+            refit: false,
         }
     }
 
-    pub(super) fn condense(self, config: &ModelConfig, parameters: &StateDict) -> Learngene {
-        let layers: Vec<LayerClusters> =
-            self.labels.iter().map(|labels| clusters(labels)).collect();
-        let heads = Heads { config, parameters };
-        let mut found: BTreeMap<String, HostTensor> = BTreeMap::new();
-        for (name, tensor) in parameters.iter() {
-            found.insert(learngene_name(config, name), tensor.clone());
+    /// Of the tiny ancestors. Layer 0: {1, 2} before {0}. Layer 1: {0, 3}, {1}, {2}. Layer 2: {1},
+    /// head 0 dropped. Layers 0 and 1 share an FFN.
+    pub fn joined() -> Self {
+        Self {
+            labels: vec![
+                vec![Some(0), Some(1), Some(1)],
+                vec![Some(0), Some(1), Some(2), Some(0)],
+                vec![None, Some(0)],
+            ],
+            ffn_groups: vec![vec![0, 1], vec![2]],
+            ..Self::nothing_joined(&tiny())
         }
-        for (group, layers) in self.ffn_groups.iter().enumerate() {
-            for name in ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"] {
-                let tensor = found[&format!("layers.{}.mlp.{name}", layers[0])].clone();
-                found.insert(format!("ffn.{group}.{name}"), tensor);
-            }
-        }
-        for (layer, clusters) in layers.iter().enumerate() {
-            let origin = found[&format!("layers.{layer}.attn.proj.weight")].clone();
-            found.insert(format!("layers.{layer}.attn.proj.origin"), origin);
-            for (name, tensor) in heads.centroids(layer, &clusters.representatives) {
-                found.insert(format!("layers.{layer}.attn.{name}"), tensor);
-            }
-        }
-        let manifest = self.manifest(config, layers);
-        let wanted = manifest.expected_tensors().expect("a consistent manifest").into_keys();
-        let tensors = wanted.map(|name| {
-            let HostTensor { shape, values } = &found[&name];
-            let tensor = learngene_format::Tensor::from_f32(manifest.dtype, shape.clone(), values);
-            (name, tensor.expect("as many values as the shape holds"))
-        });
-        Learngene::new(manifest.clone(), tensors.collect()).expect("a whole learngene")
     }
 
-    fn ffn(&self) -> Ffn {
+    pub fn condense(self, shape: &Shape, parameters: &StateDict) -> Learngene {
+        let manifest = self.manifest(shape);
+        let mut tensors = StateDict::default();
+        for parameter in shape.parameters() {
+            let tensor = parameters.get(&parameter.name).expect("a parameter of the shape");
+            if manifest.keep_projection && is_output_projection(&parameter) {
+                tensors.insert(origin_name(&parameter), tensor.clone());
+            }
+            let clusters = parameter.place.layer().map(|l| &manifest.clusters.heads.layers[l]);
+            let heads = clusters.map_or(&[][..], |clusters| &clusters.representatives);
+            if manifest.stores(&parameter) {
+                let selected = select_heads(&parameter, tensor, heads);
+                tensors.insert(parameter.name, selected);
+            }
+        }
+        for (layer, projection) in output_projections(shape).iter().enumerate() {
+            let embed_dim = shape.layer(layer).embed_dim;
+            for fit in manifest.refit.iter().flat_map(|refit| &refit.attention[layer][1..]) {
+                let [weight, bias] = first_names(projection, fit.heads);
+                let width = fit.heads * shape.layer(layer).heads.head_dim;
+                let value = |i: usize| ((layer * 1000 + i * 37) % 211) as f32 / 128.0 - 0.75;
+                let values = |range: std::ops::Range<usize>| range.map(value).collect();
+                let count = embed_dim * width;
+                tensors.insert(weight, Tensor::new([embed_dim, width], values(0..count)));
+                tensors.insert(bias, Tensor::new([embed_dim], values(count..count + embed_dim)));
+            }
+        }
+        Learngene::new(manifest, tensors).expect("a whole learngene")
+    }
+
+    fn manifest(&self, shape: &Shape) -> Manifest {
+        let num_heads = shape.num_heads();
+        let distance = |head: usize| ((head * 7 + 3) % 5) as f64 * 4.0;
+        let distances = Distances {
+            mean_attention_distance: num_heads
+                .iter()
+                .map(|heads| (0..*heads).map(distance).collect())
+                .collect(),
+            std: num_heads.iter().map(|heads| vec![None; *heads]).collect(),
+            images: 1,
+            images_sha256: Sha256::of(b"images"),
+            preprocessing: Preprocessing {
+                image_size: shape.image().size,
+                crop_pct: 1.0,
+                mean: [0.5; 3],
+                std: [0.5; 3],
+            },
+            convention: Convention::Renormalized,
+            skipped_rows: 0,
+            attended_side: shape.layers().iter().map(|l| l.field.attended_side()).collect(),
+            depths: shape.stages().iter().map(|stage| stage.len()).collect(),
+            ancestor_sha256: Sha256::of(b"ancestor"),
+            producer: "test".into(),
+        };
+        let last = |members: &[usize]| members[members.len() - 1];
+        let heads = HeadClusters {
+            algorithm: ClusterAlgorithm::Dbscan {
+                eps: vec![1.0; num_heads.len()],
+                min_points: 1,
+                noise: NoisePolicy::Drop,
+            },
+            representative: RepresentativePolicy::Nearest,
+            random_heads: None,
+            layers: self.labels.iter().map(|labels| LayerClusters::new(labels, last)).collect(),
+        };
         let is_joined = self.ffn_groups.iter().any(|layers| layers.len() > 1);
         let group =
             |layers: &Vec<usize>| FfnGroup { representative: layers[0], layers: layers.clone() };
-        Ffn {
+        let ffn = FfnClusters {
             algorithm: if is_joined { FfnAlgorithm::Given } else { FfnAlgorithm::None },
             representative: RepresentativePolicy::Nearest,
             norm: FfnNorm::Own,
             groups: self.ffn_groups.iter().map(group).collect(),
-        }
-    }
-
-    fn manifest(&self, config: &ModelConfig, layers: Vec<LayerClusters>) -> Manifest {
-        let distance = |head: usize| ((head * 7 + 3) % 5) as f64 * 4.0;
-        let num_heads = config.num_heads();
-        let distances = num_heads.iter().map(|heads| (0..*heads).map(distance).collect());
+        };
+        let refit = self.refit.then(|| refit(&heads.num_centroids(), &ffn));
         Manifest {
             version: VERSION,
             producer: "test".into(),
-            architecture: architecture(config),
-            ancestor: Ancestor { sha256: Sha256::of(b"ancestor"), parameters: 1 },
-            probe: Probe {
-                images: 1,
-                images_sha256: Sha256::of(b"images"),
-                preprocessing: Preprocessing {
-                    image_size: config.image_size(),
-                    crop_pct: 1.0,
-                    mean: [0.5; 3],
-                    std: [0.5; 3],
-                },
-                convention: Convention::Renormalized,
-                mean_attention_distance: distances.collect(),
-                std: num_heads.iter().map(|heads| vec![None; *heads]).collect(),
+            ancestor: Ancestor {
+                sha256: Sha256::of(b"ancestor"),
+                parameters: shape.count_parameters(),
+                shape: shape.clone(),
             },
-            clustering: Clustering {
-                algorithm: ClusterAlgorithm::Dbscan {
-                    eps: vec![1.0; num_heads.len()],
-                    min_points: 1,
-                    noise: NoisePolicy::Drop,
-                },
-                representative: RepresentativePolicy::Nearest,
-                random_heads: None,
-            },
-            layers,
-            ffn: self.ffn(),
-            refit: None,
+            clusters: Clusters::new(heads, ffn, &distances, "test"),
+            distances,
+            refit,
             dtype: self.dtype,
             keep_projection: self.keep_projection,
             classifier: self.classifier,
@@ -167,142 +188,98 @@ impl Condensing {
     }
 }
 
-fn architecture(config: &ModelConfig) -> Architecture {
-    match config {
-        ModelConfig::Vit(vit) => Architecture::Vit(VitArchitecture {
-            image_size: vit.image_size,
-            patch_size: vit.patch_size,
-            in_channels: vit.in_channels,
-            embed_dim: vit.embed_dim,
-            depth: vit.depth(),
-            num_heads: vit.num_heads.clone(),
-            head_dim: vit.head_dim,
-            mlp_hidden_dim: vit.mlp_hidden_dim,
-            num_classes: vit.num_classes,
-            layer_norm_eps: vit.layer_norm_eps,
-        }),
-        ModelConfig::Swin(swin) => Architecture::Swin(SwinArchitecture {
-            image_size: swin.image_size,
-            patch_size: swin.patch_size,
-            window_size: swin.window_size,
-            in_channels: swin.in_channels,
-            embed_dim: swin.embed_dim,
-            depths: swin.depths(),
-            num_heads: swin.num_heads.concat(),
-            head_dim: swin.head_dim.clone(),
-            mlp_hidden_dim: swin.mlp_hidden_dim.clone(),
-            num_classes: swin.num_classes,
-            layer_norm_eps: swin.layer_norm_eps,
-        }),
+fn refit(num_centroids: &[usize], ffn: &FfnClusters) -> Refit {
+    let zero = || Residual { relative: 0.0, median_channel: 0.0, worst_channel: 0.0 };
+    let fit = || Fit { before: zero(), after: zero() };
+    let of_layer = |&all: &usize| {
+        let heads = if all > 1 { vec![all, 1] } else { vec![all] };
+        heads.into_iter().map(|heads| ProjectionFit { heads, fit: fit() }).collect()
+    };
+    Refit {
+        inputs: RefitInputs::Own,
+        ridge: 0.0,
+        images: 1,
+        images_sha256: Sha256::of(b"images"),
+        attention: num_centroids.iter().map(of_layer).collect(),
+        ffn: ffn.groups.iter().map(|group| (group.layers.len() > 1).then(fit)).collect(),
     }
 }
 
-/// Where a learngene keeps a parameter of timm's name, heads aside.
-fn learngene_name(config: &ModelConfig, timm: &str) -> String {
-    for layer in 0..config.depth() {
-        if let Some(rest) = timm.strip_prefix(&format!("{}.", config.block(layer))) {
-            return format!("layers.{layer}.{rest}");
+/// The random ancestor of a shape and its learngene with nothing joined.
+pub(super) fn whole(shape: &Shape) -> (StateDict, Learngene) {
+    let parameters = random_parameters(shape);
+    let learngene = Condensing::nothing_joined(shape).condense(shape, &parameters);
+    (parameters, learngene)
+}
+
+/// All of the ancestor.
+pub(super) fn inherit_all() -> DescendantConfig {
+    DescendantConfig { classifier: ClassifierPolicy::Inherit, ..Default::default() }
+}
+
+/// A configuration as the command line has it.
+pub(super) fn config(json: &str) -> DescendantConfig {
+    serde_json::from_str(json).expect(json)
+}
+
+pub(super) fn expanded(learngene: &Learngene, config: &DescendantConfig) -> Descendant {
+    let descendant = expand(learngene, config).expect("a possible descendant");
+    check_whole(&descendant);
+    descendant
+}
+
+/// A descendant has every parameter of its shape, all finite, and a plan of its shape.
+pub(super) fn check_whole(descendant: &Descendant) {
+    let Descendant { shape, parameters, .. } = descendant;
+    parameters.check_against(&shape.parameter_shapes()).expect("every parameter");
+    assert!(parameters.iter().all(|(_, tensor)| tensor.values.iter().all(|x| x.is_finite())));
+    descendant.plan().check(shape).expect("its own plan");
+}
+
+/// A layer's parameters and their tensors.
+pub(super) fn of_layer<'a>(
+    shape: &Shape,
+    parameters: &'a StateDict,
+    layer: usize,
+) -> Vec<(Parameter, &'a Tensor)> {
+    let tensor = |p: &Parameter| parameters.get(&p.name).expect("a parameter of the shape");
+    shape.layer_parameters(layer).into_iter().map(|p| (p.clone(), tensor(&p))).collect()
+}
+
+/// What a head owns in a layer: what writes into it, and the columns that read it.
+pub(super) fn head(
+    shape: &Shape,
+    parameters: &StateDict,
+    layer: usize,
+    head: usize,
+) -> (Vec<Tensor>, Tensor) {
+    let of_layer = of_layer(shape, parameters, layer).into_iter();
+    let of_heads = of_layer.filter(|(parameter, _)| parameter.head_axis().is_some());
+    let (columns, rows): (Vec<_>, Vec<_>) = of_heads
+        .map(|(parameter, tensor)| {
+            (is_output_projection(&parameter), select_heads(&parameter, tensor, &[head]))
+        })
+        .partition(|(is_columns, _)| *is_columns);
+    let rows = rows.into_iter().map(|(_, tensor)| tensor).collect();
+    (rows, columns.into_iter().next().expect("an output projection").1)
+}
+
+/// Every head of a descendant is, row by row and column by column, what its slot says.
+pub(super) fn check_heads(descendant: &Descendant, ancestor: &Shape, parameters: &StateDict) {
+    for (layer, slots) in descendant.slots.iter().enumerate() {
+        assert_eq!(slots.len(), descendant.shape.num_heads()[layer]);
+        for (slot, source) in slots.iter().enumerate() {
+            let (rows, columns) = head(&descendant.shape, &descendant.parameters, layer, slot);
+            let (wanted, _) = head(ancestor, parameters, source.layer, source.head);
+            assert_eq!(rows, wanted, "layer {layer}, slot {slot}");
+            let (_, mut wanted) = head(ancestor, parameters, source.layer, source.projection_head);
+            wanted.values.iter_mut().for_each(|value| *value *= source.projection_scale);
+            assert_eq!(columns, wanted, "layer {layer}, slot {slot}");
         }
     }
-    match timm.strip_prefix("layers.1.downsample.") {
-        Some(rest) => format!("downsample.1.{rest}"),
-        None => timm.replace("head.fc.", "head."),
-    }
 }
 
-/// Clusters in order of priority; the last member stands for each.
-fn clusters(labels: &[Option<usize>]) -> LayerClusters {
-    let size = |label: usize| labels.iter().filter(|found| **found == Some(label)).count();
-    let count = labels.iter().flatten().max().map_or(0, |label| label + 1);
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by_key(|label| std::cmp::Reverse(size(*label)));
-    let last = |label: &usize| labels.iter().rposition(|found| *found == Some(*label));
-    LayerClusters {
-        labels: labels.to_vec(),
-        sizes: order.iter().map(|label| size(*label)).collect(),
-        representatives: order.iter().map(|label| last(label).expect("a member")).collect(),
-        clusters: order,
-    }
-}
-
-/// The ancestor, head by head.
-pub(super) struct Heads<'a> {
-    pub config: &'a ModelConfig,
-    pub parameters: &'a StateDict,
-}
-
-impl Heads<'_> {
-    fn read(&self, layer: usize, name: &str) -> &[f32] {
-        let name = format!("{}.attn.{name}", self.config.block(layer));
-        &self.parameters.get(&name).expect("a parameter of the shape").values
-    }
-
-    fn layout(&self, layer: usize) -> HeadLayout {
-        self.config.layer(layer).heads
-    }
-
-    /// Weight `[head_dim, embed_dim]` and bias `[head_dim]` of a head.
-    pub(super) fn rows(&self, layer: usize, of: Projection, head: usize) -> (&[f32], &[f32]) {
-        let rows = self.layout(layer).rows(of, Head(head));
-        let embed_dim = self.config.layer(layer).embed_dim;
-        let weight = &self.read(layer, "qkv.weight")[rows.start * embed_dim..rows.end * embed_dim];
-        (weight, &self.read(layer, "qkv.bias")[rows])
-    }
-
-    /// Columns of the output projection, `[embed_dim, head_dim]`.
-    pub(super) fn columns(&self, layer: usize, head: usize) -> Vec<f32> {
-        columns_of(self.read(layer, "proj.weight"), self.layout(layer), Head(head))
-    }
-
-    /// Column of the table of relative positions, `[relative_positions]`.
-    pub(super) fn relative_positions(&self, layer: usize, head: usize) -> Vec<f32> {
-        let table = self.read(layer, "relative_position_bias_table").iter();
-        table.skip(head).step_by(self.layout(layer).num_heads).copied().collect()
-    }
-
-    /// The learngene's tensors of these heads.
-    fn centroids(&self, layer: usize, heads: &[usize]) -> Vec<(String, HostTensor)> {
-        let shape = self.config.layer(layer);
-        let (count, head_dim, embed_dim) = (heads.len(), shape.heads.head_dim, shape.embed_dim);
-        let mut tensors = Vec::new();
-        for of in Projection::ALL {
-            let rows: Vec<_> = heads.iter().map(|head| self.rows(layer, of, *head)).collect();
-            let weight: Vec<f32> = rows.iter().flat_map(|(weight, _)| *weight).copied().collect();
-            let bias: Vec<f32> = rows.iter().flat_map(|(_, bias)| *bias).copied().collect();
-            let weight = HostTensor::new([count, head_dim, embed_dim], weight);
-            tensors.push((format!("{}.weight", of.letter()), weight));
-            tensors
-                .push((format!("{}.bias", of.letter()), HostTensor::new([count, head_dim], bias)));
-        }
-        let columns: Vec<f32> = heads.iter().flat_map(|head| self.columns(layer, *head)).collect();
-        let columns = HostTensor::new([count, embed_dim, head_dim], columns);
-        tensors.push(("proj.weight".into(), columns));
-        if let Some(positions) = shape.relative_positions {
-            let columns = heads.iter().flat_map(|head| self.relative_positions(layer, *head));
-            let columns = HostTensor::new([count, positions], columns.collect());
-            tensors.push(("relative_position".into(), columns));
-        }
-        tensors
-    }
-}
-
-/// Two images that are the same in every test.
-pub(super) fn images(config: &ModelConfig, device: &Device) -> Tensor<4> {
-    let side = config.image_size();
-    let values = random_values(&mut ChaCha8Rng::seed_from_u64(9), 2 * 3 * side * side);
-    Tensor::from_data(TensorData::new(values, [2, 3, side, side]), device)
-}
-
-/// What a model says of the two images.
-pub(super) fn logits(config: &ModelConfig, parameters: &StateDict) -> Vec<f32> {
-    let device = Device::flex();
-    let vit = config.load(parameters, &device).expect("the parameters fit the shape");
-    let logits = vit.forward(images(config, &device)).into_data();
-    logits.try_into_vec().expect("flex computes in f32")
-}
-
-/// The largest difference of two outputs.
-pub(super) fn difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len(), "outputs of one shape");
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+/// The ancestor's heads in a layer of the descendant.
+pub(super) fn heads_of(descendant: &Descendant, layer: usize) -> Vec<usize> {
+    descendant.slots[layer].iter().map(|slot| slot.head).collect()
 }
