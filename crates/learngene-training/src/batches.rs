@@ -9,10 +9,15 @@ use learngene_datasets::{
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{FitData, Recipe, TrainingError, drop_path::DropPath, host_batch::HostBatch};
+use crate::{
+    FitData, Recipe,
+    drop_path::DropPath,
+    error::{Result, invalid},
+    host_batch::HostBatch,
+};
 
-/// The training images of a run, each once an epoch (or as often as the recipe repeats it), in an
-/// order drawn from the seed and the epoch.
+/// The training images of a run, in an order drawn from the seed and the epoch. An epoch shows each of
+/// them once, or as often as the recipe repeats it.
 #[derive(Clone)]
 pub(crate) struct Batches {
     order: Order,
@@ -21,7 +26,7 @@ pub(crate) struct Batches {
     drop_path: DropPath,
 }
 
-/// Which images make the batches of an epoch.
+/// The order of the images.
 #[derive(Clone, Copy)]
 struct Order {
     images: usize,
@@ -41,7 +46,7 @@ impl Order {
         repeat_views(&order, self.repeats, 0, 1)
     }
 
-    /// The batches of the steps from that one on, counted from zero, without an end.
+    /// The batches of all steps from that one on, counted from zero.
     fn plans(self, step: usize) -> impl Iterator<Item = BatchPlan> + Send + 'static {
         let steps = self.steps_per_epoch;
         let epochs = step / steps + 1..;
@@ -54,19 +59,19 @@ impl Order {
 }
 
 impl Batches {
-    /// The batches of a recipe, which was checked, for a model of so many layers.
+    /// The batches of a checked recipe for a model of that many layers.
     ///
     /// # Errors
-    /// Names the first image without a label.
+    /// An image without a label.
     pub(crate) fn new(
         data: &FitData,
         augment: CheckedAugment,
         recipe: &Recipe,
         layers: usize,
         workers: Workers,
-    ) -> Result<Self, TrainingError> {
+    ) -> Result<Self> {
         let images = data.train.as_ref();
-        check_labels(images, 0..images.len())?;
+        check_labels(images)?;
         Ok(Self {
             order: Order {
                 images: images.len(),
@@ -95,14 +100,14 @@ impl Batches {
         self.order.steps_per_epoch
     }
 
-    /// The batches of the steps from that one on, counted from zero, without an end.
+    /// The batches of all steps from that one on, counted from zero.
     ///
     /// # Errors
-    /// When the system gives no threads to load them on.
+    /// When loading threads cannot be started.
     pub(crate) fn starting_at(
         &self,
         step: usize,
-    ) -> Result<impl Iterator<Item = Result<HostBatch, TrainingError>>, TrainingError> {
+    ) -> Result<impl Iterator<Item = Result<HostBatch>>> {
         let Self { order, drop_path, .. } = *self;
         let (steps, size) = (order.steps_per_epoch, order.batch_size.get());
         let loader = Loader::start(self.pipeline.clone(), order.plans(step), self.workers)?;
@@ -116,27 +121,23 @@ impl Batches {
 }
 
 /// Checks that images have labels.
-fn check_labels(
-    images: &dyn Dataset,
-    mut indices: impl Iterator<Item = usize>,
-) -> Result<(), TrainingError> {
-    match indices.find(|index| images.label(*index).is_none()) {
-        Some(index) => Err(TrainingError::Unlabelled { name: images.name(index) }),
+fn check_labels(images: &dyn Dataset) -> Result<()> {
+    match (0..images.len()).find(|index| images.label(*index).is_none()) {
+        Some(index) => Err(invalid(images.name(index), "no label", "a label for every image")),
         None => Ok(()),
     }
 }
 
-/// All images of a dataset, each of which must have a label, once and in order, as they are
-/// evaluated: without augmentation, loaded ahead.
+/// All images of a dataset once and in order, without augmentation, loaded ahead.
 ///
 /// # Errors
-/// Names the first image without a label; when the system gives no threads.
+/// An image without a label; loading threads that cannot be started.
 pub(crate) fn in_order(
     images: &Arc<dyn Dataset>,
     preprocess: &CheckedPreprocess,
     batch_size: NonZeroUsize,
-) -> Result<impl Iterator<Item = Result<Batch, TrainingError>>, TrainingError> {
-    check_labels(images.as_ref(), 0..images.len())?;
+) -> Result<impl Iterator<Item = Result<Batch>>> {
+    check_labels(images.as_ref())?;
     let pipeline = Pipeline {
         dataset: images.clone(),
         preprocess: preprocess.clone(),
@@ -155,12 +156,10 @@ mod tests {
     use learngene_datasets::{Augment, BadImages, Preprocess, Split, Subset, open};
 
     use super::*;
+    use crate::named_images::Named;
 
     fn batches(augment: Augment, seed: u64) -> Batches {
-        batches_of(&Recipe { augment, batch_size: 16, seed, ..Recipe::default() })
-    }
-
-    fn batches_of(recipe: &Recipe) -> Batches {
+        let recipe = &Recipe { augment, batch_size: 16, seed, ..Recipe::default() };
         let images: Arc<dyn Dataset> =
             open("cifar10-sample", Split::Test, BadImages::Refuse).expect("it is embedded").into();
         let images: Arc<dyn Dataset> =
@@ -179,7 +178,7 @@ mod tests {
         batches(Augment::flip_and_crop(), seed)
     }
 
-    /// So many batches from a step on.
+    /// That many batches from a step on.
     fn load(batches: &Batches, step: usize, count: usize) -> Vec<HostBatch> {
         let loaded = batches.starting_at(step).expect("there are threads").take(count);
         loaded.map(|batch| batch.expect("the images are good")).collect()
@@ -228,26 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_a_label_is_named() {
-        struct Unlabelled;
-        impl Dataset for Unlabelled {
-            fn len(&self) -> usize {
-                1
-            }
-            fn classes(&self) -> &[String] {
-                &[]
-            }
-            fn label(&self, _: usize) -> Option<usize> {
-                None
-            }
-            fn image(&self, _: usize) -> Result<image::RgbImage, learngene_datasets::DatasetError> {
-                Ok(image::RgbImage::new(1, 1))
-            }
-            fn name(&self, _: usize) -> String {
-                "a.png".into()
-            }
-        }
-        let error = check_labels(&Unlabelled, 0..1).expect_err("it has none").to_string();
-        assert!(error.contains("a.png"), "{error}");
+    fn an_image_without_a_label_is_refused() {
+        let images = Named(&[("a.png", Some(0)), ("b.png", None)]);
+        let error = check_labels(&images).expect_err("one has none").to_string();
+        assert_eq!(error, "b.png: found no label, expected a label for every image");
     }
 }

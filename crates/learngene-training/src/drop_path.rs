@@ -1,28 +1,28 @@
-//! Stochastic depth: which residual branches a step leaves out.
+//! Stochastic depth: drops residual branches at random while a model trains.
 //!
-//! Source: Huang et al., 2016, <https://arxiv.org/abs/1603.09382>; rates and factors as in timm: none
-//! in the first layer, rising evenly to the full rate in the last, drawn for each image.
+//! Source: Huang et al., 2016, <https://arxiv.org/abs/1603.09382>; rates and factors as in timm: 0
+//! in the first layer, growing linearly to the full rate in the last, drawn for each image.
 
 use std::ops::Range;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Parts the draws from those of the order of images, which have streams by epoch too.
+/// Separates these draws from those of the order of images, whose streams depend on the epoch too.
 const DROP_PATH: u64 = 0x6472_6f70_7061_7468;
 
-/// How many branches a step leaves out.
+/// Rates of stochastic depth.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DropPath {
-    /// Share left out in the last layer, in [0, 1).
+    /// Rate of the last layer, in [0, 1).
     pub(crate) rate: f64,
     /// Layers of the model.
     pub(crate) layers: usize,
 }
 
 impl DropPath {
-    /// Factors of every layer for a batch, given by the seed, the epoch and the batch's first image
-    /// in it; none where nothing is left out.
+    /// Factors of every layer for a batch; `None` for a rate of 0. They depend on the seed, the epoch
+    /// and the index of the batch's first image in it.
     pub(crate) fn draw(
         self,
         batch: usize,
@@ -51,13 +51,13 @@ pub(crate) struct Factors {
 }
 
 impl Factors {
-    /// Those of some of the images.
+    /// The factors of some of the images.
     pub(crate) fn of(&self, images: Range<usize>) -> Self {
         Self { attention: self.attention[images.clone()].to_vec(), mlp: self.mlp[images].to_vec() }
     }
 }
 
-/// 0 with the probability `rate`, otherwise what makes the mean 1.
+/// 0 with probability `rate`, otherwise `1 / (1 - rate)`, so that the mean is 1.
 fn factor(rng: &mut ChaCha8Rng, rate: f64) -> f32 {
     let uniform = rng.next_u32() as f64 / 2f64.powi(32);
     if uniform < rate { 0.0 } else { (1.0 / (1.0 - rate)) as f32 }
@@ -74,20 +74,20 @@ mod tests {
     }
 
     #[test]
-    fn rates_rise_from_nothing_and_means_stay_one() {
+    fn rates_grow_from_zero_and_means_stay_one() {
         let drawn = factors(0.4, (1, 0)).expect("a rate above zero");
         for (branch, rate) in drawn.iter().zip([0.0, 0.0, 0.2, 0.2, 0.4, 0.4]) {
-            let left_out = branch.iter().filter(|factor| **factor == 0.0).count() as f64 / 4000.0;
+            let dropped = branch.iter().filter(|factor| **factor == 0.0).count() as f64 / 4000.0;
             let mean = branch.iter().sum::<f32>() / 4000.0;
-            // Four standard errors of a share of 4000 draws.
-            assert!((left_out - rate).abs() <= 0.032, "{left_out} of {rate}");
+            // Four standard errors of 4000 draws.
+            assert!((dropped - rate).abs() <= 0.032, "{dropped} of {rate}");
             assert!((mean - 1.0).abs() < 0.06, "{mean}");
         }
-        assert_ne!(drawn[4], drawn[5], "the branches of a layer are drawn apart");
+        assert_ne!(drawn[4], drawn[5], "the branches of a layer are drawn separately");
     }
 
     #[test]
-    fn a_step_draws_the_same_whenever_it_is_repeated() {
+    fn draws_depend_on_seed_epoch_and_batch() {
         assert_eq!(factors(0.2, (2, 64)), factors(0.2, (2, 64)));
         assert_ne!(factors(0.2, (2, 64)), factors(0.2, (2, 128)));
         assert_ne!(factors(0.2, (2, 64)), factors(0.2, (3, 64)));

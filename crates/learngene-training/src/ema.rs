@@ -9,12 +9,12 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How the decay of the average rises at first, so that the average does not stay at what a run
-/// begins with.
+/// How the decay of the average grows in the first steps, so that the average does not stay near the
+/// initial model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EmaWarmup {
-    /// Not at all, but for the first step, which keeps nothing.
+    /// Constant, except that the first step replaces the average.
     None,
     /// As `(1 + n) / (10 + n)` after n steps: the usual of TensorFlow's averages.
     #[default]
@@ -24,7 +24,7 @@ pub enum EmaWarmup {
 }
 
 impl EmaWarmup {
-    /// Share of the average that the step keeps, counted from one.
+    /// Decay of a step, counted from one.
     pub(crate) fn decay(self, decay: f64, step: usize) -> f64 {
         let n = step as f64;
         match self {
@@ -36,11 +36,11 @@ impl EmaWarmup {
     }
 }
 
-/// The average after a step: `average + (1 - keep) (model - average)`.
-pub(crate) fn averaged<M: Module>(average: M, model: &M, keep: f64) -> M {
+/// The average after a step: `average + (1 - decay) (model - average)`.
+pub(crate) fn averaged<M: Module>(average: M, model: &M, decay: f64) -> M {
     let mut current = Collect(GradientsParams::new());
     model.visit(&mut current);
-    average.map(&mut Towards { current: current.0, share: 1.0 - keep })
+    average.map(&mut Towards { current: current.0, share: 1.0 - decay })
 }
 
 /// All parameters by their ids, in burn's container for tensors of any rank.
@@ -52,7 +52,7 @@ impl ModuleVisitor for Collect {
     }
 }
 
-/// Moves each parameter by a share of its way to another one.
+/// Moves each parameter a part of its way to another one.
 struct Towards {
     current: GradientsParams,
     share: f64,
@@ -77,7 +77,7 @@ mod tests {
     fn check_decay(warmup: EmaWarmup, want: &[(usize, f64)]) {
         for (step, want) in want {
             let got = warmup.decay(0.9999, *step);
-            assert!((got - want).abs() < 1e-6, "step {step}: {got}, wanted {want}");
+            assert!((got - want).abs() < 1e-6, "step {step}: {got}, expected {want}");
         }
     }
 
@@ -105,14 +105,14 @@ mod tests {
 
     fn check_average(warmup: EmaWarmup, timm: impl Fn(Timm) -> Vec<f32>) {
         let fixture = include_str!("../fixtures/averages.json");
-        let wanted = timm(serde_json::from_str(fixture).expect("the fixture is good"));
+        let expected = timm(serde_json::from_str(fixture).expect("the fixture is good"));
         let model = LinearConfig::new(1, 1).with_bias(false).init(&Device::flex());
         let mut average = model.clone();
-        for (step, want) in (1..).zip(wanted) {
+        for (step, want) in (1..).zip(expected) {
             let model = model.clone().map(&mut Constant(step as f32));
             average = averaged(average, &model, warmup.decay(0.9, step));
             let got = average.weight.val().into_scalar::<f32>();
-            assert!((got - want).abs() < 1e-6 * want, "step {step}: {got}, wanted {want}");
+            assert!((got - want).abs() < 1e-6 * want, "step {step}: {got}, expected {want}");
         }
     }
 

@@ -7,33 +7,37 @@ use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_models::Classifier;
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainingError, batches::in_order, host_batch::HostBatch};
+use crate::{
+    batches::in_order,
+    error::{Result, invalid},
+    host_batch::HostBatch,
+};
 
 /// Accuracy and loss on a set of images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Images whose most likely class is theirs, in percent; of equally likely ones the lowest counts.
+    /// Images whose most likely class is correct, in percent; of equally likely classes the lowest counts.
     pub top1: f64,
-    /// Images whose class is among the five most likely, in percent.
+    /// Images whose correct class is among the five most likely, in percent.
     pub top5: f64,
     /// Mean cross-entropy, without label smoothing.
     pub loss: f64,
-    /// Images evaluated, each once.
+    /// Number of images.
     pub images: usize,
 }
 
 /// Evaluates a classifier on every image of a dataset; images are loaded ahead of the device.
 ///
 /// # Errors
-/// When there are no images, one has no label or cannot be read, the classes differ, or a logit is not
-/// finite.
+/// No images; an image without a label or one that cannot be read; another number of classes than the
+/// model's; a logit that is not finite.
 pub fn evaluate<C: Classifier>(
     model: &C,
     images: &Arc<dyn Dataset>,
     preprocess: &CheckedPreprocess,
     batch_size: NonZeroUsize,
     device: &Device,
-) -> Result<Evaluation, TrainingError> {
+) -> Result<Evaluation> {
     check_classes(model, images.as_ref(), "test")?;
     let (mut top1, mut top5, mut loss) = (0, 0, 0.0);
     let mut image = 0..;
@@ -42,10 +46,10 @@ pub fn evaluate<C: Classifier>(
         let labels = batch.labels.clone();
         let logits = rows(model.forward(HostBatch::new(batch, None).upload(device).images));
         for ((logits, label), image) in logits.iter().zip(labels).zip(&mut image) {
-            // Nothing is larger than NaN, so the image would count as recognised.
+            // Nothing is larger than NaN, so the image would count as correct.
             if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {
-                let (name, got) = (images.name(image), logits[class]);
-                return Err(TrainingError::Logit { name, class, got });
+                let place = format!("{}: logit of class {class}", images.name(image));
+                return Err(invalid(place, logits[class], "a finite number"));
             }
             let ahead = classes_ahead(logits, label);
             top1 += usize::from(ahead < 1);
@@ -62,17 +66,21 @@ pub fn evaluate<C: Classifier>(
     })
 }
 
-/// Checks that there are images, and as many classes as the model tells apart.
+/// Checks that there are images, and of as many classes as the model has.
 pub(crate) fn check_classes<C: Classifier>(
     model: &C,
     images: &dyn Dataset,
-    split: &'static str,
-) -> Result<(), TrainingError> {
+    split: &str,
+) -> Result<()> {
     let (model, data) = (model.num_classes(), images.classes().len());
     if images.is_empty() {
-        Err(TrainingError::NoImages { split })
+        Err(invalid(format!("{split} images"), "none", "at least one"))
     } else if model != data {
-        Err(TrainingError::Classes { model, split, data })
+        Err(invalid(
+            format!("classes of the {split} images"),
+            data,
+            format!("{model}, as the model has"),
+        ))
     } else {
         Ok(())
     }
@@ -86,8 +94,8 @@ pub(crate) fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
     values.chunks_exact(columns).map(<[f32]>::to_vec).collect()
 }
 
-/// Classes that are likelier than the label: those of a larger logit, and the lower ones of an equal
-/// logit, so that a model that tells nothing apart recognises one class and not all.
+/// Classes that are ranked before the label: those with a larger logit, and lower classes with an equal
+/// one, so that a model with equal logits gets one class right and not all.
 fn classes_ahead(logits: &[f32], label: usize) -> usize {
     let own = logits[label];
     let larger = logits.iter().filter(|logit| **logit > own).count();
@@ -112,12 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn classes_stand_in_the_order_of_their_logits() {
+    fn classes_are_ranked_by_logit_then_number() {
         check_ahead(&[0.5, 2.0, -1.0], &[1, 0, 2]);
-    }
-
-    #[test]
-    fn of_equal_logits_the_lowest_class_is_ahead() {
         check_ahead(&[3.0; 7], &[0, 1, 2, 3, 4, 5, 6]);
         check_ahead(&[0.0, 1.0, -0.0, 1.0], &[2, 0, 3, 1]);
     }

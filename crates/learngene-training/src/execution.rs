@@ -1,23 +1,21 @@
-//! With what a run is carried out, whatever it learns.
-
 use burn::tensor::Device;
 use learngene_datasets::Workers;
 
-/// Devices and threads of a run, and what it notes of them.
+/// What a run is executed with: devices and threads.
 #[derive(Clone, Debug)]
 pub struct Execution<'a> {
-    /// Where the model learns, at least one. The first has the parameters and the optimiser; where
-    /// there are several, each computes the gradients of its share of every batch.
+    /// At least one device. The first holds the parameters and the optimiser; if there are several,
+    /// each computes the gradients of its part of every batch.
     pub devices: &'a [Device],
     /// Threads that load training images ahead of the devices.
     pub workers: Workers,
-    /// Text of `environment.json` in the run's folder: versions and devices, as the program tells
-    /// them. Another one does not make another run.
+    /// Text of `environment.json` in the run's folder: versions and devices, for people to read. A run
+    /// may be resumed in another environment.
     pub environment: Option<String>,
 }
 
 impl<'a> Execution<'a> {
-    /// On these devices, with a loading thread for each core.
+    /// Runs on these devices, with one loading thread for each core.
     pub fn on(devices: &'a [Device]) -> Self {
         Self { devices, workers: Workers::default(), environment: None }
     }

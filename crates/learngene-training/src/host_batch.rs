@@ -4,23 +4,26 @@ use burn::tensor::{Device, Tensor, TensorData};
 use learngene_datasets::Batch;
 use learngene_models::BranchScales;
 
-use crate::{drop_path::Factors, loss::Targets, trainee::ImageBatch};
+use crate::{
+    drop_path::Factors,
+    image_batch::{ImageBatch, Targets},
+};
 
-/// Images, what they show, and which residual branches they leave out.
+/// Images, their targets and the factors of their residual branches.
 #[derive(Clone, Debug)]
 pub(crate) struct HostBatch {
     pub(crate) batch: Batch,
-    /// Of each layer, where some are left out.
+    /// Factors of each layer, where stochastic depth drops some branches.
     pub(crate) branches: Option<Vec<Factors>>,
-    /// Images of this part, divided by those of the batch.
-    share: f64,
+    /// Images of this part divided by those of the batch.
+    weight: f64,
     part: usize,
 }
 
 impl HostBatch {
     /// A whole batch.
     pub(crate) fn new(batch: Batch, branches: Option<Vec<Factors>>) -> Self {
-        Self { batch, branches, share: 1.0, part: 0 }
+        Self { batch, branches, weight: 1.0, part: 0 }
     }
 
     /// Number of images.
@@ -28,7 +31,8 @@ impl HostBatch {
         self.batch.shape[0]
     }
 
-    /// So many parts of consecutive images, as equal as can be; fewer where there are fewer images.
+    /// Splits into that many parts of consecutive images, of sizes that differ by at most one; into
+    /// fewer if there are fewer images.
     pub(crate) fn into_parts(self, count: usize) -> Vec<Self> {
         let (len, count) = (self.len(), count.clamp(1, self.len().max(1)));
         if count == 1 {
@@ -52,7 +56,7 @@ impl HostBatch {
                 let layers = self.branches.as_ref();
                 let branches = layers
                     .map(|layers| layers.iter().map(|layer| layer.of(images.clone())).collect());
-                Self { batch, branches, share: images.len() as f64 / len as f64, part }
+                Self { batch, branches, weight: images.len() as f64 / len as f64, part }
             })
             .collect()
     }
@@ -62,9 +66,9 @@ impl HostBatch {
         let count = self.len();
         let Batch { pixels, shape, labels, targets } = self.batch;
         let targets = match targets {
-            Some(shares) => {
-                let shape = [count, shares.len() / count];
-                Targets::Shares(Tensor::from_data(TensorData::new(shares, shape), device))
+            Some(soft) => {
+                let shape = [count, soft.len() / count];
+                Targets::Soft(Tensor::from_data(TensorData::new(soft, shape), device))
             }
             None => {
                 let classes: Vec<i64> = labels.into_iter().map(|label| label as i64).collect();
@@ -83,7 +87,7 @@ impl HostBatch {
             images: Tensor::from_data(TensorData::new(pixels, shape), device),
             targets,
             branches,
-            share: self.share,
+            weight: self.weight,
             part: self.part,
         }
     }
@@ -114,17 +118,13 @@ mod tests {
         let factors = |batch: &HostBatch| batch.branches.as_ref().expect("given")[0].mlp.clone();
         let of_parts: Vec<f32> = parts.iter().flat_map(factors).collect();
         assert_eq!(of_parts, factors(&whole));
-        assert!((parts.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!((parts.iter().map(|part| part.weight).sum::<f64>() - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn parts_are_equal_where_they_can_be() {
+    fn parts_are_equal_where_they_can_be_and_never_empty() {
         check_parts(8, 4, &[2, 2, 2, 2]);
         check_parts(7, 2, &[3, 4]);
-    }
-
-    #[test]
-    fn no_part_is_empty() {
         check_parts(2, 3, &[1, 1]);
         check_parts(5, 1, &[5]);
     }

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod batches;
-mod checkpointing;
 mod clip;
+mod data;
 mod drop_path;
 mod ema;
 mod error;
@@ -12,36 +12,43 @@ mod fit;
 mod frozen;
 mod gradients;
 mod host_batch;
+mod image_batch;
 mod loss;
 mod memory;
 mod metrics;
+#[cfg(test)]
+mod named_images;
+mod observer;
 mod optimizer;
 mod parameter_groups;
 mod precision;
 mod recipe;
-mod recipe_keys;
 mod run;
 mod run_folder;
-mod saved;
+mod run_identity;
 mod schedule;
-mod start;
+mod student;
 mod tensorboard;
-mod trainee;
+mod train_state;
 mod trainer;
-mod unknown_key;
-mod wrong_kind;
+mod transformation;
 
+pub use data::FitData;
 pub use ema::EmaWarmup;
-pub use error::TrainingError;
+pub use error::{Result, TrainingError};
 pub use evaluate::{Evaluation, evaluate};
 pub use execution::Execution;
-pub use fit::{FitData, Fitted, Observer, fit};
+pub use fit::fit;
 pub use frozen::{DEFAULT_RIDGE, Features, frozen_features, knn, ridge_probe};
 pub use memory::images_that_fit;
 pub use metrics::Metrics;
+pub use observer::Observer;
 pub use precision::Precision;
-pub use recipe::Recipe;
-pub use recipe_keys::recipe_help;
+pub use recipe::{Recipe, recipe_help};
+pub use run::Fitted;
 pub use run_folder::holds_run;
 pub use schedule::WarmupCosine;
 pub use trainer::Trainer;
+pub use transformation::{
+    FfnTransformation, HeadTransformation, Scope, TransformationConfig, Transforming, attach,
+};

@@ -1,22 +1,15 @@
-//! Cross-entropy against classes, or against shares of classes as mixed images have them.
+//! Cross-entropy against classes or soft labels.
 
 use burn::{
     nn::loss::CrossEntropyLossConfig,
-    tensor::{Int, Tensor, activation::log_softmax},
+    tensor::{Tensor, activation::log_softmax},
 };
 
-/// What images should be recognised as.
-#[derive(Clone, Debug)]
-pub enum Targets {
-    /// One class each: `[images]`.
-    Classes(Tensor<1, Int>),
-    /// Shares of all classes that sum to 1, smoothed already: `[images, num_classes]`.
-    Shares(Tensor<2>),
-}
+use crate::image_batch::Targets;
 
 /// Mean over the images, `[1]`, of `-sum_c target_c log softmax(logits)_c`.
 ///
-/// Of a class, `label_smoothing` is spread evenly over all of them, as in PyTorch.
+/// For class targets, `label_smoothing` of the target is spread evenly over all classes, as in PyTorch.
 ///
 /// # Shapes
 /// - logits: `[images, num_classes]`
@@ -27,16 +20,16 @@ pub(crate) fn cross_entropy(
 ) -> Tensor<1> {
     match targets {
         Targets::Classes(classes) => {
-            // burn treats a smoothing of zero as a softer target too, at the cost of another pass.
+            // With a smoothing of zero burn would build soft labels, at the cost of another pass.
             let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
             CrossEntropyLossConfig::new()
                 .with_smoothing(smoothing)
                 .init(&logits.device())
                 .forward(logits, classes.clone())
         }
-        Targets::Shares(shares) => {
+        Targets::Soft(labels) => {
             let [images, _] = logits.dims();
-            (shares.clone() * log_softmax(logits, 1)).sum() / -(images as f64)
+            (labels.clone() * log_softmax(logits, 1)).sum() / -(images as f64)
         }
     }
 }
@@ -65,30 +58,26 @@ mod tests {
     fn check_loss(targets: &Targets, label_smoothing: f64, want: f32) {
         let logits = Tensor::from_data(timm().logits, &Device::flex());
         let got = cross_entropy(logits, targets, label_smoothing).into_scalar::<f32>();
-        assert!((got - want).abs() < 1e-6, "{got}, wanted {want}");
+        assert!((got - want).abs() < 1e-6, "{got}, expected {want}");
     }
 
     #[test]
-    fn the_loss_of_shares_is_that_of_timm() {
-        let shares = Targets::Shares(Tensor::from_data(timm().shares, &Device::flex()));
-        check_loss(&shares, 0.0, timm().of_shares);
-    }
-
-    #[test]
-    fn the_loss_of_smoothed_classes_is_that_of_timm() {
+    fn the_loss_is_that_of_timm() {
+        let soft = Targets::Soft(Tensor::from_data(timm().shares, &Device::flex()));
+        check_loss(&soft, 0.0, timm().of_shares);
         let classes = Targets::Classes(Tensor::from_data(timm().classes, &Device::flex()));
         check_loss(&classes, 0.1, timm().of_classes_smoothed);
     }
 
     #[test]
-    fn shares_of_a_smoothed_class_lose_as_much() {
+    fn a_smoothed_class_and_its_soft_label_have_one_loss() {
         let (rest, own) = (0.02, 0.92);
-        let shares = timm().classes.map(|class| {
-            let mut shares = [rest; 5];
-            shares[class as usize] = own;
-            shares
+        let labels = timm().classes.map(|class| {
+            let mut label = [rest; 5];
+            label[class as usize] = own;
+            label
         });
-        let shares = Targets::Shares(Tensor::from_data(shares, &Device::flex()));
-        check_loss(&shares, 0.0, timm().of_classes_smoothed);
+        let soft = Targets::Soft(Tensor::from_data(labels, &Device::flex()));
+        check_loss(&soft, 0.0, timm().of_classes_smoothed);
     }
 }

@@ -1,41 +1,41 @@
-//! How many images of a batch a device can take at once.
+//! How many images of a batch fit into a device's memory.
 
-use learngene_models::{ModelConfig, count_parameters};
+use learngene_shape::Shape;
 
 use crate::Recipe;
 
-/// Share of the memory that a run may fill: the rest is for what else runs there, for loading images
-/// and for what an estimate forgets.
-const SHARE: f64 = 0.6;
-/// Copies of the parameters: themselves, gradients, two moments of AdamW, and what is made new while
-/// the old one is there.
+/// Part of the memory that a run may fill. The rest is for other programs, for loading images and for
+/// what the estimate misses.
+const USABLE: f64 = 0.6;
+
+/// Copies of the parameters: the parameters, their gradients, AdamW's two moments, and one that is
+/// being replaced.
 const COPIES: u64 = 5;
 const BYTES: u64 = size_of::<f32>() as u64;
 
-/// The most images that a pass over a model may take where a device holds so many bytes: at least one,
-/// at most the batch.
+/// The largest micro-batch that fits into that many bytes: at least one image, at most the batch.
 ///
-/// An estimate from the shapes: of every layer the backward pass wants two norms, two sums and the
-/// output of the attention (each as wide as the tokens), query, key, value and their result, both sides
-/// of the GELU, and the weights of attention before and after the softmax.
-/// [Gradient checkpointing](Recipe::gradient_checkpointing) keeps what goes into each layer and all of
-/// the largest one.
-pub fn images_that_fit(config: &ModelConfig, recipe: &Recipe, memory: u64) -> usize {
+/// The estimate follows from the shapes. Of every layer the backward pass needs two norms, two sums
+/// and the output of the attention (each as wide as the tokens), query, key, value and their result,
+/// both sides of the FFN's activation, and the attention weights before and after the softmax.
+/// [Gradient checkpointing](Recipe::gradient_checkpointing) keeps the input of each layer and
+/// everything of the largest one.
+pub fn images_that_fit(shape: &Shape, recipe: &Recipe, memory: u64) -> usize {
     let ema = u64::from(recipe.ema_decay > 0.0);
-    let fixed = count_parameters(config) * (COPIES + ema) * BYTES;
-    let free = (memory as f64 * SHARE) as u64;
-    let images = free.saturating_sub(fixed) / (kept_values(config, recipe) * BYTES).max(1);
+    let fixed = shape.count_parameters() * (COPIES + ema) * BYTES;
+    let free = (memory as f64 * USABLE) as u64;
+    let images = free.saturating_sub(fixed) / (kept_values(shape, recipe) * BYTES).max(1);
     usize::try_from(images).unwrap_or(usize::MAX).clamp(1, recipe.batch_size.max(1))
 }
 
 /// Values that a step keeps of one image until its backward pass.
-fn kept_values(config: &ModelConfig, recipe: &Recipe) -> u64 {
-    let layers = (0..config.depth()).map(|layer| {
-        let shape = config.layer(layer);
-        let (seq, keys) = config.tokens_and_keys(layer);
-        let wide = 5 * shape.embed_dim + 4 * shape.heads.attention_dim() + 2 * shape.mlp_hidden_dim;
-        let inside = seq * wide + 2 * shape.heads.num_heads * seq * keys;
-        (inside as u64, (seq * shape.embed_dim) as u64)
+fn kept_values(shape: &Shape, recipe: &Recipe) -> u64 {
+    let layers = shape.layers().iter().map(|layer| {
+        let (seq, keys) = (layer.field.tokens(), layer.field.keys());
+        let hidden = (layer.ffn.kind.parts() + 1) * layer.ffn.hidden_dim;
+        let wide = 5 * layer.embed_dim + 4 * layer.heads.attention_dim() + hidden;
+        let inside = seq * wide + 2 * layer.heads.num_heads * seq * keys;
+        (inside as u64, (seq * layer.embed_dim) as u64)
     });
     if recipe.gradient_checkpointing {
         let largest = layers.clone().map(|(inside, _)| inside).max().unwrap_or_default();
@@ -45,51 +45,49 @@ fn kept_values(config: &ModelConfig, recipe: &Recipe) -> u64 {
     }
 }
 
+impl Recipe {
+    /// The same recipe for a model on devices with that many bytes each: where `micro_batch_size` is
+    /// 0, it becomes the number of [`images_that_fit`].
+    pub fn within(self, shape: &Shape, memory: u64) -> Self {
+        match self.micro_batch_size {
+            0 => Self { micro_batch_size: images_that_fit(shape, &self, memory), ..self },
+            _ => self,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use learngene_models::VitConfig;
-
     use super::*;
 
-    /// DeiT-B with fused operations on a CPU: 115 MiB an image more from 4 to 8 images (`learngene
-    /// bench`), which keeps no weights of attention: twice 12 x 12 x 197 x 197 values, 43 MiB, less.
+    fn deit_base() -> Shape {
+        Shape::preset("deit_base_patch16_224").expect("a preset")
+    }
+
+    /// DeiT-B with fused operations on a CPU takes 115 MiB more for each image from 4 to 8 images
+    /// (`learngene bench`). It keeps no attention weights, twice 12 x 12 x 197 x 197 values, which are
+    /// 43 MiB.
     #[test]
     fn an_image_of_deit_base_takes_what_was_measured() {
-        let kept = kept_values(&VitConfig::deit_base().into(), &Recipe::default()) * BYTES;
+        let kept = kept_values(&deit_base(), &Recipe::default()) * BYTES;
         let mib = kept as f64 / f64::from(1 << 20);
-        println!("{mib:.0} MiB an image");
         assert!((115.0..200.0).contains(&mib), "{mib} MiB an image");
     }
 
-    /// Checks the images for DeiT-B and a batch of 64 in so many GiB.
+    /// Checks the micro-batch of DeiT-B, of a batch of 64, in that many GiB.
     #[track_caller]
-    fn check(
-        gibibytes: u64,
-        gradient_checkpointing: bool,
-        wanted: std::ops::RangeInclusive<usize>,
-    ) {
-        let recipe = Recipe { batch_size: 64, gradient_checkpointing, ..Recipe::default() };
-        let images = images_that_fit(&VitConfig::deit_base().into(), &recipe, gibibytes << 30);
+    fn check(gibibytes: u64, checkpointing: bool, wanted: std::ops::RangeInclusive<usize>) {
+        let recipe =
+            Recipe { batch_size: 64, gradient_checkpointing: checkpointing, ..Recipe::default() };
+        let images = recipe.within(&deit_base(), gibibytes << 30).micro_batch_size;
         assert!(wanted.contains(&images), "{images} images in {gibibytes} GiB");
     }
 
     #[test]
-    fn a_large_memory_takes_the_whole_batch() {
+    fn more_memory_takes_more_images() {
         check(80, false, 64..=64);
-    }
-
-    #[test]
-    fn a_small_memory_takes_a_part_of_the_batch() {
         check(8, false, 10..=30);
-    }
-
-    #[test]
-    fn checkpointing_takes_more_images() {
         check(8, true, 64..=64);
-    }
-
-    #[test]
-    fn one_image_is_tried_wherever_it_may_fit() {
-        check(1, false, 1..=1);
+        check(1, false, 1..=1); // One image is always tried.
     }
 }

@@ -1,17 +1,17 @@
-//! What a run measured: one line an evaluation.
+//! The evaluations of a run.
 
 use std::path::Path;
 
-use learngene_tensors::write_whole;
+use learngene_tensors::{Error, write_whole};
 use serde::{Deserialize, Serialize};
 
-use crate::{Evaluation, TrainingError};
+use crate::{Evaluation, error::Result};
 
 /// One evaluation of a run, a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Passes over the training images so far.
+    /// Epochs so far.
     pub epoch: f64,
     /// Optimiser steps so far.
     pub step: usize,
@@ -22,57 +22,59 @@ pub struct Metrics {
     /// The evaluation on the test images.
     #[serde(flatten)]
     pub test: Evaluation,
-    /// That of the average of the parameters, where the run keeps one.
+    /// The evaluation of the averaged parameters (EMA), if the run keeps them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<Evaluation>,
 }
 
-/// Part of the loss of guessing above which a run learns nothing: a fresh classifier begins at the loss of
-/// guessing, give or take the luck of its draw, and any step that learns goes below.
+/// A training loss above this multiple of the loss of guessing shows that a run learns nothing: a fresh
+/// classifier starts close to the loss of guessing, and learning only lowers it.
 const WORSE_THAN_GUESSING: f64 = 1.25;
 
 impl Metrics {
-    /// Whether the training loss is clearly above the one of guessing all classes alike, which is
-    /// `ln(classes)` whatever the targets: the sign of a learning rate that is far too high, where the loss
-    /// stays a number.
+    /// Whether the training loss is clearly above that of equal probabilities for all classes, which is
+    /// `ln(classes)` for any targets: a sign of a learning rate that is far too high.
     pub fn is_worse_than_guessing(&self, classes: usize) -> bool {
         self.train_loss > WORSE_THAN_GUESSING * (classes as f64).ln()
     }
 }
 
-/// The evaluations of a run, kept in step with its file.
+/// The evaluations of a run, as its files hold them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MetricsLog(pub(crate) Vec<Metrics>);
 
 impl MetricsLog {
-    /// Reads the evaluations up to a step; no file means none.
-    pub(crate) fn read(path: &Path, last_step: usize) -> Result<Self, TrainingError> {
+    /// Reads the evaluations up to a step; none if there is no file.
+    pub(crate) fn read(path: &Path, last_step: usize) -> Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
-            Err(source) => return Err(TrainingError::Read { path: path.into(), source }),
+            Err(error) => return Err(Error::read(path)(error).into()),
         };
-        let lines =
-            text.lines().map(serde_json::from_str::<Metrics>).collect::<Result<Vec<_>, _>>();
-        let mut metrics = lines
-            .map_err(|error| TrainingError::Read { path: path.into(), source: error.into() })?;
+        let read = |(line, text): (usize, &str)| {
+            let refused = |error: serde_json::Error| {
+                Error::invalid(format!("line {}", line + 1), error, "an evaluation").in_file(path)
+            };
+            serde_json::from_str::<Metrics>(text).map_err(refused)
+        };
+        let mut metrics: Vec<Metrics> =
+            text.lines().enumerate().map(read).collect::<Result<_, _>>()?;
         metrics.retain(|line| line.step <= last_step);
         Ok(Self(metrics))
     }
 
-    /// Writes all lines, as JSON and as a table for spreadsheets, each file whole or not at all.
-    pub(crate) fn write(&self, json: &Path, csv: &Path) -> Result<(), TrainingError> {
+    /// Writes all lines as JSON and as CSV, each file whole or not at all.
+    pub(crate) fn write(&self, json: &Path, csv: &Path) -> Result<()> {
         let lines: String = self
             .0
             .iter()
             .map(|line| serde_json::to_string(line).expect("metrics are plain numbers") + "\n")
             .collect();
-        [(json, lines), (csv, self.csv())].into_iter().try_for_each(|(path, text)| {
-            write_whole(path, [text])
-                .map_err(|source| TrainingError::Write { path: path.into(), source })
-        })
+        [(json, lines), (csv, self.csv())]
+            .into_iter()
+            .try_for_each(|(path, text)| Ok(write_whole(path, [text]).map_err(Error::write(path))?))
     }
 
     /// A line of column names and one for each evaluation.
@@ -91,12 +93,12 @@ impl MetricsLog {
         text
     }
 
-    /// Whether the last evaluation followed that step.
+    /// Whether the last evaluation was after that step.
     pub(crate) fn ends_at(&self, step: usize) -> bool {
         self.0.last().is_some_and(|line| line.step == step)
     }
 
-    /// Whether the last evaluation is the best so far, ties going to the earlier one.
+    /// Whether the last evaluation is better than all earlier ones.
     pub(crate) fn last_is_best(&self, of: impl Fn(&Metrics) -> Option<Evaluation>) -> bool {
         let top1 = |line| of(line).map(|evaluation| evaluation.top1);
         match self.0.split_last() {
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_clearly_above_guessing_is_told_from_one_about_it() {
+    fn a_loss_clearly_above_guessing_is_noticed() {
         let [line] = &log(&[(10.0, None)]).0[..] else { panic!("one line was made") };
         // 1.25 ln(10) is 2.878.
         for (train_loss, worse) in [(2.303, false), (2.87, false), (2.89, true), (4.6e9, true)] {

@@ -1,4 +1,4 @@
-//! AdamW with the exemptions that every transformer recipe makes.
+//! AdamW with separate rates and weight decay for groups of parameters.
 
 use burn::{
     module::{Module, ParamGroup},
@@ -6,6 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use learngene_kernels::AdamWStep;
+use learngene_shape::Shape;
 
 use crate::{
     Recipe,
@@ -14,17 +15,17 @@ use crate::{
 
 /// AdamW as PyTorch and DeiT set it (epsilon 1e-8, where burn's default is 1e-5), with the groups of
 /// [`parameter_groups`].
-pub(crate) fn adamw<M: Module>(recipe: &Recipe, model: &M) -> ModuleOptimizer {
-    let of_group = |rate_scale, decays| AdamW {
+pub(crate) fn adamw<M: Module>(recipe: &Recipe, module: &M, shape: &Shape) -> ModuleOptimizer {
+    let of_group = |lr_scale, decays| AdamW {
         betas: recipe.betas,
-        rate_scale,
+        lr_scale,
         weight_decay: if decays { recipe.weight_decay } else { 0.0 },
     };
-    // burn asks for one optimiser of all parameters, which the groups then replace.
-    let groups = parameter_groups(model, recipe.layer_decay).into_iter();
+    // burn requires an optimiser of all parameters, which those of the groups replace.
+    let groups = parameter_groups(module, shape, recipe.layer_decay).into_iter();
     groups.fold(ModuleOptimizer::from(of_group(1.0, true)), |optimizer, group| {
-        let AdamWGroup { rate_scale, decays, paths } = group;
-        optimizer.with_group(ParamGroup::from_paths(paths), of_group(rate_scale, decays), None)
+        let AdamWGroup { lr_scale, decays, paths } = group;
+        optimizer.with_group(ParamGroup::from_paths(paths), of_group(lr_scale, decays), None)
     })
 }
 
@@ -32,8 +33,8 @@ pub(crate) fn adamw<M: Module>(recipe: &Recipe, model: &M) -> ModuleOptimizer {
 #[derive(Clone)]
 struct AdamW {
     betas: (f64, f64),
-    /// What the learning rate is multiplied by.
-    rate_scale: f64,
+    /// Factor of the learning rate.
+    lr_scale: f64,
     weight_decay: f64,
 }
 
@@ -54,8 +55,8 @@ impl Optimizer for AdamW {
             None => (1, [gradient.zeros_like(), gradient.zeros_like()]),
         };
         let [moment_1, moment_2] = moments;
-        let Self { betas, rate_scale, weight_decay } = *self;
-        let learning_rate = learning_rate * rate_scale;
+        let Self { betas, lr_scale, weight_decay } = *self;
+        let learning_rate = learning_rate * lr_scale;
         let step = AdamWStep { learning_rate, betas, epsilon: 1e-8, weight_decay, time };
         let [parameter, moment_1, moment_2] =
             learngene_kernels::adamw([parameter, moment_1, moment_2], gradient, step);

@@ -1,36 +1,47 @@
-//! A run under way: steps, evaluations, averages and what is left on the disk.
+//! A run in progress: steps, evaluations, averages and the files that it writes.
 
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
+use learngene_checkpoints::{Dialect, Preprocessing, PretrainedCfg};
 use learngene_datasets::Preprocess;
-use learngene_models::{
-    Classifier,
-    checkpoint::{Preprocessing, PretrainedCfg},
-};
+use learngene_models::Classifier;
+use learngene_tensors::Dtype;
 
 use crate::{
-    Evaluation, FitData, Fitted, Metrics, Observer, Recipe, Trainer, TrainingError,
+    Evaluation, FitData, Metrics, Observer, Recipe, Trainer, TrainingError,
     batches::Batches,
     ema::averaged,
+    error::{Result, invalid},
     evaluate::evaluate,
     metrics::MetricsLog,
-    run_folder::RunFolder,
-    saved::{Losses, Saved},
+    run_folder::{BEST, BEST_EMA, EVENTS, LAST, LAST_EMA, METRICS, RunFolder, SUMMARY},
     tensorboard::EventFile,
+    train_state::{Losses, TrainState},
 };
 
-/// Everything a run needs and has so far.
+/// A trained model and its evaluations.
+#[derive(Debug)]
+pub struct Fitted<C> {
+    /// The model after the last epoch, ready for inference.
+    pub model: C,
+    /// Every evaluation of the run, in order.
+    pub metrics: Vec<Metrics>,
+    /// Whether the run had ended before, so that the model was read from its last checkpoint.
+    pub read_back: bool,
+}
+
+/// Everything that a run needs and has so far.
 pub(crate) struct Run<'a, C: Classifier + 'static> {
     recipe: &'a Recipe,
     data: &'a FitData,
     batches: Batches,
     folder: RunFolder,
-    /// The first one, without autodiff.
+    /// The first device, without autodiff.
     device: Device,
     observer: Arc<dyn Observer>,
     trainer: Trainer<C>,
-    /// The average of the parameters, where the recipe asks for one.
+    /// The average of the parameters (EMA), if the recipe asks for one.
     ema: Option<C>,
     losses: MeanLoss,
     log: MetricsLog,
@@ -46,7 +57,7 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         folder: RunFolder,
         devices: &[Device],
         observer: Arc<dyn Observer>,
-    ) -> Result<Self, TrainingError> {
+    ) -> Result<Self> {
         let steps_per_epoch = batches.steps_per_epoch();
         let trainer = Trainer::new(model, recipe, steps_per_epoch, devices);
         Ok(Self {
@@ -63,31 +74,31 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         })
     }
 
-    /// The same run after the step of a state.
-    pub(crate) fn resume(mut self, saved: Saved) -> Result<Self, TrainingError> {
-        self.log = MetricsLog::read(&self.folder.metrics(), saved.step)?;
-        self.losses = MeanLoss::from_host(saved.losses, &self.device);
-        (self.trainer, self.ema) = saved.restore(self.trainer, self.ema);
+    /// The same run, brought to a state.
+    pub(crate) fn resume(mut self, state: TrainState) -> Result<Self> {
+        self.log = MetricsLog::read(&self.folder.path(METRICS), state.step)?;
+        self.losses = MeanLoss::from_host(state.losses, &self.device);
+        (self.trainer, self.ema) = state.restore(self.trainer, self.ema);
         Ok(self)
     }
 
-    /// Takes the steps that are left.
-    pub(crate) fn finish(mut self) -> Result<Fitted<C>, TrainingError> {
+    /// Takes the remaining steps.
+    pub(crate) fn finish(mut self) -> Result<Fitted<C>> {
         let steps = self.batches.steps_per_epoch();
         let total = self.recipe.epochs * steps;
         self.observer.started(self.trainer.done, total);
-        let mut events = EventFile::create(&self.folder.events(), &self.log.0)?;
+        let mut events = EventFile::create(&self.folder.path(EVENTS), &self.log.0)?;
         let batches = self.batches.clone();
         for batch in batches.starting_at(self.trainer.done)?.take(total - self.trainer.done) {
             let step = self.trainer.done + 1;
-            // Whatever a layer draws depends on the seed and the step alone, so a resumed run
-            // draws the same and no random state needs saving.
+            // What a layer draws depends only on the seed and the step, so a resumed run draws the same
+            // and no random state is saved.
             self.device.seed(self.recipe.seed.wrapping_mul(1 << 32).wrapping_add(step as u64));
             let learning_rate = self.trainer.learning_rate();
             self.losses.add(self.trainer.take(batch?)?);
             if let Some(ema) = self.ema.take() {
-                let keep = self.recipe.ema_warmup.decay(self.recipe.ema_decay, step);
-                self.ema = Some(averaged(ema, &self.trainer.model(), keep));
+                let decay = self.recipe.ema_warmup.decay(self.recipe.ema_decay, step);
+                self.ema = Some(averaged(ema, &self.trainer.model(), decay));
             }
             self.observer.stepped(step);
             if self.is_evaluation(step) {
@@ -100,8 +111,8 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
             // No step is a multiple of 0.
             if ends_epoch || step.is_multiple_of(self.recipe.checkpoint_steps) {
                 let losses = self.losses.to_host(step)?;
-                let states = self.folder.checkpoints();
-                Saved::write(&states, &self.trainer, self.ema.as_ref(), losses)?;
+                let states = self.folder.states();
+                TrainState::write(&states, &self.trainer, self.ema.as_ref(), losses)?;
             }
         }
         self.folder.finish()?;
@@ -115,11 +126,7 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         (before + 1) * count / steps > before * count / steps
     }
 
-    fn evaluate(
-        &mut self,
-        learning_rate: f64,
-        events: &mut EventFile,
-    ) -> Result<(), TrainingError> {
+    fn evaluate(&mut self, learning_rate: f64, events: &mut EventFile) -> Result<()> {
         let step = self.trainer.done;
         let model = self.trainer.model();
         let metrics = Metrics {
@@ -127,48 +134,50 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
             step,
             learning_rate,
             train_loss: self.losses.take(step)?,
-            test: self.top1(&model)?,
-            ema: self.ema.as_ref().map(|ema| self.top1(ema)).transpose()?,
+            test: self.evaluation(&model)?,
+            ema: self.ema.as_ref().map(|ema| self.evaluation(ema)).transpose()?,
         };
         self.observer.evaluated(&metrics);
         events.append(&metrics)?;
         self.log.0.push(metrics);
-        self.log.write(&self.folder.metrics(), &self.folder.summary())?;
+        self.log.write(&self.folder.path(METRICS), &self.folder.path(SUMMARY))?;
         if self.log.last_is_best(|line| Some(line.test)) {
-            self.save(&model, &self.folder.best())?;
+            self.save(&model, &self.folder.path(BEST))?;
         }
         if let Some(ema) = &self.ema
             && self.log.last_is_best(|line| line.ema)
         {
-            self.save(ema, &self.folder.best_ema())?;
+            self.save(ema, &self.folder.path(BEST_EMA))?;
         }
         Ok(())
     }
 
-    fn top1(&self, model: &C) -> Result<Evaluation, TrainingError> {
+    fn evaluation(&self, model: &C) -> Result<Evaluation> {
         let FitData { test, preprocess, .. } = self.data;
         evaluate(model, test, preprocess, self.batches.batch_size(), &self.device)
     }
 
-    fn save_last(&self) -> Result<(), TrainingError> {
-        self.save(&self.trainer.model(), &self.folder.last())?;
+    fn save_last(&self) -> Result<()> {
+        self.save(&self.trainer.model(), &self.folder.path(LAST))?;
         if let Some(ema) = &self.ema {
-            self.save(ema, &self.folder.last_ema())?;
+            self.save(ema, &self.folder.path(LAST_EMA))?;
         }
         Ok(())
     }
 
-    /// Writes a checkpoint that tells how its images were prepared, and what the classes are.
-    fn save(&self, model: &C, path: &Path) -> Result<(), TrainingError> {
+    /// Writes a checkpoint with its preprocessing and the names of its classes.
+    fn save(&self, model: &C, path: &Path) -> Result<()> {
         let Preprocess { crop_pct, mean, std, .. } = *self.data.preprocess.settings();
         let preprocessing = Preprocessing { mean, std, crop_pct: Some(crop_pct) };
         let label_names = self.data.train.classes().to_vec();
-        let told = PretrainedCfg { preprocessing: Some(preprocessing), label_names };
-        Ok(model.save(path, Some(&told))?)
+        let cfg = PretrainedCfg { preprocessing: Some(preprocessing), label_names };
+        let (shape, parameters) = (model.shape(), model.state_dict());
+        let (dialect, dtype) = (Dialect::Timm, Dtype::F32);
+        Ok(learngene_checkpoints::write(path, &shape, &parameters, dialect, dtype, Some(&cfg))?)
     }
 }
 
-/// Sum of losses, kept on the device so that a step does not wait for the one before.
+/// Sum of losses; stays on the device so that a step does not wait for the one before.
 #[derive(Default)]
 struct MeanLoss {
     sum: Option<Tensor<1>>,
@@ -190,19 +199,20 @@ impl MeanLoss {
     }
 
     /// Reads the sum after a step.
-    fn to_host(&self, step: usize) -> Result<Losses, TrainingError> {
-        // The first read of a step, so here it shows that a device is gone.
+    fn to_host(&self, step: usize) -> Result<Losses> {
+        // The first read after a step, so a device that failed shows here.
         let sum = self.sum.clone().map_or(Ok(0.0), Tensor::try_into_scalar::<f32>);
         let sum = sum.map_err(|error| TrainingError::Device(error.to_string()))?;
         if sum.is_finite() {
             Ok(Losses { sum, steps: self.steps })
         } else {
-            Err(TrainingError::Diverged { step, loss: sum })
+            let expected = "a finite number; lower the learning rate or check the images";
+            Err(invalid(format!("loss of step {step}"), sum, expected))
         }
     }
 
-    /// Reads the mean and starts anew.
-    fn take(&mut self, step: usize) -> Result<f64, TrainingError> {
+    /// Reads the mean and starts over.
+    fn take(&mut self, step: usize) -> Result<f64> {
         let Losses { sum, steps } = self.to_host(step)?;
         *self = Self::default();
         Ok(f64::from(sum) / steps.max(1) as f64)

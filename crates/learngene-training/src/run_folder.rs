@@ -1,181 +1,156 @@
-//! The folder of a run: what it leaves, and what it resumes from.
+//! The folder of a run: its results, and the states that it resumes from.
 //!
 //! ```text
 //! recipe.toml         the resolved recipe
-//! start.json          the model and the images that the run began with
-//! environment.json    versions and devices, as the program tells them
-//! metrics.jsonl       one line an evaluation
+//! identity.json       the model and the images that the run started from
+//! environment.json    versions and devices, as the program gives them
+//! metrics.jsonl       one line for each evaluation
 //! summary.csv         the same as a table
 //! events.out.tfevents.0.learngene     the same for TensorBoard
-//! last.safetensors    the model after the last epoch, timm's names; it tells how images were prepared
+//! last.safetensors    the model after the last epoch, with timm's names and its preprocessing
 //! best.safetensors    the model of the best evaluation
-//! last_ema.safetensors, best_ema.safetensors      the same of the average, where there is one
-//! checkpoints/step-N/ what the run needs to go on after that step; the newest two, until it ends
+//! last_ema.safetensors, best_ema.safetensors      the same of the average, if there is one
+//! checkpoints/step-N/ the state after that step; the newest two, until the run ends
 //! ```
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use learngene_tensors::{remove_partial, write_whole};
+use learngene_tensors::{Error, remove_partial, write_whole};
 
-use crate::{Recipe, TrainingError, saved::Saved, start::Start};
+use crate::{
+    Recipe, TrainingError,
+    error::{Result, invalid},
+    run_identity::RunIdentity,
+    train_state::TrainState,
+};
 
-/// Paths inside the folder of a run.
+const RECIPE: &str = "recipe.toml";
+const IDENTITY: &str = "identity.json";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+pub(crate) const SUMMARY: &str = "summary.csv";
+/// TensorBoard recognises its files by the middle of their names; the `0` stands for a time.
+pub(crate) const EVENTS: &str = "events.out.tfevents.0.learngene";
+pub(crate) const LAST: &str = "last.safetensors";
+pub(crate) const BEST: &str = "best.safetensors";
+pub(crate) const LAST_EMA: &str = "last_ema.safetensors";
+pub(crate) const BEST_EMA: &str = "best_ema.safetensors";
+
+/// The folder of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFolder(PathBuf);
 
 impl RunFolder {
-    /// Opens a folder for a run of this recipe and start, making it where there is none. A run there
-    /// that came to nothing is begun anew, as this one.
-    pub(crate) fn open(
-        folder: &Path,
-        recipe: &Recipe,
-        start: &Start,
-    ) -> Result<Self, TrainingError> {
+    /// Opens a folder for a run of this recipe and identity, and creates it if needed. A run there
+    /// that has no results yet is replaced by this one.
+    pub(crate) fn open(folder: &Path, recipe: &Recipe, identity: &RunIdentity) -> Result<Self> {
         let this = Self(folder.to_owned());
-        let identity =
-            [(folder.join("recipe.toml"), recipe.to_toml()), (this.start(), start.to_json())];
-        let unnamed = start.without_names().to_json();
+        let texts =
+            [(this.path(RECIPE), recipe.to_toml()), (this.path(IDENTITY), identity.to_json())];
         this.check_owner()?;
-        // All is compared before anything is written into what may be another run's folder.
-        for (path, wanted) in identity.iter().filter(|_| holds_run(folder)) {
-            match std::fs::read_to_string(path) {
-                Ok(found) if found == *wanted || found == unnamed => {}
+        // Everything is compared before anything is written into what may be another run's folder.
+        for (path, expected) in texts.iter().filter(|_| holds_run(folder)) {
+            match fs::read_to_string(path) {
+                Ok(found) if found == *expected => {}
                 Ok(found) => {
-                    let (key, differs) = first_difference(&found, wanted);
+                    let (key, differs) = first_difference(&found, expected);
                     return Err(TrainingError::OtherRun { path: path.clone(), differs, key });
                 }
                 Err(error) if is_absent(&error) => {}
-                Err(source) => return Err(TrainingError::Read { path: path.clone(), source }),
+                Err(error) => return Err(Error::read(path)(error).into()),
             }
         }
-        let checkpoints = this.checkpoints();
-        std::fs::create_dir_all(&checkpoints)
+        let states = this.states();
+        fs::create_dir_all(&states)
             .and_then(|()| remove_partial(folder))
-            .map_err(|source| TrainingError::Write { path: checkpoints, source })?;
-        // The start first: what has none is no run's.
-        for (path, wanted) in identity.into_iter().rev() {
-            write_whole(&path, [wanted]).map_err(|source| TrainingError::Write { path, source })?;
+            .map_err(Error::write(&states))?;
+        // The identity first, since a folder without one belongs to no run.
+        for (path, text) in texts.into_iter().rev() {
+            write_whole(&path, [text]).map_err(Error::write(&path))?;
         }
         Ok(this)
     }
 
-    /// Refuses to write over files of the names that a run has where no run began.
-    fn check_owner(&self) -> Result<(), TrainingError> {
-        let mut names = [
-            self.0.join("recipe.toml"),
-            self.metrics(),
-            self.summary(),
-            self.last(),
-            self.best(),
-            self.last_ema(),
-            self.best_ema(),
-        ]
-        .into_iter();
-        match names.find(|path| path.exists()) {
-            Some(path) if !self.start().exists() => Err(TrainingError::NoRun { path }),
+    /// Refuses to overwrite files named as those of a run in a folder where no run started.
+    fn check_owner(&self) -> Result<()> {
+        let names = [RECIPE, METRICS, SUMMARY, LAST, BEST, LAST_EMA, BEST_EMA];
+        let mut paths = names.into_iter().map(|name| self.path(name));
+        match paths.find(|path| path.exists()) {
+            Some(path) if !self.path(IDENTITY).exists() => {
+                let found = "a file of no training run (the folder has no identity.json)";
+                Err(invalid(path.display().to_string(), found, "no file; choose another folder"))
+            }
             _ => Ok(()),
         }
     }
 
-    fn start(&self) -> PathBuf {
-        self.0.join("start.json")
-    }
-
-    /// Notes with what the run is carried out.
-    pub(crate) fn note(&self, environment: Option<&str>) -> Result<(), TrainingError> {
+    /// Writes what the run is executed with.
+    pub(crate) fn write_environment(&self, environment: Option<&str>) -> Result<()> {
         let Some(environment) = environment else { return Ok(()) };
-        let path = self.0.join("environment.json");
-        write_whole(&path, [environment]).map_err(|source| TrainingError::Write { path, source })
+        let path = self.path("environment.json");
+        Ok(write_whole(&path, [environment]).map_err(Error::write(&path))?)
     }
 
-    pub(crate) fn metrics(&self) -> PathBuf {
-        self.0.join("metrics.jsonl")
+    /// The path of a file or folder in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 
-    pub(crate) fn last(&self) -> PathBuf {
-        self.0.join("last.safetensors")
-    }
-
-    pub(crate) fn best(&self) -> PathBuf {
-        self.0.join("best.safetensors")
-    }
-
-    pub(crate) fn checkpoints(&self) -> PathBuf {
-        self.0.join("checkpoints")
-    }
-
-    pub(crate) fn summary(&self) -> PathBuf {
-        self.0.join("summary.csv")
-    }
-
-    /// TensorBoard knows its files by the middle of their names; in the place of `0` stands a time.
-    pub(crate) fn events(&self) -> PathBuf {
-        self.0.join("events.out.tfevents.0.learngene")
-    }
-
-    pub(crate) fn last_ema(&self) -> PathBuf {
-        self.0.join("last_ema.safetensors")
-    }
-
-    pub(crate) fn best_ema(&self) -> PathBuf {
-        self.0.join("best_ema.safetensors")
-    }
-
-    /// The newest state to go on from.
-    pub(crate) fn newest_state(&self) -> Option<Saved> {
-        Saved::newest(&self.checkpoints())
+    /// The folder of the states to resume from.
+    pub(crate) fn states(&self) -> PathBuf {
+        self.path("checkpoints")
     }
 
     /// Removes what only an unfinished run needs.
-    pub(crate) fn finish(&self) -> Result<(), TrainingError> {
-        let path = self.checkpoints();
-        std::fs::remove_dir_all(&path).map_err(|source| TrainingError::Write { path, source })
+    pub(crate) fn finish(&self) -> Result<()> {
+        let path = self.states();
+        Ok(fs::remove_dir_all(&path).map_err(Error::write(&path))?)
     }
 }
 
 impl Recipe {
-    /// The same recipe in the passes of the run that a folder holds, where there is one and the recipe
-    /// leaves them open: they follow from the memory of the machine that it began on, and it goes on
-    /// on any.
-    pub fn going_on_in(self, folder: &Path) -> Self {
-        let is_open = self.images_per_pass == 0 && holds_run(folder);
-        let begun = is_open.then(|| Self::read(&folder.join("recipe.toml")).ok()).flatten();
+    /// The same recipe with the micro-batch size of the run in that folder, if there is a run and the
+    /// recipe leaves the size open. The size may have followed from the memory of another machine, and
+    /// a run must resume with the one it started with.
+    pub fn resuming_in(self, folder: &Path) -> Self {
+        let is_open = self.micro_batch_size == 0 && holds_run(folder);
+        let begun = is_open.then(|| Self::read(&folder.join(RECIPE)).ok()).flatten();
         match begun {
-            Some(begun) => Self { images_per_pass: begun.images_per_pass, ..self },
+            Some(begun) => Self { micro_batch_size: begun.micro_batch_size, ..self },
             None => self,
         }
     }
 }
 
-/// Whether a folder holds anything that a run came to: an evaluation, a model, or a state to go on from.
+/// Whether a folder holds results of a run: an evaluation, a model, or a state to resume from.
 pub fn holds_run(folder: &Path) -> bool {
     let folder = RunFolder(folder.to_owned());
-    folder.metrics().exists() || folder.last().exists() || Saved::is_any(&folder.checkpoints())
+    [METRICS, LAST].iter().any(|name| folder.path(name).exists())
+        || TrainState::is_any(&folder.states())
 }
 
-/// Whether there is no such file, be it that its folder is none.
+/// Whether there is no such file, or its folder is not a folder.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The key of the first line that differs, and both lines.
-fn first_difference(found: &str, wanted: &str) -> (String, String) {
-    let mut lines = found.lines().zip(wanted.lines()).enumerate();
+fn first_difference(found: &str, expected: &str) -> (String, String) {
+    let mut lines = found.lines().zip(expected.lines()).enumerate();
     let Some((index, (line, other))) = lines.find(|(_, (line, other))| line != other) else {
         return (String::new(), "another length".into());
     };
-    // Of fields that one of them lacks, the one that is lacking.
-    let key = match (key(found, index), key(wanted, index)) {
-        (in_found, in_wanted) if keys(wanted).any(|key| key == in_found) => in_wanted,
+    // If one of them lacks a field, the key is that field.
+    let key = match (key(found, index), key(expected, index)) {
+        (in_found, in_expected) if keys(expected).any(|key| key == in_found) => in_expected,
         (in_found, _) => in_found,
     };
-    (key.to_owned(), format!("found {}, wanted {}", trimmed(line), trimmed(other)))
+    (key.to_owned(), format!("found {}, expected {}", trimmed(line), trimmed(other)))
 }
 
-/// The key of a line of TOML or JSON; that of its list for an entry of one.
+/// The key of a line of TOML or JSON; for an entry of a list, the key of the list.
 fn key(text: &str, index: usize) -> &str {
     let end = text.split_inclusive('\n').take(index + 1).map(str::len).sum();
     keys(&text[..end]).last().unwrap_or("")
@@ -196,28 +171,28 @@ fn trimmed(line: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn check(found: &str, wanted: &str, want: &str) {
-        assert_eq!(first_difference(found, wanted).0, want);
-    }
-
     #[test]
-    fn a_run_goes_on_in_its_passes_whatever_the_memory() {
+    fn a_run_resumes_with_its_micro_batch_size() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let begun = Recipe { images_per_pass: 4, ..Recipe::default() };
+        let begun = Recipe { micro_batch_size: 4, ..Recipe::default() };
         let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("the folder is writable");
+            fs::write(folder.path().join(name), text).expect("the folder is writable");
         };
-        let open = || Recipe::default().going_on_in(folder.path());
+        let open = || Recipe::default().resuming_in(folder.path());
         write("recipe.toml", &begun.to_toml());
-        assert_eq!(open(), Recipe::default(), "the run there came to nothing");
+        assert_eq!(open(), Recipe::default(), "the run there has no results");
         write("metrics.jsonl", "");
         assert_eq!(open(), begun);
-        let asked = Recipe { images_per_pass: 9, ..Recipe::default() };
-        assert_eq!(asked.clone().going_on_in(folder.path()), asked);
+        let asked = Recipe { micro_batch_size: 9, ..Recipe::default() };
+        assert_eq!(asked.clone().resuming_in(folder.path()), asked);
+    }
+
+    fn check(found: &str, expected: &str, want: &str) {
+        assert_eq!(first_difference(found, expected).0, want);
     }
 
     #[test]
-    fn keys_that_differ() {
+    fn the_key_of_the_first_difference_is_found() {
         check("a = 1\nb = 2\n", "a = 1\nb = 3\n", "b");
         check("{\n  \"a\": 1\n}", "{\n  \"a\": 2\n}", "a");
         check("\"list\": [\n  1,\n  2\n]", "\"list\": [\n  1,\n  3\n]", "list");

@@ -1,8 +1,8 @@
-//! Metrics as TensorBoard reads them: records of events, each a length, a message of protobuf, and a
-//! checksum of both.
+//! Metrics for TensorBoard: records of events, each a length, a protobuf message, and checksums of
+//! both.
 //!
-//! Source: TensorFlow's `tfrecord` format and `event.proto`. An event has a time, for which the step
-//! stands here, so that equal runs leave equal files.
+//! Source: TensorFlow's `tfrecord` format and `event.proto`. The step stands for the time of an event,
+//! so that equal runs leave equal files.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,37 +10,36 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use learngene_tensors::write_whole;
+use learngene_tensors::{Error, write_whole};
 
-use crate::{Metrics, TrainingError};
+use crate::{Metrics, error::Result};
 
-/// An event file that grows by one event an evaluation.
+/// An event file that grows by one event for each evaluation.
 pub(crate) struct EventFile {
     path: PathBuf,
     file: File,
 }
 
 impl EventFile {
-    /// Begins anew with the evaluations of an earlier run.
-    pub(crate) fn create(path: &Path, earlier: &[Metrics]) -> Result<Self, TrainingError> {
-        let failed = |source| TrainingError::Write { path: path.into(), source };
+    /// Writes a new file with the earlier evaluations of the run.
+    pub(crate) fn create(path: &Path, earlier: &[Metrics]) -> Result<Self> {
         let events = earlier.iter().map(|metrics| record(&event(metrics)));
-        write_whole(path, std::iter::once(record(&version())).chain(events)).map_err(failed)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        write_whole(path, std::iter::once(record(&version())).chain(events))
+            .map_err(Error::write(path))?;
+        let file = OpenOptions::new().append(true).open(path).map_err(Error::write(path))?;
         Ok(Self { path: path.into(), file })
     }
 
-    /// Adds an evaluation. A reader may look on, so the file is not replaced.
-    pub(crate) fn append(&mut self, metrics: &Metrics) -> Result<(), TrainingError> {
-        self.file
-            .write_all(&record(&event(metrics)))
-            .map_err(|source| TrainingError::Write { path: self.path.clone(), source })
+    /// Adds an evaluation. The file is not replaced, since TensorBoard may be reading it.
+    pub(crate) fn append(&mut self, metrics: &Metrics) -> Result<()> {
+        let event = record(&event(metrics));
+        Ok(self.file.write_all(&event).map_err(Error::write(&self.path))?)
     }
 }
 
-/// The event that every file begins with.
+/// The first event of every file.
 fn version() -> Vec<u8> {
-    let mut event = Vec::new(); // Its time is 0, which protobuf leaves out.
+    let mut event = Vec::new(); // Its time is 0, which protobuf omits.
     bytes(&mut event, 3, b"brain.Event:2"); // file_version
     event
 }
@@ -78,7 +77,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     [&length, &masked_crc(&length)[..], data, &masked_crc(data)].concat()
 }
 
-/// CRC-32C, turned and shifted so that the checksum of data with checksums in it is of use.
+/// CRC-32C, rotated and offset so that checksums of data that contains checksums stay useful.
 fn masked_crc(data: &[u8]) -> [u8; 4] {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
@@ -106,7 +105,7 @@ fn bytes(message: &mut Vec<u8>, number: u64, value: &[u8]) {
     message.extend(value);
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
+/// Seven bits a byte, lowest first; the eighth bit is set if more bytes follow.
 fn varint(message: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         message.push(value as u8 | 0x80);

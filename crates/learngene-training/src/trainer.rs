@@ -11,14 +11,14 @@ use learngene_datasets::Batch;
 use learngene_models::Classifier;
 
 use crate::{
-    Recipe, TrainingError, WarmupCosine, clip::clip_global_norm, gradients::Passes,
-    host_batch::HostBatch, optimizer::adamw, trainee::Trainee,
+    Recipe, WarmupCosine, clip::clip_global_norm, error::Result, gradients::Passes,
+    host_batch::HostBatch, optimizer::adamw, student::Student,
 };
 
-/// Takes one optimiser step after another, as [`fit`](crate::fit) does, on batches that the caller
-/// brings: for benchmarks, and for loops that `fit` does not have.
+/// Takes optimiser steps as [`fit`](crate::fit) does, on batches that the caller brings: for
+/// benchmarks, and for other training loops.
 pub struct Trainer<C: Classifier + 'static> {
-    pub(crate) trainee: Trainee<C>,
+    pub(crate) student: Student<C>,
     pub(crate) optimizer: ModuleOptimizer,
     passes: Passes<C>,
     schedule: WarmupCosine,
@@ -29,49 +29,50 @@ pub struct Trainer<C: Classifier + 'static> {
 
 impl<C: Classifier + 'static> Trainer<C> {
     /// Starts at the first step of a recipe with that many steps an epoch, on devices without
-    /// autodiff; the first has the model and the optimiser. The recipe is taken as it is:
-    /// [`Recipe::check`] says whether it can be carried out.
+    /// autodiff; the first holds the model and the optimiser. The recipe is not checked; see
+    /// [`Recipe::check`].
     ///
     /// # Panics
     /// If there is no device.
     pub fn new(model: C, recipe: &Recipe, steps_per_epoch: usize, devices: &[Device]) -> Self {
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
         let Recipe { label_smoothing, gradient_checkpointing, precision, .. } = *recipe;
-        let trainee = Trainee { model, label_smoothing, gradient_checkpointing, precision };
-        let trainee = trainee.fork(&devices[0]).train();
-        let images_per_pass =
-            NonZeroUsize::new(recipe.images_per_pass()).unwrap_or(NonZeroUsize::MIN);
+        let shape = model.shape();
+        let student = Student { model, label_smoothing, gradient_checkpointing, precision };
+        let student = student.fork(&devices[0]).train();
+        let micro_batch_size =
+            NonZeroUsize::new(recipe.micro_batch_size()).unwrap_or(NonZeroUsize::MIN);
         Self {
-            optimizer: adamw(recipe, &trainee),
-            trainee,
-            passes: Passes::new(devices, images_per_pass),
+            optimizer: adamw(recipe, &student, &shape),
+            student,
+            passes: Passes::new(devices, micro_batch_size),
             schedule: WarmupCosine::new(recipe, steps_per_epoch),
             clip_norm: recipe.clip_norm,
             done: 0,
         }
     }
 
-    /// Brings a batch to the device and takes a step on it. The mean loss, a tensor of shape `[1]`,
-    /// is left on the device, so that a step need not wait for the one before.
+    /// Takes a step on a batch. The mean loss, a tensor of shape `[1]`, stays on the device, so that a
+    /// step need not wait for the one before.
     ///
     /// # Errors
     /// When one of several devices fails.
     ///
     /// # Panics
-    /// If the batch has no images, other images than the model takes, or labels that are not among its
-    /// classes.
-    pub fn step(&mut self, batch: Batch) -> Result<Tensor<1>, TrainingError> {
+    /// If the batch has no images, images of another size than the model's, or labels that are not
+    /// among its classes.
+    pub fn step(&mut self, batch: Batch) -> Result<Tensor<1>> {
         self.take(HostBatch::new(batch, None))
     }
 
-    /// Gradients, learning rate, optimiser; returns the mean loss.
-    pub(crate) fn take(&mut self, batch: HostBatch) -> Result<Tensor<1>, TrainingError> {
-        let (mut gradients, loss) = self.passes.gradients(&self.trainee, batch)?;
+    /// [`Trainer::step`] for a batch with stochastic depth.
+    pub(crate) fn take(&mut self, batch: HostBatch) -> Result<Tensor<1>> {
+        let (mut gradients, loss) = self.passes.gradients(&self.student, batch)?;
         if self.clip_norm > 0.0 {
-            gradients = clip_global_norm(&self.trainee, gradients, self.clip_norm);
+            gradients = clip_global_norm(&self.student, gradients, self.clip_norm);
         }
-        let trainee = self.trainee.clone();
-        self.trainee = self.optimizer.step(self.learning_rate(), trainee, gradients);
+        let student = self.student.clone();
+        self.student = self.optimizer.step(self.learning_rate(), student, gradients);
         self.done += 1;
         Ok(loss)
     }
@@ -83,7 +84,7 @@ impl<C: Classifier + 'static> Trainer<C> {
 
     /// The model for inference, on the first device.
     pub(crate) fn model(&self) -> C {
-        self.trainee.model.valid()
+        self.student.model.valid()
     }
 }
 
@@ -92,15 +93,17 @@ mod tests {
     use std::sync::OnceLock;
 
     use learngene_datasets::{BadImages, Preprocess, Split, load_batch, open};
-    use learngene_models::{Vit, VitConfig};
+    use learngene_models::Model;
+    use learngene_shape::{Family, Vit};
 
     use super::*;
 
     /// The same weights each time.
-    fn vit() -> Vit {
-        static VIT: OnceLock<Vit> = OnceLock::new();
-        let shape = VitConfig::uniform(16, 2, 2).with_image_size(32).with_patch_size(16);
-        VIT.get_or_init(|| shape.with_num_classes(10).init(&Device::flex())).clone()
+    fn vit() -> Model {
+        static VIT: OnceLock<Model> = OnceLock::new();
+        let vit = Vit { image_size: 32, patch_size: 16, num_classes: 10, ..Vit::uniform(16, 2, 2) };
+        let init = || Model::init(&vit.shape().expect("a possible shape"), &Device::flex());
+        VIT.get_or_init(init).clone()
     }
 
     fn batch() -> Batch {
@@ -116,40 +119,18 @@ mod tests {
         (0..steps).map(step).collect()
     }
 
-    fn recipe() -> Recipe {
-        Recipe { batch_size: 16, learning_rate: 0.1, ..Recipe::default() }
-    }
-
     #[test]
-    fn steps_on_one_batch_lower_its_loss() {
-        let losses = losses(&recipe(), 1, 20);
-        assert!(losses[19] < losses[0] - 0.1, "{losses:?}");
-    }
-
-    /// Losses of ten steps are those of the whole batch on one device.
-    fn check_same_losses(images_per_pass: usize, devices: usize) {
-        let recipe = Recipe { images_per_pass, clip_norm: 0.5, ..recipe() };
-        let whole = losses(&Recipe { images_per_pass: 0, ..recipe.clone() }, 1, 10);
-        let parts = losses(&recipe, devices, 10);
-        for (whole, parts) in whole.iter().zip(&parts) {
-            assert!((whole - parts).abs() < 2e-5, "{whole} and {parts}");
-        }
+    fn micro_batches_and_devices_do_not_change_the_losses() {
+        let recipe =
+            Recipe { batch_size: 16, learning_rate: 0.1, clip_norm: 0.5, ..Recipe::default() };
+        let whole = losses(&recipe, 1, 10);
         assert!(whole[9] < whole[0] - 0.01, "{whole:?}");
-    }
-
-    #[test]
-    fn passes_over_parts_add_up_to_the_batch() {
-        check_same_losses(5, 1);
-    }
-
-    #[test]
-    fn devices_share_the_batch() {
-        check_same_losses(0, 2);
-        check_same_losses(0, 3);
-    }
-
-    #[test]
-    fn devices_share_parts_of_the_batch() {
-        check_same_losses(3, 2);
+        for (micro_batch_size, devices) in [(5, 1), (0, 2), (0, 3), (3, 2)] {
+            let parts = losses(&Recipe { micro_batch_size, ..recipe.clone() }, devices, 10);
+            for (whole, parts) in whole.iter().zip(&parts) {
+                let apart = (whole - parts).abs();
+                assert!(apart < 2e-5, "{micro_batch_size}, {devices}: {whole} and {parts}");
+            }
+        }
     }
 }

@@ -4,31 +4,31 @@ use std::num::NonZeroUsize;
 
 use rayon::prelude::*;
 
-use super::{Features, dot_f32};
-use crate::TrainingError;
+use super::Features;
+use crate::error::Result;
 
-/// Test images that go over the training images together, so that these come from memory once
-/// for all of them.
+/// Test images that are compared with the training images together, so that those are read from memory
+/// once for all of them.
 const BLOCK: usize = 16;
 
-/// A training image as a test image sees it.
+/// A training image compared with a test image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Neighbour {
+struct Neighbour {
     /// Cosine of the angle between the features.
-    pub(super) similarity: f32,
-    pub(super) label: usize,
+    similarity: f32,
+    label: usize,
 }
 
 /// Top-1 in percent of the vote of the `k` nearest training images, by cosine similarity of their
 /// features.
 ///
-/// Every neighbour has one vote. Of classes with equally many votes the one with the nearest
-/// neighbour wins; of equally near training images the earlier is nearer. A `k` beyond the number
-/// of training images means all of them. Features that are all zero are at right angles to all.
+/// Every neighbour has one vote. Among classes with equally many votes, the one with the nearest
+/// neighbour wins; among equally near training images, the earlier counts as nearer. If there are
+/// fewer than `k` training images, all of them vote. Features that are all zero have similarity 0.
 ///
 /// # Errors
-/// When the features of train and test differ in number.
-pub fn knn(train: &Features, test: &Features, k: NonZeroUsize) -> Result<f64, TrainingError> {
+/// Test features of another width than the training features.
+pub fn knn(train: &Features, test: &Features, k: NonZeroUsize) -> Result<f64> {
     train.check_width(test)?;
     let train_rows = normalised(train);
     let test_rows = normalised(test);
@@ -39,7 +39,7 @@ pub fn knn(train: &Features, test: &Features, k: NonZeroUsize) -> Result<f64, Tr
             let mut nearest = vec![Vec::new(); block.len() / width];
             for (row, &label) in train_rows.chunks_exact(width).zip(train.labels()) {
                 for (image, nearest) in block.chunks_exact(width).zip(&mut nearest) {
-                    let similarity = dot_f32(image, row);
+                    let similarity = dot(image, row);
                     insert(nearest, k.get(), Neighbour { similarity, label });
                 }
             }
@@ -47,6 +47,21 @@ pub fn knn(train: &Features, test: &Features, k: NonZeroUsize) -> Result<f64, Tr
         })
         .collect();
     Ok(test.top1(&predicted))
+}
+
+/// Inner product in eight running sums, which the compiler keeps in vector registers. The order of
+/// additions is fixed, so that results are the same on every machine.
+fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let (left, left_rest) = left.as_chunks::<8>();
+    let (right, right_rest) = right.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (left, right) in left.iter().zip(right) {
+        for lane in 0..8 {
+            sums[lane] += left[lane] * right[lane];
+        }
+    }
+    let rest = left_rest.iter().zip(right_rest).map(|(left, right)| left * right);
+    sums.into_iter().chain(rest).sum()
 }
 
 /// Rows divided by their Euclidean norm.
@@ -61,7 +76,7 @@ fn normalised(features: &Features) -> Vec<f32> {
     values
 }
 
-/// Keeps the `k` nearest, the nearest first; equally near ones stay in the order they came.
+/// Keeps the `k` nearest, nearest first; equally near ones stay in their order.
 fn insert(nearest: &mut Vec<Neighbour>, k: usize, new: Neighbour) {
     if nearest.len() == k && nearest[k - 1].similarity >= new.similarity {
         return;
@@ -71,12 +86,12 @@ fn insert(nearest: &mut Vec<Neighbour>, k: usize, new: Neighbour) {
     nearest.insert(place, new);
 }
 
-/// The class with most votes, of equal ones that of the nearest neighbour.
-pub(super) fn vote(nearest: &[Neighbour]) -> usize {
+/// The class with the most votes; of several, that of the nearest neighbour.
+fn vote(nearest: &[Neighbour]) -> usize {
     let votes = |label| nearest.iter().filter(|neighbour| neighbour.label == label).count();
     let mut winner = (0, 0);
     for neighbour in nearest {
-        // Strictly more votes only: of equal classes the first met has the nearest neighbour.
+        // Only with strictly more votes: of equal classes, the first has the nearest neighbour.
         let votes = votes(neighbour.label);
         if votes > winner.1 {
             winner = (neighbour.label, votes);

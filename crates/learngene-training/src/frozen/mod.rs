@@ -1,7 +1,7 @@
-//! Quality of a model's features without training it: what initialisation alone is worth.
+//! Quality of a model's features without training it.
 //!
-//! Features of training images are compared with those of test images, by nearest neighbours or
-//! by a linear probe. Neither draws anything at random, so differences of a point mean something.
+//! The features of test images are classified by those of training images, by nearest neighbours or
+//! by a linear probe. Neither is random, so differences between models are not due to a seed.
 
 mod knn;
 mod ridge;
@@ -14,9 +14,13 @@ use learngene_datasets::{CheckedPreprocess, Dataset};
 pub use knn::knn;
 pub use ridge::{DEFAULT_RIDGE, ridge_probe};
 
-use crate::{TrainingError, batches::in_order, host_batch::HostBatch};
+use crate::{
+    batches::in_order,
+    error::{Result, invalid},
+    host_batch::HostBatch,
+};
 
-/// What a model makes of labelled images, on the host.
+/// Features of labelled images, on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
     /// `[images, num_features]`, row-major.
@@ -34,23 +38,20 @@ impl Features {
     /// - labels: `[images]`
     ///
     /// # Errors
-    /// When there are no images, the number of values is not that of images times features, or a
-    /// value is not finite.
-    pub fn new(
-        values: Vec<f32>,
-        num_features: usize,
-        labels: Vec<usize>,
-    ) -> Result<Self, TrainingError> {
+    /// No images; a value that is not finite.
+    ///
+    /// # Panics
+    /// Panics when the number of values is not that of images times features, or there are no
+    /// features.
+    pub fn new(values: Vec<f32>, num_features: usize, labels: Vec<usize>) -> Result<Self> {
+        assert!(num_features > 0, "an image has features");
+        assert_eq!(values.len(), labels.len() * num_features, "features of every image");
         if labels.is_empty() {
-            return Err(TrainingError::NoImages { split: "labelled" });
-        }
-        let (got, images) = (values.len(), labels.len());
-        if num_features == 0 || images.checked_mul(num_features) != Some(got) {
-            return Err(TrainingError::FeatureShape { images, num_features, got });
+            return Err(invalid("labelled images", "none", "at least one"));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let (image, feature) = (at / num_features, at % num_features);
-            return Err(TrainingError::NotFinite { image, feature, got: values[at] });
+            let place = format!("image {}: feature {}", at / num_features, at % num_features);
+            return Err(invalid(place, values[at], "a finite number"));
         }
         Ok(Self { values, num_features, labels })
     }
@@ -86,24 +87,26 @@ impl Features {
         100.0 * right.count() as f64 / self.images() as f64
     }
 
-    /// Refuses test features of another width: they come from another model.
-    pub(crate) fn check_width(&self, test: &Self) -> Result<(), TrainingError> {
-        let (train, test) = (self.num_features, test.num_features);
-        if train == test { Ok(()) } else { Err(TrainingError::FeatureWidths { train, test }) }
+    /// Refuses test features of another width, since they come from another model.
+    pub(crate) fn check_width(&self, test: &Self) -> Result<()> {
+        if self.num_features == test.num_features {
+            return Ok(());
+        }
+        let expected = format!("{}, as of the training images", self.num_features);
+        Err(invalid("features of a test image", test.num_features, expected))
     }
 }
 
-/// Runs every image of a dataset through a model once, without augmentation, and keeps its features:
-/// what its classifier reads ([`Classifier::features`](learngene_models::Classifier::features)), or
-/// others.
+/// Computes features of every image of a dataset, without augmentation: those that the classifier reads
+/// ([`Classifier::features`](learngene_models::Classifier::features)), or others.
 ///
 /// # Shapes
 /// - features: `[batch, 3, image_size, image_size]` to `[batch, num_features]`
 ///
-/// `progress` is told the number of images done after every batch.
+/// `progress` is called with the number of images done after every batch.
 ///
 /// # Errors
-/// When there are no images, one has no label or cannot be read, or a feature is not finite.
+/// No images; an image without a label or one that cannot be read; a feature that is not finite.
 pub fn frozen_features(
     features: impl Fn(Tensor<4>) -> Tensor<2>,
     images: &Arc<dyn Dataset>,
@@ -111,9 +114,9 @@ pub fn frozen_features(
     batch_size: NonZeroUsize,
     device: &Device,
     progress: &mut dyn FnMut(usize),
-) -> Result<Features, TrainingError> {
+) -> Result<Features> {
     let (mut values, mut labels) = (Vec::new(), Vec::with_capacity(images.len()));
-    let mut num_features = 0;
+    let mut num_features = 1; // of no images
     for batch in in_order(images, preprocess, batch_size)? {
         let batch = batch?;
         labels.extend_from_slice(&batch.labels);
@@ -126,28 +129,6 @@ pub fn frozen_features(
     }
     Features::new(values, num_features, labels)
 }
-
-/// Inner product in eight running sums, which the compiler keeps in vector registers.
-///
-/// The order of additions is fixed, so the result is the same on every machine.
-macro_rules! dot {
-    ($name:ident, $float:ty) => {
-        fn $name(left: &[$float], right: &[$float]) -> $float {
-            let (left, left_rest) = left.as_chunks::<8>();
-            let (right, right_rest) = right.as_chunks::<8>();
-            let mut sums = [0.0; 8];
-            for (left, right) in left.iter().zip(right) {
-                for lane in 0..8 {
-                    sums[lane] += left[lane] * right[lane];
-                }
-            }
-            let rest = left_rest.iter().zip(right_rest).map(|(left, right)| left * right);
-            sums.into_iter().chain(rest).sum()
-        }
-    };
-}
-dot!(dot_f32, f32);
-dot!(dot_f64, f64);
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,15 @@
 //! The linear probe: ridge regression onto one-hot classes.
 
+use learngene_least_squares::{RowCholesky, dot};
 use rayon::prelude::*;
 
-use super::{Features, dot_f64};
-use crate::TrainingError;
+use super::Features;
+use crate::error::{Result, invalid};
 
-/// Penalty of [`ridge_probe`] that suits features of a few hundred numbers and thousands of images.
+/// Default penalty of [`ridge_probe`], suited to a few hundred features and thousands of images.
 pub const DEFAULT_RIDGE: f64 = 1e-2;
 
-/// Images whose products are added at a time, so that they stay in the cache.
+/// Images whose products are summed at a time, so that they stay in the cache.
 const BLOCK: usize = 256;
 
 /// Top-1 in percent of the linear classifier that minimises, over the training images,
@@ -18,14 +19,14 @@ const BLOCK: usize = 256;
 /// ```
 ///
 /// where `y` is the one-hot class and `z` the features, standardised by the mean and the standard
-/// deviation of the training images. `lambda` is thus relative to the mean feature variance, which
-/// is one, and does not depend on the number of images; in terms of sums over `n` images it is
-/// `lambda * n`. The bias `b` is not penalised. A feature that never varies is left out.
+/// deviation of the training images. So `lambda` is relative to the mean feature variance, which is 1,
+/// and does not depend on the number of images; for sums over `n` images it is `lambda * n`. The bias
+/// `b` is not penalised. A constant feature is ignored.
 ///
 /// # Errors
-/// When `lambda` is negative or not finite, the features of train and test differ in number, or
-/// the system has no unique solution, as with `lambda = 0` and fewer images than features.
-pub fn ridge_probe(train: &Features, test: &Features, lambda: f64) -> Result<f64, TrainingError> {
+/// A `lambda` that is negative or not finite; test features of another width than the training
+/// features; a system without a unique solution, as with `lambda = 0` and fewer images than features.
+pub fn ridge_probe(train: &Features, test: &Features, lambda: f64) -> Result<f64> {
     train.check_width(test)?;
     let probe = LinearProbe::fit(train, lambda)?;
     let rows: Vec<&[f32]> = test.rows().collect();
@@ -43,10 +44,9 @@ pub(super) struct LinearProbe {
 }
 
 impl LinearProbe {
-    pub(super) fn fit(train: &Features, lambda: f64) -> Result<Self, TrainingError> {
+    pub(super) fn fit(train: &Features, lambda: f64) -> Result<Self> {
         if !(lambda.is_finite() && lambda >= 0.0) {
-            let want = "0 or a positive, finite number";
-            return Err(TrainingError::OutOfRange { field: "lambda", got: lambda, want });
+            return Err(invalid("lambda", lambda, "0 or a positive, finite number"));
         }
         let scaling = Scaling::of(train);
         // Standardised features have mean zero, so the best bias is the mean of the targets.
@@ -58,20 +58,23 @@ impl LinearProbe {
         for (feature, row) in covariance.iter_mut().enumerate() {
             row[feature] += lambda;
             if scaling.is_constant(feature) {
-                // Any penalty keeps its weight at zero, so without one zero it is too.
+                // Its weight is zero with any penalty, so it shall be zero without one too.
                 row[feature] = 1.0;
             }
         }
-        let factor = cholesky(covariance)?;
-        weights.par_iter_mut().for_each(|targets| solve(&factor, targets));
+        let factor = RowCholesky::of(covariance).map_err(|feature| {
+            let expected = "features that do not follow from each other, or a larger lambda";
+            invalid("linear probe", format!("no solution for feature {feature}"), expected)
+        })?;
+        weights.par_iter_mut().for_each(|targets| factor.solve(targets));
         Ok(Self { scaling, weights, bias })
     }
 
-    /// The class of the largest score, of equal ones the lowest.
+    /// The class with the largest score; of several, the lowest.
     fn predict(&self, row: &[f32]) -> usize {
         let features = self.scaling.apply(row);
         let scores =
-            self.weights.iter().zip(&self.bias).map(|(row, bias)| dot_f64(row, &features) + bias);
+            self.weights.iter().zip(&self.bias).map(|(row, bias)| dot(row, &features) + bias);
         let first = (0, f64::NEG_INFINITY);
         let best = scores.enumerate().fold(first, |best, score| match score.1 > best.1 {
             true => score,
@@ -84,7 +87,7 @@ impl LinearProbe {
 /// Mean and scale of every feature over the training images.
 struct Scaling {
     mean: Vec<f64>,
-    /// Inverse of the standard deviation; zero for a feature that never varies.
+    /// Inverse of the standard deviation; zero for a constant feature.
     scale: Vec<f64>,
 }
 
@@ -141,71 +144,12 @@ fn moments(train: &Features, scaling: &Scaling) -> Moments {
                 weights[label][feature] += value / images;
             }
         }
-        // Each thread fills rows of its own, image after image: threads do not change the sums.
+        // Each thread fills its own rows, image after image, so threads do not change the sums.
         covariance.par_iter_mut().enumerate().for_each(|(feature, row)| {
             for (sum, column) in row[..=feature].iter_mut().zip(&columns) {
-                *sum += dot_f64(&columns[feature], column) / images;
+                *sum += dot(&columns[feature], column) / images;
             }
         });
     }
     Moments { covariance, weights }
-}
-
-/// Lower triangular `L` with `L L^T` the given symmetric matrix, of which the lower triangle is
-/// read.
-fn cholesky(mut matrix: Vec<Vec<f64>>) -> Result<Vec<Vec<f64>>, TrainingError> {
-    let size = matrix.len();
-    let largest = (0..size).map(|row| matrix[row][row]).fold(0.0, f64::max);
-    // Pivots below the rounding of the sums that they are the difference of are zero.
-    let least = largest * size as f64 * f64::EPSILON;
-    for row in 0..size {
-        let (above, current) = matrix.split_at_mut(row);
-        let current = &mut current[0];
-        for (column, other) in above.iter().enumerate() {
-            let product = dot_f64(&current[..column], &other[..column]);
-            current[column] = (current[column] - product) / other[column];
-        }
-        let pivot = current[row] - dot_f64(&current[..row], &current[..row]);
-        if pivot.is_nan() || pivot <= least {
-            return Err(TrainingError::Singular { feature: row });
-        }
-        current[row] = pivot.sqrt();
-    }
-    Ok(matrix)
-}
-
-/// Solves `L L^T x = b` in place.
-fn solve(factor: &[Vec<f64>], x: &mut [f64]) {
-    for row in 0..x.len() {
-        x[row] = (x[row] - dot_f64(&factor[row][..row], &x[..row])) / factor[row][row];
-    }
-    // Column by column, because rows of L are columns of its transpose.
-    for row in (0..x.len()).rev() {
-        x[row] /= factor[row][row];
-        let solved = x[row];
-        x[..row].iter_mut().zip(&factor[row]).for_each(|(x, factor)| *x -= factor * solved);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cholesky_of_a_matrix_worked_out_by_hand() {
-        // [[4, 2], [2, 5]] = L L^T with L = [[2, 0], [1, 2]].
-        let factor = cholesky(vec![vec![4.0, 0.0], vec![2.0, 5.0]]).expect("positive definite");
-        assert_eq!(factor, [[2.0, 0.0], [1.0, 2.0]]);
-        let mut x = [10.0, 13.0];
-        solve(&factor, &mut x);
-        assert_eq!(x, [1.5, 2.0]);
-    }
-
-    #[test]
-    fn a_matrix_that_is_not_positive_definite_is_refused_at_its_feature() {
-        let error = cholesky(vec![vec![1.0, 0.0], vec![2.0, 1.0]]).expect_err("indefinite");
-        assert!(matches!(error, TrainingError::Singular { feature: 1 }), "{error}");
-        let error = cholesky(vec![vec![f64::NAN]]).expect_err("not a number");
-        assert!(matches!(error, TrainingError::Singular { feature: 0 }), "{error}");
-    }
 }

@@ -1,4 +1,4 @@
-//! A linear layer as tensors to compute with.
+//! Weight and bias of a linear layer as tensors.
 
 use burn::{
     module::{Param, ParamId},
@@ -21,7 +21,8 @@ impl Affine {
         Self { weight: layer.weight.val(), bias: bias.val() }
     }
 
-    /// Replaces the weight and the bias of a layer: what they were computed from gets the gradient.
+    /// Replaces the weight and the bias of a layer, so that gradients reach what these were computed
+    /// from.
     pub(super) fn put_into(self, layer: &mut nn::Linear) {
         let bias_id = layer.bias.as_ref().map_or_else(ParamId::new, |bias| bias.id);
         layer.weight = Param::initialized(layer.weight.id, self.weight);

@@ -1,4 +1,4 @@
-//! The feed-forward networks that layers are made from.
+//! The FFNs that layers are made from.
 
 use std::{mem, ops::Range};
 
@@ -7,35 +7,41 @@ use burn::{
     nn,
     tensor::Tensor,
 };
-use learngene_models::{LayerLinears, Mlp, Model};
+use learngene_expansion::TransformationPlan;
+use learngene_models::{LayerLinears, Model};
 
-use super::TransformationPlan;
-
-/// Each base once, however many layers share it.
+/// Every base once, however many layers share it.
 #[derive(Module, Debug)]
 pub(super) struct Bank {
     /// In the order of the first layer of each.
-    bases: Vec<Mlp>,
-    /// `of_layer[l]`: the base of layer `l`, none where its network is not transformed.
+    bases: Vec<Base>,
+    /// `of_layer[l]`: the base of layer `l`; `None` if its FFN is not transformed.
     #[module(skip)]
     of_layer: Vec<Option<usize>>,
 }
 
+/// The linear layers of an FFN, frozen.
+#[derive(Module, Debug)]
+pub(super) struct Base {
+    pub(super) fc1: nn::Linear,
+    pub(super) fc2: nn::Linear,
+}
+
 impl Bank {
-    /// Takes the feed-forward networks of some layers out of a model, which cannot run those layers
-    /// until others are put in their place.
+    /// Takes the FFNs of some layers out of a model, which cannot run these layers until others are
+    /// put in their place.
     ///
-    /// Layers of one group share a base where their parameters are still the same.
+    /// Layers of one group share a base if their parameters are still the same.
     pub(super) fn take(
         model: &mut Model,
         layers: impl Iterator<Item = usize>,
         plan: &TransformationPlan,
     ) -> Self {
         let mut of_layer = vec![None; plan.ffn.len()];
-        let mut bases: Vec<(usize, Mlp)> = Vec::new();
+        let mut bases: Vec<(usize, Base)> = Vec::new();
         for layer in layers {
             let LayerLinears { fc1, fc2, .. } = model.linears_mut(layer);
-            let taken = Mlp { fc1: take(fc1), fc2: take(fc2) };
+            let taken = Base { fc1: take(fc1), fc2: take(fc2) };
             let group = plan.ffn[layer];
             let found = bases.iter().position(|(of, base)| *of == group && is_equal(base, &taken));
             of_layer[layer] = Some(found.unwrap_or_else(|| {
@@ -46,18 +52,18 @@ impl Bank {
         Self { bases: bases.into_iter().map(|(_, base)| base).collect(), of_layer }
     }
 
-    /// The base of a layer, if its network is transformed.
-    pub(super) fn base(&self, layer: usize) -> Option<&Mlp> {
+    /// The base of a layer, if its FFN is transformed.
+    pub(super) fn base(&self, layer: usize) -> Option<&Base> {
         self.of_layer[layer].map(|base| &self.bases[base])
     }
 
-    /// The layers among those whose networks are transformed.
+    /// Those of some layers whose FFNs are transformed.
     pub(super) fn transformed(&self, layers: Range<usize>) -> Vec<usize> {
         layers.filter(|layer| self.of_layer[*layer].is_some()).collect()
     }
 
-    /// The bases of the layers of a stage: no base is of two stages.
-    pub(super) fn of_stage(&self, stage: Range<usize>) -> &[Mlp] {
+    /// The bases of the layers of a stage; no base belongs to two stages.
+    pub(super) fn of_stage(&self, stage: Range<usize>) -> &[Base] {
         let of_stage = || self.of_layer[stage.clone()].iter().flatten();
         match (of_stage().min(), of_stage().max()) {
             (Some(&first), Some(&last)) => &self.bases[first..=last],
@@ -66,8 +72,8 @@ impl Bank {
     }
 }
 
-/// Takes a linear layer, frozen, and leaves an empty one that still knows its width and the
-/// identity of its parameters.
+/// Takes a linear layer, frozen, and leaves an empty one with the same output width and the same ids
+/// of its parameters.
 fn take(layer: &mut nn::Linear) -> nn::Linear {
     let [_, d_output] = layer.weight.dims();
     let device = layer.weight.device();
@@ -80,14 +86,14 @@ fn take(layer: &mut nn::Linear) -> nn::Linear {
     nn::Linear { weight: frozen(full.weight), bias: full.bias.map(frozen) }
 }
 
-/// The value under an identity of its own, for the layer keeps the old one.
+/// The value with an id of its own, since the layer keeps the old one.
 fn frozen<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
     Param::initialized(ParamId::new(), param.val().detach()).set_require_grad(false)
 }
 
-fn is_equal(a: &Mlp, b: &Mlp) -> bool {
-    let tensors = |mlp: &Mlp| {
-        [&mlp.fc1, &mlp.fc2].map(|layer| {
+fn is_equal(a: &Base, b: &Base) -> bool {
+    let tensors = |base: &Base| {
+        [&base.fc1, &base.fc2].map(|layer| {
             (layer.weight.val().into_data(), layer.bias.as_ref().map(|bias| bias.val().into_data()))
         })
     };

@@ -1,4 +1,4 @@
-//! Mixing of the feed-forward networks of a stage along the depth.
+//! Mixing of the FFNs of a stage along the depth.
 
 use std::ops::Range;
 
@@ -7,18 +7,22 @@ use burn::{
     nn,
     tensor::{Tensor, activation::relu},
 };
-use learngene_models::{Mlp, Model};
+use learngene_models::Model;
 
-use super::{affine::Affine, bank::Bank, drawing::Drawing};
+use super::{
+    affine::Affine,
+    bank::{Bank, Base},
+    drawing::Drawing,
+};
 
-/// What is learnt of the feed-forward networks of one stage.
+/// What is learnt of the FFNs of one stage.
 #[derive(Module, Debug)]
 pub(super) struct CrossLayer {
     fc1: Mixing,
     fc2: Mixing,
 }
 
-/// `V_k relu(U c + u)` for each element of a linear layer, with `c` its values in all bases: a
+/// `V_k relu(U c + u)` for each element of a linear layer, where `c` holds its values in all bases: a
 /// small linear-ReLU-linear along the depth (Cluster-Learngene, "learnable parameter
 /// transformations").
 #[derive(Module, Debug)]
@@ -47,7 +51,7 @@ impl CrossLayer {
         Self { fc1: mixing("fc1"), fc2: mixing("fc2") }
     }
 
-    /// Puts the mixed weights of those layers of a stage in their place that are among `layers`.
+    /// Puts the mixed weights of those layers of a stage that are among `layers` in their place.
     pub(super) fn apply(
         &self,
         model: &mut Model,
@@ -61,7 +65,7 @@ impl CrossLayer {
         if rows.is_empty() {
             return;
         }
-        let affine = |linear: fn(&Mlp) -> &nn::Linear| {
+        let affine = |linear: fn(&Base) -> &nn::Linear| {
             bases.iter().map(|base| Affine::of(linear(base))).collect()
         };
         let fc1 = self.fc1.additions(affine(|base| &base.fc1), rows.clone());
@@ -76,7 +80,7 @@ impl CrossLayer {
 }
 
 impl Mixing {
-    /// What is added to the base of each of some layers, counted among the transformed ones of the
+    /// What is added to the bases of some layers, which are counted among the transformed ones of the
     /// stage, given all bases of the stage.
     fn additions(&self, bases: Vec<Affine>, layers: Range<usize>) -> Vec<Affine> {
         let shapes = bases.first().expect("a stage that is mixed has a base").clone();

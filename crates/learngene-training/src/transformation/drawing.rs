@@ -1,32 +1,28 @@
-//! First values of transformations, drawn on the host.
+//! Initial values of transformations, drawn on the host.
 
 use burn::{
     module::Param,
     tensor::{Device, Tensor, TensorData},
 };
+use learngene_expansion::truncated_normal;
 
-use crate::init::truncated_normal;
-
-/// Makes tensors to learn, on a device, from a seed.
+/// Makes learnable tensors on a device from a seed.
 pub(super) struct Drawing<'a> {
     pub(super) seed: u64,
     pub(super) device: &'a Device,
 }
 
 impl Drawing<'_> {
-    /// Zeros: where a transformation starts as the identity.
+    /// Zeros, with which a transformation starts as the identity.
     pub(super) fn zeros<const D: usize>(&self, shape: [usize; D]) -> Param<Tensor<D>> {
         Param::from_tensor(Tensor::zeros(shape, self.device))
     }
 
-    /// Normal values of standard deviation 1 / sqrt(fan_in), the length of the axis that is summed
-    /// over.
+    /// Normal values with standard deviation 1 / sqrt(fan_in), where `fan_in` is the length of the axis
+    /// that is summed over, so that outputs have the scale of inputs for any width. With a deviation of
+    /// .02, as in models, the factor that starts at zero would get smaller gradients in a narrow model.
     ///
-    /// So what comes out is of the size of what goes in, whatever the width: with a deviation of
-    /// .02, as models have it, the factor that starts at zero would get gradients several times
-    /// smaller in a narrow model than in a wide one.
-    ///
-    /// Each of `names` has a random stream of its own, and an equal part of the first axis.
+    /// Each of `names` has its own random stream and an equal part of the first axis.
     pub(super) fn normal<const D: usize>(
         &self,
         names: &[String],

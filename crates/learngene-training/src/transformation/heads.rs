@@ -1,19 +1,20 @@
-//! Transformations of the heads of a layer, which part copies of one centroid.
+//! Transformations of the heads of a layer, which make copies of one centroid different.
 
 use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
-use learngene_models::{HeadLayout, LayerLinears};
+use learngene_models::LayerLinears;
+use learngene_shape::HeadLayout;
 
 use super::{HeadTransformation, affine::Affine, drawing::Drawing, linear::ScaleShift};
 
 /// What is learnt of the heads of one layer.
 #[derive(Module, Debug)]
 pub(super) struct Heads {
-    /// Of query, key and value.
+    /// For query, key and value.
     qkv: OfSlots,
-    /// Of the output projection.
+    /// For the output projection.
     proj: OfSlots,
 }
 
@@ -31,7 +32,7 @@ struct LowRankOfSlots {
     a: Param<Tensor<3>>,
     /// B: `[num_heads, rank, d_output]`
     b: Param<Tensor<3>>,
-    /// t: as long as the bias of all heads together.
+    /// t: as long as the bias of the linear layer.
     shift: Param<Tensor<1>>,
 }
 
@@ -64,7 +65,7 @@ impl Heads {
         }
     }
 
-    /// Puts the transformed weights in place of the base's.
+    /// Transforms the weights in place.
     pub(super) fn apply(&self, linears: LayerLinears<'_>) {
         let [qkv, proj] = [&*linears.qkv, &*linears.proj].map(Affine::of);
         self.qkv.apply(qkv, rows_of_heads).put_into(linears.qkv);
@@ -73,8 +74,8 @@ impl Heads {
 }
 
 impl OfSlots {
-    /// `arrange` brings what is added to each slot's part, `[num_heads, d_input, d_output]`, to its
-    /// place in the weight.
+    /// `arrange` brings the additions to all heads, `[num_heads, d_input, d_output]`, to their places in
+    /// the weight.
     fn apply(&self, base: Affine, arrange: fn(Tensor<3>) -> Tensor<2>) -> Affine {
         match self {
             Self::ScaleShift(scale_shift) => scale_shift.apply(base),
@@ -86,8 +87,8 @@ impl OfSlots {
     }
 }
 
-/// `[num_heads, embed_dim, 3 * head_dim]` to `[embed_dim, 3 * num_heads * head_dim]`, the outputs
-/// in the order of [`HeadLayout::rows`].
+/// `[num_heads, embed_dim, 3 * head_dim]` to `[embed_dim, 3 * num_heads * head_dim]`, with outputs in
+/// the order of [`HeadLayout::rows`].
 fn rows_of_heads(parts: Tensor<3>) -> Tensor<2> {
     let [num_heads, embed_dim, width] = parts.dims();
     parts
@@ -96,45 +97,9 @@ fn rows_of_heads(parts: Tensor<3>) -> Tensor<2> {
         .reshape([embed_dim, num_heads * width])
 }
 
-/// `[num_heads, head_dim, embed_dim]` to `[num_heads * head_dim, embed_dim]`, the inputs in the
-/// order of [`HeadLayout::columns`].
+/// `[num_heads, head_dim, embed_dim]` to `[num_heads * head_dim, embed_dim]`, with inputs in the order
+/// of [`HeadLayout::columns`].
 fn columns_of_heads(parts: Tensor<3>) -> Tensor<2> {
     let [num_heads, head_dim, embed_dim] = parts.dims();
     parts.reshape([num_heads * head_dim, embed_dim])
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::Device;
-    use learngene_models::{Head, Projection};
-
-    use super::*;
-
-    const LAYOUT: HeadLayout = HeadLayout { num_heads: 3, head_dim: 2 };
-
-    /// A number for each head, and for each of its three roles.
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_into_vec().expect("flex computes in f32")
-    }
-
-    #[test]
-    fn each_slot_is_changed_in_its_own_place() {
-        let device = Device::flex();
-        // Slot s adds 10 s + role to its query, key and value.
-        let of_slot = |slot: usize| [0, 0, 1, 1, 2, 2].map(|role| (10 * slot + role) as f32);
-        let parts: Vec<f32> = (0..3).flat_map(of_slot).collect();
-        let parts = Tensor::<1>::from_floats(parts.as_slice(), &device).reshape([3, 1, 6]);
-        let rows = values(rows_of_heads(parts));
-        for slot in 0..3 {
-            for role in Projection::ALL {
-                let place = LAYOUT.rows(role, Head(slot));
-                assert_eq!(rows[place], [(10 * slot + role as usize) as f32; 2]);
-            }
-        }
-        let parts = Tensor::<1>::from_floats([0.0, 0.0, 1.0, 1.0, 2.0, 2.0], &device);
-        let columns = values(columns_of_heads(parts.reshape([3, 2, 1])));
-        for slot in 0..3 {
-            assert_eq!(columns[LAYOUT.columns(Head(slot))], [slot as f32; 2]);
-        }
-    }
 }

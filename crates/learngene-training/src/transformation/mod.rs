@@ -1,27 +1,23 @@
-//! Learnable parameter transformations: what makes the layers of a group, and the copies of a head,
+//! Learnable parameter transformations: they make the layers of a group, and the copies of a head,
 //! different from each other.
 //!
-//! [`attach`] makes a [`Transforming`] of a model, which trains like a plain one, and
-//! [`Transforming::fold`] an ordinary model again.
+//! [`attach`] turns a model into a [`Transforming`], which trains like any other, and
+//! [`Transforming::fold`] turns it back into an ordinary model.
 //!
 //! ```text
-//! attach        checks, freezes, and fills what follows
-//! bank          the feed-forward networks that layers share, each once
-//! linear, cross_layer, heads    one transformation each: W_k = T_k(W)
-//! transformations    all that is learnt, by name
-//! transforming  the model whose weights are worked out anew in every pass
+//! transforming                  the model whose weights are computed in every pass
+//! transformations               everything that is learnt, by name
+//! linear, cross_layer, heads    one kind of transformation each: W_k = T_k(W)
+//! bank                          the FFNs that layers share, each once
 //! ```
 
 mod affine;
-mod attach;
 mod bank;
 mod config;
 mod cross_layer;
 mod drawing;
-mod error;
 mod heads;
 mod linear;
-mod plan;
 mod text;
 mod transformations;
 mod transforming;
@@ -29,8 +25,5 @@ mod transforming;
 #[cfg(test)]
 mod tests;
 
-pub use attach::attach;
 pub use config::{FfnTransformation, HeadTransformation, Scope, TransformationConfig};
-pub use error::TransformationError;
-pub use plan::TransformationPlan;
-pub use transforming::Transforming;
+pub use transforming::{Transforming, attach};

@@ -1,24 +1,29 @@
-//! The words by which transformations are written.
+//! Transformations as text: on the command line and in files.
 
 use std::{fmt, str::FromStr};
 
-use super::{FfnTransformation, HeadTransformation, Scope, config::MAX_SIZE};
-use crate::{ExpansionError, text::parse_name};
+use learngene_tensors::{Error, Result};
 
-/// Rank of a low-rank transformation that tells none: of the size that Hu et al. find enough,
-/// "LoRA: Low-Rank Adaptation of Large Language Models", 2021, <https://arxiv.org/abs/2106.09685>.
+use super::{FfnTransformation, HeadTransformation, Scope, config::MAX_SIZE};
+
+/// Default rank of low-rank transformations, which is enough according to Hu et al., "LoRA: Low-Rank
+/// Adaptation of Large Language Models", 2021, <https://arxiv.org/abs/2106.09685>.
 const RANK: usize = 8;
 
-/// Hidden width of a mixing of layers that tells none: a little more than the layers of most
-/// models.
+/// Default hidden width of cross-layer transformations: slightly more than most models have layers.
 const HIDDEN: usize = 16;
 
-/// The number from 1 to [`MAX_SIZE`] after a name and a colon, or the default where the name stands alone.
+/// The size from 1 to [`MAX_SIZE`] after a name and a colon, or the default after the name alone.
 fn sized(text: &str, name: &str, default: usize) -> Option<usize> {
     match text.strip_prefix(name)? {
         "" => Some(default),
         rest => rest.strip_prefix(':')?.parse().ok().filter(|size| (1..=MAX_SIZE).contains(size)),
     }
+}
+
+/// A text that is none of those expected.
+fn unknown(what: &str, text: &str, expected: &str) -> Error {
+    Error::invalid(what, format!("`{text}`"), expected)
 }
 
 impl fmt::Display for FfnTransformation {
@@ -32,23 +37,20 @@ impl fmt::Display for FfnTransformation {
 }
 
 impl FromStr for FfnTransformation {
-    type Err = ExpansionError;
+    type Err = Error;
 
     /// Reads `scale-shift`, `low-rank` or `low-rank:8` with a rank, `cross-layer` or
     /// `cross-layer:16` with a hidden width.
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
+    fn from_str(text: &str) -> Result<Self> {
         let low_rank = sized(text, "low-rank", RANK).map(|rank| Self::LowRank { rank });
         let cross_layer = || sized(text, "cross-layer", HIDDEN);
         let found = match text {
             "scale-shift" => Some(Self::ScaleShift),
             _ => low_rank.or_else(|| cross_layer().map(|hidden| Self::CrossLayer { hidden })),
         };
-        found.ok_or_else(|| ExpansionError::Text {
-            what: "transformation of FFNs",
-            got: text.to_owned(),
-            want: "scale-shift, low-rank, cross-layer, or one of the last two with a size from 1 to \
-                   1024 such as low-rank:8 or cross-layer:16",
-        })
+        let expected = "scale-shift, low-rank or cross-layer, the last two optionally with a size from 1 \
+                        to 1024, such as low-rank:8";
+        found.ok_or_else(|| unknown("transformation of FFNs", text, expected))
     }
 }
 
@@ -62,24 +64,18 @@ impl fmt::Display for HeadTransformation {
 }
 
 impl FromStr for HeadTransformation {
-    type Err = ExpansionError;
+    type Err = Error;
 
     /// Reads `low-rank`, `low-rank:8` with a rank, or `scale-shift`.
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
+    fn from_str(text: &str) -> Result<Self> {
         let found = match text {
             "scale-shift" => Some(Self::ScaleShift),
             _ => sized(text, "low-rank", RANK).map(|rank| Self::LowRank { rank }),
         };
-        found.ok_or_else(|| ExpansionError::Text {
-            what: "transformation of heads",
-            got: text.to_owned(),
-            want: "low-rank, perhaps with a rank from 1 to 1024 such as low-rank:8, or scale-shift",
-        })
+        let expected =
+            "low-rank, optionally with a rank from 1 to 1024, such as low-rank:8, or scale-shift";
+        found.ok_or_else(|| unknown("transformation of heads", text, expected))
     }
-}
-
-impl Scope {
-    const ALL: [Self; 2] = [Self::All, Self::Shared];
 }
 
 impl fmt::Display for Scope {
@@ -92,10 +88,14 @@ impl fmt::Display for Scope {
 }
 
 impl FromStr for Scope {
-    type Err = ExpansionError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, ExpansionError> {
-        parse_name("scope", "all or shared", text, Self::ALL)
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "all" => Ok(Self::All),
+            "shared" => Ok(Self::Shared),
+            _ => Err(unknown("scope of the transformation", text, "all or shared")),
+        }
     }
 }
 
@@ -103,9 +103,9 @@ impl FromStr for Scope {
 macro_rules! as_text {
     ($($type:ty),+) => {$(
         impl TryFrom<String> for $type {
-            type Error = ExpansionError;
+            type Error = Error;
 
-            fn try_from(text: String) -> Result<Self, ExpansionError> {
+            fn try_from(text: String) -> Result<Self> {
                 text.parse()
             }
         }
@@ -125,58 +125,50 @@ mod tests {
     use super::*;
     use crate::TransformationConfig;
 
-    #[test]
-    fn texts_are_read_as_they_are_written() {
-        use FfnTransformation::{CrossLayer, LowRank, ScaleShift};
-        let cases = [
-            ("scale-shift", ScaleShift, "scale-shift"),
-            ("low-rank", LowRank { rank: 8 }, "low-rank:8"),
-            ("low-rank:3", LowRank { rank: 3 }, "low-rank:3"),
-            ("cross-layer", CrossLayer { hidden: 16 }, "cross-layer:16"),
-            ("cross-layer:4", CrossLayer { hidden: 4 }, "cross-layer:4"),
-        ];
-        for (text, wanted, written) in cases {
-            assert_eq!(text.parse(), Ok(wanted), "{text}");
-            assert_eq!(wanted.to_string(), written);
-            assert_eq!(written.parse(), Ok(wanted));
-        }
-        assert_eq!("low-rank:2".parse(), Ok(HeadTransformation::LowRank { rank: 2 }));
-        assert_eq!(
-            HeadTransformation::ScaleShift.to_string().parse(),
-            Ok(HeadTransformation::ScaleShift)
-        );
-        for scope in Scope::ALL {
-            assert_eq!(scope.to_string().parse(), Ok(scope));
-        }
+    #[track_caller]
+    fn check<T: FromStr<Err = Error> + fmt::Display + PartialEq + fmt::Debug>(
+        text: &str,
+        expected: T,
+        written: &str,
+    ) {
+        assert_eq!(text.parse::<T>().expect(text), expected);
+        assert_eq!(expected.to_string(), written);
+        assert_eq!(written.parse::<T>().expect(written), expected);
     }
 
     #[test]
-    fn other_text_is_refused() {
-        for text in
-            ["", "none", "low-rank:", "low-rank8", "low-rank:-1", "scale-shift:2", "Low-rank"]
-        {
-            let error = text.parse::<FfnTransformation>().expect_err(text);
-            assert!(error.to_string().starts_with("transformation of FFNs must be "), "{error}");
+    fn texts_are_read_as_they_are_written() {
+        check("scale-shift", FfnTransformation::ScaleShift, "scale-shift");
+        check("low-rank", FfnTransformation::LowRank { rank: 8 }, "low-rank:8");
+        check("low-rank:3", FfnTransformation::LowRank { rank: 3 }, "low-rank:3");
+        check("cross-layer", FfnTransformation::CrossLayer { hidden: 16 }, "cross-layer:16");
+        check("cross-layer:4", FfnTransformation::CrossLayer { hidden: 4 }, "cross-layer:4");
+        check("low-rank:1024", HeadTransformation::LowRank { rank: 1024 }, "low-rank:1024");
+        check("scale-shift", HeadTransformation::ScaleShift, "scale-shift");
+        check("all", Scope::All, "all");
+        check("shared", Scope::Shared, "shared");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let texts =
+            ["", "none", "low-rank:", "low-rank8", "low-rank:-1", "scale-shift:2", "Low-rank"];
+        for text in texts.into_iter().chain(["low-rank:0", "cross-layer:0", "cross-layer:1025"]) {
+            let error = text.parse::<FfnTransformation>().expect_err(text).to_string();
+            let start = format!("transformation of FFNs: found `{text}`, expected scale-shift, ");
+            assert!(error.starts_with(&start), "{error}");
         }
-        for (size, is_fine) in [(0, false), (1, true), (MAX_SIZE, true), (MAX_SIZE + 1, false)] {
-            for name in ["low-rank", "cross-layer"] {
-                let found = format!("{name}:{size}").parse::<FfnTransformation>();
-                assert_eq!(found.is_ok(), is_fine, "{name}:{size}");
-            }
-        }
-        let error = "low-rank:0".parse::<FfnTransformation>().expect_err("no rank").to_string();
-        assert!(error.contains(&format!("from 1 to {MAX_SIZE} such as low-rank:8")), "{error}");
-        let error = "cross-layer".parse::<HeadTransformation>().expect_err("not of heads");
-        let message = "transformation of heads must be low-rank, perhaps with a rank from 1 to 1024 such \
-                       as low-rank:8, or scale-shift, got `cross-layer`";
+        let error = "cross-layer".parse::<HeadTransformation>().expect_err("for FFNs only");
+        let message = "transformation of heads: found `cross-layer`, expected low-rank, optionally with a \
+                       rank from 1 to 1024, such as low-rank:8, or scale-shift";
         assert_eq!(error.to_string(), message);
     }
 
     #[test]
-    fn serde_uses_the_same_words() {
+    fn serde_uses_the_same_texts() {
         let json = r#"{"ffn":"cross-layer:4","heads":null,"scope":"shared","seed":7}"#;
-        let wanted: TransformationConfig = serde_json::from_str(json).expect("these words");
-        assert_eq!(serde_json::to_string(&wanted).expect("plain data"), json);
+        let config: TransformationConfig = serde_json::from_str(json).expect("these texts");
+        assert_eq!(serde_json::to_string(&config).expect("plain data"), json);
         assert!(serde_json::from_str::<TransformationConfig>(r#"{"ffn":"low"}"#).is_err());
         assert!(serde_json::from_str::<TransformationConfig>(r#"{"fnn":null}"#).is_err());
     }

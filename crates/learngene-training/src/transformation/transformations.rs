@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use burn::module::Module;
-use learngene_models::Model;
+use learngene_expansion::TransformationPlan;
+use learngene_models::{Classifier, Model};
 
 use super::{
-    FfnTransformation, TransformationConfig, TransformationPlan,
+    FfnTransformation, TransformationConfig,
     affine::Affine,
     bank::Bank,
     cross_layer::CrossLayer,
@@ -15,7 +16,7 @@ use super::{
     linear::{LowRank, ScaleShift},
 };
 
-/// What is learnt; the path of a field is the name under which it is written.
+/// What is learnt. The path of a field is the name under which it is written.
 #[derive(Module, Debug)]
 pub(super) struct Transformations {
     /// By layer.
@@ -26,7 +27,7 @@ pub(super) struct Transformations {
     heads: Vec<Option<Heads>>,
 }
 
-/// What is learnt of the feed-forward network of one layer.
+/// What is learnt of the FFN of one layer.
 #[derive(Module, Debug)]
 struct Ffn {
     fc1: OfLinear,
@@ -40,45 +41,45 @@ enum OfLinear {
 }
 
 impl Transformations {
-    /// All of them the identity, for a model whose feed-forward networks are in the bank.
+    /// Identities for a model whose FFNs are in the bank.
     pub(super) fn new(
-        wanted: &TransformationConfig,
+        config: &TransformationConfig,
         plan: &TransformationPlan,
         model: &mut Model,
         bank: &Bank,
         drawing: &Drawing<'_>,
     ) -> Self {
-        let config = model.config();
+        let shape = model.shape();
         let ffn = |layer| {
-            let (kind, base) = (wanted.ffn?, bank.base(layer)?);
+            let (kind, base) = (config.ffn?, bank.base(layer)?);
             let of = |part: &str, linear| {
                 OfLinear::new(&format!("ffn.{layer}.{part}"), kind, &Affine::of(linear), drawing)
             };
             Some(Ffn { fc1: of("fc1", &base.fc1)?, fc2: of("fc2", &base.fc2)? })
         };
         let mixing = |(index, stage): (usize, Range<usize>)| {
-            let Some(FfnTransformation::CrossLayer { hidden }) = wanted.ffn else { return None };
+            let Some(FfnTransformation::CrossLayer { hidden }) = config.ffn else { return None };
             let bases = bank.of_stage(stage.clone()).len();
             let layers = bank.transformed(stage).len();
             let name = format!("mixing.{index}");
             (layers > 0).then(|| CrossLayer::new(&name, hidden, bases, layers, drawing))
         };
         let heads = |layer| {
-            let kind = wanted.heads.filter(|_| plan.holds_copies(layer))?;
-            let layout = config.layer(layer).heads;
+            let kind = config.heads.filter(|_| plan.holds_copies(layer))?;
+            let layout = shape.layer(layer).heads;
             let linears = model.linears_mut(layer);
             Some(Heads::new(&format!("heads.{layer}"), kind, layout, &linears, drawing))
         };
         Self {
-            ffn: (0..config.depth()).map(ffn).collect(),
-            mixing: config.stages().into_iter().enumerate().map(mixing).collect(),
-            heads: (0..config.depth()).map(heads).collect(),
+            ffn: (0..shape.depth()).map(ffn).collect(),
+            mixing: shape.stages().into_iter().enumerate().map(mixing).collect(),
+            heads: (0..shape.depth()).map(heads).collect(),
         }
     }
 
     /// Puts the transformed weights of some layers in their place.
     pub(super) fn apply(&self, model: &mut Model, bank: &Bank, layers: Range<usize>) {
-        for (stage, mixing) in model.config().stages().into_iter().zip(&self.mixing) {
+        for (stage, mixing) in model.shape().stages().into_iter().zip(&self.mixing) {
             if let Some(mixing) = mixing {
                 mixing.apply(model, bank, stage, &layers);
             }
@@ -97,7 +98,7 @@ impl Transformations {
 }
 
 impl OfLinear {
-    /// None where layers are mixed instead.
+    /// `None` if layers are mixed instead.
     fn new(
         name: &str,
         kind: FfnTransformation,

@@ -1,13 +1,13 @@
-//! Folded weights are what the documentation says of the tensors that are written, worked out here
-//! number by number.
+//! Folded weights follow from the transformations as documented, checked number by number.
 
-use learngene_models::{Classifier, Head, HostTensor, LayerShape, Projection, StateDict};
+use learngene_models::Classifier;
+use learngene_shape::{Head, Projection};
+use learngene_tensors::{StateDict, Tensor};
 
 use super::support::*;
-use crate::{Descendant, NewLayers};
 
 /// An element of a tensor.
-fn at(tensor: &HostTensor, index: &[usize]) -> f32 {
+fn at(tensor: &Tensor, index: &[usize]) -> f32 {
     assert_eq!(index.len(), tensor.shape.len());
     let place = index.iter().zip(&tensor.shape).fold(0, |place, (i, axis)| place * axis + i);
     tensor.values[place]
@@ -17,7 +17,7 @@ fn sum(count: usize, term: impl Fn(usize) -> f32) -> f32 {
     (0..count).map(term).sum()
 }
 
-/// A descendant, what was learnt of it, and what became of its parameters.
+/// A descendant, what it learnt, and its folded parameters.
 struct Learnt {
     descendant: Descendant,
     transformations: StateDict,
@@ -26,40 +26,40 @@ struct Learnt {
 
 impl Learnt {
     fn new(ffn: &str, heads: &str) -> Self {
-        let descendant = descendant(&vit(), NewLayers::Copy);
-        let learnt = trained(transforming(&descendant, &wanted(ffn, heads)));
+        let descendant = vit();
+        let learnt = trained(descendant.attach(&config(ffn, heads)));
         let (transformations, folded) = (learnt.transformations(), learnt.state_dict());
         Self { descendant, transformations, folded }
     }
 
-    fn learnt(&self, name: &str) -> &HostTensor {
+    fn learnt(&self, name: &str) -> &Tensor {
         self.transformations.get(name).expect("a documented name")
     }
 
-    /// A parameter before.
-    fn base(&self, name: &str) -> &HostTensor {
+    /// A parameter before training.
+    fn base(&self, name: &str) -> &Tensor {
         self.descendant.parameters.get(name).expect("a parameter of the shape")
     }
 
-    /// Compares a parameter with what it shall be at each of its places.
-    fn check(&self, name: &str, wanted: impl Fn(&[usize]) -> f32) {
-        let HostTensor { shape, values } = self.folded.get(name).expect("a parameter of the shape");
+    /// Compares a folded parameter with the expected values.
+    fn check(&self, name: &str, expected: impl Fn(&[usize]) -> f32) {
+        let Tensor { shape, values } = self.folded.get(name).expect("a parameter of the shape");
         let inner = if shape.len() == 2 { shape[1] } else { 1 };
         for (place, value) in values.iter().enumerate() {
             let index = [place / inner, place % inner];
-            let wanted = wanted(&index[..shape.len()]);
-            assert!((value - wanted).abs() < 1e-5, "{name} {index:?}: {value}, wanted {wanted}");
+            let expected = expected(&index[..shape.len()]);
+            let apart = (value - expected).abs();
+            assert!(apart < 1e-5, "{name} {index:?}: {value}, expected {expected}");
         }
     }
 
-    /// Compares both linear layers of every feed-forward network; `wanted` is given layer, part,
-    /// parameter and place.
-    fn check_ffn(&self, wanted: impl Fn(usize, &str, &HostTensor, &[usize]) -> f32) {
-        for layer in 0..self.descendant.config.depth() {
+    /// Compares both linear layers of every FFN; `expected` is given layer, part, base and index.
+    fn check_ffn(&self, expected: impl Fn(usize, &str, &Tensor, &[usize]) -> f32) {
+        for layer in 0..self.descendant.shape.depth() {
             for part in ["fc1", "fc2"] {
                 for leaf in ["weight", "bias"] {
                     let name = format!("blocks.{layer}.mlp.{part}.{leaf}");
-                    self.check(&name, |index| wanted(layer, part, self.base(&name), index));
+                    self.check(&name, |index| expected(layer, part, self.base(&name), index));
                 }
             }
         }
@@ -111,8 +111,8 @@ fn cross_layer() {
 #[test]
 fn low_rank_of_heads() {
     let of = Learnt::new("", "low-rank:2");
-    for layer in 0..of.descendant.config.depth() {
-        let LayerShape { heads, .. } = of.descendant.config.layer(layer);
+    for layer in 0..of.descendant.shape.depth() {
+        let heads = of.descendant.shape.layer(layer).heads;
         let learnt = |name: &str| of.learnt(&format!("heads.{layer}.{name}"));
         let product = |part: &str, slot: usize, input: usize, output: usize| {
             let [a, b] = ["a", "b"].map(|leaf| learnt(&format!("{part}.{leaf}")));

@@ -1,69 +1,54 @@
-//! Copies of a head, and what parts them.
+//! Copies of a head, and what makes them different.
 
 use burn::optim::SgdConfig;
-use learngene_models::{Classifier, Head, ModelConfig, Projection, StateDict};
+use learngene_models::Classifier;
+use learngene_shape::{Axis, Shape, select_heads};
+use learngene_tensors::StateDict;
 
 use super::support::*;
-use crate::NewLayers;
 
 /// Largest difference between the two copies of a head, over all heads.
-fn apart(config: &ModelConfig, parameters: &StateDict) -> f32 {
-    let mut largest = 0.0;
-    for layer in 0..config.depth() {
-        let layout = config.layer(layer).heads;
-        let read = |name: &str| {
-            let name = format!("{}.attn.{name}", config.block(layer));
-            &parameters.get(&name).expect("a parameter of a block").values
-        };
-        let (weight, bias) = (read("qkv.weight"), read("qkv.bias"));
-        let width = config.layer(layer).embed_dim;
-        let whole = |head| {
-            let rows = Projection::ALL.map(|role| layout.rows(role, head));
-            let weights =
-                rows.iter().flat_map(|rows| &weight[rows.start * width..rows.end * width]);
-            let biases = rows.iter().flat_map(|rows| &bias[rows.clone()]);
-            let columns = read("proj.weight").chunks(layout.attention_dim());
-            let columns = columns.flat_map(|row| &row[layout.columns(head)]);
-            weights.chain(biases).chain(columns).copied().collect::<Vec<f32>>()
-        };
-        let copies = layout.num_heads / 2;
-        for head in 0..copies {
-            let apart = difference(&whole(Head(head)), &whole(Head(head + copies)));
-            largest = f32::max(largest, apart);
-        }
-    }
-    largest
+fn apart(shape: &Shape, parameters: &StateDict) -> f32 {
+    let of_layers = (0..shape.depth()).flat_map(|layer| {
+        let copies = shape.layer(layer).heads.num_heads / 2;
+        let parameters = shape.layer_parameters(layer).into_iter().map(|parameter| {
+            let tensor = parameters.get(&parameter.name).expect("a parameter of the shape");
+            let is_of_heads = |axis: &Axis| matches!(axis, Axis::Heads { .. });
+            if !parameter.axes.iter().any(is_of_heads) {
+                return 0.0;
+            }
+            let [first, second] = [0, copies].map(|start| {
+                let heads: Vec<usize> = (start..start + copies).collect();
+                select_heads(&parameter, tensor, &heads)
+            });
+            difference(&first.values, &second.values)
+        });
+        parameters.collect::<Vec<f32>>()
+    });
+    of_layers.fold(0.0, f32::max)
 }
 
-/// What is left of copies after some steps of SGD, and how far the logits went.
-fn after_training<C: Classifier>(model: C, config: &ModelConfig) -> (f32, f32) {
+/// Difference of copies after some steps of SGD, and the change of the logits.
+fn after_training<C: Classifier>(model: C, shape: &Shape) -> (f32, f32) {
     let before = logits(&model);
     let model = steps(with_autodiff(model), 20, 0.1, &mut SgdConfig::new().init());
-    (apart(config, &model.state_dict()), difference(&logits(&model), &before))
+    (apart(shape, &model.state_dict()), difference(&logits(&model), &before))
 }
 
-fn check(ancestor: &ModelConfig) {
-    let descendant = descendant(ancestor, NewLayers::Copy);
-    let config = &descendant.config;
-    assert_eq!(apart(config, &descendant.parameters), 0.0);
-
-    let (plain, moved) = after_training(load(&descendant), config);
-    assert!(plain < 1e-6 && moved > 0.1, "plain: {plain}, {moved}");
-
-    let of = |heads: &str| after_training(transforming(&descendant, &wanted("", heads)), config);
-    let (scale_shift, moved) = of("scale-shift");
-    assert!(scale_shift < 1e-6 && moved > 0.1, "scale-shift: {scale_shift}, {moved}");
-    let (low_rank, moved) = of("low-rank:2");
-    assert!(low_rank > 1e-4 && moved > 0.1, "low-rank: {low_rank}, {moved}");
-}
-
-/// Equal copies get equal gradients, and equal functions of them too.
+/// Equal copies get equal gradients, and so do equal functions of them.
 #[test]
-fn only_low_rank_parts_the_copies_of_a_head_in_a_vit() {
-    check(&vit());
-}
+fn only_low_rank_makes_the_copies_of_a_head_different() {
+    for descendant in [vit(), swin()] {
+        let shape = &descendant.shape;
+        assert_eq!(apart(shape, &descendant.parameters), 0.0);
 
-#[test]
-fn only_low_rank_parts_the_copies_of_a_head_in_a_swin() {
-    check(&swin());
+        let (plain, moved) = after_training(descendant.load(), shape);
+        assert!(plain < 1e-6 && moved > 0.1, "plain: {plain}, {moved}");
+
+        let of = |heads: &str| after_training(descendant.attach(&config("", heads)), shape);
+        let (scale_shift, moved) = of("scale-shift");
+        assert!(scale_shift < 1e-6 && moved > 0.1, "scale-shift: {scale_shift}, {moved}");
+        let (low_rank, moved) = of("low-rank:2");
+        assert!(low_rank > 1e-4 && moved > 0.1, "low-rank: {low_rank}, {moved}");
+    }
 }

@@ -1,4 +1,6 @@
-//! A classifier with its loss, as burn-train's workers want it.
+//! A classifier with its loss, as burn-train's workers need it.
+
+mod checkpointing;
 
 use burn::{
     module::Module,
@@ -6,42 +8,28 @@ use burn::{
     tensor::{DType, ExecutionError, Tensor},
 };
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use learngene_models::{BranchScales, Classifier};
+use learngene_models::Classifier;
 
 use crate::{
-    Precision, checkpointing,
-    loss::{Targets, cross_entropy},
+    Precision,
+    image_batch::{ImageBatch, Targets},
+    loss::cross_entropy,
     precision,
 };
 
-/// Images and what they show, on the device: a whole batch, or the part of it that one pass takes.
-#[derive(Clone, Debug)]
-pub struct ImageBatch {
-    /// Normalised pixels: `[images, 3, image_size, image_size]`.
-    pub images: Tensor<4>,
-    /// Their classes.
-    pub targets: Targets,
-    /// Factors of the residual branches of each layer, where some are left out.
-    pub branches: Option<Vec<BranchScales>>,
-    /// Images of this part, divided by those of the batch.
-    pub share: f64,
-    /// Place of this part in the batch.
-    pub part: usize,
-}
-
-/// A classifier with the loss it is trained by.
+/// A classifier with the loss that it is trained by.
 #[derive(Module, Debug)]
-pub(crate) struct Trainee<C: Classifier> {
+pub(crate) struct Student<C: Classifier> {
     pub(crate) model: C,
     pub(crate) label_smoothing: f64,
-    /// Whether a step keeps what goes into each layer alone, and computes the rest again.
+    /// Keeps only the input of each layer for the backward pass and recomputes the rest.
     pub(crate) gradient_checkpointing: bool,
-    /// What passes compute in.
+    /// Number format of the passes.
     #[module(skip)]
     pub(crate) precision: Precision,
 }
 
-/// What a part adds to the mean loss of the batch, left on the device until somebody reads it.
+/// What a part adds to the mean loss of the batch; stays on the device until it is read.
 pub(crate) struct PartLoss {
     /// `[1]`.
     pub(crate) loss: Tensor<1>,
@@ -54,25 +42,25 @@ impl ItemLazy for PartLoss {
     }
 }
 
-impl<C: Classifier> Trainee<C> {
-    /// What some logits, `[images, num_classes]`, add to the mean loss of the batch.
-    pub(crate) fn loss(&self, logits: Tensor<2>, targets: &Targets, share: f64) -> Tensor<1> {
+impl<C: Classifier> Student<C> {
+    /// What logits, `[images, num_classes]`, add to the mean loss of the batch.
+    fn loss(&self, logits: Tensor<2>, targets: &Targets, weight: f64) -> Tensor<1> {
         let loss = cross_entropy(logits.cast(DType::F32), targets, self.label_smoothing);
-        if share == 1.0 { loss } else { loss * share }
+        if weight == 1.0 { loss } else { loss * weight }
     }
 
-    /// Gradients of what a batch adds to the mean loss, and that loss.
+    /// Gradients of what a part adds to the mean loss, and that loss.
     fn backward(&self, batch: ImageBatch) -> (GradientsParams, Tensor<1>) {
         if self.gradient_checkpointing {
             return checkpointing::backward(self, batch);
         }
         let features = self.model.features_scaled(batch.images, batch.branches.as_deref());
-        let loss = self.loss(self.model.classify(features), &batch.targets, batch.share);
+        let loss = self.loss(self.model.classify(features), &batch.targets, batch.weight);
         (GradientsParams::from_grads(loss.backward(), self), loss.inner())
     }
 }
 
-impl<C: Classifier> TrainStep for Trainee<C> {
+impl<C: Classifier> TrainStep for Student<C> {
     type Input = ImageBatch;
     type Output = PartLoss;
 
@@ -90,12 +78,15 @@ impl<C: Classifier> TrainStep for Trainee<C> {
     }
 }
 
-impl<C: Classifier> InferenceStep for Trainee<C> {
+impl<C: Classifier> InferenceStep for Student<C> {
     type Input = ImageBatch;
     type Output = PartLoss;
 
     fn step(&self, batch: ImageBatch) -> PartLoss {
         let logits = self.model.forward(batch.images);
-        PartLoss { loss: self.loss(logits, &batch.targets, batch.share), part: batch.part }
+        PartLoss { loss: self.loss(logits, &batch.targets, batch.weight), part: batch.part }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! A batch on a device.
+
+use burn::tensor::{DType, Int, Tensor};
+use learngene_models::BranchScales;
+
+/// Images with their targets on a device: a whole batch, or the part of it that one pass takes.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageBatch {
+    /// Normalised pixels: `[images, 3, image_size, image_size]`.
+    pub(crate) images: Tensor<4>,
+    pub(crate) targets: Targets,
+    /// Factors of the residual branches of each layer, where stochastic depth drops some.
+    pub(crate) branches: Option<Vec<BranchScales>>,
+    /// Images of this part divided by those of the batch.
+    pub(crate) weight: f64,
+    /// Index of this part in the batch.
+    pub(crate) part: usize,
+}
+
+/// What the images show.
+#[derive(Clone, Debug)]
+pub(crate) enum Targets {
+    /// One class for each image: `[images]`.
+    Classes(Tensor<1, Int>),
+    /// Soft labels, smoothed already: a probability for each class, `[images, num_classes]`.
+    Soft(Tensor<2>),
+}
+
+impl ImageBatch {
+    /// The same batch in another number format, but for the targets, which only the loss reads.
+    pub(crate) fn cast(self, dtype: DType) -> Self {
+        let scales = |BranchScales { attention, mlp }| BranchScales {
+            attention: attention.cast(dtype),
+            mlp: mlp.cast(dtype),
+        };
+        let branches = self.branches.map(|layers| layers.into_iter().map(scales).collect());
+        Self { images: self.images.cast(dtype), branches, ..self }
+    }
+}
