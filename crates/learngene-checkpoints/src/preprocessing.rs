@@ -5,7 +5,7 @@ use std::path::Path;
 use learngene_tensors::Result;
 use serde::Serialize;
 
-use crate::{pretrained_cfg::SECTION, sidecar::Sidecar};
+use crate::sidecar::{PRETRAINED_CFG, Sidecar};
 
 /// What a model expects of its images, but for their size, which its shape gives.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -26,12 +26,12 @@ impl Preprocessing {
     pub(crate) fn found(checkpoint: &Path, header: Option<&Sidecar>) -> Result<Option<Self>> {
         let timm = ["mean", "std"];
         if let Some(header) = header
-            && let Some(found) = Self::of(header, SECTION, timm)?
+            && let Some(found) = Self::of(header, PRETRAINED_CFG, timm)?
         {
             return Ok(Some(found));
         }
         let sources = [
-            ("config.json", SECTION, timm),
+            ("config.json", PRETRAINED_CFG, timm),
             ("preprocessor_config.json", None, ["image_mean", "image_std"]),
         ];
         for (file, section, fields) in sources {

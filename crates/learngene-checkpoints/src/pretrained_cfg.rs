@@ -5,10 +5,10 @@ use std::path::Path;
 use learngene_tensors::Result;
 use serde::Serialize;
 
-use crate::{Preprocessing, sidecar::Sidecar};
-
-/// Where timm keeps it in its configurations, and this crate in the header.
-pub(crate) const SECTION: Option<&str> = Some("pretrained_cfg");
+use crate::{
+    Preprocessing,
+    sidecar::{PRETRAINED_CFG, Sidecar},
+};
 
 /// What a model was trained on, in the words of timm's `pretrained_cfg`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ impl PretrainedCfg {
         let is_valid = |names: &Vec<String>| names.len() == num_classes;
         let expected = "a name for each class of the model";
         let label_names =
-            header.map(|header| header.parsed(SECTION, "label_names", is_valid, expected));
+            header.map(|header| header.parsed(PRETRAINED_CFG, "label_names", is_valid, expected));
         let label_names = label_names.transpose()?.flatten().unwrap_or_default();
         Ok(Self { preprocessing, label_names })
     }

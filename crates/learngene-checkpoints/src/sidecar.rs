@@ -8,6 +8,9 @@ use learngene_tensors::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+/// Where timm's configurations and our headers keep what a model was trained on.
+pub(crate) const PRETRAINED_CFG: Option<&str> = Some("pretrained_cfg");
+
 /// A configuration of a model. Fields of no meaning here are left alone: transformers and timm store
 /// many that do not bear on the shape.
 #[derive(Debug)]
@@ -77,7 +80,8 @@ impl Sidecar {
         Ok(())
     }
 
-    fn agree_on(
+    /// Refuses numbers of this configuration that contradict those expected.
+    pub fn agree_on(
         &self,
         field: &str,
         found: &[usize],
@@ -135,7 +139,7 @@ impl Sidecar {
         }
         let is_square = |[_, height, width]: &[usize; 3]| height == width;
         let expected = "[channels, side, side]";
-        let size = self.parsed(Some("pretrained_cfg"), "input_size", is_square, expected)?;
+        let size = self.parsed(PRETRAINED_CFG, "input_size", is_square, expected)?;
         Ok(size.map(|[_, side, _]| side))
     }
 
@@ -181,10 +185,10 @@ impl Sidecar {
     fn sizes(&self, field: &str) -> Result<Option<Vec<usize>>> {
         fn flatten(value: &Value) -> Option<Vec<usize>> {
             match value {
-                Value::Array(list) => Some(
-                    list.iter().map(flatten).collect::<Option<Vec<_>>>()?.into_iter().flatten(),
-                )
-                .map(Iterator::collect),
+                Value::Array(list) => {
+                    let lists: Option<Vec<Vec<usize>>> = list.iter().map(flatten).collect();
+                    Some(lists?.concat())
+                }
                 number => Some(vec![usize::try_from(number.as_u64()?).ok()?]),
             }
         }

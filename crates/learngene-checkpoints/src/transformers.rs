@@ -155,7 +155,7 @@ fn of_swin(shape: &Shape, swin: &Swin) -> Result<Fields, String> {
     if let Some(stage) = (0..stages).find(|stage| swin.window(*stage) < swin.window_size) {
         let (side, window) = (swin.window(stage), swin.window_size);
         return Err(format!(
-            "stage {stage} {side} tokens a side, less than its windows of {window}"
+            "stage {stage} of {side} tokens a side, less than its windows of {window}"
         ));
     }
     let heads: Vec<usize> =

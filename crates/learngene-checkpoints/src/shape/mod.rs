@@ -1,5 +1,5 @@
-//! The shape of the model in a file: from the configuration beside the tensors, and from the shapes of
-//! the tensors for what it does not say.
+//! The shape of the model in a file: from the configuration beside the tensors, and from the shapes
+//! of the tensors for what it does not say.
 
 mod sizes;
 mod swin;
@@ -32,8 +32,8 @@ pub(crate) struct Context<'a> {
     pub preset: Option<&'a Sidecar>,
 }
 
-/// The shape of a model of one family, from the sizes of its tensors. Adds to the notes what it had to
-/// assume.
+/// The shape of a model of one family, from the sizes of its tensors. Adds to the notes what it had
+/// to assume.
 type Infer = fn(&Context, Sizes, &mut Vec<String>) -> Result<Shape>;
 
 const FAMILIES: [(&str, Infer); 2] = [(Vit::KEY, vit::shape), (Swin::KEY, swin::shape)];
@@ -51,11 +51,14 @@ impl Context<'_> {
         masks: &[(usize, usize)],
         notes: &mut Vec<String>,
     ) -> Result<Shape> {
-        for sidecar in self.sidecars() {
-            sidecar.check_family(self.names.family())?;
+        let family = self.names.family();
+        let preset = self.preset.map_or(Ok(()), |preset| preset.check_family(family));
+        preset.map_err(|error| self.in_file(error))?;
+        if let Some(sidecar) = self.sidecar {
+            sidecar.check_family(family)?;
             sidecar.layer_norm_eps()?;
         }
-        let infer = FAMILIES.iter().find(|(family, _)| *family == self.names.family());
+        let infer = FAMILIES.iter().find(|(name, _)| family == *name);
         let (_, infer) = infer.expect("names are of one of the families");
         infer(self, Sizes::new(self.names, container, masks), notes)
     }

@@ -107,10 +107,13 @@ fn heads(
         // Options and presets speak of a file that they do not name.
         if source.starts_with("--") { error.in_file(context.path) } else { error }
     })?;
-    let facts: [(&[&str], &[usize]); 2] =
-        [(&["num_heads", "num_attention_heads"], &num_heads), (&["head_dim"], &[head_dim])];
     let depths = [attention_dims.len()];
-    context.sidecars().try_for_each(|sidecar| sidecar.agree(&facts, &depths, &source))?;
+    for sidecar in context.sidecars() {
+        if let Some(heads) = sidecar.num_heads()? {
+            sidecar.agree_on("num_heads", &heads, &num_heads, &depths, &source)?;
+        }
+        sidecar.agree(&[(&["head_dim"], &[head_dim])], &depths, &source)?;
+    }
     Ok((num_heads, head_dim))
 }
 

@@ -23,8 +23,8 @@ struct ImageSize {
 }
 
 impl Windows {
-    /// From the table of each stage, `[positions, heads]`, and the masks of shifted windows: the stage
-    /// of each, and how many windows it is for.
+    /// From the table of each stage, `[positions, heads]`, and the masks of shifted windows: the
+    /// stage of each, and how many windows it is for.
     pub fn new(tables: &[[usize; 2]], masks: &[(usize, usize)]) -> Result<Self> {
         let side = |(stage, [positions, _]): (usize, &[usize; 2])| {
             side_of_table(*positions).ok_or_else(|| {

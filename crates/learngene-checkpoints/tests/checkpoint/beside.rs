@@ -2,36 +2,42 @@
 
 use std::fs;
 
-use learngene_models::{
-    ModelConfig, SwinConfig, VitConfig,
-    checkpoint::{self, CheckpointError, Dialect, Dtype, PretrainedCfg, ReadOptions},
-};
+use learngene_checkpoints::{Dialect, PretrainedCfg, ReadOptions, read, write};
+use learngene_shape::{FfnKind, Shape, Swin, Vit};
+use learngene_tensors::Dtype;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::common::{SWIN, TINY, folder, zeros};
+use super::common::{SWIN, TINY, folder, holds, shape, write_zeros, zeros};
 
-/// A ViT and a Swin that no published implementation can hold.
-fn unusual() -> [ModelConfig; 2] {
-    let vit = VitConfig::new(24, vec![3, 1, 4], 8, 40).with_image_size(16).with_num_classes(2);
-    let swin = SwinConfig::new(16, vec![vec![2, 1], vec![4, 3]], vec![8, 6], vec![40, 56])
-        .with_window_size(2)
-        .with_image_size(32)
-        .with_num_classes(5);
-    [vit.into(), swin.into()]
+/// Models that no published implementation can hold.
+fn unusual() -> [Shape; 3] {
+    let vit = Vit { num_classes: 2, image_size: 16, ..Vit::new(24, vec![3, 1], 8, vec![40, 30]) };
+    let gated = Vit { ffn: FfnKind::SwiGlu, image_size: 16, ..Vit::uniform(24, 2, 3) };
+    let swin = Swin {
+        num_heads: vec![2, 1, 4, 3],
+        head_dim: vec![8, 6],
+        hidden_dim: vec![40, 30, 56, 57],
+        window_size: 2,
+        image_size: 32,
+        num_classes: 5,
+        ..Swin::uniform(16, &[2, 2], &[2, 4])
+    };
+    [shape(vit), shape(gated), shape(swin)]
 }
 
-fn usual() -> ModelConfig {
-    VitConfig::uniform(24, 2, 3).with_image_size(16).into()
+fn usual() -> Shape {
+    shape(Vit { image_size: 16, ..Vit::uniform(24, 2, 3) })
 }
 
-fn write(
-    folder: &TempDir,
-    file: &str,
-    config: &ModelConfig,
-    dialect: Dialect,
-) -> Result<(), CheckpointError> {
-    checkpoint::write(&folder.path().join(file), config, &zeros(config), dialect, Dtype::F16, None)
+fn write_to(folder: &TempDir, file: &str, shape: &Shape, dialect: Dialect) -> Result<(), String> {
+    write_zeros(&folder.path().join(file), shape, dialect)
+}
+
+/// The shape of a file of a folder.
+fn shape_of(folder: &TempDir, file: &str) -> Shape {
+    let read = read(&folder.path().join(file), &ReadOptions::default());
+    read.expect("it says all there is to know").shape
 }
 
 fn config_json(folder: &TempDir) -> Value {
@@ -40,87 +46,79 @@ fn config_json(folder: &TempDir) -> Value {
 }
 
 #[test]
-fn a_usual_model_needs_none_in_timm_s_names() {
-    let folder = folder();
-    write(&folder, "a", &usual(), Dialect::Timm).expect("writable");
-    assert!(!folder.path().join("config.json").exists());
-}
-
-#[test]
-fn an_unusual_model_is_told_beside_it_and_comes_back() {
-    for config in unusual() {
+fn an_unusual_model_has_one_beside_it_and_comes_back() {
+    for shape in unusual() {
         for dialect in [Dialect::Timm, Dialect::Official] {
-            if (config.family(), dialect) == ("vit", Dialect::Official) {
+            if (shape.family(), dialect) == ("vit", Dialect::Official) {
                 continue;
             }
             let folder = folder();
-            write(&folder, "a", &config, dialect).expect("writable");
-            let mut told = config_json(&folder);
-            let architecture = format!("learngene_{}", config.family());
-            assert_eq!(told["architecture"], architecture);
-            told.as_object_mut().expect("an object").remove("architecture");
-            assert_eq!(told, json!(config), "all fields, family and heads of each layer too");
+            write_to(&folder, "a", &shape, dialect).expect("writable");
+            let mut found = config_json(&folder);
+            let architecture = format!("learngene_{}", shape.family());
+            assert_eq!(found["architecture"], architecture);
+            found.as_object_mut().expect("an object").remove("architecture");
+            assert_eq!(found, json!(shape), "all fields, family and heads of each layer too");
 
-            let read = checkpoint::read(&folder.path().join("a"), &ReadOptions::default());
+            let read = read(&folder.path().join("a"), &ReadOptions::default());
             let read = read.expect("it agrees with the tensors");
-            assert_eq!((read.config, read.parameters), (config.clone(), zeros(&config)));
+            assert_eq!((&read.shape, read.parameters), (&shape, zeros(&shape)));
         }
     }
 }
 
 /// Without the header, which another program may leave out.
 #[test]
-fn it_tells_an_unusual_model_alone() {
-    for config in unusual() {
+fn it_describes_an_unusual_model_alone() {
+    for shape in unusual() {
         let folder = folder();
-        write(&folder, "model.safetensors", &config, Dialect::Timm).expect("writable");
+        write_to(&folder, "model.safetensors", &shape, Dialect::Timm).expect("writable");
         let path = folder.path().join("model.safetensors");
         super::common::Tensors::of(&path).save(&folder);
-        let read = checkpoint::read(&path, &ReadOptions::default()).expect("it is told beside it");
-        assert_eq!((read.config, read.notes), (config, vec![]));
+        let read = read(&path, &ReadOptions::default()).expect("config.json describes it");
+        assert_eq!((read.shape, read.notes), (shape, vec![]));
     }
 }
 
-/// Headers tell shapes, so models of all shapes can lie in one folder.
+/// Headers give shapes, so models of all shapes can lie in one folder.
 #[test]
 fn models_of_several_shapes_share_a_folder() {
-    let [vit, swin] = unusual();
+    let [vit, _, swin] = unusual();
     let folder = folder();
     let models = [("a", vit), ("b", swin), ("c", usual())];
-    for (name, config) in &models {
-        write(&folder, name, config, Dialect::Timm).expect("writable");
+    for (name, shape) in &models {
+        write_to(&folder, name, shape, Dialect::Timm).expect("writable");
     }
     assert_eq!(config_json(&folder)["architecture"], "learngene_vit", "that of the first");
-    for (name, config) in models {
-        let read = checkpoint::read(&folder.path().join(name), &ReadOptions::default());
-        assert_eq!(read.expect("its header tells").config, config);
+    for (name, shape) in models {
+        assert_eq!(shape_of(&folder, name), shape);
     }
 }
 
 #[test]
 fn that_of_another_model_is_kept() {
-    let [vit, swin] = unusual();
+    let [vit, _, swin] = unusual();
     let [learngene, foreign] = [true, false];
     let (hf, official) = (Dialect::HuggingFace, Dialect::Official);
-    for (is_learngene, config, dialect) in
+    for (is_learngene, shape, dialect) in
         [(learngene, &usual(), hf), (foreign, &swin, official), (foreign, &usual(), hf)]
     {
         let folder = folder();
         if is_learngene {
-            write(&folder, "other", &vit, Dialect::Timm).expect("writable");
+            write_to(&folder, "other", &vit, Dialect::Timm).expect("writable");
         } else {
             fs::write(folder.path().join("config.json"), "{}").expect("writable");
         }
         let before = config_json(&folder);
-        let written = write(&folder, "a", config, dialect);
+        let written = write_to(&folder, "a", shape, dialect);
         if dialect == hf {
             let error = written.expect_err("transformers needs another");
-            assert!(matches!(error, CheckpointError::OtherConfig { .. }), "{error}");
+            let message = "config.json: found the configuration of another checkpoint, expected";
+            holds(&error, &[message, "choose an empty folder"]);
             assert!(!folder.path().join("a").exists());
         } else {
-            written.expect("its header tells the shape");
-            let read = checkpoint::read(&folder.path().join("a"), &ReadOptions::default());
-            assert_eq!(read.expect("nothing contradicts it").config, *config);
+            written.expect("its header gives the shape");
+            assert_eq!(shape_of(&folder, "a"), *shape, "nothing contradicts it");
         }
         assert_eq!(config_json(&folder), before);
     }
@@ -131,20 +129,19 @@ fn a_foreign_one_does_not_stop_a_usual_model_in_timm_s_names() {
     let folder = folder();
     let place = folder.path().join("config.json");
     fs::write(&place, r#"{"architecture": "x"}"#).expect("writable");
-    write(&folder, "a", &usual(), Dialect::Timm).expect("writable");
+    write_to(&folder, "a", &usual(), Dialect::Timm).expect("writable");
     assert_eq!(fs::read(&place).expect("kept"), br#"{"architecture": "x"}"#);
 }
 
 #[test]
 fn that_of_a_replaced_checkpoint_is_replaced_or_removed_with_it() {
-    let [vit, swin] = unusual();
+    let [vit, _, swin] = unusual();
     let folder = folder();
-    for (config, named) in
+    for (shape, named) in
         [(vit, Some("learngene_vit")), (swin, Some("learngene_swin")), (usual(), None)]
     {
-        write(&folder, "a", &config, Dialect::Timm).expect("it belongs to what is replaced");
-        let read = checkpoint::read(&folder.path().join("a"), &ReadOptions::default());
-        assert_eq!(read.expect("it agrees with the tensors").config, config);
+        write_to(&folder, "a", &shape, Dialect::Timm).expect("it belongs to what is replaced");
+        assert_eq!(shape_of(&folder, "a"), shape);
         match named {
             Some(named) => assert_eq!(config_json(&folder)["architecture"], named),
             None => assert!(!folder.path().join("config.json").exists()),
@@ -155,30 +152,28 @@ fn that_of_a_replaced_checkpoint_is_replaced_or_removed_with_it() {
 /// Nobody knows whose it is where two checkpoints lie beside it.
 #[test]
 fn that_of_several_checkpoints_is_kept() {
-    let [vit, swin] = unusual();
+    let [vit, _, swin] = unusual();
     let folder = folder();
-    write(&folder, "a.safetensors", &vit, Dialect::Timm).expect("writable");
-    write(&folder, "b.safetensors", &usual(), Dialect::Timm).expect("writable");
+    write_to(&folder, "a.safetensors", &vit, Dialect::Timm).expect("writable");
+    write_to(&folder, "b.safetensors", &usual(), Dialect::Timm).expect("writable");
     let before = config_json(&folder);
-    write(&folder, "a.safetensors", &swin, Dialect::Timm).expect("its header tells the shape");
-    let error = write(&folder, "b.safetensors", &usual(), Dialect::HuggingFace);
-    assert!(matches!(error, Err(CheckpointError::OtherConfig { .. })), "{error:?}");
+    write_to(&folder, "a.safetensors", &swin, Dialect::Timm).expect("its header gives the shape");
+    write_to(&folder, "b.safetensors", &usual(), Dialect::HuggingFace).expect_err("it is kept");
     assert_eq!(config_json(&folder), before);
 }
 
 #[cfg(unix)]
 #[test]
 fn where_weights_cannot_be_written_it_stays_that_of_the_old_ones() {
-    for (dialect, config) in
-        [(Dialect::HuggingFace, usual()), (Dialect::Timm, unusual()[1].clone())]
+    for (dialect, shape) in [(Dialect::HuggingFace, usual()), (Dialect::Timm, unusual()[2].clone())]
     {
         let folder = folder();
         // A folder that is not empty cannot be replaced by a file.
         fs::create_dir_all(folder.path().join("a/b")).expect("writable");
         let place = folder.path().join("config.json");
         fs::write(&place, "{}").expect("writable");
-        let error = write(&folder, "a", &config, dialect).expect_err("a folder is in the way");
-        assert!(error.to_string().contains("cannot write"), "{error}");
+        let error = write_to(&folder, "a", &shape, dialect).expect_err("a folder is in the way");
+        holds(&error, &["cannot write"]);
         assert_eq!(fs::read(&place).expect("kept"), b"{}");
     }
 }
@@ -187,7 +182,7 @@ fn where_weights_cannot_be_written_it_stays_that_of_the_old_ones() {
 fn hugging_face_s_of_a_vit_is_what_transformers_wants() {
     let folder = folder();
     let tiny = TINY.read("timm.safetensors");
-    write(&folder, "model.safetensors", &tiny.config, Dialect::HuggingFace).expect("writable");
+    write_to(&folder, "model.safetensors", &tiny.shape, Dialect::HuggingFace).expect("writable");
     let config = config_json(&folder);
     assert_eq!(config["architectures"][0], "ViTForImageClassification");
     assert_eq!(config["num_attention_heads"], 3);
@@ -198,11 +193,12 @@ fn hugging_face_s_of_a_vit_is_what_transformers_wants() {
 
 #[test]
 fn hugging_face_s_calls_classes_by_their_names() {
-    let (folder, config) = (folder(), usual().with_num_classes(2));
+    let folder = folder();
+    let shape = usual().with_num_classes(2).expect("few classes");
     let label_names = ["cat", "dog"].map(str::to_owned).to_vec();
-    let told = PretrainedCfg { preprocessing: None, label_names };
-    let (path, parameters) = (folder.path().join("model.safetensors"), zeros(&config));
-    checkpoint::write(&path, &config, &parameters, Dialect::HuggingFace, Dtype::F16, Some(&told))
+    let cfg = PretrainedCfg { preprocessing: None, label_names };
+    let (path, parameters) = (folder.path().join("model.safetensors"), zeros(&shape));
+    write(&path, &shape, &parameters, Dialect::HuggingFace, Dtype::F16, Some(&cfg))
         .expect("the folder is writable");
     let config = config_json(&folder);
     assert_eq!(config["id2label"], json!({"0": "cat", "1": "dog"}));
@@ -212,8 +208,8 @@ fn hugging_face_s_calls_classes_by_their_names() {
 #[test]
 fn hugging_face_s_of_a_swin_is_what_transformers_wants() {
     let folder = folder();
-    let config = SWIN.read("timm.safetensors").config.with_num_classes(2);
-    write(&folder, "model.safetensors", &config, Dialect::HuggingFace).expect("writable");
+    let shape = SWIN.read("timm.safetensors").shape.with_num_classes(2).expect("few classes");
+    write_to(&folder, "model.safetensors", &shape, Dialect::HuggingFace).expect("writable");
     let want = json!({
         "architectures": ["SwinForImageClassification"],
         "attention_probs_dropout_prob": 0.0,
@@ -245,10 +241,10 @@ fn hugging_face_s_of_a_swin_is_what_transformers_wants() {
 
 #[test]
 fn a_backbone_is_a_model_without_labels() {
-    for (config, name) in [(TINY, "ViTModel"), (SWIN, "SwinModel")] {
+    for (golden, name) in [(TINY, "ViTModel"), (SWIN, "SwinModel")] {
         let folder = folder();
-        let config = config.read("timm.safetensors").config.with_num_classes(0);
-        write(&folder, "model.safetensors", &config, Dialect::HuggingFace).expect("writable");
+        let shape = golden.read("timm.safetensors").shape.with_num_classes(0).expect("a backbone");
+        write_to(&folder, "model.safetensors", &shape, Dialect::HuggingFace).expect("writable");
         assert_eq!(config_json(&folder)["architectures"], json!([name]));
         assert_eq!(config_json(&folder).get("id2label"), None);
     }

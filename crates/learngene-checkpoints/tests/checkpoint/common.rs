@@ -6,17 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use learngene_models::{
-    HostTensor, ModelConfig, StateDict, VitConfig,
-    checkpoint::{self, Checkpoint, ReadOptions},
-};
-use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
+use learngene_checkpoints::{Checkpoint, Dialect, ReadOptions, read, write};
+use learngene_shape::{Family, Shape};
+use learngene_tensors::{Dtype, StateDict, Tensor};
+use safetensors::{SafeTensors, serialize, tensor::TensorView};
+use tempfile::TempDir;
 
 /// A case under `tests/golden` of the repository.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden {
     pub case: &'static str,
-    /// What neither shapes nor a configuration tell of these small models: a ViT's heads, a Swin's
+    /// What neither shapes nor a configuration give of these small models: a ViT's heads, a Swin's
     /// images.
     num_heads: Option<usize>,
     image_size: Option<usize>,
@@ -25,6 +25,8 @@ pub struct Golden {
 pub const TINY: Golden = vit("vit_tiny_golden", 3);
 pub const NARROW_MLP: Golden = vit("vit_narrow_mlp_golden", 4);
 pub const LAYER_SCALE: Golden = vit("vit_layer_scale_golden", 3);
+pub const PRUNED: Golden = vit("vit_pruned_golden", 3);
+pub const SWIGLU: Golden = vit("vit_swiglu_golden", 3);
 pub const SWIN: Golden = Golden { case: "swin_tiny_golden", num_heads: None, image_size: Some(32) };
 
 const fn vit(case: &'static str, num_heads: usize) -> Golden {
@@ -43,7 +45,7 @@ impl Golden {
     }
 
     pub fn read(self, file: &str) -> Checkpoint {
-        checkpoint::read(&self.path(file), &self.options()).expect("the fixture is a checkpoint")
+        read(&self.path(file), &self.options()).expect("the fixture is a checkpoint")
     }
 
     pub fn tensors(self, file: &str) -> Tensors {
@@ -51,24 +53,46 @@ impl Golden {
     }
 }
 
-/// Of a checkpoint that is a ViT's.
-pub fn vit_config(config: ModelConfig) -> VitConfig {
-    match config {
-        ModelConfig::Vit(vit) => vit,
-        ModelConfig::Swin(_) => panic!("wanted a ViT, found {config:?}"),
-    }
+pub fn shape(family: impl Family) -> Shape {
+    family.shape().expect("a possible model")
 }
 
 /// Parameters of zeros.
-pub fn zeros(config: &ModelConfig) -> StateDict {
-    let shapes = config.parameter_shapes().into_iter();
-    let zeros = |shape: Vec<usize>| vec![0.0; shape.iter().product()];
-    shapes.map(|(name, shape)| (name, HostTensor::new(shape.clone(), zeros(shape)))).collect()
+pub fn zeros(shape: &Shape) -> StateDict {
+    let shapes = shape.parameter_shapes().into_iter();
+    shapes.map(|(name, shape)| (name, Tensor::zeros(shape))).collect()
+}
+
+/// Writes a model of zeros.
+pub fn write_zeros(path: &Path, shape: &Shape, dialect: Dialect) -> Result<(), String> {
+    let written = write(path, shape, &zeros(shape), dialect, Dtype::F16, None);
+    written.map_err(|error| error.to_string())
+}
+
+/// Reads a file of zeros of this shape, without any metadata.
+pub fn read_zeros(shape: &Shape, options: &ReadOptions) -> Checkpoint {
+    let folder = folder();
+    let path = Tensors::zeros(shape).save(&folder);
+    read(&path, options).expect("the shapes are those of a model")
+}
+
+/// Reads a golden model beside files of these names and contents.
+pub fn read_beside(
+    golden: Golden,
+    files: &[(&str, &str)],
+    options: &ReadOptions,
+) -> Result<Checkpoint, String> {
+    let folder = folder();
+    for (name, json) in files {
+        fs::write(folder.path().join(name), json).expect("the folder is writable");
+    }
+    let path = golden.tensors("timm.safetensors").save(&folder);
+    read(&path, options).map_err(|error| error.to_string())
 }
 
 /// The tensors of a safetensors file, to be changed and written elsewhere.
 #[derive(Clone, Default)]
-pub struct Tensors(pub BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>);
+pub struct Tensors(pub BTreeMap<String, (safetensors::Dtype, Vec<usize>, Vec<u8>)>);
 
 impl Tensors {
     pub fn of(path: &Path) -> Self {
@@ -80,8 +104,8 @@ impl Tensors {
     }
 
     /// A file of zeros in timm's names, without any metadata.
-    pub fn zeros(config: &ModelConfig) -> Self {
-        let shapes = config.parameter_shapes();
+    pub fn zeros(shape: &Shape) -> Self {
+        let shapes = shape.parameter_shapes();
         shapes.iter().fold(Self::default(), |all, (name, shape)| all.with_zeros(name, shape))
     }
 
@@ -94,7 +118,7 @@ impl Tensors {
 
     pub fn with_zeros(mut self, name: &str, shape: &[usize]) -> Self {
         let bytes = vec![0; 4 * shape.iter().product::<usize>()];
-        self.0.insert(name.into(), (Dtype::F32, shape.to_vec(), bytes));
+        self.0.insert(name.into(), (safetensors::Dtype::F32, shape.to_vec(), bytes));
         self
     }
 
@@ -105,12 +129,11 @@ impl Tensors {
 
     pub fn f32(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
         let (dtype, shape, bytes) = &self.0[name];
-        assert_eq!(*dtype, Dtype::F32, "{name}");
-        let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        (shape.clone(), bytes.chunks_exact(4).map(value).collect())
+        assert_eq!(*dtype, safetensors::Dtype::F32, "{name}");
+        (shape.clone(), Dtype::F32.decode(bytes))
     }
 
-    pub fn save(&self, folder: &tempfile::TempDir) -> PathBuf {
+    pub fn save(&self, folder: &TempDir) -> PathBuf {
         let views = self.0.iter().map(|(name, (dtype, shape, bytes))| {
             let view = TensorView::new(*dtype, shape.clone(), bytes);
             (name.clone(), view.expect("the bytes are as many as the shape asks for"))
@@ -121,15 +144,20 @@ impl Tensors {
     }
 }
 
-/// The file is refused, and the message holds all of these.
+/// The message with which a file is refused holds all of these.
+#[track_caller]
 pub fn refused(path: &Path, options: &ReadOptions, wanted: &[&str]) {
-    let error = checkpoint::read(path, options).expect_err("the file is at fault").to_string();
-    let fragments = wanted.iter();
-    let absent: Vec<_> = fragments.filter(|fragment| !error.contains(**fragment)).collect();
-    assert!(absent.is_empty(), "{error:?} lacks {absent:?}");
+    holds(&read(path, options).expect_err("the file is at fault").to_string(), wanted);
 }
 
-pub fn folder() -> tempfile::TempDir {
+/// A text holds all of these.
+#[track_caller]
+pub fn holds(text: &str, wanted: &[&str]) {
+    let absent: Vec<_> = wanted.iter().filter(|fragment| !text.contains(**fragment)).collect();
+    assert!(absent.is_empty(), "{text:?} lacks {absent:?}");
+}
+
+pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 

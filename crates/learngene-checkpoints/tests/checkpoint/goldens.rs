@@ -6,12 +6,13 @@ use burn::{
     nn::loss::CrossEntropyLossConfig,
     tensor::{Device, Int, Tensor, TensorData},
 };
-use learngene_models::{
-    Classifier,
-    checkpoint::{self, Checkpoint, Dialect, Dtype, ReadOptions},
-};
+use learngene_checkpoints::{Checkpoint, Dialect, ReadOptions, obstacle, read, write};
+use learngene_models::{Classifier, Model};
+use learngene_tensors::{Dtype, Sha256};
 
-use super::common::{Golden, NARROW_MLP, SWIN, TINY, Tensors, folder, largest_gap};
+use super::common::{
+    Golden, LAYER_SCALE, NARROW_MLP, PRUNED, SWIGLU, SWIN, TINY, Tensors, folder, largest_gap,
+};
 
 /// The switch of the fused operations belongs to the whole process.
 static FUSED: Mutex<()> = Mutex::new(());
@@ -33,7 +34,8 @@ fn check(golden: Golden, file: &str, attention: &[(&str, usize)], fused: bool) {
 
     let expected = golden.tensors("expected.safetensors");
     let device = Device::flex().autodiff();
-    let mut model = golden.read(file).load(&device).expect("a checkpoint fits its configuration");
+    let Checkpoint { shape, parameters, .. } = golden.read(file);
+    let mut model = Model::load(&shape, &parameters, &device).expect("they fit");
     let (shape, values) = expected.f32("input");
     let images = Tensor::<4>::from_data(TensorData::new(values, shape), &device);
     let output = model.forward_attention(images.clone());
@@ -63,53 +65,87 @@ fn check(golden: Golden, file: &str, attention: &[(&str, usize)], fused: bool) {
     within("gradient", worst / largest, 1e-4);
 }
 
-/// The ViTs and the Swin in a file of that name, both ways.
-fn check_all(vit: &str, swin: &str) {
-    for fused in [true, false] {
-        for (golden, last) in [(TINY, 2), (NARROW_MLP, 1)] {
-            check(golden, vit, &[("attention_layer0", 0), ("attention_last", last)], fused);
+/// The model in a file of each of these names, both ways.
+fn check_all(files: [(Golden, &str); 5]) {
+    for (golden, file) in files {
+        let attention: &[(&str, usize)] = match golden.case {
+            "vit_narrow_mlp_golden" => &[("attention_layer0", 0), ("attention_last", 1)],
+            "vit_tiny_golden" => &[("attention_layer0", 0), ("attention_last", 2)],
+            // All windows of an image lie together.
+            "swin_tiny_golden" => &[("attention_block0", 0), ("attention_block1_shifted", 1)],
+            _ => &[("attention_layer0", 0), ("attention_layer2", 2), ("attention_last", 3)],
+        };
+        for fused in [true, false] {
+            check(golden, file, attention, fused);
         }
-        // All windows of an image lie together.
-        let attention = [("attention_block0", 0), ("attention_block1_shifted", 1)];
-        check(SWIN, swin, &attention, fused);
     }
 }
 
 #[test]
 fn timm_checkpoints_compute_what_pytorch_does() {
-    check_all("timm.safetensors", "timm.safetensors");
+    check_all([TINY, NARROW_MLP, PRUNED, SWIGLU, SWIN].map(|golden| (golden, "timm.safetensors")));
 }
 
 #[test]
 fn official_checkpoints_compute_what_pytorch_does() {
-    check_all("deit.pth", "official.pth");
+    let deit = |golden| (golden, "deit.pth");
+    check_all([deit(TINY), deit(NARROW_MLP), deit(PRUNED), deit(SWIGLU), (SWIN, "official.pth")]);
 }
 
 #[test]
 fn hugging_face_checkpoints_compute_what_pytorch_does() {
-    check_all("hf.safetensors", "hf.safetensors");
+    let hf = |golden| (golden, "hf.safetensors");
+    // transformers has no SwiGLU.
+    check_all([hf(TINY), hf(NARROW_MLP), hf(PRUNED), hf(SWIN), (SWIGLU, "timm.safetensors")]);
+}
+
+#[test]
+fn folded_scales_give_the_logits_of_timm() {
+    let Checkpoint { shape, parameters, notes, .. } = LAYER_SCALE.read("timm.safetensors");
+    assert_eq!(notes, ["folded LayerScale into the weights that it follows"]);
+    let expected = LAYER_SCALE.tensors("expected.safetensors");
+    let device = Device::flex();
+    let model = Model::load(&shape, &parameters, &device).expect("a plain ViT");
+    let (shape, values) = expected.f32("input");
+    let images = Tensor::<4>::from_data(TensorData::new(values, shape), &device);
+    let (worst, _) = difference(&expected, "logits", model.forward(images));
+    assert!(worst <= 1e-5, "logits differ by {worst}");
 }
 
 /// The files of a model, and whose names they have.
-fn spellings(golden: Golden) -> [(&'static str, Dialect); 3] {
+fn spellings(golden: Golden) -> Vec<(&'static str, Dialect)> {
     let of_paper = match golden.case {
         "swin_tiny_golden" => ("official.pth", Dialect::Official),
         _ => ("deit.pth", Dialect::Timm),
     };
-    [("timm.safetensors", Dialect::Timm), of_paper, ("hf.safetensors", Dialect::HuggingFace)]
+    let mut files = vec![("timm.safetensors", Dialect::Timm), of_paper];
+    if golden.case != SWIGLU.case {
+        files.push(("hf.safetensors", Dialect::HuggingFace));
+    }
+    files
 }
 
 #[test]
 fn all_spellings_hold_the_same_parameters() {
-    for golden in [TINY, NARROW_MLP, SWIN] {
+    for golden in [TINY, NARROW_MLP, PRUNED, SWIGLU, SWIN] {
         let timm = golden.read("timm.safetensors");
-        assert_eq!(timm.notes, []);
+        assert_eq!(timm.notes, [""; 0]);
         for (file, dialect) in spellings(golden) {
             let other = golden.read(file);
             assert_eq!(other.dialect, dialect, "{file}");
-            assert_eq!(other.config, timm.config, "{file}");
+            assert_eq!(other.shape, timm.shape, "{file}");
             assert_eq!(other.parameters, timm.parameters, "{file}");
         }
+    }
+}
+
+#[test]
+fn layers_have_the_hidden_widths_of_their_tensors() {
+    for (golden, widths, parts) in [(PRUNED, [77, 29, 64, 33], 1), (SWIGLU, [52, 21, 33, 28], 2)] {
+        let shape = golden.read("timm.safetensors").shape;
+        let ffns =
+            shape.layers().iter().map(|layer| (layer.ffn.hidden_dim, layer.ffn.kind.parts()));
+        assert_eq!(ffns.collect::<Vec<_>>(), widths.map(|width| (width, parts)));
     }
 }
 
@@ -119,7 +155,7 @@ fn the_prefix_of_hugging_face_may_be_absent() {
         let folder = folder();
         let bare = |name: String| Some(name.strip_prefix(prefix).unwrap_or(&name).into());
         let path = golden.tensors("hf.safetensors").renamed(bare).save(&folder);
-        let found = checkpoint::read(&path, &golden.options()).expect("a checkpoint");
+        let found = read(&path, &golden.options()).expect("a checkpoint");
         assert_eq!(found.parameters, golden.read("hf.safetensors").parameters);
     }
 }
@@ -128,18 +164,18 @@ fn the_prefix_of_hugging_face_may_be_absent() {
 /// files too.
 #[test]
 fn what_is_written_is_read_back_bit_for_bit() {
-    for golden in [TINY, NARROW_MLP, SWIN] {
+    for golden in [TINY, PRUNED, SWIGLU, SWIN] {
         for (file, _) in spellings(golden) {
-            let from = golden.read(file);
-            for dialect in [Dialect::Timm, Dialect::Official, Dialect::HuggingFace] {
-                if dialect == Dialect::Official && from.config.family() == "vit" {
-                    continue;
-                }
-                for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
-                    round_trip(&from, dialect, dtype);
-                    let bare = ReadOptions { num_classes: Some(0), ..golden.options() };
-                    let bare = checkpoint::read(&golden.path(file), &bare).expect("a checkpoint");
-                    round_trip(&bare, dialect, dtype);
+            let bare = ReadOptions { num_classes: Some(0), ..golden.options() };
+            let bare = read(&golden.path(file), &bare).expect("a checkpoint");
+            for from in [golden.read(file), bare] {
+                for (_, dialect) in spellings(golden) {
+                    if golden.case == PRUNED.case && dialect == Dialect::HuggingFace {
+                        continue;
+                    }
+                    for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+                        round_trip(&from, dialect, dtype);
+                    }
                 }
             }
         }
@@ -150,23 +186,24 @@ fn round_trip(from: &Checkpoint, dialect: Dialect, dtype: Dtype) {
     let folder = folder();
     let path = folder.path().join("model.safetensors");
     let save = |from: &Checkpoint| {
-        checkpoint::write(&path, &from.config, &from.parameters, dialect, dtype, None)
+        write(&path, &from.shape, &from.parameters, dialect, dtype, None)
             .expect("the folder is writable")
     };
     // The first time rounds to the number format; the file then tells all there is to know.
     save(from);
-    let first = checkpoint::read(&path, &ReadOptions::default()).expect("no options are needed");
-    assert_eq!((first.dialect, first.dtype, &first.notes[..]), (dialect, dtype, &[][..]));
-    assert_eq!(first.config, from.config);
+    let first = read(&path, &ReadOptions::default()).expect("no options are needed");
+    assert_eq!((first.dialect, first.dtype, first.notes.len()), (dialect, dtype, 0));
+    assert_eq!(first.shape, from.shape);
     if dtype == Dtype::F32 {
         assert_eq!(first.parameters, from.parameters);
     }
-    assert_eq!(checkpoint::sha256(&path).expect("it was just read"), first.sha256);
+    assert_eq!(Sha256::of_file(&path).expect("it was just read"), first.sha256);
     let has_config = folder.path().join("config.json").exists();
-    assert_eq!(has_config, dialect == Dialect::HuggingFace, "others need none");
+    let is_needed = dialect == Dialect::HuggingFace || obstacle(&from.shape).is_some();
+    assert_eq!(has_config, is_needed, "others need none");
 
     save(&first);
-    let second = checkpoint::read(&path, &ReadOptions::default()).expect("no options are needed");
+    let second = read(&path, &ReadOptions::default()).expect("no options are needed");
     assert_eq!(second.sha256, first.sha256, "{dialect:?}, {dtype}");
     let bits = |checkpoint: &Checkpoint| -> Vec<u32> {
         let tensors = checkpoint.parameters.iter();
