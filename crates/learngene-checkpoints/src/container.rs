@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn_store::pytorch_reader::{self, PytorchError, PytorchReader};
+use pytorch_reader::{PytorchError, PytorchReader};
 use learngene_tensors::{Dtype, Error, Result, Safetensors, safetensors::check_finite};
 
 /// Keys under which PyTorch training scripts (DeiT's, timm's) nest the weights.

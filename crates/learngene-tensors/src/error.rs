@@ -26,7 +26,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A value that is not what its place requires.
-    #[error("{what}: found {found}, expected {expected}")]
+    #[error("{}found {found}, expected {expected}", place(what))]
     Invalid {
         /// The place: a file, a field, an argument.
         what: String,
@@ -36,7 +36,11 @@ pub enum Error {
         expected: String,
     },
     /// Parameters that are not those of a model.
-    #[error("{what}: the parameters do not fit the model{}", list(missing, unused, mismatched))]
+    #[error(
+        "{}the parameters do not fit the model{}",
+        place(what),
+        list(missing, unused, mismatched)
+    )]
     Parameters {
         /// Where they come from.
         what: String,
@@ -86,6 +90,11 @@ impl Error {
     }
 }
 
+/// A place before what was found there; an error may have none until its file is known.
+fn place(what: &str) -> String {
+    if what.is_empty() { String::new() } else { format!("{what}: ") }
+}
+
 /// Names of one kind that a message lists; of more it gives the number.
 const MOST_NAMES: usize = 12;
 
@@ -113,7 +122,9 @@ mod tests {
     fn an_error_names_its_file_first() {
         let error = Error::invalid("eps", -1, "a positive number").in_file(Path::new("a.json"));
         assert_eq!(error.to_string(), "a.json: eps: found -1, expected a positive number");
-        let error = Error::invalid("", "3 bytes", "8").in_file(Path::new("a.json"));
+        let error = Error::invalid("", "3 bytes", "8");
+        assert_eq!(error.to_string(), "found 3 bytes, expected 8");
+        let error = error.in_file(Path::new("a.json"));
         assert_eq!(error.to_string(), "a.json: found 3 bytes, expected 8");
     }
 
