@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Bytes of tokens that are kept instead of being made from the images again for every fit; twice
-/// as many for a while where layers share a feed-forward network.
+/// as many for a while where layers share an FFN.
 const BUDGET: usize = 1 << 30;
 
 /// Fits the output projection of every layer of a learngene by ridge regression, so that the

@@ -98,7 +98,7 @@ pub(crate) fn images(count: usize) -> Vec<Result<Tensor<4>, Infallible>> {
     batches.collect()
 }
 
-/// What a probe of a model of this shape may be told.
+/// Settings of a probe of a model of this shape.
 pub(crate) fn settings(shape: &Shape, ancestor_sha256: Sha256) -> ProbeSettings {
     let image_size = shape.image().size;
     ProbeSettings {

@@ -166,7 +166,7 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
                 let layer = parameter.place.layer();
                 let mut of_layer = heads.iter().filter(|head| Some(head.layer) == layer);
                 if of_layer.all(|head| head.parts.iter().any(|of| of.part == name)) {
-                    continue; // The heads tell of it.
+                    continue; // It is among the parts of the heads.
                 }
                 &mut refitted
             }

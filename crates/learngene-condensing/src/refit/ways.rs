@@ -65,9 +65,9 @@ impl Fitting<'_> {
         Ok(())
     }
 
-    /// Fits the layers that share an FFN. They feed each other, so its matrix is
-    /// first fitted to the ancestor's tokens; then to those that this leaves; and what its layers
-    /// are fed has then changed once more.
+    /// Fits the layers that share an FFN. They feed each other, so its matrix is first fitted to the
+    /// ancestor's tokens; then to those that this leaves; and what its layers are fed has then
+    /// changed once more.
     fn fit_group(&mut self, group: usize, streams: &mut Streams<'_, '_>) -> Result<()> {
         let layers = &self.learngene.manifest().clusters.ffn.groups[group].layers;
         let mut sums = self.sums_of_hidden(group);

@@ -33,7 +33,7 @@ pub struct TuneParams {
 }
 
 impl TuneParams {
-    /// The defaults for a budget: `min_points` 1 and 2, an eps for each layer, networks joined too.
+    /// The defaults for a budget: `min_points` 1 and 2, an eps for each layer, FFNs joined too.
     pub fn new(budget: Budget) -> Self {
         let ridge = RefitParams::default().ridge;
         Self { budget, min_points: vec![1, 2], one_eps: false, ffn: true, ridge }

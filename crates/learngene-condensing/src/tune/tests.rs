@@ -37,7 +37,7 @@ fn points(curve: &TuneCurve) -> impl Iterator<Item = &TunePoint> {
 }
 
 /// The errors of the curve are those that `refit` leaves when it has fitted the setting; of shared
-/// networks it tells the error of all together, so those of each are measured.
+/// FFNs it records the error of all together, so those of each are measured.
 #[test]
 fn errors_from_moments_are_those_of_refit() {
     for ancestor in ancestors() {
@@ -170,7 +170,7 @@ fn an_eps_for_each_layer_is_never_worse() {
 }
 
 #[test]
-fn networks_stay_alone_where_they_are_not_to_be_joined() {
+fn ffns_stay_alone_where_they_are_not_to_be_joined() {
     let alone = TuneParams { ffn: false, ..TuneParams::new(Budget::MaxShare(100.0)) };
     let curve = tuned(&vit(), alone).expect("it can be met");
     assert!(points(&curve).all(|point| point.ffn_groups == [[0], [1], [2]]));
@@ -208,7 +208,7 @@ fn budgets_that_nothing_meets_are_refused() {
     let message = refused(alone);
     assert!(message.ends_with("joined FFNs (without --heads-only) make smaller ones"), "{message}");
 
-    // Two heads that no eps tells apart.
+    // Two heads that no eps separates.
     let ancestor = vit();
     let mut distances = distances(&ancestor);
     distances.mean_attention_distance[0][2] = 40.0;
