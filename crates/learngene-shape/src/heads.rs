@@ -59,8 +59,8 @@ pub fn average_heads(parameter: &Parameter, tensor: &Tensor, groups: &[Vec<usize
 fn mean(rows: Vec<&[f32]>) -> impl Iterator<Item = f32> {
     let count = rows.len() as f64;
     (0..rows[0].len()).map(move |i| {
-        let sum = rows.iter().map(|row| f64::from(row[i])).fold(0.0, |sum, value| sum + value);
-        (sum / count) as f32
+        let sum = rows.iter().map(|row| f64::from(row[i])).reduce(|sum, value| sum + value);
+        (sum.expect("a group has a head") / count) as f32
     })
 }
 
