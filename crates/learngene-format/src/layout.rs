@@ -1,40 +1,66 @@
+//! The tensors of a learngene: all follow from the parameters of its centroid model.
+
 use std::collections::BTreeMap;
 
-use crate::{
-    Architecture, Error, LayerArchitecture, Manifest, Parameters, Sha256, TensorEntry, header,
-    tensor,
-};
+use learngene_shape::{Axis, Parameter, Part, Place, Shape};
+use learngene_tensors::{Result, Sha256};
+
+use crate::{Manifest, Parameters, TensorEntry, header};
 
 impl Manifest {
+    /// The ancestor's shape with the kept heads alone: that of the *centroid model*, whose tensors a
+    /// learngene holds.
+    ///
+    /// # Panics
+    /// Panics where the clusters are not those of the ancestor, which [`Manifest::check`] refuses.
+    pub fn centroid_shape(&self) -> Shape {
+        let kept = self.clusters.heads.num_centroids();
+        let shape = self.ancestor.shape.with_num_heads(&kept);
+        shape.expect("each layer keeps at least one of its heads")
+    }
+
+    /// The layer under whose names the FFN of a layer is stored: the representative of its group.
+    ///
+    /// # Panics
+    /// Panics where the ancestor is not so deep.
+    pub fn ffn_layer(&self, layer: usize) -> usize {
+        self.clusters.ffn.group_of(layer).representative
+    }
+
+    /// Whether a parameter of the centroid model is stored under its name: all are but those of FFNs
+    /// for which another layer's stands, and of a classifier that is not kept.
+    pub fn stores(&self, parameter: &Parameter) -> bool {
+        match parameter.place {
+            Place::Classifier => self.classifier,
+            Place::Layer { layer, part: Part::Ffn } => self.ffn_layer(layer) == layer,
+            _ => true,
+        }
+    }
+
     /// Name and shape of every tensor that a learngene of this manifest holds, no more and no less.
     ///
-    /// This is the one place that knows the tensors of the format. [`Manifest::parameters`] and
-    /// [`Manifest::tensors`] are not looked at, so a manifest whose tensors are still to be made will do.
+    /// [`Manifest::parameters`] and [`Manifest::tensors`] are not looked at, so a manifest whose
+    /// tensors are still to be made will do.
     ///
     /// # Errors
     /// Those of [`Manifest::check`].
-    pub fn expected_tensors(&self) -> Result<BTreeMap<String, Vec<usize>>, Error> {
+    pub fn expected_tensors(&self) -> Result<BTreeMap<String, Vec<usize>>> {
         self.check()?;
-        let mut tensors = BTreeMap::new();
-        let mut put = |name: String, shape: &[usize]| {
-            tensors.insert(name, shape.to_vec());
-        };
-        put_stem(&self.architecture, &mut put);
-        if self.classifier {
-            let classes = self.architecture.num_classes();
-            put("head.weight".into(), &[classes, self.architecture.num_features()]);
-            put("head.bias".into(), &[classes]);
-        }
-        for layer in 0..self.architecture.depth() {
-            self.put_layer(layer, &mut put);
-        }
-        for (group, of) in self.ffn.groups.iter().enumerate() {
-            let LayerArchitecture { embed_dim, mlp_hidden_dim, .. } =
-                self.architecture.layer(of.representative);
-            put(format!("ffn.{group}.fc1.weight"), &[mlp_hidden_dim, embed_dim]);
-            put(format!("ffn.{group}.fc1.bias"), &[mlp_hidden_dim]);
-            put(format!("ffn.{group}.fc2.weight"), &[embed_dim, mlp_hidden_dim]);
-            put(format!("ffn.{group}.fc2.bias"), &[embed_dim]);
+        let parameters = self.centroid_shape().parameters().into_iter();
+        let stored = parameters.filter(|parameter| self.stores(parameter));
+        let mut tensors: BTreeMap<_, _> = stored.map(|p| (p.name.clone(), p.shape())).collect();
+        for projection in &output_projections(&self.ancestor.shape) {
+            let Some(layer) = projection.place.layer() else { continue };
+            if self.keep_projection {
+                tensors.insert(origin_name(projection), projection.shape());
+            }
+            let embed_dim = projection.axes[0].len();
+            let head_dim = self.ancestor.shape.layer(layer).heads.head_dim;
+            for fit in self.refit.iter().flat_map(|refit| &refit.attention[layer][1..]) {
+                let [weight, bias] = first_names(projection, fit.heads);
+                tensors.insert(weight, vec![embed_dim, fit.heads * head_dim]);
+                tensors.insert(bias, vec![embed_dim]);
+            }
         }
         Ok(tensors)
     }
@@ -43,87 +69,67 @@ impl Manifest {
     /// [`Manifest::expected_tensors`] does not look at is not looked at here either.
     ///
     /// # Errors
-    /// Those of [`Manifest::check`], and [`Error::Inconsistent`] or [`Error::HeaderTooLarge`] for what
-    /// no file holds.
-    pub fn file_length(&self) -> Result<u64, Error> {
+    /// Those of [`Manifest::check`]; tensors that no file holds.
+    pub fn file_length(&self) -> Result<u64> {
         let shapes = self.expected_tensors()?;
-        let values = shapes.values().map(|shape| tensor::value_count(shape).unwrap_or(usize::MAX));
-        let stored = values.fold(0, |sum: u64, count| sum.saturating_add(count as u64));
         // All hashes are equally long.
         let entry = TensorEntry { sha256: Sha256::of(&[]) };
         let manifest = Self {
-            parameters: Parameters { stored },
+            parameters: Parameters::of(&shapes),
             tensors: shapes.keys().map(|name| (name.clone(), entry.clone())).collect(),
             ..self.clone()
         };
-        let header = header::encode(&manifest, &shapes)?;
-        Ok(header.len() as u64 + stored * self.dtype.size() as u64)
-    }
-
-    /// The centroid heads and the norms of one layer.
-    fn put_layer(&self, layer: usize, put: &mut impl FnMut(String, &[usize])) {
-        let LayerArchitecture { embed_dim, num_heads, head_dim, relative_positions, .. } =
-            self.architecture.layer(layer);
-        let centroids = self.layers[layer].sizes.len();
-        let mut put = |name: &str, shape: &[usize]| put(format!("layers.{layer}.{name}"), shape);
-        for role in ["q", "k", "v"] {
-            put(&format!("attn.{role}.weight"), &[centroids, head_dim, embed_dim]);
-            put(&format!("attn.{role}.bias"), &[centroids, head_dim]);
-        }
-        if let Some(positions) = relative_positions {
-            put("attn.relative_position", &[centroids, positions]);
-        }
-        put("attn.proj.weight", &[centroids, embed_dim, head_dim]);
-        put("attn.proj.bias", &[embed_dim]);
-        for fit in self.refit.iter().flat_map(|refit| &refit.attention[layer][1..]) {
-            let heads = fit.heads;
-            put(&format!("attn.proj.first.{heads}.weight"), &[heads, embed_dim, head_dim]);
-            put(&format!("attn.proj.first.{heads}.bias"), &[embed_dim]);
-        }
-        if self.keep_projection {
-            put("attn.proj.origin", &[embed_dim, num_heads.saturating_mul(head_dim)]);
-        }
-        for norm in ["norm1", "norm2"] {
-            put(&format!("{norm}.weight"), &[embed_dim]);
-            put(&format!("{norm}.bias"), &[embed_dim]);
-        }
+        let header = header::encode(&manifest, &shapes)?.len() as u64;
+        Ok(header + manifest.parameters.stored * self.dtype.size() as u64)
     }
 }
 
-/// What every descendant needs once, the classifier aside.
-fn put_stem(architecture: &Architecture, put: &mut impl FnMut(String, &[usize])) {
-    put_norm("norm", architecture.num_features(), put);
-    match architecture {
-        Architecture::Vit(vit) => {
-            let patches = (vit.image_size / vit.patch_size).saturating_pow(2);
-            put_patches(vit.embed_dim, vit.in_channels, vit.patch_size, put);
-            put("cls_token".into(), &[1, 1, vit.embed_dim]);
-            put("pos_embed".into(), &[1, patches.saturating_add(1), vit.embed_dim]);
-        }
-        Architecture::Swin(swin) => {
-            put_patches(swin.embed_dim, swin.in_channels, swin.patch_size, put);
-            put_norm("patch_embed.norm", swin.embed_dim, put);
-            for stage in 1..swin.depths.len() {
-                // Four tokens of the stage before, each half as wide.
-                let (dim, joined) = (swin.stage_dim(stage), 2 * swin.stage_dim(stage));
-                put_norm(&format!("downsample.{stage}.norm"), joined, put);
-                put(format!("downsample.{stage}.reduction.weight"), &[dim, joined]);
-            }
-        }
+impl Parameters {
+    /// Of tensors of these shapes.
+    pub(crate) fn of(shapes: &BTreeMap<String, Vec<usize>>) -> Self {
+        let count = |shape: &Vec<usize>| shape.iter().map(|length| *length as u64).product::<u64>();
+        Self { stored: shapes.values().map(count).sum() }
     }
 }
 
-fn put_norm(name: &str, dim: usize, put: &mut impl FnMut(String, &[usize])) {
-    put(format!("{name}.weight"), &[dim]);
-    put(format!("{name}.bias"), &[dim]);
+/// The weights of the output projections of a model's layers, in their order.
+pub fn output_projections(shape: &Shape) -> Vec<Parameter> {
+    shape.parameters().into_iter().filter(is_output_projection).collect()
 }
 
-fn put_patches(
-    embed_dim: usize,
-    in_channels: usize,
-    patch_size: usize,
-    put: &mut impl FnMut(String, &[usize]),
-) {
-    put("patch_embed.proj.weight".into(), &[embed_dim, in_channels, patch_size, patch_size]);
-    put("patch_embed.proj.bias".into(), &[embed_dim]);
+/// Whether a parameter is the weight of a layer's output projection: it reads the heads' outputs.
+pub fn is_output_projection(parameter: &Parameter) -> bool {
+    let is_read = |axis: &Axis| matches!(axis, Axis::Heads { roles: 1, .. });
+    parameter.reads(1) && is_read(&parameter.axes[1])
+}
+
+/// Name under which the ancestor's whole output projection is stored, with the columns of all its
+/// heads.
+///
+/// # Panics
+/// Panics for a parameter that is no weight.
+pub fn origin_name(projection: &Parameter) -> String {
+    format!("{}.origin.weight", module(projection))
+}
+
+/// Names under which the weight and the bias of an output projection are stored that was fitted for
+/// the first so many centroids alone, in order of priority.
+///
+/// # Panics
+/// Panics for a parameter that is no weight.
+pub fn first_names(projection: &Parameter, heads: usize) -> [String; 2] {
+    ["weight", "bias"].map(|tensor| format!("{}.first.{heads}.{tensor}", module(projection)))
+}
+
+/// Name of the bias that goes with a weight.
+///
+/// # Panics
+/// Panics for a parameter that is no weight.
+pub fn bias_name(weight: &Parameter) -> String {
+    format!("{}.bias", module(weight))
+}
+
+/// What comes before the last part of a weight's name.
+fn module(weight: &Parameter) -> &str {
+    weight.name.strip_suffix(".weight").expect("a weight's name says so")
 }

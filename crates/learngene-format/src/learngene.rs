@@ -1,61 +1,92 @@
-use std::{collections::BTreeMap, io::Read};
-
-use rayon::prelude::*;
-
-use crate::{
-    Dtype, Error, Manifest, Parameters, Sha256, Tensor, TensorEntry,
-    header::{self, Header, Shapes},
-    tensor,
+use std::{
+    borrow::Cow,
+    io::{Read, Seek},
+    iter,
+    path::Path,
 };
 
+use learngene_tensors::{
+    Dtype, Error, Result, Safetensors, Sha256, StateDict, Tensor, safetensors::check_finite,
+    write_whole,
+};
+use rayon::prelude::*;
+
+use crate::{Manifest, Parameters, TensorEntry, check::ensure, header};
+
 /// A manifest and exactly the tensors that it implies, every value finite.
+///
+/// Values are `f32` in memory, each one that the manifest's number format can hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Learngene {
     manifest: Manifest,
-    tensors: BTreeMap<String, Tensor>,
-    /// Bytes of the file before the first tensor.
+    tensors: StateDict,
+    /// All bytes of the file before the first tensor.
     header: Vec<u8>,
 }
 
 impl Learngene {
-    /// Joins a manifest with its tensors, after checking both.
-    ///
-    /// [`Manifest::parameters`] and [`Manifest::tensors`] are worked out here from the tensors,
-    /// whatever they held.
+    /// Joins a manifest and its tensors, whose values are rounded to the manifest's number format.
+    /// Whatever [`Manifest::parameters`] and [`Manifest::tensors`] say is replaced.
     ///
     /// # Errors
-    /// Those of [`Manifest::check`]; [`Error::TensorSet`], [`Error::TensorShape`],
-    /// [`Error::TensorDtype`] or [`Error::NonFinite`] where the tensors are not those of
-    /// [`Manifest::expected_tensors`].
-    pub fn new(mut manifest: Manifest, tensors: BTreeMap<String, Tensor>) -> Result<Self, Error> {
+    /// Those of [`Manifest::check`]; tensors that are not those of [`Manifest::expected_tensors`]; a
+    /// value that the number format cannot hold.
+    pub fn new(mut manifest: Manifest, tensors: StateDict) -> Result<Self> {
         let shapes = manifest.expected_tensors()?;
-        header::check_set("tensors", tensors.keys(), &shapes)?;
-        for (name, tensor) in &tensors {
-            let found = (tensor.dtype().into(), tensor.shape());
-            header::check_kind(name, found, (manifest.dtype, &shapes[name]))?;
-        }
-        manifest.tensors = in_order(tensors.par_iter().map(|(name, tensor)| {
-            let entry = tensor.checked_sha256(name).map(|sha256| TensorEntry { sha256 });
-            (name.clone(), entry)
-        }))?;
-        let stored = tensors.values().map(|tensor| tensor.len() as u64).sum();
-        manifest.parameters = Parameters { stored };
+        tensors.check_against(&shapes)?;
+        let dtype = manifest.dtype;
+        let tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        let stored: Vec<_> =
+            tensors.into_par_iter().map(|(name, tensor)| store(dtype, name, tensor)).collect();
+        // Of several errors the first by name, so that threads do not decide which.
+        let stored = stored.into_iter().collect::<Result<Vec<_>>>()?;
+        let (entries, tensors): (Vec<_>, Vec<_>) = stored.into_iter().unzip();
+        manifest.tensors = entries.into_iter().collect();
+        manifest.parameters = Parameters::of(&shapes);
         let header = header::encode(&manifest, &shapes)?;
-        Ok(Self { manifest, tensors, header })
+        Ok(Self { manifest, tensors: tensors.into_iter().collect(), header })
+    }
+
+    /// Reads a file and checks everything about it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is not a learngene to the last bit.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = Safetensors::open(path).and_then(|file| Self::decode(&file));
+        file.map_err(|error| error.in_file(path))
+    }
+
+    /// Reads the manifest alone, however large the file is.
+    ///
+    /// # Errors
+    /// Those of [`Learngene::read`] but what concerns the tensors' values.
+    pub fn read_manifest(path: impl AsRef<Path>) -> Result<Manifest> {
+        let path = path.as_ref();
+        let file = Safetensors::open(path).and_then(|file| header::decode(&file));
+        Ok(file.map_err(|error| error.in_file(path))?.0)
     }
 
     /// Reads the bytes of a file and checks everything about them.
     ///
     /// # Errors
-    /// All of [`Error`]'s variants but [`Error::InFile`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::from_reader(bytes, bytes.len() as u64)
+    /// Bytes that are not a learngene.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::decode(&Safetensors::from_bytes(bytes)?)
+    }
+
+    /// Writes the file, which appears whole or not at all. A file of this name is replaced.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        write_whole(path, self.parts()).map_err(Error::write(path))
     }
 
     /// The bytes of the file; the same learngene is always the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let parts: Vec<&[u8]> = self.parts().collect();
-        parts.concat()
+        self.parts().collect::<Vec<_>>().concat()
     }
 
     /// What the learngene is and how it was made.
@@ -64,78 +95,47 @@ impl Learngene {
     }
 
     /// Every tensor by its name; `FORMAT.md` lists names and shapes.
-    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+    pub fn tensors(&self) -> &StateDict {
         &self.tensors
     }
 
-    /// One tensor, or `None` where the manifest implies no tensor of that name.
-    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
-        self.tensors.get(name)
-    }
-
     /// The manifest and the tensors.
-    pub fn into_parts(self) -> (Manifest, BTreeMap<String, Tensor>) {
+    pub fn into_parts(self) -> (Manifest, StateDict) {
         (self.manifest, self.tensors)
     }
 
-    /// Reads a file of `length` bytes.
-    pub(crate) fn from_reader(mut source: impl Read + Send, length: u64) -> Result<Self, Error> {
-        let Header { manifest, shapes, bytes } = header::decode(&mut source, length)?;
-        let tensors = read_tensors(source, &manifest, &shapes)?;
-        Ok(Self { manifest, tensors, header: bytes })
+    fn decode<Source: Read + Seek + Send>(file: &Safetensors<Source>) -> Result<Self> {
+        let (manifest, shapes) = header::decode(file)?;
+        let read = |(name, shape): (String, Vec<usize>)| {
+            let bytes = file.bytes(&name)?;
+            let (found, wanted) = (Sha256::of(&bytes), manifest.tensors[&name].sha256);
+            ensure(found == wanted, format!("checksum of {name}"), found, wanted)?;
+            let values = manifest.dtype.decode(&bytes);
+            check_finite(&name, &values, Dtype::F32)?;
+            Ok((name, Tensor::new(shape, values)))
+        };
+        let tensors: Vec<Result<_>> = shapes.into_par_iter().map(read).collect();
+        let tensors = tensors.into_iter().collect::<Result<_>>()?;
+        Ok(Self { manifest, tensors, header: file.header().to_vec() })
     }
 
     /// The file, piece by piece: its header, then its tensors by name.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let tensors = self.tensors.values().map(Tensor::bytes);
-        std::iter::once(self.header.as_slice()).chain(tensors)
+    fn parts(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let dtype = self.manifest.dtype;
+        let tensors = self.tensors.iter().map(move |(_, tensor)| dtype.encode(&tensor.values));
+        iter::once(self.header.as_slice().into()).chain(tensors)
     }
 }
 
-/// Reads tensors one after another while other threads check those that are there.
-fn read_tensors(
-    mut source: impl Read + Send,
-    manifest: &Manifest,
-    shapes: &Shapes,
-) -> Result<BTreeMap<String, Tensor>, Error> {
-    let read = shapes.iter().map(|(name, shape)| {
-        let tensor = read_tensor(&mut source, manifest.dtype, shape);
-        (name.clone(), tensor)
-    });
-    in_order(read.par_bridge().map(|(name, tensor)| {
-        let checked = tensor.and_then(|tensor| {
-            check_sha256(&name, &tensor, manifest.tensors[&name].sha256)?;
-            Ok(tensor)
-        });
-        (name, checked)
-    }))
-}
+/// What the manifest says of a tensor, and the tensor as a file gives it back.
+type Stored = ((String, TensorEntry), (String, Tensor));
 
-fn read_tensor(source: &mut impl Read, dtype: Dtype, shape: &[usize]) -> Result<Tensor, Error> {
-    let wanted = tensor::byte_length(dtype, shape)
-        .expect("the header's offsets were compared with the length of the file");
-    // `read_to_end` fills memory that was never set to zero, as `read_exact` would need it.
-    let mut bytes = Vec::with_capacity(wanted);
-    source
-        .by_ref()
-        .take(wanted as u64)
-        .read_to_end(&mut bytes)
-        .map_err(|problem| Error::Io { action: "read a tensor", problem })?;
-    Tensor::new(dtype, shape.to_vec(), bytes)
-}
-
-fn check_sha256(name: &str, tensor: &Tensor, wanted: Sha256) -> Result<(), Error> {
-    let found = tensor.checked_sha256(name)?;
-    if found == wanted {
-        return Ok(());
-    }
-    Err(Error::TensorChecksum { name: name.to_owned(), found, wanted })
-}
-
-/// All results by name, or the error of the first name, so that threads do not decide which.
-fn in_order<T: Send>(
-    results: impl ParallelIterator<Item = (String, Result<T, Error>)>,
-) -> Result<BTreeMap<String, T>, Error> {
-    let results: BTreeMap<String, Result<T, Error>> = results.collect();
-    results.into_iter().map(|(name, result)| result.map(|value| (name, value))).collect()
+fn store(dtype: Dtype, name: String, Tensor { shape, values }: Tensor) -> Result<Stored> {
+    check_finite(&name, &values, dtype)?;
+    let bytes = dtype.encode(&values);
+    let entry = TensorEntry { sha256: Sha256::of(&bytes) };
+    let rounded = (dtype != Dtype::F32).then(|| dtype.decode(&bytes));
+    drop(bytes);
+    let tensor = Tensor::new(shape, rounded.unwrap_or(values));
+    Ok(((name.clone(), entry), (name, tensor)))
 }

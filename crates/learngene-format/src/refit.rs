@@ -1,6 +1,12 @@
+use learngene_tensors::{Result, Sha256};
 use serde::{Deserialize, Serialize};
 
-/// How output projections, and second matrices of shared feed-forward networks, were fitted to the
+use crate::{
+    Clusters,
+    check::{SIZE, check_each, check_length, ensure, is_size},
+};
+
+/// How output projections, and second matrices of shared FFNs, were fitted to the
 /// ancestor's outputs by ridge regression on the probe images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,11 +18,11 @@ pub struct Refit {
     /// Number of images.
     pub images: u64,
     /// Hash of the image list and of the images' contents.
-    pub images_sha256: crate::Sha256,
+    pub images_sha256: Sha256,
     /// `[layer]`: the fits of its output projection: that of all centroids, then those of fewer, the
     /// first in order of priority, each in tensors of its own (`attn.proj.first.{heads}`).
     pub attention: Vec<Vec<ProjectionFit>>,
-    /// `[group]`: the fit of a shared feed-forward network's second matrix; null for a network of
+    /// `[group]`: the fit of a shared FFN's second matrix; null for an FFN of
     /// one layer, which needs none.
     pub ffn: Vec<Option<Fit>>,
 }
@@ -62,4 +68,42 @@ pub struct Residual {
     pub median_channel: f64,
     /// Of the worst channel, relative to its own variance.
     pub worst_channel: f64,
+}
+
+impl Refit {
+    pub(crate) fn check(&self, clusters: &Clusters) -> Result<()> {
+        check_each("ridge", [self.ridge], is_size, SIZE)?;
+        ensure(self.images > 0, "images of the refit", 0, "at least 1")?;
+        let centroids = clusters.heads.num_centroids();
+        check_length("fits of attention", self.attention.len(), centroids.len())?;
+        for (layer, (fits, centroids)) in self.attention.iter().zip(centroids).enumerate() {
+            let place = format!("layer {layer}: fits");
+            let heads: Vec<usize> = fits.iter().map(|fit| fit.heads).collect();
+            let is_falling = heads.is_sorted_by(|more, fewer| more > fewer);
+            let are_right =
+                heads.first() == Some(&centroids) && is_falling && heads.last() != Some(&0);
+            let expected = format!("all {centroids} centroids, then falling numbers of at least 1");
+            ensure(are_right, &place, format!("{heads:?} heads"), expected)?;
+            fits.iter().try_for_each(|fit| fit.fit.check(&place))?;
+        }
+        check_length("fits of FFNs", self.ffn.len(), clusters.ffn.groups.len())?;
+        for (index, (fit, group)) in self.ffn.iter().zip(&clusters.ffn.groups).enumerate() {
+            let place = format!("fit of FFN group {index}");
+            let is_shared = group.layers.len() > 1;
+            let found = if fit.is_some() { "a fit" } else { "null" };
+            let expected = "a fit for several layers, null for one";
+            ensure(fit.is_some() == is_shared, &place, found, expected)?;
+            fit.iter().try_for_each(|fit| fit.check(&place))?;
+        }
+        Ok(())
+    }
+}
+
+impl Fit {
+    fn check(&self, place: &str) -> Result<()> {
+        [&self.before, &self.after].into_iter().try_for_each(|residual| {
+            let Residual { relative, median_channel, worst_channel } = *residual;
+            check_each(place, [relative, median_channel, worst_channel], is_size, SIZE)
+        })
+    }
 }

@@ -1,73 +1,65 @@
-//! Every way in which a file's bytes or tensors can be wrong has its own error, and none of them is a
-//! panic.
+//! Whatever is wrong with a file's bytes, its tensors or the text of its manifest is refused with a
+//! message that names it, and none of it is a panic.
 
 mod common;
 
-use std::fs;
+use std::{fs, path::Path};
 
 use common::{
-    RawTensor, header_length, refusal, refusal_of, refusal_of_swin, tensors_of, tiny, tiny_manifest,
+    Forgery, RawTensor, check_changed, check_refused, header_length, manifest_text, tensors_of,
+    tiny, tiny_manifest, tiny_swin,
 };
-use learngene_format::{Dtype, Error, Learngene, Tensor};
+use learngene_format::{Clusters, Distances, Learngene};
+use learngene_tensors::Tensor;
 use serde_json::{Value, json};
 
-#[track_caller]
-fn in_file<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, Error) {
-    let error = result.expect_err("the file is wrong");
-    let message = error.to_string();
-    match error {
-        Error::InFile { problem, .. } => (message, *problem),
-        other => panic!("the path is not named: {other}"),
-    }
-}
-
 #[test]
-fn missing_file() {
+fn messages_name_the_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("no.learngene");
-    for error in [in_file(Learngene::read(&path)), in_file(Learngene::read_manifest(&path))] {
-        let (message, problem) = error;
-        assert!(message.contains("no.learngene: cannot open: "), "{message}");
-        assert!(matches!(problem, Error::Io { action: "open", .. }));
-    }
+    let refused = |name: &str, read: &dyn Fn(&Path) -> String| {
+        let path = folder.path().join(name);
+        let message = read(&path);
+        assert!(message.contains(&path.display().to_string()), "{message}");
+        message.replace(&path.display().to_string(), "FILE")
+    };
+    let learngene = |path: &Path| Learngene::read(path).expect_err("refused").to_string();
+    let manifest = |path: &Path| Learngene::read_manifest(path).expect_err("refused").to_string();
+    let distances = |path: &Path| Distances::read(path).expect_err("refused").to_string();
+    let clusters = |path: &Path| Clusters::read(path).expect_err("refused").to_string();
+    let write = |path: &Path| tiny().write(path).expect_err("refused").to_string();
+    assert!(refused("missing", &learngene).starts_with("cannot read FILE: "));
+    assert!(refused("missing", &clusters).starts_with("cannot read FILE: "));
+    assert!(refused("no/folder/a", &write).starts_with("cannot write FILE: "));
+
+    fs::write(folder.path().join("short"), b"abc").expect("the folder is ours");
+    let message = "FILE: found 3 bytes, expected a safetensors file";
+    assert_eq!(refused("short", &learngene), message);
+    assert_eq!(refused("short", &manifest), message);
+
+    let mut edited = tiny_manifest().clusters;
+    edited.write(folder.path().join("clusters")).expect("the folder is ours");
+    let message = refused("clusters", &distances);
+    assert!(message.starts_with("FILE: found unknown field `heads`"), "{message}");
+    assert!(message.ends_with("expected distances from `learngene probe`"), "{message}");
+    edited.heads.layers[0].sizes[0] = 3;
+    fs::write(folder.path().join("edited"), serde_json::to_string(&edited).expect("JSON"))
+        .expect("the folder is ours");
+    let message = "FILE: layer 0: sizes: found [3,1], expected [2,1], as the labels tell";
+    assert_eq!(refused("edited", &clusters), message);
+    let write = |path: &Path| edited.write(path).expect_err("not to be written").to_string();
+    assert_eq!(refused("other", &write), message);
 }
 
 #[test]
-fn folder_in_place_of_a_file() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (message, problem) = in_file(Learngene::read(folder.path()));
-    assert!(matches!(problem, Error::Io { .. }), "{message}");
-}
-
-#[test]
-fn empty_file() {
-    assert!(matches!(refusal(&[]), Error::Empty));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("empty.learngene");
-    fs::write(&path, []).expect("the folder is ours");
-    assert!(matches!(in_file(Learngene::read(&path)).1, Error::Empty));
-}
-
-#[test]
-fn truncated_anywhere() {
+fn files_cut_short_or_too_long() {
     let bytes = tiny().to_bytes();
-    for length in 1..bytes.len() {
-        match refusal(&bytes[..length]) {
-            Error::Truncated { found, wanted } => {
-                assert_eq!(found, length as u64);
-                assert!(wanted > found);
-            }
-            other => panic!("cut at {length}: {other}"),
-        }
+    for length in 0..bytes.len() {
+        assert!(Learngene::from_bytes(&bytes[..length]).is_err(), "cut at {length}");
     }
-}
-
-#[test]
-fn longer_than_its_header_says() {
-    let mut bytes = tiny().to_bytes();
-    bytes.push(0);
-    let wanted = bytes.len() as u64 - 1;
-    assert!(matches!(refusal(&bytes), Error::TrailingBytes { wanted: w, .. } if w == wanted));
+    let longer = [&bytes[..], b"\0"].concat();
+    let message = format!("found {} bytes, expected {} bytes", longer.len(), bytes.len());
+    let error = Learngene::from_bytes(&longer).expect_err("one byte too many").to_string();
+    assert!(error.ends_with(&message), "{error}");
 }
 
 /// Every byte of the header and of the tensors is under a checksum or has only one spelling.
@@ -84,200 +76,195 @@ fn a_flipped_bit_anywhere() {
     }
 }
 
-#[test]
-fn not_safetensors() {
-    for bytes in [
-        b"\x89PNG\r\n\x1a\n and some pixels".as_slice(),
-        b"just a text that is long enough",
-        &[0; 64],
-        &[&2u64.to_le_bytes()[..], b"[]"].concat(),
-        &[&4u64.to_le_bytes()[..], b"\xff\xfe{}"].concat(),
-    ] {
-        assert!(matches!(refusal(bytes), Error::NotSafetensors { .. }), "{bytes:?}");
-    }
-}
-
 /// Sizes that a header only claims must not be allocated.
 #[test]
 fn huge_claims() {
-    for claim in [u64::MAX, u64::MAX - 7, 1 << 40] {
+    for claim in [u64::MAX, u64::MAX - 7, 1 << 40, 99_999_999] {
         let bytes = [&claim.to_le_bytes()[..], b"{}"].concat();
-        assert!(matches!(refusal(&bytes), Error::NotSafetensors { .. }), "{claim}");
+        check_refused(&bytes, "header: found a length of");
     }
-    let bytes = [&99_999_999u64.to_le_bytes()[..], b"{}"].concat();
-    assert!(matches!(refusal(&bytes), Error::Truncated { wanted: 100_000_007, .. }));
-
-    // Eight tensors of 2^61 - 4 bytes bring the claimed length near 2^64.
-    let size = (1u64 << 61) - 4;
-    let tensors: Vec<String> = (0..8)
-        .map(|i| {
-            let shape = size / 4;
-            let (start, end) = (i * size, (i + 1) * size);
-            format!(r#""{i}":{{"dtype":"F32","shape":[{shape}],"data_offsets":[{start},{end}]}}"#)
-        })
-        .collect();
-    let header = format!("{{{}}}", tensors.join(","));
-    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
-    assert!(matches!(refusal(&bytes), Error::Truncated { .. }));
+    for place in ["embed_dim", "image_size", "in_channels", "num_classes", "head_dim"] {
+        let place = format!("/ancestor/shape/{place}");
+        check_changed(&tiny(), "manifest: found ", |forgery| {
+            *forgery.manifest.pointer_mut(&place).expect("it is there") = usize::MAX.into();
+        });
+    }
 }
 
 #[test]
-fn tensors_missing_and_unexpected() {
-    let error = refusal_of(|forgery| {
+fn other_safetensors_files() {
+    let forgery = Forgery::of(&tiny());
+    for metadata in [&[][..], &[("format", "pt")]] {
+        let message = "found no `learngene` in the metadata, expected a .learngene file";
+        let bytes = forgery.with_metadata(metadata);
+        let error = Learngene::from_bytes(&bytes).expect_err("a checkpoint").to_string();
+        assert!(error.ends_with(message), "{error}");
+    }
+}
+
+#[test]
+fn other_versions_are_named_first() {
+    for version in [1, 2, 4] {
+        let message = format!("format version: found {version}, expected 3, the only one");
+        let text = format!(r#"{{"version":{version},"anything":[]}}"#);
+        let bytes = Forgery::of(&tiny()).with_metadata(&[("learngene", &text)]);
+        check_refused(&bytes, &message);
+    }
+}
+
+#[test]
+fn unsealed_and_edited_manifests() {
+    let forgery = Forgery::of(&tiny());
+    let bytes = forgery.with_metadata(&[("learngene", &forgery.manifest.to_string())]);
+    check_refused(&bytes, "manifest: found no checksum");
+    let text = manifest_text(&tiny().to_bytes());
+    let edited = text.replacen(r#""eps":[0.25,"#, r#""eps":[0.35,"#, 1);
+    assert_ne!(text, edited);
+    check_refused(&forgery.with_metadata(&[("learngene", &edited)]), "checksum of the manifest");
+}
+
+#[test]
+fn other_tensors() {
+    let check = |message: &str, change: fn(&mut Forgery)| check_changed(&tiny(), message, change);
+    let message = "the parameters do not fit the model; missing: cls_token, norm.bias; unused: x";
+    check(message, |forgery| {
         let tensor = forgery.tensors.remove("cls_token").expect("it was there");
-        forgery.tensors.insert("dist_token".to_owned(), tensor);
+        forgery.tensors.insert("x".into(), tensor);
         forgery.tensors.remove("norm.bias");
     });
-    assert_eq!(error.to_string(), "tensors: missing cls_token, norm.bias; unexpected dist_token");
-}
-
-/// The tensors of one family, of one refit, and of one grouping are not those of another.
-#[test]
-fn tensors_of_another_manifest() {
-    let error = refusal_of_swin(|forgery| forgery.manifest["refit"] = Value::Null);
-    assert_eq!(
-        error.to_string(),
-        "tensors: unexpected layers.0.attn.proj.first.1.bias, layers.0.attn.proj.first.1.weight"
-    );
-    let error = refusal_of_swin(|forgery| {
-        let tensor =
-            forgery.tensors.remove("layers.1.attn.relative_position").expect("it is there");
-        forgery.tensors.insert("pos_embed".to_owned(), tensor);
-        forgery.tensors.remove("downsample.1.reduction.weight");
+    let name = "blocks.0.mlp.fc1.weight";
+    let message =
+        format!("the parameters do not fit the model; wrong shape: {name} is [3, 4], expected");
+    check_changed(&tiny(), &message, |forgery| {
+        forgery.tensors.get_mut(name).expect("it is there").shape.reverse();
     });
-    assert_eq!(
-        error.to_string(),
-        "tensors: missing downsample.1.reduction.weight, layers.1.attn.relative_position; \
-         unexpected pos_embed"
-    );
-    let error = refusal_of(|forgery| {
-        forgery.manifest["ffn"]["algorithm"]["name"] = "given".into();
-        forgery.manifest["ffn"]["groups"] = json!([{"layers": [0, 1], "representative": 1}]);
-    });
-    assert_eq!(
-        error.to_string(),
-        "tensors: unexpected ffn.1.fc1.bias, ffn.1.fc1.weight, ffn.1.fc2.bias, ffn.1.fc2.weight"
-    );
-}
-
-#[test]
-fn tensor_list_of_the_manifest_differs() {
-    let error = refusal_of(|forgery| {
-        let entries = forgery.manifest["tensors"].as_object_mut().expect("an object");
-        entries.remove("cls_token");
-    });
-    assert_eq!(error.to_string(), "manifest field `tensors`: missing cls_token");
-}
-
-#[test]
-fn wrong_shape() {
-    let error = refusal_of(|forgery| {
-        let tensor = forgery.tensors.get_mut("ffn.0.fc1.weight").expect("it is there");
-        tensor.shape.reverse();
-    });
-    assert_eq!(error.to_string(), "tensor `ffn.0.fc1.weight`: found shape [3, 4], wanted [4, 3]");
-}
-
-#[test]
-fn wrong_dtype() {
-    let error = refusal_of(|forgery| {
+    check("header: found another byte at", |forgery| {
         let tensor = forgery.tensors.get_mut("norm.weight").expect("it is there");
         *tensor = RawTensor { dtype: safetensors::Dtype::I32, ..tensor.clone() };
     });
-    assert_eq!(error.to_string(), "tensor `norm.weight`: found dtype I32, wanted f32");
-}
-
-#[test]
-fn nan_and_infinity_in_a_file() {
-    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let error = refusal_of(|forgery| {
-            let tensor = forgery.tensors.get_mut("pos_embed").expect("it is there");
-            tensor.bytes[4 * 7..4 * 8].copy_from_slice(&value.to_le_bytes());
-        });
-        assert!(
-            matches!(&error, Error::NonFinite { name, index: 7, .. } if name == "pos_embed"),
-            "{error}"
-        );
-    }
-}
-
-#[test]
-fn changed_tensor() {
+    check("tensors of the manifest: found other names", |forgery| {
+        forgery.manifest["tensors"].as_object_mut().expect("an object").remove("cls_token");
+    });
+    check("stored parameters: found 5, expected", |forgery| {
+        forgery.manifest["parameters"]["stored"] = 5.into();
+    });
+    check("pos_embed: found NaN at index 7", |forgery| {
+        let tensor = forgery.tensors.get_mut("pos_embed").expect("it is there");
+        tensor.bytes[4 * 7..4 * 8].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
     let mut bytes = tiny().to_bytes();
-    let cls_token = header_length(&bytes);
-    bytes[cls_token] ^= 1;
-    let error = refusal(&bytes);
-    assert!(matches!(&error, Error::TensorChecksum { name, .. } if name == "cls_token"), "{error}");
-}
-
-#[test]
-fn wrong_parameter_count() {
-    let error = refusal_of(|forgery| forgery.manifest["parameters"]["stored"] = 5.into());
-    let wanted = tiny().manifest().parameters.stored;
-    assert_eq!(
-        error.to_string(),
-        format!("manifest field `parameters.stored`: found 5, wanted {wanted}")
-    );
+    let first = header_length(&bytes);
+    bytes[first] ^= 1;
+    check_refused(&bytes, "checksum of blocks.0.attn.proj.bias: found ");
 }
 
 #[test]
 fn wrong_tensors_are_not_joined_to_a_manifest() {
-    let manifest = tiny_manifest();
-    let good = tensors_of(&manifest);
-    let join = |name: &str, tensor: Option<Tensor>| {
-        let mut tensors = good.clone();
-        match tensor {
-            Some(tensor) => tensors.insert(name.to_owned(), tensor),
-            None => tensors.remove(name),
-        };
-        Learngene::new(manifest.clone(), tensors).expect_err("one tensor is wrong")
+    let join = |name: &str, tensor: Tensor| {
+        let manifest = tiny_manifest();
+        let mut tensors = tensors_of(&manifest);
+        tensors.insert(name, tensor);
+        Learngene::new(manifest, tensors).expect_err("one tensor is wrong").to_string()
     };
-    let tensor = |dtype, shape: &[usize], value| {
-        let values = vec![value; shape.iter().product()];
-        Some(Tensor::from_f32(dtype, shape.to_vec(), &values).expect("one value each"))
-    };
-    assert!(
-        matches!(join("norm.bias", None), Error::TensorSet { missing, .. } if missing == ["norm.bias"])
-    );
-    assert!(matches!(
-        join("extra", tensor(Dtype::F32, &[1], 0.0)),
-        Error::TensorSet { unexpected, .. } if unexpected == ["extra"]
-    ));
-    assert!(matches!(
-        join("norm.bias", tensor(Dtype::F32, &[4], 0.0)),
-        Error::TensorShape { wanted, .. } if wanted == [3]
-    ));
-    assert!(matches!(
-        join("norm.bias", tensor(Dtype::F16, &[3], 0.0)),
-        Error::TensorDtype { wanted: Dtype::F32, .. }
-    ));
-    assert!(matches!(
-        join("norm.bias", tensor(Dtype::F32, &[3], f32::NAN)),
-        Error::NonFinite { index: 0, .. }
-    ));
+    assert!(join("extra", Tensor::zeros([1])).ends_with("unused: extra"));
+    assert!(join("norm.bias", Tensor::zeros([4])).contains("norm.bias is [4], expected [3]"));
+    let infinite = Tensor::new([3], vec![0.0, f32::INFINITY, 0.0]);
+    assert!(join("norm.bias", infinite).starts_with("norm.bias: found inf at index 1"));
 }
 
 #[test]
-fn places_that_cannot_be_written() {
-    let learngene = tiny();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("file");
-    fs::write(&file, b"x").expect("the folder is ours");
-    let taken = folder.path().join("taken");
-    fs::create_dir_all(taken.join("inside")).expect("the folder is ours");
+fn unknown_and_missing_fields() {
+    for (learngene, places) in [
+        (tiny(), &["", "/ancestor", "/ancestor/shape", "/parameters", "/tensors/norm.bias"][..]),
+        (tiny(), &["/distances", "/distances/preprocessing", "/clusters", "/clusters/heads"]),
+        (tiny(), &["/clusters/heads/algorithm", "/clusters/heads/layers/0", "/clusters/ffn"]),
+        (tiny_swin(), &["/clusters/ffn/algorithm", "/clusters/ffn/groups/0", "/refit"]),
+        (tiny_swin(), &["/refit/attention/0/0", "/refit/ffn/0", "/refit/ffn/0/after"]),
+    ] {
+        for place in places {
+            let mut forgery = Forgery::of(&learngene);
+            let object = forgery.manifest.pointer_mut(place).expect("the place is there");
+            object["surprise"] = 1.into();
+            let error = Learngene::from_bytes(&forgery.sealed()).expect_err("refused").to_string();
+            assert!(error.contains("unknown field `surprise`"), "{place}: {error}");
+        }
+    }
+    for field in ["clusters", "distances", "classifier"] {
+        check_changed(&tiny(), &format!("manifest: found missing field `{field}`"), |forgery| {
+            forgery.manifest.as_object_mut().expect("a manifest is an object").remove(field);
+        });
+    }
+}
 
-    let mut paths = vec![
-        folder.path().join("no/such/folder/x.learngene"),
-        file.join("x.learngene"),
-        taken.clone(),
-    ];
-    if cfg!(target_os = "linux") {
-        // Not even the superuser makes files there.
-        paths.push("/proc/x.learngene".into());
+/// What the JSON reader itself would overlook, and other spellings of the same content.
+#[test]
+fn other_spellings() {
+    let forgery = Forgery::of(&tiny());
+    let text = serde_json::to_string(tiny().manifest()).expect("a manifest is JSON");
+    for (part, instead) in [
+        (r#""refit":null,"#, ""),
+        (r#"{"name":"none"}"#, r#"{"name":"none","surprise":1}"#),
+        (r#""images":2,"#, r#""images": 2,"#),
+        (
+            r#""version":3,"producer":"learngene 0.1.0","#,
+            r#""producer":"learngene 0.1.0","version":3,"#,
+        ),
+    ] {
+        let other = text.replacen(part, instead, 1);
+        assert_ne!(text, other);
+        check_refused(&forgery.with_text(&other), "header: found another byte at");
     }
-    for path in paths {
-        let (message, problem) = in_file(learngene.write(&path));
-        assert!(matches!(problem, Error::Io { .. }), "{message}");
-        assert!(message.starts_with(&path.display().to_string()), "{message}");
+    let text = manifest_text(&tiny().to_bytes());
+    let more = forgery.with_metadata(&[("learngene", &text), ("format", "pt")]);
+    check_refused(&more, "header: found another byte at");
+
+    // A tab where the padding is or, where there is none, eight bytes more.
+    let bytes = tiny().to_bytes();
+    let header = header_length(&bytes);
+    let mut padded = ((header - 8 + 8) as u64).to_le_bytes().to_vec();
+    padded.extend(&bytes[8..header]);
+    padded.extend(b"       \t");
+    padded.extend(&bytes[header..]);
+    check_refused(&padded, "header: found another byte at 0");
+}
+
+/// One value of the manifest after the other is replaced by odd ones, with all checksums right. The
+/// file is refused, or it is a learngene all the same; a panic would fail the test.
+#[test]
+fn odd_values_everywhere() {
+    let large = [1 << 24, 1 << 63, u64::MAX];
+    let odd = [json!(null), json!(-1), json!(0), json!(3), json!(0.5), json!(1e308), json!("")];
+    let lists = [json!([]), json!([0, 0, 0, 0]), json!({})];
+    let odd: Vec<Value> = odd.into_iter().chain(large.map(Value::from)).chain(lists).collect();
+    for learngene in [tiny(), tiny_swin()] {
+        let whole = Forgery::of(&learngene);
+        let places = places(&whole.manifest);
+        for place in places.iter().filter(|place| !place.starts_with("/tensors/")) {
+            for value in &odd {
+                let mut forgery = whole.clone();
+                *forgery.manifest.pointer_mut(place).expect("just listed") = value.clone();
+                let bytes = forgery.sealed();
+                if let Ok(other) = Learngene::from_bytes(&bytes) {
+                    assert_eq!(other.to_bytes(), bytes, "{place} of {value}");
+                }
+            }
+        }
     }
+}
+
+/// Every value inside a JSON value, by its pointer.
+fn places(value: &Value) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Array(values) => {
+            values.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
+        }
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (name, child) in children {
+        found.extend(places(child).iter().map(|place| format!("/{name}{place}")));
+        found.push(format!("/{name}"));
+    }
+    found
 }

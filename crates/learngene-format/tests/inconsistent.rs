@@ -2,369 +2,215 @@
 
 mod common;
 
+use std::slice;
+
 use common::{tiny_manifest, tiny_swin_manifest};
-use learngene_format::{
-    Architecture, ClusterAlgorithm, Error, FfnAlgorithm, FfnGroup, Fit, Manifest, NoisePolicy,
-    ProjectionFit, Refit, SwinArchitecture, VitArchitecture,
-};
+use learngene_format::{Manifest, Refit};
+use serde_json::{Value, json};
 
-/// Changes the small manifest and expects its check to name `place`.
+/// Replaces values of a manifest, each by its place in the JSON, and expects a message that begins
+/// like this.
 #[track_caller]
-fn check(place: &str, change: impl FnOnce(&mut Manifest)) {
-    check_change(tiny_manifest(), place, change);
-}
-
-/// The same of the small Swin, which has shared feed-forward networks and a refit.
-#[track_caller]
-fn check_swin(place: &str, change: impl FnOnce(&mut Manifest)) {
-    check_change(tiny_swin_manifest(), place, change);
-}
-
-#[track_caller]
-fn check_change(mut manifest: Manifest, place: &str, change: impl FnOnce(&mut Manifest)) {
+fn check(manifest: &Manifest, changes: &[(&str, Value)], message: &str) {
     manifest.check().expect("unchanged it is consistent");
-    change(&mut manifest);
-    let error = manifest.check().expect_err("the change made it inconsistent");
-    match &error {
-        Error::Inconsistent { field, .. } => assert_eq!(field, place, "{error}"),
-        other => panic!("another error: {other}"),
+    let mut json = serde_json::to_value(manifest).expect("a manifest is JSON");
+    for (place, value) in changes {
+        *json.pointer_mut(place).expect(place) = value.clone();
     }
-    assert_eq!(manifest.expected_tensors().expect_err("the same").to_string(), error.to_string());
-}
-
-fn vit(manifest: &mut Manifest) -> &mut VitArchitecture {
-    match &mut manifest.architecture {
-        Architecture::Vit(vit) => vit,
-        other => panic!("not a ViT: {other:?}"),
-    }
-}
-
-fn swin(manifest: &mut Manifest) -> &mut SwinArchitecture {
-    match &mut manifest.architecture {
-        Architecture::Swin(swin) => swin,
-        other => panic!("not a Swin: {other:?}"),
-    }
-}
-
-fn refit(manifest: &mut Manifest) -> &mut Refit {
-    manifest.refit.as_mut().expect("the small Swin has one")
-}
-
-fn dbscan(eps: [f64; 2], min_points: usize, noise: NoisePolicy) -> ClusterAlgorithm {
-    ClusterAlgorithm::Dbscan { eps: eps.to_vec(), min_points, noise }
-}
-
-fn group(layers: &[usize], representative: usize) -> FfnGroup {
-    FfnGroup { layers: layers.to_vec(), representative }
+    let changed: Manifest = serde_json::from_value(json).expect("fields of the right types");
+    let error = changed.expected_tensors().expect_err(message).to_string();
+    assert!(error.starts_with(message), "{changes:?}: {error}");
 }
 
 #[test]
-fn another_version() {
-    let mut manifest = tiny_manifest();
-    manifest.version = 0;
-    assert!(matches!(manifest.check(), Err(Error::UnsupportedVersion { found: 0 })));
-}
-
-#[test]
-fn sizes_of_zero() {
-    check("architecture.image_size", |m| vit(m).image_size = 0);
-    check("architecture.patch_size", |m| vit(m).patch_size = 0);
-    check("architecture.in_channels", |m| vit(m).in_channels = 0);
-    check("architecture.embed_dim", |m| vit(m).embed_dim = 0);
-    check("architecture.depth", |m| vit(m).depth = 0);
-    check("architecture.num_heads[1]", |m| vit(m).num_heads[1] = 0);
-    check("architecture.head_dim", |m| vit(m).head_dim = 0);
-    check("architecture.mlp_hidden_dim", |m| vit(m).mlp_hidden_dim = 0);
-}
-
-#[test]
-fn sizes_beyond_any_model() {
-    check("architecture.embed_dim", |m| vit(m).embed_dim = usize::MAX);
-    check("architecture.num_heads[0]", |m| vit(m).num_heads[0] = usize::MAX);
-    check("architecture.num_classes", |m| vit(m).num_classes = usize::MAX);
-    check_swin("architecture.embed_dim", |m| swin(m).embed_dim = usize::MAX);
-    check_swin("architecture.window_size", |m| swin(m).window_size = usize::MAX);
-    check_swin("architecture.num_classes", |m| swin(m).num_classes = usize::MAX);
-    check_swin("architecture.depths[1]", |m| swin(m).depths = vec![2, usize::MAX]);
-    check_swin("architecture.head_dim[0]", |m| swin(m).head_dim[0] = usize::MAX);
-    // The largest that one stage may have, which the second doubles.
-    check_swin("architecture.embed_dim", |m| swin(m).embed_dim = 1 << 24);
-}
-
-#[test]
-fn sizes_of_zero_in_a_swin() {
-    check_swin("architecture.image_size", |m| swin(m).image_size = 0);
-    check_swin("architecture.patch_size", |m| swin(m).patch_size = 0);
-    check_swin("architecture.window_size", |m| swin(m).window_size = 0);
-    check_swin("architecture.in_channels", |m| swin(m).in_channels = 0);
-    check_swin("architecture.embed_dim", |m| swin(m).embed_dim = 0);
-    check_swin("architecture.depths[0]", |m| swin(m).depths = vec![0, 3]);
-    check_swin("architecture.num_heads[2]", |m| swin(m).num_heads[2] = 0);
-    check_swin("architecture.head_dim[1]", |m| swin(m).head_dim[1] = 0);
-    check_swin("architecture.mlp_hidden_dim[0]", |m| swin(m).mlp_hidden_dim[0] = 0);
-}
-
-#[test]
-fn stages_that_do_not_halve_the_patches() {
-    check_swin("architecture.depths", |m| swin(m).depths.clear());
-    check_swin("architecture.depths", |m| swin(m).depths = vec![1; 4]);
-    check_swin("architecture.depths", |m| swin(m).depths = vec![1; 1000]);
-    check_swin("architecture.depths", |m| {
-        // Three patches a side.
-        swin(m).image_size = 6;
-        swin(m).window_size = 3;
-    });
-}
-
-#[test]
-fn windows_that_do_not_fill_a_stage() {
-    check_swin("architecture.window_size", |m| swin(m).window_size = 3);
-    check_swin("architecture.window_size", |m| {
-        // Twelve tokens a side, then six.
-        swin(m).image_size = 24;
-        swin(m).window_size = 4;
-    });
-}
-
-#[test]
-fn a_stage_of_less_resolution_than_a_window_is_one() {
-    let mut manifest = tiny_swin_manifest();
-    swin(&mut manifest).window_size = 1000;
-    let tensors = manifest.expected_tensors().expect("one window of all tokens in each stage");
-    let shapes = [0, 2].map(|layer| &tensors[&format!("layers.{layer}.attn.relative_position")]);
-    assert_eq!(shapes, [&[2, 7 * 7], &[2, 3 * 3]]);
-}
-
-#[test]
-fn lists_of_another_number_of_stages() {
-    check_swin("architecture.head_dim", |m| swin(m).head_dim.truncate(1));
-    check_swin("architecture.mlp_hidden_dim", |m| swin(m).mlp_hidden_dim.push(3));
-    check_swin("architecture.num_heads", |m| swin(m).depths[1] = 2);
-    check_swin("architecture.num_heads", |m| swin(m).num_heads.truncate(2));
-}
-
-#[test]
-fn patches_that_do_not_fill_the_image() {
-    check("architecture.image_size", |m| vit(m).image_size = 5);
-    check_swin("architecture.image_size", |m| swin(m).image_size = 9);
-}
-
-#[test]
-fn heads_of_another_number_of_layers() {
-    check("architecture.num_heads", |m| vit(m).num_heads.push(2));
-}
-
-#[test]
-fn epsilon_of_a_norm() {
-    for eps in [0.0, -1e-6, f64::NAN, f64::INFINITY] {
-        check("architecture.layer_norm_eps", |m| vit(m).layer_norm_eps = eps);
-        check_swin("architecture.layer_norm_eps", |m| swin(m).layer_norm_eps = eps);
-    }
-}
-
-#[test]
-fn classifier_without_classes() {
-    check("classifier", |m| vit(m).num_classes = 0);
-    check_swin("classifier", |m| swin(m).num_classes = 0);
-}
-
-#[test]
-fn probe() {
-    check("probe.images", |m| m.probe.images = 0);
-    check("probe.preprocessing.image_size", |m| m.probe.preprocessing.image_size = 0);
-    check("probe.preprocessing.crop_pct", |m| m.probe.preprocessing.crop_pct = 0.0);
-    check("probe.preprocessing.crop_pct", |m| m.probe.preprocessing.crop_pct = f32::NAN);
-    check("probe.preprocessing.mean[2]", |m| m.probe.preprocessing.mean[2] = f32::NAN);
-    check("probe.preprocessing.std[1]", |m| m.probe.preprocessing.std[1] = 0.0);
-}
-
-#[test]
-fn distances() {
-    let field = "probe.mean_attention_distance";
-    check(field, |m| m.probe.mean_attention_distance.truncate(1));
-    check(&format!("{field}[1]"), |m| m.probe.mean_attention_distance[1].push(1.0));
-    check(&format!("{field}[0][2]"), |m| m.probe.mean_attention_distance[0][2] = f64::NAN);
-    check(&format!("{field}[0][0]"), |m| m.probe.mean_attention_distance[0][0] = -1.0);
-    check("probe.std", |m| m.probe.std.truncate(1));
-    check("probe.std[0]", |m| m.probe.std[0].truncate(1));
-    check("probe.std[1][0]", |m| m.probe.std[1][0] = Some(f64::INFINITY));
-}
-
-#[test]
-fn clustering() {
-    let noise = NoisePolicy::Singleton;
-    for eps in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        check("clustering.algorithm.eps[1]", |m| {
-            m.clustering.algorithm = dbscan([1.0, eps], 1, noise);
-        });
-    }
-    for length in [0, 1, 3] {
-        check("clustering.algorithm.eps", |m| {
-            let eps = vec![1.0; length];
-            m.clustering.algorithm = ClusterAlgorithm::Dbscan { eps, min_points: 1, noise };
-        });
-    }
-    check("clustering.algorithm.min_points", |m| {
-        m.clustering.algorithm = dbscan([1.0, 1.0], 0, noise);
-    });
-    check("clustering.algorithm.k", |m| {
-        m.clustering.algorithm = ClusterAlgorithm::Kmeans { k: vec![2], seed: 0 };
-    });
-    check("layers[1].clusters", |m| {
-        m.clustering.algorithm = ClusterAlgorithm::Kmeans { k: vec![2, 1], seed: 0 };
-    });
-}
-
-#[test]
-fn labels() {
-    check("layers", |m| m.layers.truncate(1));
-    check("layers[0].labels", |m| m.layers[0].labels.truncate(2));
-    check("layers[1].labels[0]", |m| m.layers[1].labels = vec![Some(1), Some(0)]);
-    check("layers[0].labels[2]", |m| m.layers[0].labels[2] = Some(usize::MAX));
-    check("layers[0].labels[2]", |m| m.layers[0].labels[2] = None);
-}
-
-#[test]
-fn layer_of_nothing_but_noise() {
-    check("layers[1].labels", |m| {
-        m.clustering.algorithm = dbscan([0.25, 0.25], 2, NoisePolicy::Drop);
-        m.layers[1].labels = vec![None, None];
-    });
-}
-
-#[test]
-fn clusters_against_labels() {
-    check("layers[0].sizes", |m| m.layers[0].sizes.truncate(1));
-    check("layers[0].sizes[0]", |m| m.layers[0].sizes[0] = 3);
-    check("layers[0].representatives", |m| m.layers[0].representatives.push(2));
-    check("layers[0].representatives[0]", |m| m.layers[0].representatives[0] = 1);
-    check("layers[0].representatives[1]", |m| m.layers[0].representatives[1] = 3);
-    check("layers[0].clusters", |m| m.layers[0].clusters.truncate(1));
-}
-
-#[test]
-fn order_of_priority() {
-    check("layers[0].clusters[0]", |m| {
-        m.layers[0].clusters.reverse();
-        m.layers[0].sizes.reverse();
-        m.layers[0].representatives.reverse();
-    });
-    // Clusters of one size go by label.
-    check("layers[1].clusters[0]", |m| {
-        m.layers[1].clusters.reverse();
-        m.layers[1].representatives.reverse();
-    });
-}
-
-#[test]
-fn radii_of_the_feed_forward_networks() {
-    for eps in [-0.125, f64::NAN, f64::INFINITY] {
-        check_swin("ffn.algorithm.eps[2]", |m| {
-            m.ffn.algorithm = FfnAlgorithm::Contiguous { eps: vec![0.125, 0.125, eps] };
-        });
-    }
-    for length in [0, 2, 4] {
-        check_swin("ffn.algorithm.eps", |m| {
-            m.ffn.algorithm = FfnAlgorithm::Contiguous { eps: vec![0.125; length] };
-        });
-    }
-    // Layers of one density join at a radius of nothing.
-    let mut manifest = tiny_swin_manifest();
-    manifest.ffn.algorithm = FfnAlgorithm::Contiguous { eps: vec![0.0; 3] };
-    manifest.check().expect("zero is a distance");
-}
-
-#[test]
-fn groups_that_are_not_all_layers_in_their_order() {
-    check("ffn.groups", |m| m.ffn.groups.truncate(1));
-    check("ffn.groups", |m| m.ffn.groups.clear());
-    check("ffn.groups[0].layers", |m| m.ffn.groups.reverse());
-    check("ffn.groups[1].layers", |m| m.ffn.groups[1].layers.clear());
-    check_swin("ffn.groups[0].layers", |m| m.ffn.groups[0] = group(&[0, 0], 0));
-    check_swin("ffn.groups[0].layers", |m| m.ffn.groups[0] = group(&[1, 0], 0));
-    check_swin("ffn.groups[0].layers", |m| m.ffn.groups[0] = group(&[0, usize::MAX], 0));
-    check_swin("ffn.groups[1].layers", |m| m.ffn.groups[1] = group(&[2, 3], 2));
-    check_swin("ffn.groups[2].layers", |m| m.ffn.groups.push(group(&[3], 3)));
-}
-
-#[test]
-fn a_group_across_stages() {
-    check_swin("ffn.groups[0].layers", |m| m.ffn.groups = vec![group(&[0, 1, 2], 0)]);
-    check_swin("ffn.groups[1].layers", |m| m.ffn.groups = vec![group(&[0], 0), group(&[1, 2], 1)]);
-}
-
-#[test]
-fn a_representative_outside_its_group() {
-    check("ffn.groups[0].representative", |m| m.ffn.groups[0].representative = 1);
-    check_swin("ffn.groups[0].representative", |m| m.ffn.groups[0].representative = 2);
-    check_swin("ffn.groups[1].representative", |m| m.ffn.groups[1].representative = usize::MAX);
-}
-
-#[test]
-fn several_layers_where_nothing_joins_them() {
-    check_swin("ffn.groups[0].layers", |m| m.ffn.algorithm = FfnAlgorithm::None);
-}
-
-#[test]
-fn refit_without_images_or_with_a_ridge_of_no_size() {
-    check_swin("refit.images", |m| refit(m).images = 0);
-    for ridge in [-1.0, f64::NAN, f64::INFINITY] {
-        check_swin("refit.ridge", |m| refit(m).ridge = ridge);
-    }
-}
-
-/// Head counts of the fits of one layer, which has two centroids.
-#[track_caller]
-fn check_fits(heads: &[usize]) {
-    check_swin("refit.attention[0]", |m| {
-        let fits = &mut refit(m).attention[0];
-        let fit = fits[0].fit.clone();
-        *fits = heads.iter().map(|&heads| ProjectionFit { heads, fit: fit.clone() }).collect();
-    });
-}
-
-#[test]
-fn fits_of_no_falling_head_counts() {
-    check_fits(&[]);
-    check_fits(&[1]);
-    check_fits(&[3, 2]);
-    check_fits(&[1, 2]);
-    check_fits(&[2, 2]);
-    check_fits(&[2, 0]);
-    check_fits(&[2, 1, 1]);
-    check_fits(&[usize::MAX, 2, 1]);
-}
-
-#[test]
-fn fits_of_another_number_of_layers_or_groups() {
-    check_swin("refit.attention", |m| refit(m).attention.truncate(2));
-    check_swin("refit.ffn", |m| refit(m).ffn.push(None));
-}
-
-#[test]
-fn fits_where_a_feed_forward_network_has_one_layer_and_none_where_it_has_several() {
-    check_swin("refit.ffn[0]", |m| refit(m).ffn[0] = None);
-    check_swin("refit.ffn[1]", |m| refit(m).ffn[1] = refit(m).ffn[0].clone());
-}
-
-#[test]
-fn errors_of_no_size() {
-    let parts: [fn(&mut Fit) -> &mut f64; 6] = [
-        |fit| &mut fit.before.relative,
-        |fit| &mut fit.before.median_channel,
-        |fit| &mut fit.before.worst_channel,
-        |fit| &mut fit.after.relative,
-        |fit| &mut fit.after.median_channel,
-        |fit| &mut fit.after.worst_channel,
+fn of_a_vit() {
+    let other = json!("cd".repeat(32));
+    let cases: &[(&str, Value, &str)] = &[
+        ("/version", json!(2), "format version: found 2, expected 3"),
+        ("/ancestor/parameters", json!(5), "parameters of the ancestor: found 5, expected 320"),
+        ("/ancestor/sha256", other.clone(), "ancestor of the distances: found ba78"),
+        // Distances.
+        (
+            "/distances/mean_attention_distance",
+            json!([]),
+            "mean_attention_distance: found no layer",
+        ),
+        ("/distances/mean_attention_distance/1", json!([]), "mean_attention_distance[1]: found no"),
+        (
+            "/distances/mean_attention_distance/0/2",
+            json!(-1.5),
+            "mean_attention_distance[0][2]: found -1.5",
+        ),
+        (
+            "/distances/mean_attention_distance/1",
+            json!([1, 2, 3]),
+            "std[1]: found 2 entries, expected 3",
+        ),
+        ("/distances/std", json!([[1, 1, 1]]), "std: found 1 entries, expected 2"),
+        ("/distances/std/1/0", json!(-0.5), "std[1][0]: found -0.5, expected a finite number"),
+        ("/distances/images", json!(0), "images: found 0, expected at least 1"),
+        ("/distances/images_sha256", other.clone(), "images of the clusters: found e3b0"),
+        ("/distances/preprocessing/image_size", json!(0), "preprocessing: image_size: found 0"),
+        ("/distances/preprocessing/crop_pct", json!(1.5), "preprocessing: crop_pct: found 1.5"),
+        (
+            "/distances/preprocessing/std/1",
+            json!(0),
+            "preprocessing: std[1]: found 0, expected a po",
+        ),
+        ("/distances/attended_side", json!([4]), "attended_side: found 1 entries, expected 2"),
+        ("/distances/attended_side", json!([4, 0]), "attended_side: found a side of 0"),
+        (
+            "/distances/depths",
+            json!([2, 0]),
+            "depths: found [2,0], expected stages of at least one",
+        ),
+        ("/distances/depths", json!([u64::MAX, 3]), "depths: found [18446744073709551615,3]"),
+        ("/distances/depths", json!([1, 1]), "layers of each stage: found [1,1], expected [2]"),
+        ("/distances/ancestor_sha256", other.clone(), "ancestor of the distances: found cdcd"),
+        // Clusters of heads.
+        ("/clusters/ancestor_sha256", other.clone(), "ancestor of the clusters: found cdcd"),
+        ("/clusters/images_sha256", other, "images of the clusters: found cdcd"),
+        ("/clusters/heads/layers", json!([]), "layers of the clusters: found none"),
+        ("/clusters/heads/algorithm/min_points", json!(0), "min_points: found 0"),
+        ("/clusters/heads/algorithm/eps", json!([1.0]), "eps: found 1 entries, expected 2"),
+        ("/clusters/heads/algorithm/eps/1", json!(0.0), "eps[1]: found 0, expected a positive"),
+        ("/clusters/heads/layers/0/labels", json!([1, 0, 1]), "layer 0: labels: found [1,0,1]"),
+        ("/clusters/heads/layers/0/labels/2", json!(u64::MAX), "layer 0: labels: found [0,1,1844"),
+        ("/clusters/heads/layers/0/labels/1", json!(null), "layer 0: clusters: found [0,1]"),
+        ("/clusters/heads/layers/0/clusters", json!([1, 0]), "layer 0: clusters: found [1,0]"),
+        ("/clusters/heads/layers/0/sizes", json!([2]), "layer 0: sizes: found [2]"),
+        (
+            "/clusters/heads/layers/0/representatives",
+            json!([1, 0]),
+            "layer 0: representatives: found [1,0], expected one head of each cluster [0,1]",
+        ),
+        ("/clusters/heads/layers/0/representatives", json!([0]), "layer 0: representatives"),
+        ("/clusters/heads/layers/0/representatives", json!([0, 9]), "layer 0: representatives"),
+        // Groups of FFNs.
+        ("/clusters/ffn/groups", json!([]), "groups of FFNs: found [], expected runs of layers"),
+        ("/clusters/ffn/groups/0/layers", json!([1]), "groups of FFNs: found [[1],[1]]"),
+        ("/clusters/ffn/groups/0/layers", json!([]), "groups of FFNs: found [[],[1]]"),
+        ("/clusters/ffn/groups/1/layers", json!([1, 2]), "groups of FFNs: found [[0],[1,2]]"),
+        (
+            "/clusters/ffn/groups/0/representative",
+            json!(1),
+            "representative of a group of FFNs: found 1, expected one of [0]",
+        ),
     ];
-    for part in parts {
-        for value in [-0.5, f64::NAN, f64::INFINITY] {
-            check_swin("refit.attention[0]", |m| {
-                *part(&mut refit(m).attention[0][1].fit) = value;
-            });
-            check_swin("refit.ffn[0]", |m| {
-                *part(refit(m).ffn[0].as_mut().expect("its group has two layers")) = value;
-            });
+    for (place, value, message) in cases {
+        check(&tiny_manifest(), &[(place, value.clone())], message);
+    }
+}
+
+#[test]
+fn of_several_fields() {
+    let check =
+        |changes: &[(&str, Value)], message: &str| check(&tiny_manifest(), changes, message);
+    let layer = json!({"labels": [0], "clusters": [0], "sizes": [1], "representatives": [0]});
+    let message = "heads of the clusters: found [3,1], expected [3,2]";
+    check(&[("/clusters/heads/layers/1", layer)], message);
+    let distances = [
+        ("/distances/mean_attention_distance/1", json!([1.0])),
+        ("/distances/std/1", json!([null])),
+    ];
+    check(&distances, "heads of the distances: found [3,1], expected [3,2]");
+    let algorithm = "/clusters/heads/algorithm";
+    let kmeans = |k: &[usize]| (algorithm, json!({"name": "kmeans", "k": k, "seed": 0}));
+    check(&[kmeans(&[2])], "k: found 1 entries, expected 2");
+    check(&[kmeans(&[2, 1])], "layer 1: number of clusters: found 2, expected at most 1");
+    let noise = json!({"labels": [null, 0], "clusters": [0], "sizes": [1], "representatives": [1]});
+    let noise = ("/clusters/heads/layers/1", noise);
+    let message = "layer 1: labels: found null, expected a label, since noise is not dropped";
+    check(slice::from_ref(&noise), message);
+    check(&[noise, kmeans(&[2, 2])], message);
+    let drop = ("/clusters/heads/algorithm/noise", json!("drop"));
+    let nothing =
+        json!({"labels": [null, null], "clusters": [], "sizes": [], "representatives": []});
+    let nothing = ("/clusters/heads/layers/1", nothing);
+    check(&[drop.clone(), nothing], "layer 1: clusters: found none, expected at least one");
+
+    let group = json!([{"layers": [0, 1], "representative": 1}]);
+    let groups = ("/clusters/ffn/groups", group);
+    check(slice::from_ref(&groups), "groups of FFNs: found [0,1], expected one layer each");
+    let message = "layer 0: found stage 0, 4 hidden units, expected stage 0, 5 hidden units, as in \
+                   layer 1, for a shared FFN";
+    check(&[groups, ("/clusters/ffn/algorithm", json!({"name": "given"}))], message);
+    let bare = [("/ancestor/shape/num_classes", json!(0)), ("/ancestor/parameters", json!(312))];
+    check(&bare, "classifier: found true, expected false for no classes");
+}
+
+#[test]
+fn of_a_swin_with_a_refit() {
+    let fit = json!({"before": {"relative": 0, "median_channel": 0, "worst_channel": 0},
+                     "after": {"relative": 0, "median_channel": 0, "worst_channel": 0}});
+    let fits = |heads: &[u64]| -> Value {
+        heads.iter().map(|heads| json!({"heads": heads, "fit": fit})).collect()
+    };
+    let across =
+        json!([{"layers": [0], "representative": 0}, {"layers": [1, 2], "representative": 1}]);
+    let cases: &[(&str, Value, &str)] = &[
+        (
+            "/clusters/ffn/algorithm/eps",
+            json!([1.0]),
+            "eps of the FFNs: found 1 entries, expected 3",
+        ),
+        (
+            "/clusters/ffn/algorithm/eps/2",
+            json!(-1.0),
+            "eps of the FFNs[2]: found -1, expected a fin",
+        ),
+        (
+            "/clusters/ffn/groups",
+            across,
+            "layer 2: found stage 1, 3 hidden units, expected stage 0",
+        ),
+        ("/refit/ridge", json!(-1.0), "ridge[0]: found -1"),
+        ("/refit/images", json!(0), "images of the refit: found 0"),
+        ("/refit/attention", json!([]), "fits of attention: found 0 entries, expected 3"),
+        (
+            "/refit/attention/0",
+            fits(&[]),
+            "layer 0: fits: found [] heads, expected all 2 centroids",
+        ),
+        ("/refit/attention/0", fits(&[1]), "layer 0: fits: found [1] heads"),
+        ("/refit/attention/0", fits(&[1, 2]), "layer 0: fits: found [1, 2] heads"),
+        ("/refit/attention/0", fits(&[2, 2]), "layer 0: fits: found [2, 2] heads"),
+        ("/refit/attention/0", fits(&[2, 1, 0]), "layer 0: fits: found [2, 1, 0] heads"),
+        ("/refit/attention/0", fits(&[u64::MAX, 2]), "layer 0: fits: found [1844"),
+        ("/refit/attention/0/1/fit/after/relative", json!(-0.5), "layer 0: fits[0]: found -0.5"),
+        ("/refit/ffn", json!([]), "fits of FFNs: found 0 entries, expected 2"),
+        ("/refit/ffn/0", json!(null), "fit of FFN group 0: found null, expected a fit for several"),
+        (
+            "/refit/ffn/1",
+            fit.clone(),
+            "fit of FFN group 1: found a fit, expected a fit for several",
+        ),
+        ("/refit/ffn/0/before/worst_channel", json!(-0.5), "fit of FFN group 0[2]: found -0.5"),
+    ];
+    for (place, value, message) in cases {
+        check(&tiny_swin_manifest(), &[(place, value.clone())], message);
+    }
+}
+
+/// JSON has no word for them, so they can come from programs alone.
+#[test]
+fn numbers_that_are_none() {
+    fn refit(manifest: &mut Manifest) -> &mut Refit {
+        manifest.refit.as_mut().expect("the small Swin has one")
+    }
+    let changes: [fn(&mut Manifest, f64); 6] = [
+        |manifest, value| manifest.distances.mean_attention_distance[0][0] = value,
+        |manifest, value| manifest.distances.std[0][0] = Some(value),
+        |manifest, value| manifest.distances.preprocessing.mean[0] = value as f32,
+        |manifest, value| manifest.distances.preprocessing.crop_pct = value as f32,
+        |manifest, value| refit(manifest).ridge = value,
+        |manifest, value| refit(manifest).attention[0][1].fit.after.relative = value,
+    ];
+    for value in [f64::NAN, f64::INFINITY] {
+        for (index, change) in changes.iter().enumerate() {
+            let mut manifest = tiny_swin_manifest();
+            change(&mut manifest, value);
+            assert!(manifest.check().is_err(), "change {index} to {value}");
         }
     }
 }

@@ -7,18 +7,22 @@ mod strategy;
 use std::{collections::BTreeMap, fs};
 
 use common::{tensors_of, tiny, tiny_manifest, tiny_swin, tiny_swin_manifest};
-use learngene_format::{FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters, Sha256, Tensor};
+use learngene_format::{
+    Clusters, Distances, FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters,
+    output_projections,
+};
+use learngene_tensors::{Dtype, Sha256};
 use proptest::prelude::*;
 
 /// These bytes are the format: if they change, files already written can no longer be read.
 #[test]
-fn the_bytes_of_version_2_stay_as_they_are() {
+fn the_bytes_of_version_3_stay_as_they_are() {
     let check = |learngene: Learngene, length: usize, hash: &str| {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
     };
-    check(tiny(), 9868, "8b562c10fd294deede7106b789d5200d9455edaa592958fd1390ca76b0121b93");
-    check(tiny_swin(), 15968, "2f1d8124f680e63ca55113d21544743a271993f409d697dfec0b8d35e88600de");
+    check(tiny(), 8936, "fe7eeb5a4322e45353ce26d5806630fecb7e2c5dc8eafb9e010f1ca155d3725f");
+    check(tiny_swin(), 15120, "02b70757ac1c2f8dfcd61decbb550c28d851ec874a28c1e9d84366bda1aa102c");
 }
 
 #[test]
@@ -47,127 +51,113 @@ fn the_manifest_is_read_alone() {
     assert_eq!(&Learngene::read_manifest(&path).expect("its header is whole"), tiny().manifest());
 }
 
+/// The same tensors make the same bytes whatever the manifest said of them before.
 #[test]
-fn parts_make_the_same_learngene_again() {
-    let (manifest, tensors) = tiny().into_parts();
-    assert_eq!(Learngene::new(manifest, tensors).expect("nothing was changed"), tiny());
+fn what_the_manifest_said_of_its_tensors_is_replaced() {
+    let (mut manifest, tensors) = tiny().into_parts();
+    manifest.parameters.stored = 0;
+    manifest.tensors.clear();
+    assert_eq!(Learngene::new(manifest, tensors).expect("consistent"), tiny());
 }
 
-type Shapes = BTreeMap<String, Vec<usize>>;
-
-/// Query, key and value of the centroids of a layer; its two norms.
-fn put_layer(shapes: &mut Shapes, layer: usize, [c, head_dim, embed_dim]: [usize; 3]) {
-    let mut put = |name: &str, shape: &[usize]| {
-        shapes.insert(format!("layers.{layer}.{name}"), shape.to_vec());
-    };
-    for role in ["q", "k", "v"] {
-        put(&format!("attn.{role}.weight"), &[c, head_dim, embed_dim]);
-        put(&format!("attn.{role}.bias"), &[c, head_dim]);
+#[test]
+fn values_are_rounded_to_the_number_format() {
+    let mut manifest = tiny_manifest();
+    manifest.dtype = Dtype::BF16;
+    let mut tensors = tensors_of(&manifest);
+    for (_, tensor) in tensors.iter_mut() {
+        tensor.values.fill(1.0 + 2f32.powi(-8)); // Half-way to the next bf16.
     }
-    put("attn.proj.weight", &[c, embed_dim, head_dim]);
-    put("attn.proj.bias", &[embed_dim]);
-    for norm in ["norm1", "norm2"] {
-        put(&format!("{norm}.weight"), &[embed_dim]);
-        put(&format!("{norm}.bias"), &[embed_dim]);
-    }
+    let learngene = Learngene::new(manifest, tensors).expect("finite values");
+    let values = |learngene: &Learngene| learngene.tensors().get("norm.bias").cloned();
+    assert_eq!(values(&learngene).expect("a tensor").values, [1.0; 3]);
+    let read = Learngene::from_bytes(&learngene.to_bytes()).expect("its own bytes");
+    assert_eq!(read, learngene);
 }
 
-fn put_all(shapes: &mut Shapes, list: &[(&str, &[usize])]) {
-    shapes.extend(list.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())));
+/// Checks a manifest's tensors against its ancestor's: those that are absent, those of other shapes
+/// or names.
+fn check_tensors(manifest: &Manifest, absent: &[&str], other: &[(&str, &[usize])]) {
+    let mut wanted = manifest.ancestor.shape.parameter_shapes();
+    for name in absent {
+        wanted.remove(*name).expect(name);
+    }
+    wanted.extend(other.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())));
+    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
 }
 
 /// Shapes as `FORMAT.md` lists them, worked out by hand for `tests/data/tiny.json`.
 #[test]
-fn expected_tensors() {
+fn tensors_are_those_of_the_ancestor_but_for_heads_and_ffns() {
     let mut manifest = tiny_manifest();
-    manifest.keep_projection = true;
-    manifest.ffn.algorithm = FfnAlgorithm::Given;
-    manifest.ffn.groups = vec![FfnGroup { layers: vec![0, 1], representative: 1 }];
-    let mut wanted = Shapes::new();
-    put_all(
-        &mut wanted,
-        &[
-            ("patch_embed.proj.weight", &[3, 3, 2, 2]),
-            ("patch_embed.proj.bias", &[3]),
-            ("cls_token", &[1, 1, 3]),
-            ("pos_embed", &[1, 5, 3]),
-            ("norm.weight", &[3]),
-            ("norm.bias", &[3]),
-            ("head.weight", &[2, 3]),
-            ("head.bias", &[2]),
-            ("layers.0.attn.proj.origin", &[3, 6]),
-            ("layers.1.attn.proj.origin", &[3, 4]),
-            ("ffn.0.fc1.weight", &[4, 3]),
-            ("ffn.0.fc1.bias", &[4]),
-            ("ffn.0.fc2.weight", &[3, 4]),
-            ("ffn.0.fc2.bias", &[3]),
-        ],
-    );
-    put_layer(&mut wanted, 0, [2, 2, 3]);
-    put_layer(&mut wanted, 1, [2, 2, 3]);
-    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
+    let heads: &[(&str, &[usize])] = &[
+        ("blocks.0.attn.qkv.weight", &[12, 3]),
+        ("blocks.0.attn.qkv.bias", &[12]),
+        ("blocks.0.attn.proj.weight", &[3, 4]),
+    ];
+    check_tensors(&manifest, &[], heads);
 
     manifest.classifier = false;
-    wanted.retain(|name, _| !name.starts_with("head."));
-    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
+    check_tensors(&manifest, &["head.weight", "head.bias"], heads);
 }
 
-/// The same for `tests/data/tiny_swin.json`, whose stages have 4 and 2 tokens a side, one window in
-/// the second.
+/// The same for `tests/data/tiny_swin.json`, with shared FFNs and all extras.
 #[test]
-fn expected_tensors_of_a_swin() {
+fn tensors_of_a_swin() {
     let mut manifest = tiny_swin_manifest();
-    let mut wanted = Shapes::new();
-    put_all(
-        &mut wanted,
-        &[
-            ("patch_embed.proj.weight", &[2, 3, 2, 2]),
-            ("patch_embed.proj.bias", &[2]),
-            ("patch_embed.norm.weight", &[2]),
-            ("patch_embed.norm.bias", &[2]),
-            ("downsample.1.norm.weight", &[8]),
-            ("downsample.1.norm.bias", &[8]),
-            ("downsample.1.reduction.weight", &[4, 8]),
-            ("norm.weight", &[4]),
-            ("norm.bias", &[4]),
-            ("head.weight", &[2, 4]),
-            ("head.bias", &[2]),
-            ("layers.0.attn.relative_position", &[2, 9]),
-            ("layers.1.attn.relative_position", &[1, 9]),
-            ("layers.2.attn.relative_position", &[2, 9]),
-            ("layers.0.attn.proj.origin", &[2, 6]),
-            ("layers.1.attn.proj.origin", &[2, 4]),
-            ("layers.2.attn.proj.origin", &[4, 2]),
-            ("layers.0.attn.proj.first.1.weight", &[1, 2, 2]),
-            ("layers.0.attn.proj.first.1.bias", &[2]),
-            ("ffn.0.fc1.weight", &[4, 2]),
-            ("ffn.0.fc1.bias", &[4]),
-            ("ffn.0.fc2.weight", &[2, 4]),
-            ("ffn.0.fc2.bias", &[2]),
-            ("ffn.1.fc1.weight", &[3, 4]),
-            ("ffn.1.fc1.bias", &[3]),
-            ("ffn.1.fc2.weight", &[4, 3]),
-            ("ffn.1.fc2.bias", &[4]),
-        ],
-    );
-    put_layer(&mut wanted, 0, [2, 2, 2]);
-    put_layer(&mut wanted, 1, [1, 2, 2]);
-    put_layer(&mut wanted, 2, [2, 1, 4]);
-    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
+    let ffn =
+        ["weight", "bias"].map(|t| [1, 2].map(|fc| format!("layers.0.blocks.1.mlp.fc{fc}.{t}")));
+    let ffn: Vec<&str> = ffn.as_flattened().iter().map(String::as_str).collect();
+    let heads: &[(&str, &[usize])] = &[
+        ("layers.0.blocks.0.attn.qkv.weight", &[12, 2]),
+        ("layers.0.blocks.0.attn.qkv.bias", &[12]),
+        ("layers.0.blocks.0.attn.proj.weight", &[2, 4]),
+        ("layers.0.blocks.0.attn.relative_position_bias_table", &[9, 2]),
+        ("layers.0.blocks.1.attn.qkv.weight", &[6, 2]),
+        ("layers.0.blocks.1.attn.qkv.bias", &[6]),
+        ("layers.0.blocks.1.attn.proj.weight", &[2, 2]),
+        ("layers.0.blocks.1.attn.relative_position_bias_table", &[9, 1]),
+    ];
+    let origin: &[(&str, &[usize])] = &[
+        ("layers.0.blocks.0.attn.proj.origin.weight", &[2, 6]),
+        ("layers.0.blocks.1.attn.proj.origin.weight", &[2, 4]),
+        ("layers.1.blocks.0.attn.proj.origin.weight", &[4, 2]),
+    ];
+    let first: &[(&str, &[usize])] = &[
+        ("layers.0.blocks.0.attn.proj.first.1.weight", &[2, 2]),
+        ("layers.0.blocks.0.attn.proj.first.1.bias", &[2]),
+    ];
+    check_tensors(&manifest, &ffn, &[heads, origin, first].concat());
+    assert_eq!(manifest.ffn_layer(1), 0);
+    assert_eq!(output_projections(&manifest.ancestor.shape).len(), 3);
 
     manifest.refit = None;
-    wanted.retain(|name, _| !name.contains(".proj.first."));
-    assert_eq!(manifest.expected_tensors().expect("consistent"), wanted);
+    manifest.keep_projection = false;
+    manifest.clusters.ffn.algorithm = FfnAlgorithm::Given;
+    manifest.clusters.ffn.groups[0] = FfnGroup { layers: vec![0, 1], representative: 1 };
+    let ffn: Vec<String> = ffn.iter().map(|name| name.replace("blocks.1", "blocks.0")).collect();
+    check_tensors(&manifest, &ffn.iter().map(String::as_str).collect::<Vec<_>>(), heads);
 }
 
 proptest! {
-    /// Reading undoes writing, and writing undoes reading.
+    /// Reading undoes writing, and writing undoes reading, of the file and of its sections.
     #[test]
     fn any_learngene_survives_the_file(learngene in strategy::learngenes()) {
         let bytes = learngene.to_bytes();
         let again = Learngene::from_bytes(&bytes).expect("its own bytes");
         prop_assert_eq!(again.to_bytes(), bytes);
-        prop_assert_eq!(again, learngene);
+        prop_assert_eq!(&again, &learngene);
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [distances, clusters] = ["d.json", "c.json"].map(|name| folder.path().join(name));
+        let manifest = learngene.manifest();
+        manifest.distances.write(&distances).expect("the folder is ours");
+        manifest.clusters.write(&clusters).expect("the folder is ours");
+        prop_assert_eq!(&Distances::read(&distances).expect("just written"), &manifest.distances);
+        prop_assert_eq!(&Clusters::read(&clusters).expect("just written"), &manifest.clusters);
+        let text = fs::read_to_string(&clusters).expect("just written");
+        let is_pretty = text.starts_with("{\n  \"heads\": {") && text.ends_with("\n}\n");
+        prop_assert!(is_pretty, "{}", text);
     }
 
     /// Neither values nor hashes bear on it.
@@ -179,41 +169,4 @@ proptest! {
             Manifest { parameters: Parameters::default(), tensors: BTreeMap::new(), ..manifest };
         prop_assert_eq!(bare.file_length().expect("it was checked"), length);
     }
-
-    /// Whatever numbers a shape holds, they are refused and not computed with: nothing overflows.
-    #[test]
-    fn any_numbers_have_an_answer(architecture in strategy::unchecked_architectures()) {
-        architecture.num_features();
-        prop_assert_eq!(
-            architecture.stages().last().map_or(0, |stage| stage.end),
-            architecture.depth()
-        );
-        for mut manifest in [tiny_manifest(), tiny_swin_manifest()] {
-            manifest.architecture = architecture.clone();
-            prop_assert_eq!(manifest.expected_tensors().is_ok(), manifest.check().is_ok());
-            prop_assert!(manifest.file_length().is_err() || manifest.check().is_ok());
-            prop_assert!(Learngene::new(manifest, BTreeMap::new()).is_err());
-        }
-    }
-
-    /// Values go to f32 and back without loss.
-    #[test]
-    fn any_tensor_survives_the_way_over_f32(learngene in strategy::learngenes()) {
-        for tensor in learngene.tensors().values() {
-            let shape = tensor.shape().to_vec();
-            let again = Tensor::from_f32(tensor.dtype(), shape, &tensor.to_f32());
-            prop_assert_eq!(&again.expect("one value each"), tensor);
-        }
-    }
-}
-
-/// The same tensors make the same bytes whatever the manifest said of them before.
-#[test]
-fn what_the_manifest_said_of_its_tensors_is_replaced() {
-    let mut manifest = tiny().manifest().clone();
-    manifest.parameters.stored = 0;
-    manifest.tensors.clear();
-    let tensors = tensors_of(&manifest);
-    let learngene = Learngene::new(manifest, tensors).expect("consistent");
-    assert_eq!(learngene.to_bytes(), tiny().to_bytes());
 }

@@ -1,11 +1,12 @@
-//! A small learngene, and files made by hand as a stranger would make them.
+//! Small learngenes, and files made by hand as a stranger would make them.
 
 #![allow(dead_code, reason = "every test file uses some of these helpers")]
 
 use std::collections::{BTreeMap, HashMap};
 
-use learngene_format::{Dtype, Error, Learngene, Manifest, Sha256, Tensor};
-use safetensors::{SafeTensors, tensor::TensorView};
+use learngene_format::{Learngene, Manifest};
+use learngene_tensors::{Sha256, StateDict, Tensor};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
 /// The manifest of `data/tiny.json`, its tensors still to be made.
@@ -13,29 +14,24 @@ pub fn tiny_manifest() -> Manifest {
     serde_json::from_str(include_str!("../data/tiny.json")).expect("the file is a manifest")
 }
 
-/// The manifest of `data/tiny_swin.json`: stages, shared feed-forward networks, and a refit.
+/// The manifest of `data/tiny_swin.json`: stages, a shared FFN, whole projections, and a refit.
 pub fn tiny_swin_manifest() -> Manifest {
     serde_json::from_str(include_str!("../data/tiny_swin.json")).expect("the file is a manifest")
 }
 
 /// Tensors of a manifest, every value another one, none rounded by bf16.
-pub fn tensors_of(manifest: &Manifest) -> BTreeMap<String, Tensor> {
+pub fn tensors_of(manifest: &Manifest) -> StateDict {
     let mut next = 0u8;
-    let shapes = manifest.expected_tensors().expect("the manifest is consistent");
-    shapes
-        .into_iter()
-        .map(|(name, shape)| {
-            let count = shape.iter().product();
-            let values: Vec<f32> = (0..count)
-                .map(|_| {
-                    next = next.wrapping_add(1);
-                    f32::from(next) / 64.0 - 2.0
-                })
-                .collect();
-            let tensor = Tensor::from_f32(manifest.dtype, shape, &values).expect("one value each");
-            (name, tensor)
-        })
-        .collect()
+    let mut value = || {
+        next = next.wrapping_add(1);
+        f32::from(next) / 64.0 - 2.0
+    };
+    let shapes = manifest.expected_tensors().expect("the manifest is consistent").into_iter();
+    let tensors = shapes.map(|(name, shape)| {
+        let values = (0..shape.iter().product()).map(|_| value()).collect();
+        (name, Tensor::new(shape, values))
+    });
+    tensors.collect()
 }
 
 /// The learngene of `data/tiny.json`.
@@ -56,38 +52,29 @@ fn learngene_of(manifest: Manifest) -> Learngene {
 /// One tensor of a file made by hand.
 #[derive(Clone)]
 pub struct RawTensor {
-    pub dtype: safetensors::Dtype,
+    pub dtype: Dtype,
     pub shape: Vec<usize>,
     pub bytes: Vec<u8>,
 }
 
 /// A file taken apart, to be changed and put together again with nothing checked.
+#[derive(Clone)]
 pub struct Forgery {
     pub manifest: Value,
     pub tensors: BTreeMap<String, RawTensor>,
 }
 
 impl Forgery {
-    /// Takes [`tiny`] apart.
-    pub fn new() -> Self {
-        Self::of(&tiny())
-    }
-
     /// Takes a learngene of f32 apart.
     pub fn of(learngene: &Learngene) -> Self {
         let manifest = serde_json::to_value(learngene.manifest()).expect("a manifest is JSON");
-        let tensors = learngene
-            .tensors()
-            .iter()
-            .map(|(name, tensor)| {
-                let raw = RawTensor {
-                    dtype: Dtype::F32.into(),
-                    shape: tensor.shape().to_vec(),
-                    bytes: tensor.bytes().to_vec(),
-                };
-                (name.clone(), raw)
-            })
-            .collect();
+        let raw = |tensor: &Tensor| RawTensor {
+            dtype: Dtype::F32,
+            shape: tensor.shape.clone(),
+            bytes: tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        };
+        let tensors = learngene.tensors().iter();
+        let tensors = tensors.map(|(name, tensor)| (name.to_owned(), raw(tensor))).collect();
         Self { manifest, tensors }
     }
 
@@ -117,12 +104,11 @@ impl Forgery {
 
     /// A file with the metadata given.
     pub fn with_metadata(&self, metadata: &[(&str, &str)]) -> Vec<u8> {
-        let metadata: HashMap<String, String> =
-            metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let entry = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
+        let metadata: HashMap<String, String> = metadata.iter().map(entry).collect();
         let views = self.tensors.iter().map(|(name, tensor)| {
-            let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes)
-                .expect("bytes fit the shape");
-            (name, view)
+            let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
+            (name, view.expect("bytes fit the shape"))
         });
         safetensors::serialize(views, Some(metadata)).expect("safetensors takes any tensors")
     }
@@ -141,27 +127,17 @@ pub fn header_length(bytes: &[u8]) -> usize {
     header + 8
 }
 
-/// The error of a file made by hand.
+/// The bytes are refused with a message that begins like this.
 #[track_caller]
-pub fn refusal(bytes: &[u8]) -> Error {
-    Learngene::from_bytes(bytes).expect_err("the file is wrong")
+pub fn check_refused(bytes: &[u8], message: &str) {
+    let error = Learngene::from_bytes(bytes).expect_err(message).to_string();
+    assert!(error.starts_with(message), "{error}");
 }
 
-/// The error of a file that was changed and whose manifest was sealed again.
+/// A learngene that was changed, and whose manifest was sealed again, is refused likewise.
 #[track_caller]
-pub fn refusal_of(change: impl FnOnce(&mut Forgery)) -> Error {
-    changed(&tiny(), change)
-}
-
-/// The same of a Swin.
-#[track_caller]
-pub fn refusal_of_swin(change: impl FnOnce(&mut Forgery)) -> Error {
-    changed(&tiny_swin(), change)
-}
-
-#[track_caller]
-pub fn changed(learngene: &Learngene, change: impl FnOnce(&mut Forgery)) -> Error {
+pub fn check_changed(learngene: &Learngene, message: &str, change: impl FnOnce(&mut Forgery)) {
     let mut forgery = Forgery::of(learngene);
     change(&mut forgery);
-    refusal(&forgery.sealed())
+    check_refused(&forgery.sealed(), message);
 }
