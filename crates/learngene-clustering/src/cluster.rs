@@ -1,148 +1,124 @@
-//! Clusters of the heads of each layer and of feed-forward networks, by mean attention distance.
+//! Clusters of the heads of each layer, by mean attention distance.
 
-mod dbscan;
-mod ffn_clusters;
-mod ffn_params;
-mod head_clusters;
-mod kmeans;
-#[cfg(feature = "kmeans")]
-mod kmeans_crate;
-mod params;
-mod random_heads;
+use learngene_format::{ClusterAlgorithm, Distances, HeadClusters, LayerClusters, NoisePolicy};
+use learngene_tensors::{Error, Result};
 
-pub use ffn_clusters::{FfnClusters, FfnGroup, cluster_ffns};
-pub use ffn_params::{
-    CheckedFfnParams, FfnAlgorithm, FfnGroupError, FfnNorm, FfnParams, default_ffn_eps,
-};
-pub use head_clusters::{HeadClusters, LayerClusters};
-use params::check_length;
-pub(crate) use params::for_each_layer;
-pub use params::{
-    Algorithm, CheckedClusterParams, ClusterParams, KMeansLibrary, NoisePolicy, Representative,
-    default_eps,
-};
+use crate::{CheckedClusterParams, dbscan, kmeans};
 
-use crate::PRODUCER;
-use crate::distances::MeanAttentionDistances;
-use crate::error::ClusteringError;
+/// A layer's heads parted into groups: a group's number per head, `None` for a dropped head. The
+/// numbers mean nothing beyond equality.
+pub(crate) type Partition = Vec<Option<usize>>;
 
-/// A layer's heads parted into groups: a group's number per head, `None` for a dropped head.
-/// The numbers mean nothing beyond equality.
-type Partition = Vec<Option<usize>>;
+/// Members this much farther from the mean distance than the nearest one, in pixels, still tie.
+const TIE: f64 = 1e-6;
 
-/// Clusters the heads of every layer by density, each layer on its own.
+/// Clusters the heads of every layer by mean attention distance, each layer on its own.
 ///
-/// Nothing depends on the order in which heads are visited: a head that could belong to two
-/// clusters goes to the one with the nearest core head.
+/// Nothing depends on the order in which heads are visited: a head that could belong to two clusters
+/// goes to the one with the nearest core head.
 ///
 /// # Errors
-/// Distances that are refused by [`MeanAttentionDistances::check`]; a list of k or of eps of the
-/// wrong length; for k-means a k larger than the number of different distances in its layer; for
-/// DBSCAN a layer of which the noise policy keeps no head.
-pub fn cluster(
-    distances: &MeanAttentionDistances,
-    params: &CheckedClusterParams,
-) -> Result<HeadClusters, ClusteringError> {
+/// Distances that [`Distances::check`] refuses; a list of k or of eps of the wrong length; for k-means
+/// a k larger than the number of different distances in its layer; for DBSCAN a layer of which the
+/// noise policy keeps no head.
+pub fn cluster(distances: &Distances, params: &CheckedClusterParams) -> Result<HeadClusters> {
     distances.check()?;
     params.check_heads(&distances.num_heads())?;
-    let densities = &distances.mean_attention_distance;
-    let params = params.get();
-    let partitions = match &params.algorithm {
-        Algorithm::Dbscan { eps, min_points, noise } => densities
-            .iter()
-            .zip(for_each_layer(eps, densities.len()))
-            .enumerate()
-            .map(|(layer, (densities, eps))| {
-                let partition = dbscan::partition(densities, eps, *min_points, *noise);
-                if partition.iter().all(Option::is_none) {
-                    let (heads, min_points) = (densities.len(), *min_points);
-                    return Err(ClusteringError::NoClusters { layer, heads, eps, min_points });
-                }
-                Ok(partition)
+    let algorithm = params.for_layers(distances.num_heads().len());
+    let layer = |(layer, distances): (usize, &Vec<f64>)| match &algorithm {
+        ClusterAlgorithm::Dbscan { eps, min_points, noise } => {
+            let eps = eps[layer];
+            dbscan_layer(distances, eps, *min_points, *noise).ok_or_else(|| {
+                let found = format!(
+                    "nothing but noise for eps {eps} px and min_points {min_points}"
+                );
+                let expected =
+                    "a cluster: give a larger eps, a smaller min_points, or keep noise as singletons";
+                Error::invalid(format!("layer {layer}"), found, expected)
             })
-            .collect::<Result<Vec<Partition>, _>>()?,
-        Algorithm::KMeans { k, seed, library } => {
-            let k = for_each_layer(k, densities.len());
-            kmeans::partitions(densities, &k, *seed, *library)?
+        }
+        ClusterAlgorithm::Kmeans { k, seed } => {
+            Ok(of_partition(&kmeans::partition(layer, distances, k[layer], *seed)?, distances))
         }
     };
-    let layers = densities
-        .iter()
-        .zip(&partitions)
-        .map(|(densities, partition)| LayerClusters::new(partition, densities))
-        .collect();
-    Ok(HeadClusters {
-        layers,
-        parameters: params.clone(),
-        random_heads: None,
-        ffn: None,
-        convention: distances.convention,
-        images: distances.images,
-        images_sha256: distances.images_sha256.clone(),
-        ancestor_sha256: distances.ancestor_sha256.clone(),
-        producer: Some(PRODUCER.to_owned()),
-    })
+    let layers = distances.mean_attention_distance.iter().enumerate().map(layer);
+    let layers = layers.collect::<Result<_>>()?;
+    let representative = params.get().representative;
+    Ok(HeadClusters { algorithm, representative, random_heads: None, layers })
 }
 
 /// The clusters of one layer by DBSCAN, none where the noise policy keeps no head; `eps` is positive
-/// and finite, `min_points` at least 1, densities are finite.
-pub(crate) fn dbscan_layer(
-    densities: &[f64],
+/// and finite, `min_points` at least 1, distances are finite.
+pub fn dbscan_layer(
+    distances: &[f64],
     eps: f64,
     min_points: usize,
     noise: NoisePolicy,
 ) -> Option<LayerClusters> {
-    let partition = dbscan::partition(densities, eps, min_points, noise);
-    let layer = LayerClusters::new(&partition, densities);
+    let layer = of_partition(&dbscan::partition(distances, eps, min_points, noise), distances);
     (!layer.clusters.is_empty()).then_some(layer)
 }
 
-#[cfg(test)]
-mod golden_tests;
-#[cfg(test)]
-mod law_tests;
+/// The clusters of a partition, each with the member nearest its mean distance.
+fn of_partition(partition: &Partition, distances: &[f64]) -> LayerClusters {
+    LayerClusters::new(partition, |members| nearest_to_mean(members, distances))
+}
+
+/// The member nearest the mean, ties within [`TIE`] to the first; there is at least one.
+pub(crate) fn nearest_to_mean(members: &[usize], distances: &[f64]) -> usize {
+    let mean = members.iter().map(|&head| distances[head]).sum::<f64>() / members.len() as f64;
+    let distance = |head: usize| (distances[head] - mean).abs();
+    let least = members.iter().map(|&head| distance(head)).fold(f64::INFINITY, f64::min);
+    let nearest = members.iter().copied().find(|&head| distance(head) <= least + TIE);
+    // Sums of the largest numbers overflow, and then none is near.
+    nearest.unwrap_or(members[0])
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClusterParams, made};
 
-    fn clustered(algorithm: Algorithm) -> Result<HeadClusters, ClusteringError> {
-        let densities = vec![vec![0.0, 8.0, 30.0], vec![0.0, 8.0], vec![50.0]];
-        let representative = Representative::Nearest;
-        let params = ClusterParams { algorithm, representative }.check()?;
-        cluster(&MeanAttentionDistances::new(densities), &params)
+    fn clustered(params: ClusterParams) -> Result<HeadClusters> {
+        let distances = made::distances(vec![vec![0.0, 8.0, 30.0], vec![0.0, 8.0], vec![50.0]]);
+        cluster(&distances, &params.check()?)
     }
 
-    fn within(eps: &[f64]) -> Algorithm {
-        Algorithm::Dbscan { eps: eps.to_vec(), min_points: 1, noise: NoisePolicy::Singleton }
-    }
-
-    fn sizes(algorithm: Algorithm) -> Vec<Vec<usize>> {
-        let clusters = clustered(algorithm).expect("good parameters");
+    fn sizes(params: ClusterParams) -> Vec<Vec<usize>> {
+        let clusters = clustered(params).expect("good parameters");
         clusters.layers.into_iter().map(|layer| layer.sizes).collect()
     }
 
     #[test]
-    fn one_eps_counts_for_every_layer() {
-        assert_eq!(sizes(within(&[10.0])), [vec![2, 1], vec![2], vec![1]]);
+    fn eps_may_be_one_for_all_layers_or_one_for_each() {
+        assert_eq!(sizes(ClusterParams::dbscan(vec![10.0])), [vec![2, 1], vec![2], vec![1]]);
+        let each = ClusterParams::dbscan(vec![40.0, 1.0, 1.0]);
+        assert_eq!(sizes(each), [vec![3], vec![1, 1], vec![1]]);
+        let clusters = clustered(ClusterParams::dbscan(vec![10.0])).expect("good parameters");
+        let ClusterAlgorithm::Dbscan { eps, .. } = clusters.algorithm else {
+            panic!("not by DBSCAN");
+        };
+        assert_eq!(eps, [10.0; 3], "the clusters tell each layer's");
+    }
+
+    fn check_nearest(distances: &[f64], want: usize) {
+        let members: Vec<usize> = (0..distances.len()).collect();
+        assert_eq!(nearest_to_mean(&members, distances), want, "{distances:?}");
     }
 
     #[test]
-    fn each_layer_may_have_its_own_eps() {
-        assert_eq!(sizes(within(&[40.0, 1.0, 1.0])), [vec![3], vec![1, 1], vec![1]]);
+    fn the_member_nearest_the_mean_stands_for_all() {
+        check_nearest(&[0.0, 10.0, 4.0], 2);
+        check_nearest(&[9.0, 10.0, 2.0], 0);
+        // Mean 14.999_998: head 2 is 8e-6 px away, head 3 is 4e-6 px away.
+        check_nearest(&[0.0, 30.0, 14.999_99, 15.000_002], 3);
     }
 
     #[test]
-    fn lists_of_another_length_are_refused() {
-        let library = KMeansLibrary::Linfa;
-        for (algorithm, parameter) in [
-            (within(&[10.0, 10.0]), "eps"),
-            (Algorithm::KMeans { k: vec![1, 1], seed: 0, library }, "k"),
-        ] {
-            let message = clustered(algorithm).expect_err("two entries").to_string();
-            let wanted =
-                format!("the distances have 3 layers, but the list of {parameter} has 2 entries");
-            assert_eq!(message, wanted);
-        }
+    fn members_equally_near_tie_to_the_lowest_index() {
+        check_nearest(&[10.0, 20.0], 0);
+        check_nearest(&[20.0, 10.0], 0);
+        // Mean 14.999_999_95: head 2 is 2.5e-7 px away, head 3 is 1.5e-7 px away.
+        check_nearest(&[0.0, 30.0, 14.999_999_7, 15.000_000_1], 2);
     }
 }

@@ -1,40 +1,27 @@
 #![doc = include_str!("../README.md")]
 
-mod ancestor;
 mod cluster;
-mod condense;
-mod content;
-mod distances;
-mod error;
-mod json;
-mod manifest;
-mod probe;
-mod refit;
-mod shown;
+mod dbscan;
+mod ffn;
+mod ffn_params;
+mod kmeans;
+#[cfg(feature = "kmeans")]
+mod kmeans_crate;
+mod params;
+mod random_heads;
+
 #[cfg(test)]
-mod test_ancestor;
-mod tune;
-mod verify;
+mod golden_tests;
+#[cfg(test)]
+mod law_tests;
+#[cfg(test)]
+mod made;
 
-pub use cluster::{
-    Algorithm, CheckedClusterParams, CheckedFfnParams, ClusterParams, FfnAlgorithm, FfnClusters,
-    FfnGroup, FfnGroupError, FfnNorm, FfnParams, HeadClusters, KMeansLibrary, LayerClusters,
-    NoisePolicy, Representative, cluster, cluster_ffns, default_eps, default_ffn_eps,
-};
-pub use condense::{CondenseOptions, condense};
-pub use content::HeadPart;
-pub use distances::{Convention, MeanAttentionDistances, Preprocess};
-pub use error::ClusteringError;
-pub use probe::{
-    HeadStatistics, ImageDistances, ProbeStatistics, RepresentationChange, probe, probe_each_image,
-    representation_change,
-};
-pub use refit::{CheckedRefitParams, RefitParams, refit};
-pub use tune::{
-    Budget, CheckedTuneParams, ClusterStability, Stability, TuneCurve, TuneError, TuneParams,
-    TunePoint, TuneSetting, stability, tune,
-};
-pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
+pub use cluster::{cluster, dbscan_layer};
+pub use ffn::cluster_ffns;
+pub use ffn_params::{CheckedFfnParams, FfnParams, default_ffn_eps};
+pub use params::{CheckedClusterParams, ClusterParams, default_eps};
+pub use random_heads::with_random_heads;
 
-/// Name and version written into the files this crate makes.
-pub(crate) const PRODUCER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+/// Name and version of this crate, for files of clusters.
+pub const PRODUCER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));

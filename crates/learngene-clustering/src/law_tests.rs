@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::Index;
+use learngene_format::{ClusterAlgorithm, HeadClusters, NoisePolicy, RepresentativePolicy};
+use learngene_tensors::Result;
+use proptest::{collection::vec, prelude::*, sample::Index};
 
-use super::{Algorithm, ClusterParams, HeadClusters, NoisePolicy, Representative, cluster};
-use crate::distances::MeanAttentionDistances;
-use crate::error::ClusteringError;
+use crate::{ClusterParams, cluster, made};
 
 /// Distances on a grid of 1/4 px, so that sums and differences are exact and ties are common.
-fn densities() -> impl Strategy<Value = Vec<f64>> {
+fn distances() -> impl Strategy<Value = Vec<f64>> {
     vec(0_u32..800, 1..40).prop_map(|points| points.into_iter().map(quarter).collect())
 }
 
@@ -28,16 +26,16 @@ fn noise() -> impl Strategy<Value = NoisePolicy> {
 }
 
 fn dbscan(
-    densities: &[f64],
+    distances: &[f64],
     eps: f64,
     min_points: usize,
     noise: NoisePolicy,
-) -> Result<HeadClusters, ClusteringError> {
+) -> Result<HeadClusters> {
     let params = ClusterParams {
-        algorithm: Algorithm::Dbscan { eps: vec![eps], min_points, noise },
-        representative: Representative::Nearest,
+        algorithm: ClusterAlgorithm::Dbscan { eps: vec![eps], min_points, noise },
+        representative: RepresentativePolicy::Nearest,
     };
-    cluster(&MeanAttentionDistances::new(vec![densities.to_vec()]), &params.check()?)
+    cluster(&made::distances(vec![distances.to_vec()]), &params.check()?)
 }
 
 /// The clusters of the only layer as sets of heads.
@@ -46,12 +44,12 @@ fn sets(clusters: &HeadClusters) -> BTreeSet<BTreeSet<usize>> {
     layer.clusters.iter().map(|&label| layer.members(label).into_iter().collect()).collect()
 }
 
-/// The runs of heads, sorted by density, between gaps wider than `eps`.
-fn cut_at_gaps(densities: &[f64], eps: f64) -> BTreeSet<BTreeSet<usize>> {
-    let mut heads: Vec<usize> = (0..densities.len()).collect();
-    heads.sort_by(|&a, &b| densities[a].total_cmp(&densities[b]));
+/// The runs of heads, sorted by distance, between gaps wider than `eps`.
+fn cut_at_gaps(distances: &[f64], eps: f64) -> BTreeSet<BTreeSet<usize>> {
+    let mut heads: Vec<usize> = (0..distances.len()).collect();
+    heads.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]));
     heads
-        .chunk_by(|&a, &b| densities[b] - densities[a] <= eps)
+        .chunk_by(|&a, &b| distances[b] - distances[a] <= eps)
         .map(|run| run.iter().copied().collect())
         .collect()
 }
@@ -65,9 +63,9 @@ proptest! {
     /// With `min_points = 1`, clusters on a line are the runs left after cutting gaps wider than
     /// eps, whatever the noise policy.
     #[test]
-    fn min_points_one_is_gap_cutting(densities in densities(), eps in eps(), noise in noise()) {
-        let clusters = dbscan(&densities, eps, 1, noise)?;
-        prop_assert_eq!(sets(&clusters), cut_at_gaps(&densities, eps));
+    fn min_points_one_is_gap_cutting(distances in distances(), eps in eps(), noise in noise()) {
+        let clusters = dbscan(&distances, eps, 1, noise)?;
+        prop_assert_eq!(sets(&clusters), cut_at_gaps(&distances, eps));
     }
 
     /// The clusters are the same sets of heads in any head order, unless a head lies exactly
@@ -100,22 +98,22 @@ proptest! {
     /// in descending size, and are represented by a member.
     #[test]
     fn clusters_part_the_heads(
-        densities in densities(),
+        distances in distances(),
         eps in eps(),
         min_points in 1_usize..6,
         noise in noise(),
     ) {
-        let Ok(clusters) = dbscan(&densities, eps, min_points, noise) else {
+        let Ok(clusters) = dbscan(&distances, eps, min_points, noise) else {
             // Only without any core head, and never for noise that stays.
             prop_assert!(min_points > 1 && noise != NoisePolicy::Singleton);
             return Ok(());
         };
         clusters.check()?;
         let layer = &clusters.layers[0];
-        prop_assert_eq!(layer.labels.len(), densities.len());
+        prop_assert_eq!(layer.labels.len(), distances.len());
         let dropped = layer.labels.iter().filter(|label| label.is_none()).count();
         prop_assert!(dropped == 0 || (noise == NoisePolicy::Drop && min_points > 1));
-        prop_assert_eq!(layer.sizes.iter().sum::<usize>() + dropped, densities.len());
+        prop_assert_eq!(layer.sizes.iter().sum::<usize>() + dropped, distances.len());
         prop_assert!(layer.sizes.is_sorted_by(|a, b| a >= b));
         for (&label, &representative) in layer.clusters.iter().zip(&layer.representatives) {
             prop_assert!(layer.members(label).contains(&representative));
@@ -126,31 +124,31 @@ proptest! {
     /// the noise policy.
     #[test]
     fn noise_policies_differ_in_noise_only(
-        densities in densities(),
+        distances in distances(),
         eps in eps(),
         min_points in 2_usize..6,
     ) {
-        let Ok(dropped) = dbscan(&densities, eps, min_points, NoisePolicy::Drop) else {
+        let Ok(dropped) = dbscan(&distances, eps, min_points, NoisePolicy::Drop) else {
             return Ok(());
         };
-        let noise: BTreeSet<usize> = (0..densities.len())
+        let noise: BTreeSet<usize> = (0..distances.len())
             .filter(|&head| dropped.layers[0].labels[head].is_none())
             .collect();
         let is_core = |head: usize| {
-            let near = densities.iter().filter(|d| (**d - densities[head]).abs() <= eps);
+            let near = distances.iter().filter(|d| (**d - distances[head]).abs() <= eps);
             near.count() >= min_points
         };
         for &head in &noise {
-            let mut cores = (0..densities.len()).filter(|&other| is_core(other));
-            prop_assert!(cores.all(|core| (densities[core] - densities[head]).abs() > eps));
+            let mut cores = (0..distances.len()).filter(|&other| is_core(other));
+            prop_assert!(cores.all(|core| (distances[core] - distances[head]).abs() > eps));
         }
 
         let mut singleton = sets(&dropped);
         singleton.extend(noise.iter().map(|&head| BTreeSet::from([head])));
-        let kept = dbscan(&densities, eps, min_points, NoisePolicy::Singleton)?;
+        let kept = dbscan(&distances, eps, min_points, NoisePolicy::Singleton)?;
         prop_assert_eq!(sets(&kept), singleton);
 
-        let nearest = dbscan(&densities, eps, min_points, NoisePolicy::Nearest)?;
+        let nearest = dbscan(&distances, eps, min_points, NoisePolicy::Nearest)?;
         let without_noise: BTreeSet<BTreeSet<usize>> =
             sets(&nearest).iter().map(|set| set - &noise).collect();
         prop_assert_eq!(without_noise, sets(&dropped));
@@ -159,29 +157,29 @@ proptest! {
     /// Distances and eps scaled together give the same clusters, representatives and order.
     #[test]
     fn scale_does_not_matter(
-        densities in densities(),
+        distances in distances(),
         eps in eps(),
         min_points in 1_usize..4,
         exponent in -3_i32..12,
     ) {
         // A power of two scales without rounding, and keeps ties above their tolerance.
         let scale = 2.0_f64.powi(exponent);
-        let scaled: Vec<f64> = densities.iter().map(|density| density * scale).collect();
-        let clusters = dbscan(&densities, eps, min_points, NoisePolicy::Singleton)?;
+        let scaled: Vec<f64> = distances.iter().map(|distance| distance * scale).collect();
+        let clusters = dbscan(&distances, eps, min_points, NoisePolicy::Singleton)?;
         let of_scaled = dbscan(&scaled, eps * scale, min_points, NoisePolicy::Singleton)?;
         prop_assert_eq!(clusters.layers, of_scaled.layers);
     }
 
-    /// The representative is no farther from its cluster's mean density than any other member.
+    /// The representative is no farther from its cluster's mean distance than any other member.
     #[test]
-    fn the_representative_is_nearest_the_mean(densities in densities(), eps in eps()) {
-        let clusters = dbscan(&densities, eps, 1, NoisePolicy::Singleton)?;
+    fn the_representative_is_nearest_the_mean(distances in distances(), eps in eps()) {
+        let clusters = dbscan(&distances, eps, 1, NoisePolicy::Singleton)?;
         let layer = &clusters.layers[0];
         for (&label, &representative) in layer.clusters.iter().zip(&layer.representatives) {
             let members = layer.members(label);
-            let mean = members.iter().map(|&head| densities[head]).sum::<f64>()
+            let mean = members.iter().map(|&head| distances[head]).sum::<f64>()
                 / members.len() as f64;
-            let distance = |head: usize| (densities[head] - mean).abs();
+            let distance = |head: usize| (distances[head] - mean).abs();
             for &member in &members {
                 prop_assert!(distance(representative) <= distance(member) + 1e-6);
                 if member < representative {
@@ -194,22 +192,12 @@ proptest! {
     /// No finite input makes it panic, however large or small.
     #[test]
     fn extreme_values_are_clustered(
-        densities in vec(prop_oneof![Just(0.0), 0.0..1e-300, 0.0..1.0, 0.0..f64::MAX], 1..40),
+        distances in vec(prop_oneof![Just(0.0), 0.0..1e-300, 0.0..1.0, 0.0..f64::MAX], 1..40),
         eps in prop_oneof![Just(f64::MIN_POSITIVE), Just(1.0), Just(f64::MAX)],
         min_points in 1_usize..4,
     ) {
-        dbscan(&densities, eps, min_points, NoisePolicy::Singleton)?.check()?;
+        dbscan(&distances, eps, min_points, NoisePolicy::Singleton)?.check()?;
     }
-}
-
-#[test]
-fn nan_is_refused_with_its_place() {
-    let error = dbscan(&[1.0, 2.0, f64::NAN], 10.0, 1, NoisePolicy::Singleton).expect_err("NaN");
-    assert_eq!(
-        error.to_string(),
-        "the mean attention distance of layer 0, head 2 must be finite and not negative, got NaN \
-         pixels"
-    );
 }
 
 #[test]
@@ -218,30 +206,9 @@ fn a_layer_that_is_all_noise_is_refused_unless_noise_stays() {
         let error = dbscan(&[1.0, 90.0], 10.0, 2, noise).expect_err("all noise");
         assert_eq!(
             error.to_string(),
-            "all 2 heads of layer 0 are noise for eps 10 and min_points 2; use the noise policy \
-             `singleton`, a larger eps or a smaller min_points"
+            "layer 0: found nothing but noise for eps 10 px and min_points 2, expected a cluster: \
+             give a larger eps, a smaller min_points, or keep noise as singletons"
         );
     }
     assert!(dbscan(&[1.0, 90.0], 10.0, 2, NoisePolicy::Singleton).is_ok());
-}
-
-#[test]
-fn layers_may_differ_in_heads() {
-    let distances = MeanAttentionDistances::new(vec![vec![1.0], vec![50.0, 2.0, 51.0]]);
-    let params = ClusterParams::dbscan(10.0).check().expect("valid parameters");
-    let clusters = cluster(&distances, &params).expect("valid distances");
-    assert_eq!(clusters.layers[0].representatives, [0]);
-    assert_eq!(clusters.layers[1].representatives, [0, 1]);
-}
-
-#[test]
-fn provenance_travels_with_the_clusters() {
-    let mut distances = MeanAttentionDistances::new(vec![vec![1.0]]);
-    distances.images = Some(64);
-    distances.ancestor_sha256 = Some("ab".repeat(32));
-    let params = ClusterParams::dbscan(10.0).check().expect("valid parameters");
-    let clusters = cluster(&distances, &params).expect("valid distances");
-    assert_eq!(clusters.images, Some(64));
-    assert_eq!(clusters.ancestor_sha256, distances.ancestor_sha256);
-    assert_eq!(&clusters.parameters, params.get());
 }

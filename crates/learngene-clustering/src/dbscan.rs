@@ -1,17 +1,17 @@
 //! DBSCAN on a line, made independent of visiting order.
 
+use learngene_format::NoisePolicy;
 use linfa::traits::Transformer;
 use linfa_clustering::Dbscan;
-use linfa_nn::distance::L2Dist;
-use linfa_nn::{KdTree, NearestNeighbour};
+use linfa_nn::{KdTree, NearestNeighbour, distance::L2Dist};
 use ndarray::ArrayView2;
 
-use super::{NoisePolicy, Partition};
+use crate::cluster::Partition;
 
-/// Parts the heads of one layer; `eps` is positive and finite, `min_points` at least 1, densities
+/// Parts the heads of one layer; `eps` is positive and finite, `min_points` at least 1, distances
 /// are finite.
-pub(super) fn partition(
-    densities: &[f64],
+pub(crate) fn partition(
+    distances: &[f64],
     eps: f64,
     min_points: usize,
     noise: NoisePolicy,
@@ -20,7 +20,7 @@ pub(super) fn partition(
     // exactly the isolated heads as noise, and each of them is a core head of its own cluster.
     let noise = if min_points == 1 { NoisePolicy::Singleton } else { noise };
     let min_points = min_points.max(2);
-    let points = ArrayView2::from_shape((densities.len(), 1), densities)
+    let points = ArrayView2::from_shape((distances.len(), 1), distances)
         .expect("a slice of n values has shape [n, 1]");
 
     // Pinned to the k-d tree: of linfa's indices only this one counts a neighbour exactly eps away.
@@ -39,16 +39,16 @@ pub(super) fn partition(
     };
     // linfa gives a border head to the first cluster that reaches it; its labels are used for core
     // heads only, whose cluster is the same in any visiting order.
-    let cores: Vec<usize> = (0..densities.len()).filter(|&head| is_core(head)).collect();
+    let cores: Vec<usize> = (0..distances.len()).filter(|&head| is_core(head)).collect();
     let nearest_core = |head: usize| {
-        let distance = |core: usize| (densities[core] - densities[head]).abs();
+        let distance = |core: usize| (distances[core] - distances[head]).abs();
         // The first of equals: the lowest head index.
         cores.iter().copied().min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
     };
 
     // linfa makes no more clusters than heads, so these numbers are free.
-    let own_cluster = |head: usize| Some(densities.len() + head);
-    (0..densities.len())
+    let own_cluster = |head: usize| Some(distances.len() + head);
+    (0..distances.len())
         .map(|head| match (reached[head], noise) {
             (Some(_), _) | (None, NoisePolicy::Nearest) => {
                 nearest_core(head).and_then(|core| reached[core])
@@ -63,20 +63,22 @@ pub(super) fn partition(
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::NoisePolicy::{Drop, Nearest, Singleton};
-    use super::*;
+    use super::{
+        NoisePolicy::{Drop, Nearest, Singleton},
+        *,
+    };
 
     /// Groups of heads by lowest member, at eps 10.
-    fn check(densities: &[f64], min_points: usize, noise: NoisePolicy, want: &[&[usize]]) {
+    fn check(distances: &[f64], min_points: usize, noise: NoisePolicy, want: &[&[usize]]) {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (head, group) in partition(densities, 10.0, min_points, noise).iter().enumerate() {
+        for (head, group) in partition(distances, 10.0, min_points, noise).iter().enumerate() {
             if let Some(group) = group {
                 groups.entry(*group).or_default().push(head);
             }
         }
         let mut got: Vec<Vec<usize>> = groups.into_values().collect();
         got.sort();
-        assert_eq!(got, want, "{densities:?}");
+        assert_eq!(got, want, "{distances:?}");
     }
 
     #[test]
@@ -112,10 +114,10 @@ mod tests {
 
     #[test]
     fn noise_follows_its_policy() {
-        let densities = [0., 1., 50., 90.];
-        check(&densities, 2, Singleton, &[&[0, 1], &[2], &[3]]);
-        check(&densities, 2, Nearest, &[&[0, 1, 2, 3]]);
-        check(&densities, 2, Drop, &[&[0, 1]]);
+        let distances = [0., 1., 50., 90.];
+        check(&distances, 2, Singleton, &[&[0, 1], &[2], &[3]]);
+        check(&distances, 2, Nearest, &[&[0, 1, 2, 3]]);
+        check(&distances, 2, Drop, &[&[0, 1]]);
     }
 
     #[test]

@@ -8,12 +8,12 @@ const RUNS: u64 = 32;
 const MAX_ITERATIONS: usize = 300;
 
 /// The best of several runs from centroids drawn among the heads; `k` is at most the number of
-/// different densities.
+/// different distances.
 ///
-/// Its own k-means++ divides by the sum of squared distances, which is 0 for densities that differ
+/// Its own k-means++ divides by the sum of squared distances, which is 0 for distances that differ
 /// by less than a square can show; drawing heads cannot fail, and more runs make up for it.
-pub(super) fn partition(densities: &[f64], k: usize, seed: u64) -> Vec<usize> {
-    let points: KMeans<f64, 8, _> = KMeans::new(densities, densities.len(), 1, EuclideanDistance);
+pub(crate) fn partition(distances: &[f64], k: usize, seed: u64) -> Vec<usize> {
+    let points: KMeans<f64, 8, _> = KMeans::new(distances, distances.len(), 1, EuclideanDistance);
     let mut best: Option<(f64, Vec<usize>)> = None;
     for run in 0..RUNS {
         let rng = Xoshiro256Plus::seed_from_u64(seed.wrapping_add(run));
