@@ -25,17 +25,18 @@ import timm
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from timm.layers import Mlp, SwiGLUPacked
 from timm.models.swin_transformer import SwinTransformer, WindowAttention
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 Config = dict[str, Any]
-"""Shape of a model; head counts are `[layer]` for a ViT, `[stage][block]` for a Swin."""
+"""Shape of a model. `num_heads` and `hidden_dim` have an entry for each layer."""
 
-COMMON = ("embed_dim", "num_heads", "head_dim", "mlp_hidden_dim", "image_size", "patch_size",
+COMMON = ("embed_dim", "num_heads", "head_dim", "hidden_dim", "image_size", "patch_size",
           "in_channels", "num_classes", "layer_norm_eps")
-FIELDS = {"vit": COMMON, "swin": (*COMMON, "window_size")}
-VERSION = 2
+FIELDS = {"vit": (*COMMON, "ffn"), "swin": (*COMMON, "depths", "window_size")}
+VERSION = 3
 
 
 # Checkpoints: models of any shape in timm's names.
@@ -44,8 +45,8 @@ VERSION = 2
 def load_checkpoint(path: str | Path) -> nn.Module:
     """The model of a checkpoint in timm's names, with its weights, in eval mode and f32.
 
-    Its shape is told by JSON under the key `config` of the safetensors header, or by a `config.json`
-    beside the file. Raises ValueError where neither tells it, RuntimeError where tensors do not fit.
+    Its shape is the JSON under the key `config` of the safetensors header, or a `config.json` beside
+    the file. Raises ValueError if neither has it, RuntimeError if tensors do not fit.
     """
     model = build_model(read_config(path))
     model.load_state_dict(load_file(path))
@@ -60,9 +61,10 @@ def read_config(path: str | Path) -> Config:
     if text is None and not beside.exists():
         raise ValueError(f"{path}: its header has no key `config`, and there is no {beside}")
     config = json.loads(text or beside.read_text())
-    family = config.setdefault("family", "vit")
+    family = config.get("family")
     if family not in FIELDS:
-        raise ValueError(f"{place}: family is `{family}`, wanted one of {', '.join(FIELDS)}")
+        raise ValueError(f"{place}: family is `{family}`, expected one of {', '.join(FIELDS)}; "
+                         "`learngene convert` rewrites checkpoints of earlier versions")
     if missing := [field for field in FIELDS[family] if field not in config]:
         raise ValueError(f"{place}: no {', '.join(missing)}")
     return config
@@ -77,49 +79,60 @@ def metadata(path: str | Path) -> dict[str, str]:
 def build_model(config: Config) -> nn.Module:
     """A model of this shape in eval mode, its weights still to be loaded.
 
-    It is timm's VisionTransformer or SwinTransformer. Where timm has no argument for a part's shape
-    (heads that differ between layers, heads that together are not as wide as the tokens), that part
-    alone is another module, with the same names of parameters.
+    It is timm's VisionTransformer or SwinTransformer. Where timm has no argument for a layer's shape
+    (heads or FFN widths that differ between layers, heads that together are not as wide as the
+    tokens), that part of the layer is replaced by a module with the same names of parameters.
     """
-    model = _build_swin(config) if config["family"] == "swin" else _build_vit(config)
-    return model.eval()
+    return (_build_swin if config["family"] == "swin" else _build_vit)(config).eval()
 
 
 def _build_vit(config: Config) -> VisionTransformer:
-    dim, heads, head_dim = config["embed_dim"], config["num_heads"], config["head_dim"]
+    dim, head_dim = config["embed_dim"], config["head_dim"]
     arguments = _arguments(config)
-    if heads[0] * head_dim != dim:
-        arguments["num_heads"] = 1  # timm asks for a divisor of the width
+    if arguments["num_heads"] * head_dim != dim:
+        arguments["num_heads"] = 1  # timm requires a divisor of the width
     model = VisionTransformer(weight_init="skip", **arguments)
-    for block, count in zip(model.blocks, heads):
-        if (count, count * head_dim) != (arguments["num_heads"], dim):
-            block.attn = HeadAttention(dim, count, head_dim)
+    for block, heads, hidden in zip(model.blocks, config["num_heads"], config["hidden_dim"]):
+        if (heads, heads * head_dim) != (arguments["num_heads"], dim):
+            block.attn = HeadAttention(dim, heads, head_dim)
+        if hidden != config["hidden_dim"][0]:
+            gated = config["ffn"] == "swiglu"
+            block.mlp = SwiGLUPacked(dim, 2 * hidden, act_layer=nn.SiLU) if gated else Mlp(dim, hidden)
     return model
 
 
 def _build_swin(config: Config) -> SwinTransformer:
-    model = SwinTransformer(weight_init="skip", **_arguments(config))
-    for stage, counts in enumerate(config["num_heads"]):
-        dim, head_dim = config["embed_dim"] << stage, config["head_dim"][stage]
-        for block, count in zip(model.layers[stage].blocks, counts):
-            if count != counts[0]:
-                block.attn = WindowAttention(dim, count, head_dim, window_size=block.window_size)
+    arguments = _arguments(config)
+    model = SwinTransformer(weight_init="skip", **arguments)
+    layers = iter(zip(config["num_heads"], config["hidden_dim"]))
+    for index, stage in enumerate(model.layers):
+        dim, head_dim = config["embed_dim"] << index, config["head_dim"][index]
+        for block, (heads, hidden) in zip(stage.blocks, layers):
+            if heads != arguments["num_heads"][index]:
+                block.attn = WindowAttention(dim, heads, head_dim, window_size=block.window_size)
+            if hidden != block.mlp.fc1.out_features:
+                block.mlp = Mlp(dim, hidden)
     return model
 
 
 def _arguments(config: Config) -> dict[str, Any]:
-    """Arguments of timm's model of this family, the heads being those of the first layer or stage."""
-    dim, heads, hidden = config["embed_dim"], config["num_heads"], config["mlp_hidden_dim"]
+    """Arguments of timm's model of this family, with heads and widths of the first layer or those of
+    each stage."""
+    dim, heads, hidden = config["embed_dim"], config["num_heads"], config["hidden_dim"]
     common = dict(
         img_size=config["image_size"], patch_size=config["patch_size"],
         in_chans=config["in_channels"], num_classes=config["num_classes"], embed_dim=dim,
         norm_layer=partial(nn.LayerNorm, eps=config["layer_norm_eps"]),
     )
-    # timm rounds width times ratio down, so half a unit more is the width that was meant.
+    # timm rounds width times ratio down, so half a unit more gives the width.
     if config["family"] == "vit":
-        return dict(depth=len(heads), num_heads=heads[0], mlp_ratio=(hidden + 0.5) / dim, **common)
-    ratios = [(width + 0.5) / (dim << stage) for stage, width in enumerate(hidden)]
-    return dict(depths=tuple(map(len, heads)), num_heads=tuple(stage[0] for stage in heads),
+        gate = dict(mlp_layer=SwiGLUPacked, act_layer=nn.SiLU) if config["ffn"] == "swiglu" else {}
+        width = hidden[0] * (2 if gate else 1)
+        return dict(depth=len(heads), num_heads=heads[0], mlp_ratio=(width + 0.5) / dim, **gate, **common)
+    depths = config["depths"]
+    firsts = [sum(depths[:stage]) for stage in range(len(depths))]
+    ratios = [(hidden[first] + 0.5) / (dim << stage) for stage, first in enumerate(firsts)]
+    return dict(depths=tuple(depths), num_heads=tuple(heads[first] for first in firsts),
                 head_dim=tuple(config["head_dim"]), window_size=config["window_size"],
                 mlp_ratio=tuple(ratios), drop_path_rate=0.0, **common)
 
@@ -143,13 +156,14 @@ class HeadAttention(nn.Module):
 
 
 def timm_arguments(config: Config) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments by which `timm.create_model` alone makes this shape, None where it cannot."""
-    heads = config["num_heads"]
+    """Name and arguments by which `timm.create_model` alone makes this shape, None if it cannot."""
+    depths = config.get("depths") or [len(config["num_heads"])]
+    layers = iter(zip(config["num_heads"], config["hidden_dim"]))
+    are_alike = all(len({next(layers) for _ in range(depth)}) == 1 for depth in depths)
     if config["family"] == "swin":
-        ordinary = all(len(set(stage)) == 1 for stage in heads)
-        return ("swin_tiny_patch4_window7_224", _arguments(config)) if ordinary else None
-    ordinary = len(set(heads)) == 1 and heads[0] * config["head_dim"] == config["embed_dim"]
-    return ("vit_tiny_patch16_224", _arguments(config)) if ordinary else None
+        return ("swin_tiny_patch4_window7_224", _arguments(config)) if are_alike else None
+    is_wide = config["num_heads"][0] * config["head_dim"] == config["embed_dim"]
+    return ("vit_tiny_patch16_224", _arguments(config)) if are_alike and is_wide else None
 
 
 # Learngenes, as crates/learngene-format/FORMAT.md describes them.
@@ -158,21 +172,21 @@ def timm_arguments(config: Config) -> tuple[str, dict[str, Any]] | None:
 def read_learngene(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The manifest and the tensors of a `.learngene` file.
 
-    Raises ValueError where the file is of another version, or one of its checksums is wrong.
+    Raises ValueError if the file is of another version, or one of its checksums is wrong.
     """
     text = metadata(path).get("learngene")
     if text is None:
         raise ValueError(f"{path}: not a learngene, its metadata has no key `learngene`")
     manifest = json.loads(text)
     if manifest["version"] != VERSION:
-        raise ValueError(f"{path}: format version {manifest['version']}, this reads {VERSION} only")
+        raise ValueError(f"{path}: format version {manifest['version']}, expected {VERSION}")
     checksum = manifest["sha256"]
     unsigned = text.removesuffix(f',"sha256":"{checksum}"}}') + "}"  # without its last field
     if hashlib.sha256(unsigned.encode()).hexdigest() != checksum:
         raise ValueError(f"{path}: the manifest is damaged or edited, its checksum is wrong")
     tensors = load_file(path)
     if tensors.keys() != manifest["tensors"].keys():
-        raise ValueError(f"{path}: its tensors are not those that its manifest lists")
+        raise ValueError(f"{path}: its tensors are not those in its manifest")
     for name, tensor in tensors.items():
         content = tensor.contiguous().flatten().view(torch.uint8).numpy()
         if hashlib.sha256(content).hexdigest() != manifest["tensors"][name]["sha256"]:
@@ -181,75 +195,58 @@ def read_learngene(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def descendant_config(manifest: dict[str, Any]) -> Config:
-    """Shape of the descendant that is as deep and has as many heads as the ancestor."""
-    config = dict(manifest["architecture"])
+    """Shape of the descendant that has the ancestor's layers and heads."""
+    config = dict(manifest["ancestor"]["shape"])
     if not manifest["classifier"]:
         config["num_classes"] = 0
-    if config["family"] == "swin":
-        heads = iter(config["num_heads"])
-        config["num_heads"] = [[next(heads) for _ in range(depth)] for depth in config["depths"]]
     return config
 
 
 def expand_plain(path: str | Path) -> nn.Module:
-    """The plainest descendant of a learngene: as deep as the ancestor and with as many heads.
+    """The plainest descendant of a learngene: with the ancestor's layers and heads.
 
-    Slot s of a layer takes the centroid head s mod c, c being the layer's centroids in order of
-    priority, so that the largest clusters get the most heads. A head comes whole: rows of query, key
-    and value, and the columns of the output projection that read it, as they are. (Columns that were
-    refitted count once for each centroid, so copies divide them by their number.)
+    A learngene holds the model of the kept heads alone, in timm's names and in order of priority, and
+    the FFN of layers that share one under the names of their representative. Head s of a layer takes
+    kept head s mod c, c being their number, so that the largest clusters get the most heads. A head
+    comes whole: rows of query, key and value, and the columns of the output projection that read it.
+    (Refitted columns count once for each kept head, so copies divide them by their number.)
     """
     manifest, tensors = read_learngene(path)
-    tensors = {name: tensor.float() for name, tensor in tensors.items()}
     config = descendant_config(manifest)
-    is_swin = config["family"] == "swin"
-    heads = config["num_heads"] if is_swin else [config["num_heads"]]
-    blocks = [f"layers.{stage}.blocks.{block}" if is_swin else f"blocks.{block}"
-              for stage, counts in enumerate(heads) for block in range(len(counts))]
-    state: dict[str, Tensor] = {}
-    for layer, (block, count) in enumerate(zip(blocks, sum(heads, []))):
-        attention = {name.removeprefix(f"layers.{layer}.attn."): tensor
-                     for name, tensor in tensors.items() if name.startswith(f"layers.{layer}.attn.")}
-        for name, tensor in _inherit(attention, count, manifest["refit"] is not None).items():
-            state[f"{block}.attn.{name}"] = tensor
-        groups = [group["layers"] for group in manifest["ffn"]["groups"]]
-        ffn = next(index for index, layers in enumerate(groups) if layer in layers)
-        for kind in ("weight", "bias"):
-            for norm in ("norm1", "norm2"):
-                state[f"{block}.{norm}.{kind}"] = tensors[f"layers.{layer}.{norm}.{kind}"]
-            for linear in ("fc1", "fc2"):
-                state[f"{block}.mlp.{linear}.{kind}"] = tensors[f"ffn.{ffn}.{linear}.{kind}"]
-    for name, tensor in tensors.items():
-        first, _, rest = name.partition(".")
-        if first == "downsample":
-            stage, _, rest = rest.partition(".")
-            state[f"layers.{stage}.downsample.{rest}"] = tensor
-        elif first == "head":
-            state[f"head.fc.{rest}" if is_swin else name] = tensor
-        elif first not in ("layers", "ffn"):
-            state[name] = tensor
+    swin = config["family"] == "swin"
+    depths = config["depths"] if swin else [len(config["num_heads"])]
+    blocks = [f"layers.{stage}.blocks.{block}" if swin else f"blocks.{block}"
+              for stage, depth in enumerate(depths) for block in range(depth)]
+    head_dims = [width for stage, width in enumerate(config["head_dim"]) for _ in range(depths[stage])] \
+        if swin else [config["head_dim"]] * len(blocks)
+    extras = (".attn.proj.origin.", ".attn.proj.first.")
+    state = {name: tensor.float() for name, tensor in tensors.items()
+             if not any(extra in name for extra in extras)}
+    for group in manifest["clusters"]["ffn"]["groups"]:
+        source = f"{blocks[group['representative']]}.mlp."
+        parts = [name.removeprefix(source) for name in tensors if name.startswith(source)]
+        for layer in group["layers"]:
+            state |= {f"{blocks[layer]}.mlp.{part}": state[source + part] for part in parts}
+    for block, heads, head_dim in zip(blocks, config["num_heads"], head_dims):
+        _fill_heads(state, f"{block}.attn", heads, head_dim, manifest["refit"] is not None)
     model = build_model(config)
     model.load_state_dict(state)
     return model
 
 
-def _inherit(attention: dict[str, Tensor], num_heads: int, refitted: bool) -> dict[str, Tensor]:
-    """Fills the heads of a layer with centroids, one after the other and then from the first again."""
-    columns = attention["proj.weight"]  # [c, embed_dim, head_dim]
-    slots = torch.arange(num_heads) % len(columns)
+def _fill_heads(state: dict[str, Tensor], attn: str, heads: int, head_dim: int, refitted: bool) -> None:
+    """Fills the heads of a layer with kept heads, one after the other and then from the first again."""
+    columns = state[f"{attn}.proj.weight"].unflatten(1, (-1, head_dim))  # [embed_dim, c, head_dim]
+    slots = torch.arange(heads) % columns.shape[1]
     if refitted:
-        copies = torch.bincount(slots, minlength=len(columns)).clamp(min=1)
-        columns = columns / copies[:, None, None]
-    filled = {
-        # timm's fused rows are [3, num_heads, head_dim].
-        "qkv.weight": torch.cat([attention[f"{role}.weight"][slots].flatten(0, 1) for role in "qkv"]),
-        "qkv.bias": torch.cat([attention[f"{role}.bias"][slots].flatten() for role in "qkv"]),
-        "proj.weight": columns[slots].permute(1, 0, 2).flatten(1),  # [embed_dim, num_heads * head_dim]
-        "proj.bias": attention["proj.bias"],
-    }
-    if (positions := attention.get("relative_position")) is not None:
-        filled["relative_position_bias_table"] = positions[slots].T  # [positions, num_heads]
-    return filled
+        copies = torch.bincount(slots, minlength=columns.shape[1]).clamp(min=1)
+        columns = columns / copies[None, :, None]
+    state[f"{attn}.proj.weight"] = columns[:, slots].flatten(1)
+    for part in ("weight", "bias"):  # timm's fused rows are [3, num_heads, head_dim]
+        rows = state[f"{attn}.qkv.{part}"].unflatten(0, (3, -1, head_dim))
+        state[f"{attn}.qkv.{part}"] = rows[:, slots].flatten(0, 2)
+    if (table := state.get(f"{attn}.relative_position_bias_table")) is not None:
+        state[f"{attn}.relative_position_bias_table"] = table[:, slots]
 
 
 # The command line.
@@ -287,7 +284,7 @@ def main() -> None:
     if options.compare:
         arguments = timm_arguments(config)
         if arguments is None:
-            parser.exit(1, "timm has no arguments for this shape: there is nothing to compare with\n")
+            parser.exit(1, "timm has no arguments for this shape\n")
         stock = timm.create_model(arguments[0], **arguments[1]).eval()
         stock.load_state_dict(model.state_dict())
         with torch.inference_mode():

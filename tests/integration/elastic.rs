@@ -7,11 +7,12 @@ use learngene_expansion::{
     DepthPolicy, DescendantConfig, HeadPolicy, LayerPolicy, Order, ProjectionPolicy,
 };
 use learngene_format::Learngene;
-use learngene_models::{Classifier, count_parameters};
+use learngene_models::Classifier;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::support::{
-    NOTHING_JOINED, SOME_JOINED, condensed, descendant, images, measure, tiny_ancestor, values,
+    NOTHING_JOINED, SOME_JOINED, condensed, descendant, images, load, measure, tiny_ancestor,
+    values,
 };
 
 /// Layers of the ancestor; each has six heads.
@@ -46,7 +47,7 @@ fn head_policy(depth: usize) -> impl Strategy<Value = HeadPolicy> {
     ]
 }
 
-fn wanted() -> impl Strategy<Value = DescendantConfig> {
+fn config() -> impl Strategy<Value = DescendantConfig> {
     use ProjectionPolicy::{Centroid, Origin, Rescaled};
 
     let orders = vec![Order::Origin, Order::Increasing, Order::Decreasing, Order::Priority];
@@ -77,20 +78,20 @@ proptest! {
 
     /// Every descendant that can be asked for is built, runs, and is as large as its shape says.
     #[test]
-    fn every_scale_builds_and_runs(wanted in wanted(), joined in any::<bool>()) {
-        let depth = wanted.depth.clone();
-        let ours = descendant(&LEARNGENES[usize::from(!joined)], wanted);
-        prop_assert_eq!(DepthPolicy::Count(ours.config.depth()), depth);
+    fn every_scale_builds_and_runs(config in config(), joined in any::<bool>()) {
+        let depth = config.depth.clone();
+        let ours = descendant(&LEARNGENES[usize::from(!joined)], config);
+        prop_assert_eq!(DepthPolicy::Count(ours.shape.depth()), depth);
         let slots: Vec<usize> = ours.slots.iter().map(Vec::len).collect();
-        prop_assert_eq!(&slots, &ours.config.num_heads());
+        prop_assert_eq!(&slots, &ours.shape.num_heads());
 
         let device = Device::flex();
-        let vit = ours.config.load(&ours.parameters, &device)?;
-        prop_assert_eq!(vit.config(), ours.config.clone());
+        let vit = load(&ours.shape, &ours.parameters, &device);
+        prop_assert_eq!(vit.shape(), ours.shape.clone());
         let held = vit.state_dict().num_parameters() as u64;
-        prop_assert_eq!(count_parameters(&ours.config), held);
+        prop_assert_eq!(ours.shape.count_parameters(), held);
 
-        let input: Tensor<4> = images(2, ours.config.image_size(), &device);
+        let input: Tensor<4> = images(2, ours.shape.image().size, &device);
         let logits = vit.forward(input);
         prop_assert_eq!(logits.dims(), [2, 10]);
         prop_assert!(values(logits).iter().all(|value| value.is_finite()));

@@ -1,14 +1,27 @@
-//! Mean attention distances against what PyTorch computes; `learngene-models` tests the models.
+//! Logits and mean attention distances against what PyTorch computes; `learngene-checkpoints` tests
+//! every dialect, `learngene-models` gradients.
 
 use std::convert::Infallible;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use learngene_clustering::{Convention, HeadStatistics, probe};
-use learngene_models::checkpoint::{self, ReadOptions};
+use learngene_checkpoints::ReadOptions;
+use learngene_condensing::probe;
+use learngene_format::{Convention, Distances};
 use learngene_tests::golden;
 use serde_json::Value;
 
-use crate::support::{GOLDEN_VITS, GoldenVit, tensors_of};
+use crate::support::{GOLDEN_VITS, GoldenVit, largest_gap, load, logits, settings, tensors_of};
+
+#[test]
+fn logits_are_those_of_pytorch() {
+    for golden in GOLDEN_VITS {
+        let ancestor = golden.read();
+        let (_, wanted) = tensors_of(&golden.bytes("expected.safetensors"))["logits"].clone();
+        let input = golden.input(&Device::flex());
+        let gap = largest_gap(&logits(&ancestor.shape, &ancestor.parameters, input), &wanted);
+        assert!(gap <= 1e-4, "{golden:?}: logits differ by {gap}");
+    }
+}
 
 #[test]
 fn renormalized_distances_are_those_of_pytorch() {
@@ -31,10 +44,12 @@ fn distances_of_a_swin_are_those_of_pytorchs_attention() {
     let (shape, pixels) = expected.remove("input").expect("every fixture has it");
     let images: Tensor<4> = Tensor::from_data(TensorData::new(pixels, shape), &device);
     let options = ReadOptions { image_size: Some(32), ..ReadOptions::default() };
-    let checkpoint = checkpoint::read(&folder.join("timm.safetensors"), &options);
-    let swin = checkpoint.and_then(|swin| swin.load(&device)).expect("the fixture is a checkpoint");
+    let checkpoint = learngene_checkpoints::read(&folder.join("timm.safetensors"), &options);
+    let checkpoint = checkpoint.expect("the fixture is a checkpoint");
+    let swin = load(&checkpoint.shape, &checkpoint.parameters, &device);
     let batches = [Ok::<_, Infallible>(images)];
-    let found = probe(&swin, batches, Convention::Renormalized, &device).expect("not blank").heads;
+    let settings = settings(32, Convention::Renormalized);
+    let found = probe(&swin, batches, settings, &device).expect("not blank");
 
     for (layer, name) in ["attention_block0", "attention_block1_shifted"].into_iter().enumerate() {
         let (shape, attention) = &expected[name];
@@ -54,7 +69,7 @@ fn distances_of_a_swin_are_those_of_pytorchs_attention() {
                 }
             }
             let wanted = sum / (windows * tokens) as f64;
-            let gap = (found.mean[layer][head] - wanted).abs();
+            let gap = (found.mean_attention_distance[layer][head] - wanted).abs();
             println!("layer {layer}, head {head}: {wanted:.4} px, {gap:e} px apart");
             assert!(gap <= 1e-4, "layer {layer}, head {head}: {gap} px apart");
         }
@@ -84,10 +99,12 @@ fn measure(
     batches: impl IntoIterator<Item = Tensor<4>>,
     convention: Convention,
     device: &Device,
-) -> HeadStatistics {
-    let vit = golden.read().load(device).expect("a checkpoint fits its configuration");
+) -> Distances {
+    let checkpoint = golden.read();
+    let vit = load(&checkpoint.shape, &checkpoint.parameters, device);
     let batches = batches.into_iter().map(Ok::<_, Infallible>);
-    probe(&vit, batches, convention, device).expect("the images are not blank").heads
+    let settings = settings(checkpoint.shape.image().size, convention);
+    probe(&vit, batches, settings, device).expect("the images are not blank")
 }
 
 /// `[layer][image][head]`, in pixels.
@@ -100,13 +117,14 @@ fn expected(golden: GoldenVit, convention: &str) -> Vec<Vec<Vec<f64>>> {
 
 fn compare(
     golden: GoldenVit,
-    found: &HeadStatistics,
+    found: &Distances,
     expected: &[Vec<Vec<f64>>],
     of_images: impl Fn(&[Vec<f64>]) -> Vec<f64>,
 ) {
-    assert_eq!(found.mean.len(), expected.len(), "{golden:?}");
+    let found = &found.mean_attention_distance;
+    assert_eq!(found.len(), expected.len(), "{golden:?}");
     let mut worst = 0.0_f64;
-    for (layer, (found, expected)) in found.mean.iter().zip(expected).enumerate() {
+    for (layer, (found, expected)) in found.iter().zip(expected).enumerate() {
         let expected = of_images(expected);
         assert_eq!(found.len(), expected.len(), "{golden:?}, layer {layer}");
         for (head, (found, expected)) in found.iter().zip(expected).enumerate() {

@@ -3,9 +3,9 @@
 use std::{env, path::PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use learngene_clustering::MeanAttentionDistances;
+use learngene_checkpoints::{Checkpoint, ReadOptions};
 use learngene_expansion::{DescendantConfig, Order, ProjectionPolicy};
-use learngene_models::checkpoint::{self, Checkpoint, ReadOptions};
+use learngene_format::Distances;
 use learngene_tests::{golden, repository};
 
 use crate::support::{
@@ -28,7 +28,8 @@ fn golden_vits_come_back() {
 fn golden_swin_comes_back() {
     let options = ReadOptions { image_size: Some(32), ..ReadOptions::default() };
     let path = golden("swin_tiny_golden").join("timm.safetensors");
-    let ancestor = checkpoint::read(&path, &options).expect("the fixture is a checkpoint");
+    let ancestor =
+        learngene_checkpoints::read(&path, &options).expect("the fixture is a checkpoint");
     check(&ancestor, &measure(&ancestor, 8, 8), images(4, 32, &Device::flex()));
 }
 
@@ -41,7 +42,7 @@ fn golden_vits_come_back_in_every_order_and_projection() {
     for golden in GOLDEN_VITS {
         let ancestor = golden.read();
         let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
-        let wanted = logits(&ancestor.config, &ancestor.parameters, golden.input(&device));
+        let wanted = logits(&ancestor.shape, &ancestor.parameters, golden.input(&device));
         let cases = [
             (Order::Priority, Origin),
             (Order::Priority, Rescaled),
@@ -54,7 +55,7 @@ fn golden_vits_come_back_in_every_order_and_projection() {
             let config =
                 DescendantConfig { order, projection: Some(projection), ..Default::default() };
             let whole = descendant(&learngene, config);
-            let found = logits(&whole.config, &whole.parameters, golden.input(&device));
+            let found = logits(&whole.shape, &whole.parameters, golden.input(&device));
             let gap = largest_gap(&found, &wanted);
             assert!(gap <= BOUND, "{golden:?}, {order}, {projection}: logits differ by {gap}");
         }
@@ -64,14 +65,14 @@ fn golden_vits_come_back_in_every_order_and_projection() {
 #[test]
 fn desk_ancestor_comes_back() {
     let ancestor = read(repository().join("datasets/desk_ancestor/desk_ancestor.safetensors"));
-    let input = images(8, ancestor.config.image_size(), &Device::flex());
+    let input = images(8, ancestor.shape.image().size, &Device::flex());
     check(&ancestor, &measure(&ancestor, 32, 16), input);
 }
 
 #[test]
 fn desk_swin_comes_back() {
     let ancestor = read(repository().join("datasets/desk_swin/desk_swin.safetensors"));
-    let input = images(8, ancestor.config.image_size(), &Device::flex());
+    let input = images(8, ancestor.shape.image().size, &Device::flex());
     check(&ancestor, &measure(&ancestor, 32, 16), input);
 }
 
@@ -85,26 +86,27 @@ fn real_vits14_comes_back() {
         PathBuf::from,
     );
     let ancestor = read(path);
-    let input = images(2, ancestor.config.image_size(), &Device::flex());
+    let input = images(2, ancestor.shape.image().size, &Device::flex());
     check(&ancestor, &measure(&ancestor, 2, 1), input);
 }
 
 fn read(path: PathBuf) -> Checkpoint {
-    checkpoint::read(&path, &ReadOptions::default()).expect("a checkpoint that needs no options")
+    learngene_checkpoints::read(&path, &ReadOptions::default())
+        .expect("a checkpoint that needs no options")
 }
 
 /// Checks that nothing was joined and that outputs are equal.
-fn check(ancestor: &Checkpoint, distances: &MeanAttentionDistances, input: Tensor<4>) {
+fn check(ancestor: &Checkpoint, distances: &Distances, input: Tensor<4>) {
     let learngene = condensed(ancestor, distances, NOTHING_JOINED);
-    for (layer, clusters) in learngene.manifest().layers.iter().enumerate() {
-        assert_eq!(clusters.sizes, vec![1; ancestor.config.num_heads()[layer]], "layer {layer}");
+    for (layer, clusters) in learngene.manifest().clusters.heads.layers.iter().enumerate() {
+        assert_eq!(clusters.sizes, vec![1; ancestor.shape.num_heads()[layer]], "layer {layer}");
     }
     let whole = descendant(&learngene, DescendantConfig::default());
-    assert_eq!(whole.config, ancestor.config);
+    assert_eq!(whole.shape, ancestor.shape);
 
-    let wanted = logits(&ancestor.config, &ancestor.parameters, input.clone());
-    let found = logits(&whole.config, &whole.parameters, input);
+    let wanted = logits(&ancestor.shape, &ancestor.parameters, input.clone());
+    let found = logits(&whole.shape, &whole.parameters, input);
     let gap = largest_gap(&found, &wanted);
-    println!("{} layers: outputs differ by {gap:e}", ancestor.config.depth());
+    println!("{} layers: outputs differ by {gap:e}", ancestor.shape.depth());
     assert!(gap <= BOUND, "outputs differ by {gap}");
 }

@@ -8,14 +8,14 @@ use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::{Device, Gradients, Tensor},
 };
+use learngene_checkpoints::{Checkpoint, Dialect, ReadOptions, read, write};
 use learngene_expansion::{Descendant, DescendantConfig, expand};
-use learngene_models::{
-    Classifier, ModelConfig,
-    checkpoint::{self, Checkpoint, Dialect, Dtype, ReadOptions},
-};
+use learngene_models::Classifier;
+use learngene_shape::Shape;
+use learngene_tensors::Dtype;
 use learngene_tests::{golden, repository};
 
-use crate::support::{GOLDEN_VITS, condensed, folder, images, measure, values};
+use crate::support::{GOLDEN_VITS, condensed, folder, images, load, measure, values};
 
 /// Ratios as numerator and denominator.
 const DEPTHS: [(usize, usize); 4] = [(1, 2), (3, 4), (1, 1), (3, 2)];
@@ -32,19 +32,19 @@ fn golden_vits_at_every_scale() {
 fn golden_swin_at_every_scale() {
     let path = golden("swin_tiny_golden").join("timm.safetensors");
     let options = ReadOptions { image_size: Some(32), ..ReadOptions::default() };
-    check("golden Swin", &checkpoint::read(&path, &options).expect("the fixture is a checkpoint"));
+    check("golden Swin", &read(&path, &options).expect("the fixture is a checkpoint"));
 }
 
 #[test]
 fn desk_ancestor_at_every_scale() {
     let path = repository().join("datasets/desk_ancestor/desk_ancestor.safetensors");
-    check("desk ViT", &checkpoint::read(&path, &ReadOptions::default()).expect("it is shipped"));
+    check("desk ViT", &read(&path, &ReadOptions::default()).expect("it is shipped"));
 }
 
 #[test]
 fn desk_swin_at_every_scale() {
     let path = repository().join("datasets/desk_swin/desk_swin.safetensors");
-    check("desk Swin", &checkpoint::read(&path, &ReadOptions::default()).expect("it is shipped"));
+    check("desk Swin", &read(&path, &ReadOptions::default()).expect("it is shipped"));
 }
 
 /// Goes through the table, with about half of the heads joined.
@@ -55,15 +55,15 @@ fn check(name: &str, ancestor: &Checkpoint) {
     let mut built = 0;
     for depth in DEPTHS {
         for ratio in HEAD_RATIOS {
-            let wanted = DescendantConfig {
+            let config = DescendantConfig {
                 depth: format!("x{}/{}", depth.0, depth.1).parse().expect("a depth"),
                 heads: format!("w={}/{}", ratio.0, ratio.1).parse().expect("a ratio"),
                 ..DescendantConfig::default()
             };
-            let place = format!("{name}, depth x{}, w = {}", wanted.depth, wanted.heads);
-            match (counts(&ancestor.config, depth, ratio), expand(&learngene, &wanted)) {
+            let place = format!("{name}, depth x{}, w = {}", config.depth, config.heads);
+            match (counts(&ancestor.shape, depth, ratio), expand(&learngene, &config)) {
                 (Some(num_heads), Ok(descendant)) => {
-                    assert_eq!(descendant.config.num_heads(), num_heads, "{place}");
+                    assert_eq!(descendant.shape.num_heads(), num_heads, "{place}");
                     check_descendant(&place, &descendant, folder.path());
                     built += 1;
                 }
@@ -83,7 +83,7 @@ fn check(name: &str, ancestor: &Checkpoint) {
 /// Heads of each layer where depths and heads come out whole; layers from the front of each stage,
 /// its last one repeated.
 fn counts(
-    ancestor: &ModelConfig,
+    ancestor: &Shape,
     (times, over): (usize, usize),
     (more, fewer): (usize, usize),
 ) -> Option<Vec<usize>> {
@@ -107,10 +107,10 @@ fn counts(
 
 /// Builds, runs, learns, and comes back from its file.
 fn check_descendant(place: &str, descendant: &Descendant, folder: &Path) {
-    let Descendant { config, parameters, .. } = descendant;
+    let Descendant { shape, parameters, .. } = descendant;
     let device = Device::flex().autodiff();
-    let model = config.load(parameters, &device).expect("the parameters fit the shape");
-    let logits = model.forward(images(1, config.image_size(), &device));
+    let model = load(shape, parameters, &device);
+    let logits = model.forward(images(1, shape.image().size, &device));
     let loss = logits.clone().powi_scalar(2).mean();
     assert!(values(logits.inner()).iter().all(|value| value.is_finite()), "{place}: logits");
     let mut finite = Finite { gradients: loss.backward(), found: 0, place };
@@ -119,10 +119,10 @@ fn check_descendant(place: &str, descendant: &Descendant, folder: &Path) {
 
     let path = folder.join("descendant.safetensors");
     let _absent = std::fs::remove_file(folder.join("config.json"));
-    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, None)
+    write(&path, shape, parameters, Dialect::Timm, Dtype::F32, None)
         .expect("a temporary folder is writable");
-    let back = checkpoint::read(&path, &ReadOptions::default()).expect("just written");
-    assert_eq!(back.config, *config, "{place}");
+    let back = read(&path, &ReadOptions::default()).expect("just written");
+    assert_eq!(back.shape, *shape, "{place}");
     assert_eq!(back.parameters, *parameters, "{place}");
 }
 

@@ -3,24 +3,21 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use learngene_clustering::{
-    ClusterParams, CondenseOptions, Convention, HeadClusters, MeanAttentionDistances, Preprocess,
-    cluster, condense, probe,
-};
+use learngene_checkpoints::{Checkpoint, Dialect, ReadOptions};
+use learngene_clustering::{ClusterParams, FfnParams, cluster, cluster_ffns};
+use learngene_condensing::{CondenseOptions, ProbeSettings, condense, probe};
 use learngene_datasets::{
     self as datasets, BadImages, CheckedPreprocess, Dataset, DatasetError, Split, Subset,
     images_sha256, load_batch, open,
 };
 use learngene_expansion::{ClassifierPolicy, Descendant, DescendantConfig, expand};
-use learngene_format::Learngene;
-use learngene_models::{
-    Classifier, HostTensor, ModelConfig, StateDict, VitConfig,
-    checkpoint::{self, Checkpoint, Dialect, Dtype, ReadOptions},
-};
+use learngene_format::{Clusters, Convention, Distances, Learngene, Preprocessing};
+use learngene_models::{Classifier, Model};
+use learngene_shape::{Family, Shape, Vit};
+use learngene_tensors::{Dtype, Safetensors, Sha256, StateDict, Tensor as HostTensor};
 use learngene_tests::golden;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use safetensors::SafeTensors;
 
 /// A radius in pixels at which no two heads share a cluster.
 pub const NOTHING_JOINED: f64 = 1e-6;
@@ -36,21 +33,32 @@ pub struct GoldenVit {
     num_heads: usize,
 }
 
-/// Both of them.
-pub const GOLDEN_VITS: [GoldenVit; 2] = [
+/// All of them: equal layers, FFNs narrower than four times the tokens, FFNs of a width of their own in
+/// each layer, and SwiGLUs of such widths.
+pub const GOLDEN_VITS: [GoldenVit; 4] = [
     GoldenVit { case: "vit_tiny_golden", num_heads: 3 },
     GoldenVit { case: "vit_narrow_mlp_golden", num_heads: 4 },
+    VIT_PRUNED,
+    GoldenVit { case: "vit_swiglu_golden", num_heads: 3 },
 ];
 
+/// The one whose layers are unlike each other.
+pub const VIT_PRUNED: GoldenVit = GoldenVit { case: "vit_pruned_golden", num_heads: 3 };
+
 impl GoldenVit {
-    /// Neither shapes nor a configuration tell the heads of these small models.
+    /// The number of heads of these small models is not in their files.
     pub fn options(self) -> ReadOptions {
         ReadOptions { num_heads: Some(vec![self.num_heads]), ..ReadOptions::default() }
     }
 
     pub fn read(self) -> Checkpoint {
         let path = golden(self.case).join("timm.safetensors");
-        checkpoint::read(&path, &self.options()).expect("the fixture is a checkpoint")
+        learngene_checkpoints::read(&path, &self.options()).expect("the fixture is a checkpoint")
+    }
+
+    /// Whether the fixture has a file.
+    pub fn has(self, file: &str) -> bool {
+        golden(self.case).join(file).exists()
     }
 
     /// A file of the fixture.
@@ -69,25 +77,26 @@ impl GoldenVit {
 
 /// Shape and values of every tensor of a safetensors file in f32.
 pub fn tensors_of(file: &[u8]) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
-    let tensors = SafeTensors::deserialize(file).expect("a whole safetensors file").tensors();
-    let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let owned = |(name, tensor): (String, safetensors::tensor::TensorView<'_>)| {
-        assert_eq!(tensor.dtype(), safetensors::Dtype::F32, "{name}");
-        let values = tensor.data().chunks_exact(4).map(value).collect();
-        (name, (tensor.shape().to_vec(), values))
-    };
-    tensors.into_iter().map(owned).collect()
+    let file = Safetensors::from_bytes(file).expect("a whole safetensors file");
+    let values = |name: &String| file.values(name).expect("finite f32");
+    file.tensors.iter().map(|(name, of)| (name.clone(), (of.shape.clone(), values(name)))).collect()
 }
 
 /// An ancestor for CIFAR-10 of three layers of six heads, small enough to be made in every test.
-pub fn tiny() -> ModelConfig {
-    let vit = VitConfig::uniform(24, 3, 6).with_image_size(16).with_patch_size(4);
-    vit.with_num_classes(10).into()
+pub fn tiny() -> Shape {
+    let vit = Vit::uniform(24, 3, 6);
+    let vit = Vit { image_size: 16, patch_size: 4, num_classes: 10, ..vit };
+    vit.shape().expect("a possible shape")
+}
+
+/// A model of these parameters.
+pub fn load(shape: &Shape, parameters: &StateDict, device: &Device) -> Model {
+    Model::load(shape, parameters, device).expect("the parameters fit the shape")
 }
 
 /// Random parameters of which none is zero, biases among them, so that attention is far from uniform
 /// and whatever is left out or misplaced shows.
-pub fn random_parameters(config: &ModelConfig, seed: u64) -> StateDict {
+pub fn random_parameters(shape: &Shape, seed: u64) -> StateDict {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // Uniform in [-1/2, 1/2), zero left out.
     let mut draw = || ((rng.next_u32() | 1) as f64 / 2f64.powi(32) - 0.5) as f32;
@@ -97,21 +106,21 @@ pub fn random_parameters(config: &ModelConfig, seed: u64) -> StateDict {
         let values = std::iter::repeat_with(|| centre + draw()).take(count).collect();
         (name, HostTensor::new(shape, values))
     };
-    config.parameter_shapes().into_iter().map(&mut random).collect()
+    shape.parameter_shapes().into_iter().map(&mut random).collect()
 }
 
 /// Parameters as they come back from a checkpoint written in `folder`.
-pub fn checkpoint_in(folder: &Path, config: &ModelConfig, parameters: &StateDict) -> Checkpoint {
+pub fn checkpoint_in(folder: &Path, shape: &Shape, parameters: &StateDict) -> Checkpoint {
     let path = folder.join("ancestor.safetensors");
-    checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, None)
+    learngene_checkpoints::write(&path, shape, parameters, Dialect::Timm, Dtype::F32, None)
         .expect("a temporary folder is writable");
-    checkpoint::read(&path, &ReadOptions::default()).expect("it was just written")
+    learngene_checkpoints::read(&path, &ReadOptions::default()).expect("it was just written")
 }
 
 /// A tiny ancestor of random parameters, from its file.
 pub fn tiny_ancestor() -> Checkpoint {
-    let config = tiny();
-    checkpoint_in(folder().path(), &config, &random_parameters(&config, 5))
+    let shape = tiny();
+    checkpoint_in(folder().path(), &shape, &random_parameters(&shape, 5))
 }
 
 pub fn folder() -> tempfile::TempDir {
@@ -136,12 +145,21 @@ pub fn images(count: usize, image_size: usize, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.pixels, batch.shape), device)
 }
 
-/// Probes an ancestor with the first images of the sample, `batch_size` at a time, and notes how.
-pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAttentionDistances {
+/// How images of a side are shown to an ancestor of that hash.
+pub fn settings(image_size: usize, convention: Convention) -> ProbeSettings {
+    let datasets::Preprocess { crop_pct, mean, std, .. } = *preprocess(image_size).settings();
+    let preprocessing = Preprocessing { image_size, crop_pct, mean, std };
+    let none = Sha256::of(b"");
+    ProbeSettings { images_sha256: none, preprocessing, convention, ancestor_sha256: none }
+}
+
+/// Probes an ancestor with the first images of the sample, `batch_size` at a time.
+pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> Distances {
     let device = Device::flex();
-    let model = ancestor.load(&device).expect("a checkpoint fits its configuration");
+    let model = load(&ancestor.shape, &ancestor.parameters, &device);
     let images = sample(Split::Train, count);
-    let preprocess = preprocess(ancestor.config.image_size());
+    let image_size = ancestor.shape.image().size;
+    let preprocess = preprocess(image_size);
     let indices: Vec<usize> = (0..images.len()).collect();
     let batches = indices.chunks(batch_size).map(|indices| {
         let batch = load_batch(&*images, indices, &preprocess, None)?;
@@ -150,58 +168,44 @@ pub fn measure(ancestor: &Checkpoint, count: usize, batch_size: usize) -> MeanAt
             &device,
         ))
     });
-    let measured = probe(&model, batches, Convention::Renormalized, &device)
-        .expect("real images are not blank");
-    let settings = preprocess.settings();
-    MeanAttentionDistances {
-        mean_attention_distance: measured.heads.mean,
-        std: Some(measured.heads.std),
-        images: Some(measured.heads.images),
-        convention: Some(Convention::Renormalized),
-        patch_size: Some(ancestor.config.patch_size()),
-        attended_side: Some(measured.attended_side),
-        depths: Some(measured.depths),
-        preprocess: Some(Preprocess {
-            image_size: ancestor.config.image_size(),
-            crop_pct: settings.crop_pct,
-            mean: settings.mean,
-            std: settings.std,
-        }),
-        skipped_rows: Some(measured.skipped_rows),
-        representation_change: None,
-        images_sha256: Some(images_sha256(&*images).expect("the images are in memory")),
-        ancestor_sha256: Some(ancestor.sha256.clone()),
-        producer: Some("learngene-tests".into()),
-    }
+    let images_sha256 = images_sha256(&*images).expect("the images are in memory");
+    let settings = ProbeSettings {
+        images_sha256: images_sha256.parse().expect("a hash"),
+        ancestor_sha256: ancestor.sha256,
+        ..settings(image_size, Convention::Renormalized)
+    };
+    probe(&model, batches, settings, &device).expect("real images are not blank")
 }
 
-/// Clusters by DBSCAN of this radius in pixels, every head in one.
-pub fn clusters(distances: &MeanAttentionDistances, eps: f64) -> HeadClusters {
-    let params = ClusterParams::dbscan(eps).check().expect("a positive radius");
-    cluster(distances, &params).expect("measured distances can be clustered")
+/// Clusters by DBSCAN of this radius in pixels, every head in one; each layer keeps its FFN.
+pub fn clusters(distances: &Distances, eps: f64) -> Clusters {
+    let params = ClusterParams::dbscan(vec![eps]).check().expect("a positive radius");
+    let heads = cluster(distances, &params).expect("measured distances can be clustered");
+    let params = FfnParams::default().check().expect("nothing is joined");
+    let ffn = cluster_ffns(distances, &heads, &params).expect("nothing is joined");
+    Clusters::new(heads, ffn, distances, "learngene-tests")
 }
 
 /// The learngene of these distances with all that it may keep, as it comes back from its bytes.
-pub fn condensed(ancestor: &Checkpoint, distances: &MeanAttentionDistances, eps: f64) -> Learngene {
-    let options = CondenseOptions { keep_projection: true, classifier: true, ..Default::default() };
+pub fn condensed(ancestor: &Checkpoint, distances: &Distances, eps: f64) -> Learngene {
+    let options = CondenseOptions { keep_projection: true, classifier: true };
     let learngene = condense(ancestor, distances, &clusters(distances, eps), options)
         .expect("distances and clusters are the ancestor's");
     Learngene::from_bytes(&learngene.to_bytes()).expect("its own bytes")
 }
 
 /// A descendant that inherits the classifier where there is one.
-pub fn descendant(learngene: &Learngene, wanted: DescendantConfig) -> Descendant {
+pub fn descendant(learngene: &Learngene, config: DescendantConfig) -> Descendant {
     let classifier = match learngene.manifest().classifier {
         true => ClassifierPolicy::Inherit,
         false => ClassifierPolicy::Fresh,
     };
-    expand(learngene, &DescendantConfig { classifier, ..wanted }).expect("a possible descendant")
+    expand(learngene, &DescendantConfig { classifier, ..config }).expect("a possible descendant")
 }
 
 /// Logits, or features where there is no classifier: `[batch, num_classes]`, flattened.
-pub fn logits(config: &ModelConfig, parameters: &StateDict, images: Tensor<4>) -> Vec<f32> {
-    let vit = config.load(parameters, &images.device()).expect("the parameters fit the shape");
-    values(vit.forward(images))
+pub fn logits(shape: &Shape, parameters: &StateDict, images: Tensor<4>) -> Vec<f32> {
+    values(load(shape, parameters, &images.device()).forward(images))
 }
 
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
-use learngene_clustering::{
-    Convention, ImageDistances, MeanAttentionDistances, Preprocess, ProbeStatistics, probe,
-    probe_each_image, representation_change,
-};
+use learngene_checkpoints::Checkpoint;
+use learngene_condensing::{ImageDistances, ProbeSettings, probe, probe_each_image};
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
-use learngene_models::checkpoint::Checkpoint;
+use learngene_format::{Convention, Distances, Preprocessing};
+use learngene_models::Model;
+use learngene_tensors::Sha256;
 
 use crate::{
     args::{DeviceArgs, at_least_one, choice, dataset},
@@ -22,7 +22,7 @@ use crate::{
     progress,
 };
 
-/// Which images the ancestor is shown, and what becomes of its attention.
+/// Images that the ancestor is shown, and how its attention is measured.
 #[derive(Args)]
 #[command(next_help_heading = "Probe")]
 pub struct ProbeArgs {
@@ -54,10 +54,10 @@ pub struct ProbeArgs {
 impl ProbeArgs {
     /// Opens the images for an ancestor from there.
     pub fn open(&self, ancestor: &Checkpoint, source: &Source) -> anyhow::Result<ProbeImages> {
-        let (size, told) = (ancestor.config.image_size(), ancestor.pretrained_cfg.preprocessing);
-        let preprocess = self.preprocess.check(size, told, Some(source))?;
+        let (size, known) = (ancestor.shape.image().size, ancestor.pretrained_cfg.preprocessing);
+        let preprocess = self.preprocess.check(size, known, Some(source))?;
         let images = self.open_images()?;
-        let sha256 = images_sha256(images.as_ref())?;
+        let sha256 = images_sha256(images.as_ref())?.parse()?;
         let device = self.device.device.open()?;
         Ok(ProbeImages { images, preprocess, sha256, batch_size: self.batch_size.get(), device })
     }
@@ -67,13 +67,13 @@ impl ProbeArgs {
         &self,
         ancestor: &Checkpoint,
         images: &ProbeImages,
-    ) -> anyhow::Result<MeanAttentionDistances> {
-        let model = ancestor.load(&images.device)?;
-        let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
-        let batches = images.batches(&bar);
-        let measured = probe(&model, batches, self.convention, &images.device)?;
+    ) -> anyhow::Result<Distances> {
+        let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
+        let bar = progress::bar(images.len() as u64, "images").with_message("probing");
+        let settings = self.settings(ancestor, images);
+        let measured = probe(&model, images.batches(&bar), settings, &images.device)?;
         bar.finish_and_clear();
-        Ok(self.describe(measured, ancestor, images))
+        Ok(Distances { producer: crate::PRODUCER.into(), ..measured })
     }
 
     /// [`ProbeArgs::measure`] that keeps the distances on every image too.
@@ -81,56 +81,30 @@ impl ProbeArgs {
         &self,
         ancestor: &Checkpoint,
         images: &ProbeImages,
-    ) -> anyhow::Result<(MeanAttentionDistances, ImageDistances)> {
-        let model = ancestor.load(&images.device)?;
-        let bar = progress::bar(images.images.len() as u64, "images").with_message("probing");
-        let batches = images.batches(&bar);
-        let (measured, each) = probe_each_image(&model, batches, self.convention, &images.device)?;
+    ) -> anyhow::Result<(Distances, ImageDistances)> {
+        let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
+        let bar = progress::bar(images.len() as u64, "images").with_message("probing");
+        let settings = self.settings(ancestor, images);
+        let (measured, each) =
+            probe_each_image(&model, images.batches(&bar), settings, &images.device)?;
         bar.finish_and_clear();
-        Ok((self.describe(measured, ancestor, images), each))
+        Ok((Distances { producer: crate::PRODUCER.into(), ..measured }, each))
     }
 
-    /// What was measured, and how.
-    fn describe(
-        &self,
-        measured: ProbeStatistics,
-        ancestor: &Checkpoint,
-        images: &ProbeImages,
-    ) -> MeanAttentionDistances {
+    /// How the images are shown to the ancestor.
+    fn settings(&self, ancestor: &Checkpoint, images: &ProbeImages) -> ProbeSettings {
         let settings = images.preprocess.settings();
-        MeanAttentionDistances {
-            mean_attention_distance: measured.heads.mean,
-            std: Some(measured.heads.std),
-            images: Some(measured.heads.images),
-            convention: Some(self.convention),
-            patch_size: Some(ancestor.config.patch_size()),
-            attended_side: Some(measured.attended_side),
-            depths: Some(measured.depths),
-            preprocess: Some(Preprocess {
+        ProbeSettings {
+            images_sha256: images.sha256,
+            preprocessing: Preprocessing {
                 image_size: settings.image_size as usize,
                 crop_pct: settings.crop_pct,
                 mean: settings.mean,
                 std: settings.std,
-            }),
-            skipped_rows: Some(measured.skipped_rows),
-            representation_change: None,
-            images_sha256: Some(images.sha256.clone()),
-            ancestor_sha256: Some(ancestor.sha256.clone()),
-            producer: Some(crate::PRODUCER.into()),
+            },
+            convention: self.convention,
+            ancestor_sha256: ancestor.sha256,
         }
-    }
-
-    /// Measures how much every layer of an ancestor changes what it is given.
-    pub fn measure_changes(
-        &self,
-        ancestor: &Checkpoint,
-        images: &ProbeImages,
-    ) -> anyhow::Result<Vec<f64>> {
-        let model = ancestor.load(&images.device)?;
-        let bar = progress::bar(images.images.len() as u64, "images").with_message("changes");
-        let measured = representation_change(&model, images.batches(&bar))?;
-        bar.finish_and_clear();
-        Ok(measured.change)
     }
 
     /// The images to show: all, or so many taken evenly from the whole set.
@@ -150,7 +124,7 @@ impl ProbeArgs {
 pub struct ProbeImages {
     images: Box<dyn Dataset>,
     preprocess: CheckedPreprocess,
-    pub sha256: String,
+    pub sha256: Sha256,
     batch_size: usize,
     pub device: Device,
 }
@@ -161,7 +135,7 @@ impl ProbeImages {
         self.images.len()
     }
 
-    /// Every image once, in batches, each told to the bar.
+    /// Every image once, in batches, counted by the bar.
     pub fn batches<'a>(
         &'a self,
         bar: &'a ProgressBar,

@@ -13,9 +13,10 @@ use clap::{
     Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
+use learngene_checkpoints::{Checkpoint, ReadOptions};
 use learngene_datasets::KNOWN_DATASETS;
 use learngene_format::Learngene;
-use learngene_models::checkpoint::{self, Checkpoint, Note, ReadOptions};
+use learngene_tensors::Sha256;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -117,7 +118,7 @@ impl Command {
     }
 }
 
-/// Which checkpoint, and what its shapes cannot tell.
+/// Which checkpoint, and what its tensors do not say.
 #[derive(Args)]
 #[command(next_help_heading = "Checkpoint")]
 pub struct CheckpointArgs {
@@ -125,18 +126,18 @@ pub struct CheckpointArgs {
     /// repository, or a name on the Hugging Face hub, downloaded once (`learngene models` lists some).
     #[arg(long, value_name = "FILE|hf:OWNER/NAME")]
     pub checkpoint: Source,
-    /// Architecture by timm's name, where the tensors cannot tell it (deit_tiny_patch16_224, ...).
+    /// Architecture by timm's name (deit_tiny_patch16_224, ...), if the tensors do not determine it.
     #[arg(long, value_name = "NAME", requires = "checkpoint")]
     pub arch: Option<String>,
-    /// Attention heads, where the tensors cannot tell them (a Swin's do): one number, or one for each
-    /// layer.
+    /// Attention heads, if the checkpoint does not say how many (a Swin's tensors do): one number, or
+    /// one for each layer.
     #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "checkpoint",
         value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     pub num_heads: Option<Vec<usize>>,
 }
 
 impl CheckpointArgs {
-    /// Reads the checkpoint, for another image size or number of classes where asked for, and says
+    /// Reads the checkpoint, for another image size or number of classes where asked for, and logs
     /// what was changed, left out or assumed.
     pub fn read(
         &self,
@@ -152,27 +153,22 @@ impl CheckpointArgs {
         };
         let source = &self.checkpoint;
         let path = source.path()?;
-        let checkpoint = match checkpoint::read(path, &options) {
+        let checkpoint = match learngene_checkpoints::read(path, &options) {
             Err(_) if Learngene::read_manifest(path).is_ok() => {
                 bail!("{source} is a learngene: `learngene expand` makes checkpoints from it")
             }
             Err(error) => {
-                // A damaged download is told as that.
-                if let Ok(found) = checkpoint::sha256(path) {
-                    source.check(&found)?;
+                // A damaged download is reported as one.
+                if let Ok(found) = Sha256::of_file(path) {
+                    source.check(found)?;
                 }
                 return Err(error.into());
             }
             Ok(checkpoint) => checkpoint,
         };
-        source.check(&checkpoint.sha256)?;
+        source.check(checkpoint.sha256)?;
         for note in &checkpoint.notes {
-            let hint = match note {
-                Note::HeadDimAssumed { .. } => "; give --num-heads where it has others",
-                Note::ImageSizeAssumed { .. } => "; give --image-size where it is another",
-                _ => "",
-            };
-            tracing::info!("{source}: {note}{hint}");
+            tracing::info!("{source}: {note}");
         }
         Ok(checkpoint)
     }
@@ -236,11 +232,11 @@ pub struct DevicesArgs {
 }
 
 impl DevicesArgs {
-    /// Bytes that each of these opened devices may fill, where their drivers tell: those of the smallest,
-    /// and its part of a memory that may be the same for all.
+    /// Bytes that each of these opened devices may fill, if their drivers say: those of the smallest, and
+    /// its part of a memory that may be the same for all.
     pub fn memory(&self, opened: &[Device]) -> Option<u64> {
-        let told = self.devices.iter().zip(opened).map(|(choice, opened)| memory(choice, opened));
-        let smallest = told.flatten().min()?;
+        let known = self.devices.iter().zip(opened).map(|(choice, opened)| memory(choice, opened));
+        let smallest = known.flatten().min()?;
         Some(smallest / opened.len() as u64)
     }
 }
@@ -334,7 +330,7 @@ impl<A: Args, B: Args> Args for Either<A, B> {
 /// Logs go to standard error: warnings and results by default, more with `-v`.
 pub fn init_tracing(verbose: u8) {
     let level =
-        // What burn's client says of a server that is lost, our error says better.
+        // Our own error explains a lost server better than burn's client.
         ["learngene=info,burn_remote::client=error,warn", "learngene=debug,info", "debug"]
             [usize::from(verbose).min(2)];
     fmt()

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use learngene_models::{
-    ModelConfig, StateDict,
-    checkpoint::{self, Dialect, Dtype, PretrainedCfg, has_other_weights, obstacle},
-};
+use learngene_checkpoints::{Dialect, PretrainedCfg, has_other_weights, obstacle};
+use learngene_shape::Shape;
+use learngene_tensors::{Dtype, StateDict};
 
 /// How a checkpoint is written.
 #[derive(Args)]
@@ -61,27 +60,27 @@ impl WriteArgs {
     pub fn write(
         &self,
         path: &Path,
-        config: &ModelConfig,
+        shape: &Shape,
         parameters: &StateDict,
         pretrained_cfg: Option<&PretrainedCfg>,
     ) -> anyhow::Result<()> {
         let (names, dtype) = (self.names.into(), self.dtype.into());
-        checkpoint::write(path, config, parameters, names, dtype, pretrained_cfg)?;
+        learngene_checkpoints::write(path, shape, parameters, names, dtype, pretrained_cfg)?;
         let note = match has_other_weights(path) {
             true => {
-                "; its header alone tells the shape, not a config.json: others lie in its folder"
+                "; only its header says the shape, not a config.json, because its folder holds other \
+                 checkpoints"
             }
             false => "",
         };
-        tell_readers(path, config, note);
+        log_readers(path, shape, note);
         Ok(())
     }
 }
 
-/// Says who reads a checkpoint whose shape no published implementation has, and what else is to be
-/// known then.
-pub fn tell_readers(checkpoint: &Path, config: &ModelConfig, note: &str) {
-    if let Some(reason) = obstacle(config) {
+/// Logs what reads a checkpoint whose shape no published implementation has, and a note.
+pub fn log_readers(checkpoint: &Path, shape: &Shape, note: &str) {
+    if let Some(reason) = obstacle(shape) {
         tracing::info!(
             "{} fits neither timm nor transformers ({reason}): `learngene` and \
              python/learngene_timm.py read it{note}",

@@ -2,14 +2,17 @@
 
 use std::{num::NonZeroUsize, str::FromStr};
 
-use anyhow::{Context, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 use learngene_clustering::{
-    Algorithm, ClusterParams, FfnAlgorithm, FfnNorm, FfnParams, HeadClusters, KMeansLibrary,
-    MeanAttentionDistances, NoisePolicy, Representative, cluster, cluster_ffns, default_eps,
-    default_ffn_eps,
+    ClusterParams, FfnParams, cluster, cluster_ffns, default_eps, default_ffn_eps,
+    with_random_heads,
 };
-use learngene_models::ModelConfig;
+use learngene_format::{
+    ClusterAlgorithm, Clusters, Distances, FfnNorm, LayerClusters, NoisePolicy,
+    RepresentativePolicy,
+};
+use learngene_shape::Shape;
 
 use crate::args::{at_least_one, choice, number, whole_number};
 
@@ -41,8 +44,8 @@ pub struct ClusterArgs {
     /// Whether the member nearest the mean density stands for a cluster, or the mean of all
     /// members' parameters.
     #[arg(long, default_value = "nearest",
-        value_parser = choice::<Representative>(["nearest", "mean"]))]
-    pub representative: Representative,
+        value_parser = choice::<RepresentativePolicy>(["nearest", "mean"]))]
+    pub representative: RepresentativePolicy,
     /// Keeps other heads, as a control: of each layer as many as there are clusters, with their sizes,
     /// but drawn at random by this seed, whatever distances they have; their means with
     /// --representative mean.
@@ -51,63 +54,51 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// Refuses what heads and networks of this ancestor cannot be clustered by, before its distances
+    /// Refuses parameters that cannot cluster the heads and FFNs of this ancestor, before its distances
     /// are measured.
-    pub fn check(&self, ffn: &FfnArgs, ancestor: &ModelConfig) -> anyhow::Result<()> {
-        // The method's own eps, which follows from the distances, is always possible.
-        let params = self.params(|| Some(vec![default_eps(224)]))?.check()?;
+    pub fn check(&self, ffn: &FfnArgs, ancestor: &Shape) -> anyhow::Result<()> {
+        // The default eps follows from the distances and is always possible.
+        let eps = [10.0];
+        let params = self.params(&eps)?.check()?;
         params.check_heads(&ancestor.num_heads())?;
-        ffn.params(&params.get().algorithm)?.check()?.check_layers(&ancestor.stages())?;
-        Ok(())
+        Ok(ffn.params(&params.get().algorithm, &eps)?.check()?.check_layers(&ancestor.stages())?)
     }
 
-    /// Clusters the heads of each layer, and feed-forward networks of neighbouring layers.
-    pub fn cluster(
-        &self,
-        ffn: &FfnArgs,
-        distances: &MeanAttentionDistances,
-    ) -> anyhow::Result<HeadClusters> {
-        let params = self.params(|| distances.default_eps())?.check()?;
-        let mut clusters = cluster(distances, &params)?;
-        let ffn = ffn.params(&params.get().algorithm)?.check()?;
-        // Distances that others wrote may not tell of stages.
-        let stages = distances
-            .stages()
-            .unwrap_or_else(|| std::iter::once(0..clusters.layers.len()).collect());
-        clusters.ffn = Some(cluster_ffns(distances, &stages, &ffn)?);
-        let joined = clusters.layers.iter().filter(|l| l.labels.len() > 1 && l.sizes.len() == 1);
-        let (joined, all) = (joined.count(), clusters.layers.len());
+    /// Clusters the heads of each layer, and the FFNs of adjacent layers.
+    pub fn cluster(&self, ffn: &FfnArgs, distances: &Distances) -> anyhow::Result<Clusters> {
+        let eps = default_eps(distances);
+        let params = self.params(&eps)?.check()?;
+        let ffn = ffn.params(&params.get().algorithm, &eps)?.check()?;
+        let heads = cluster(distances, &params)?;
+        let ffn = cluster_ffns(distances, &heads, &ffn)?;
+        let is_joined = |layer: &&LayerClusters| layer.labels.len() > 1 && layer.sizes.len() == 1;
+        let (joined, all) = (heads.layers.iter().filter(is_joined).count(), heads.layers.len());
         if joined > 0 && self.kmeans.is_none() {
             tracing::info!(
                 "in {joined} of {all} layers all heads are one cluster: a smaller --eps keeps more"
             );
         }
-        Ok(match self.random_heads {
-            Some(seed) => clusters.with_random_heads(seed),
-            None => clusters,
-        })
+        let heads = match self.random_heads {
+            Some(seed) => with_random_heads(heads, seed),
+            None => heads,
+        };
+        Ok(Clusters::new(heads, ffn, distances, crate::PRODUCER))
     }
 
-    /// The parameters, with the method's eps for distances where none is given.
-    fn params(
-        &self,
-        default_eps: impl FnOnce() -> Option<Vec<f64>>,
-    ) -> anyhow::Result<ClusterParams> {
+    /// The parameters.
+    fn params(&self, default_eps: &[f64]) -> anyhow::Result<ClusterParams> {
         ensure!(
             self.noise.is_none() || self.min_points.get() != 1,
-            "--noise has no effect, as every head is in a cluster with --min-points 1: leave it \
-             out, or give 2 or more"
+            "--noise has no effect with --min-points 1, where every head is in a cluster: leave it \
+             out, or pass 2 or more"
         );
-        let algorithm = match (&self.kmeans, &self.eps) {
-            (Some(k), _) => Algorithm::KMeans {
-                k: k.iter().map(|k| k.get()).collect(),
-                seed: self.seed,
-                library: KMeansLibrary::default(),
-            },
-            (None, eps) => Algorithm::Dbscan {
-                eps: eps.clone().or_else(default_eps).context(
-                    "the distances do not say their image size, so eps has no default: give --eps",
-                )?,
+        let algorithm = match &self.kmeans {
+            Some(k) => {
+                let k = k.iter().map(|k| k.get()).collect();
+                ClusterAlgorithm::Kmeans { k, seed: self.seed }
+            }
+            None => ClusterAlgorithm::Dbscan {
+                eps: self.eps.clone().unwrap_or_else(|| default_eps.to_vec()),
                 min_points: self.min_points.get(),
                 noise: self.noise.unwrap_or_default(),
             },
@@ -116,105 +107,97 @@ impl ClusterArgs {
     }
 }
 
-/// How feed-forward networks of neighbouring layers are joined.
+/// How FFNs of adjacent layers are joined.
 #[derive(Args)]
-#[command(next_help_heading = "Feed-forward networks")]
+#[command(next_help_heading = "FFNs")]
 pub struct FfnArgs {
-    /// Joins the networks of neighbouring layers whose densities, the means of their heads', differ
-    /// by at most so many pixels: a number, or auto for half of the heads' eps. Off by default, as
-    /// each layer then keeps its own.
-    #[arg(long, value_name = "off|auto|PIXELS")]
-    pub ffn_eps: Option<FfnEps>,
-    /// Joins these layers, counted from 0, instead: 6-7,9-11, or the groups that the published code
-    /// has for deit_tiny, deit_small or deit_base.
-    #[arg(long, value_name = "GROUPS", conflicts_with = "ffn_eps", allow_hyphen_values = true)]
-    pub ffn_groups: Option<FfnGroups>,
-    /// Whether the layer nearest the mean density stands for a group, or the mean of all layers'
+    /// Which adjacent layers share one FFN. off: none. paper: those with equally many clusters whose
+    /// distances, cluster by cluster, differ by less than 10 px on average (in proportion for other
+    /// squares than 224 px; paper:PIXELS for another radius); the shallower layer's FFN is kept. PIXELS: those
+    /// whose mean distances differ by at most this many pixels; auto: by at most half of the heads' eps.
+    /// Or a list of layers, counted from 0, such as 6-7,9-11 [default: off].
+    #[arg(long, value_name = "off|paper[:PIXELS]|auto|PIXELS|LAYERS", allow_hyphen_values = true)]
+    pub ffn: Option<FfnChoice>,
+    /// Whether the layer nearest the mean distance stands for a group, or the mean of all layers'
     /// parameters [default: nearest].
-    #[arg(long, value_parser = choice::<Representative>(["nearest", "mean"]))]
-    pub ffn_representative: Option<Representative>,
-    /// Whether the norm before a shared network is that of the representative, or each layer keeps
-    /// its own [default: representative].
+    #[arg(long, value_parser = choice::<RepresentativePolicy>(["nearest", "mean"]))]
+    pub ffn_representative: Option<RepresentativePolicy>,
+    /// Whether the norm before a shared FFN is that of the representative, or each layer keeps its own
+    /// [default: representative].
     #[arg(long, value_parser = choice::<FfnNorm>(["representative", "own"]))]
     pub ffn_norm: Option<FfnNorm>,
 }
 
-/// What `--ffn-eps` says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FfnEps {
+/// A value of `--ffn`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum FfnChoice {
+    #[default]
     Off,
+    Paper(Option<f64>),
     Auto,
     Pixels(f64),
+    Groups(Vec<Vec<usize>>),
 }
 
-impl FromStr for FfnEps {
+impl FromStr for FfnChoice {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "off" => Ok(Self::Off),
-            "auto" => Ok(Self::Auto),
-            pixels => pixels.parse().map(Self::Pixels).map_err(|_| "wanted off, auto or a number"),
+        if let Ok(pixels) = text.parse() {
+            return Ok(Self::Pixels(pixels));
         }
-    }
-}
-
-/// What `--ffn-groups` says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FfnGroups(Vec<Vec<usize>>);
-
-impl FromStr for FfnGroups {
-    type Err = &'static str;
-
-    /// Reads `6-7,9-11`, or a name of [`FfnParams::PUBLISHED`].
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(FfnParams { algorithm: FfnAlgorithm::Given { groups }, .. }) =
-            FfnParams::published(text)
-        {
-            return Ok(Self(groups));
-        }
-        let run = |run: &str| {
-            let (first, last) = run.split_once('-').unwrap_or((run, run));
-            let (first, last): (usize, usize) =
-                (first.trim().parse().ok()?, last.trim().parse().ok()?);
-            // Longer than any model, and a slip of the keyboard would ask for all of memory.
-            (first <= last && last - first < 1024).then(|| (first..=last).collect())
+        let choice = match (text, text.strip_prefix("paper:")) {
+            ("off", _) => Some(Self::Off),
+            ("paper", _) => Some(Self::Paper(None)),
+            ("auto", _) => Some(Self::Auto),
+            (_, Some(pixels)) => pixels.parse().ok().map(|pixels| Self::Paper(Some(pixels))),
+            _ => text.split(',').map(run).collect::<Option<_>>().map(Self::Groups),
         };
-        let groups: Option<Vec<Vec<usize>>> = text.split(',').map(run).collect();
-        groups
-            .map(Self)
-            .ok_or("wanted runs of layers such as 6-7,9-11, or deit_tiny, deit_small or deit_base")
+        choice.ok_or(
+            "expected off, paper, paper:PIXELS, auto, a number of pixels, or layers as 6-7,9-11",
+        )
     }
+}
+
+/// The layers of `6-7`, or of `6`.
+fn run(text: &str) -> Option<Vec<usize>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    // A typing error must not ask for all memory.
+    (first <= last && last - first < learngene_shape::MAX_DEPTH).then(|| (first..=last).collect())
 }
 
 impl FfnArgs {
-    /// The parameters, where heads are clustered like that.
-    fn params(&self, heads: &Algorithm) -> anyhow::Result<FfnParams> {
-        let is_joined =
-            self.ffn_groups.is_some() || self.ffn_eps.is_some_and(|eps| eps != FfnEps::Off);
-        ensure!(
-            is_joined || (self.ffn_representative.is_none() && self.ffn_norm.is_none()),
-            "--ffn-representative and --ffn-norm have no effect where no networks are joined: give \
-             --ffn-eps or --ffn-groups too"
-        );
-        let algorithm = match (&self.ffn_groups, self.ffn_eps.unwrap_or(FfnEps::Off)) {
-            (Some(FfnGroups(groups)), _) => FfnAlgorithm::Given { groups: groups.clone() },
-            (None, FfnEps::Off) => FfnAlgorithm::None,
-            (None, FfnEps::Pixels(eps)) => FfnAlgorithm::Contiguous { eps: vec![eps] },
-            (None, FfnEps::Auto) => {
-                let eps = match heads {
-                    Algorithm::Dbscan { eps, .. } => Some(eps.clone()),
-                    Algorithm::KMeans { .. } => None,
-                };
-                let eps = eps.context(
-                    "k-means has no eps of which --ffn-eps auto could be half: give it in pixels",
-                )?;
-                FfnAlgorithm::Contiguous { eps: default_ffn_eps(&eps) }
+    /// The parameters, for heads that are clustered like that.
+    fn params(&self, heads: &ClusterAlgorithm, default_eps: &[f64]) -> anyhow::Result<FfnParams> {
+        let params = match self.ffn.clone().unwrap_or_default() {
+            FfnChoice::Off => {
+                ensure!(
+                    self.ffn_representative.is_none() && self.ffn_norm.is_none(),
+                    "--ffn-representative and --ffn-norm have no effect where no FFNs are joined: \
+                     pass --ffn too"
+                );
+                FfnParams::default()
             }
+            FfnChoice::Paper(pixels) => {
+                ensure!(
+                    self.ffn_representative.is_none(),
+                    "--ffn paper keeps the shallower layer's FFN: leave --ffn-representative out"
+                );
+                FfnParams::paper(pixels.map_or_else(|| default_eps.to_vec(), |eps| vec![eps]))
+            }
+            FfnChoice::Pixels(eps) => FfnParams::contiguous(vec![eps]),
+            FfnChoice::Groups(groups) => FfnParams::given(groups),
+            FfnChoice::Auto => match heads {
+                ClusterAlgorithm::Dbscan { eps, .. } => FfnParams::contiguous(default_ffn_eps(eps)),
+                ClusterAlgorithm::Kmeans { .. } => {
+                    bail!("--ffn auto is half of eps, which k-means does not have: pass pixels")
+                }
+            },
         };
         let representative = self.ffn_representative.unwrap_or_default();
         let norm = self.ffn_norm.unwrap_or_default();
-        Ok(FfnParams { algorithm, representative, norm })
+        Ok(FfnParams { representative, norm, ..params })
     }
 }
 
@@ -223,21 +206,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_are_runs_or_published_ones() {
-        let groups = |text: &str| text.parse::<FfnGroups>().map(|FfnGroups(groups)| groups);
-        assert_eq!(groups("6-7,9-11"), Ok(vec![vec![6, 7], vec![9, 10, 11]]));
-        assert_eq!(groups("3"), Ok(vec![vec![3]]));
-        assert_eq!(groups("deit_tiny"), Ok(vec![vec![1, 2], vec![10, 11]]));
-        for text in ["", "7-6", "a-b", "1-2-3", "0-99999999999", "deit_huge"] {
-            assert!(groups(text).is_err(), "{text}");
+    fn ffns_are_joined_by_a_rule_a_radius_or_a_list() {
+        let check = |text: &str, want| assert_eq!(text.parse(), Ok(want), "{text}");
+        check("off", FfnChoice::Off);
+        check("auto", FfnChoice::Auto);
+        check("paper", FfnChoice::Paper(None));
+        check("paper:1.5", FfnChoice::Paper(Some(1.5)));
+        check("2.5", FfnChoice::Pixels(2.5));
+        check("-1", FfnChoice::Pixels(-1.0));
+        check("6-7,9-11", FfnChoice::Groups(vec![vec![6, 7], vec![9, 10, 11]]));
+        for text in ["", "half", "paper:", "7-6", "a-b", "1-2-3", "0-99999999999", "deit_base"] {
+            assert!(text.parse::<FfnChoice>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn eps_is_off_auto_or_pixels() {
-        assert_eq!("off".parse(), Ok(FfnEps::Off));
-        assert_eq!("auto".parse(), Ok(FfnEps::Auto));
-        assert_eq!("2.5".parse(), Ok(FfnEps::Pixels(2.5)));
-        assert!("half".parse::<FfnEps>().is_err());
     }
 }

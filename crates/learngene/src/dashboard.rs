@@ -20,10 +20,10 @@ use burn_train::{
 };
 use learngene_training::{Metrics, Observer};
 
-/// What a shell tells of a program that was interrupted.
+/// Exit code of a program that was interrupted, as shells report it.
 const INTERRUPTED: i32 = 130;
 
-/// The curves: a name, its unit, whether more is better, and what an evaluation tells of it.
+/// The curves: a name, its unit, whether more is better, and its value in an evaluation.
 const CURVES: [Curve; 4] = [
     Curve { name: "Loss", unit: None, higher_is_better: false },
     Curve { name: "Top-1", unit: Some("%"), higher_is_better: true },

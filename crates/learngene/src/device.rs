@@ -1,7 +1,6 @@
 //! Devices: this file and its folder alone name backends.
 
 mod choice;
-mod error;
 mod found;
 #[cfg(feature = "remote")]
 mod remote;
@@ -13,7 +12,6 @@ use std::{fmt, panic};
 use burn::tensor::Device;
 
 pub use choice::{DeviceChoice, open_all};
-pub use error::DeviceError;
 pub use found::{FoundDevice, MissingBackend, found, memory, missing};
 #[cfg(feature = "remote")]
 pub use remote::{Address, serve};

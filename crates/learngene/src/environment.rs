@@ -31,7 +31,7 @@ pub fn environment(devices: &[DeviceChoice]) -> anyhow::Result<String> {
         devices,
     };
     let text = serde_json::to_string_pretty(&environment);
-    Ok(text.context("the environment cannot be told")? + "\n")
+    Ok(text.context("the environment cannot be described")? + "\n")
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn devices_are_named_as_on_the_command_line() {
         let text = environment(&[DeviceChoice::default()]).expect("plain texts");
-        let told: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
-        assert_eq!(told["devices"][0], DeviceChoice::default().to_string());
+        let read: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        assert_eq!(read["devices"][0], DeviceChoice::default().to_string());
     }
 }

@@ -1,11 +1,11 @@
-//! What is said of an error beyond its own words.
+//! Hints that are printed behind an error.
 
 use std::path::Path;
 
 use learngene_training::TrainingError;
 
-/// What else can be done about it; where the command reads many images, about those that cannot be
-/// decoded, too.
+/// What the user can do about an error. Commands that read many images can skip those that cannot be
+/// decoded.
 pub fn hint(error: &anyhow::Error, takes_bad_images: bool) -> String {
     let is_image = error.chain().any(|cause| cause.is::<image::ImageError>());
     if is_image && takes_bad_images {
@@ -30,7 +30,7 @@ fn other_run(path: &Path, key: &str) -> String {
         | "learning_rate"
         | "warmup_epochs"
         | "precision"
-        | "images_per_pass"
+        | "micro_batch_size"
         | "seed"
         | "gradient_checkpointing"
             if is_recipe =>

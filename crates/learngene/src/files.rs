@@ -13,7 +13,7 @@ pub use crate::kind::Kind;
 
 /// Writes a file, naming it when that fails.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    learngene_files::write_whole(path, [bytes])
+    learngene_tensors::write_whole(path, [bytes])
         .with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -1,7 +1,7 @@
 //! Checkpoints by their names on the Hugging Face hub.
 //!
 //! hf-hub keeps what it downloads in the cache that all programs of the hub share (`HF_HOME`), each
-//! file under the hash that the hub tells of it, and asks no network for what lies there.
+//! file under the hash that the hub has for it, and needs no network for what lies there.
 //! `HF_ENDPOINT` names another server, `HF_TOKEN` the user to one that asks for it. With
 //! `HF_HUB_OFFLINE=1` weights in the cache are taken with what lies beside them.
 
@@ -14,6 +14,7 @@ use std::{
     sync::OnceLock,
 };
 
+use anyhow::{anyhow, ensure};
 use hf_hub::{
     Cache, Repo, RepoType,
     api::{
@@ -22,12 +23,12 @@ use hf_hub::{
     },
 };
 use indicatif::ProgressBar;
-use thiserror::Error;
+use learngene_tensors::Sha256;
 
 use crate::{files::folder_of, progress};
 
 const PREFIX: &str = "hf:";
-/// Files that tell what the weights alone cannot.
+/// Files that say what the weights do not.
 const BESIDE: [&str; 2] = ["config.json", "preprocessor_config.json"];
 const WEIGHTS: &str = "model.safetensors";
 
@@ -46,33 +47,14 @@ pub struct HubModel {
     revision: String,
 }
 
-/// What is no name of a model of the hub.
-#[derive(Debug, Error)]
-#[error(
-    "wanted hf:OWNER/NAME or hf:OWNER/NAME@REVISION, as in hf:timm/deit_tiny_patch16_224.fb_in1k"
-)]
-pub struct NameError;
-
-/// Why a model of the hub is not there.
-#[derive(Debug, Error)]
-pub enum HubError {
-    #[error("{model}: the hub has no {file} of it; `learngene models` lists names")]
-    Unknown { model: HubModel, file: &'static str },
-    #[error("{model}: the hub asks for leave to read it: accept its terms there, and set HF_TOKEN")]
-    Forbidden { model: HubModel },
-    #[error("{model}: cannot download {file}, which is not in the cache {} either", cache.display())]
-    Download { model: HubModel, file: &'static str, cache: PathBuf, source: Box<ApiError> },
-    #[error(
-        "{model}: {} has the SHA-256 {found}, the hub told {wanted}; remove it to download it again",
-        file.display()
-    )]
-    Hash { model: HubModel, file: PathBuf, found: String, wanted: String },
-}
+/// Why a text is not the name of a model.
+const NOT_A_NAME: &str =
+    "expected hf:OWNER/NAME or hf:OWNER/NAME@REVISION, as in hf:timm/deit_tiny_patch16_224.fb_in1k";
 
 impl FromStr for HubModel {
-    type Err = NameError;
+    type Err = &'static str;
 
-    fn from_str(name: &str) -> Result<Self, NameError> {
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
         let (name, revision) = name.split_once('@').unwrap_or((name, "main"));
         let is_word = |word: &str| {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -80,7 +62,7 @@ impl FromStr for HubModel {
         };
         let is_name = name.split('/').count() == 2 && name.split('/').all(is_word);
         if !is_name || !revision.split('/').all(is_word) {
-            return Err(NameError);
+            return Err(NOT_A_NAME);
         }
         Ok(Self { name: name.into(), revision: revision.into() })
     }
@@ -94,9 +76,9 @@ impl Display for HubModel {
 }
 
 impl FromStr for Source {
-    type Err = NameError;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, NameError> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix(PREFIX) {
             Some(name) => Ok(Self::Hub(name.parse()?, OnceLock::new())),
             None => Ok(Self::File(text.into())),
@@ -123,7 +105,7 @@ impl Source {
     }
 
     /// Where the checkpoint lies, after it was downloaded where it has to be.
-    pub fn path(&self) -> Result<&Path, HubError> {
+    pub fn path(&self) -> anyhow::Result<&Path> {
         match self {
             Self::File(path) => Ok(path),
             Self::Hub(model, fetched) => match fetched.get() {
@@ -133,19 +115,21 @@ impl Source {
         }
     }
 
-    /// Refuses a download that is not what the hub told of it; `found` is the SHA-256 of the file.
-    pub fn check(&self, found: &str) -> Result<(), HubError> {
+    /// Refuses a download whose hash is not the one that the hub has for it.
+    pub fn check(&self, found: Sha256) -> anyhow::Result<()> {
         let Self::Hub(model, _) = self else { return Ok(()) };
         let link = self.path()?;
         // A snapshot links to a file that is named for its hash; small files for one of git's.
         let file = link.canonicalize().unwrap_or_else(|_| link.into());
-        match file.file_name().and_then(|name| name.to_str()) {
-            Some(wanted) if is_sha256(wanted) && wanted != found => {
-                let (found, wanted) = (found.into(), wanted.into());
-                Err(HubError::Hash { model: model.clone(), file, found, wanted })
-            }
-            _ => Ok(()),
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Ok(wanted) = name.parse::<Sha256>() {
+            ensure!(
+                wanted == found,
+                "{model}: {} has the SHA-256 {found}, expected {wanted}; remove it to download it again",
+                file.display()
+            );
         }
+        Ok(())
     }
 }
 
@@ -159,7 +143,7 @@ impl HubModel {
         Cache::from_env().repo(self.repo(self.revision.clone())).get(WEIGHTS)
     }
 
-    fn fetch(&self) -> Result<PathBuf, HubError> {
+    fn fetch(&self) -> anyhow::Result<PathBuf> {
         if let Some(weights) = self.cached() {
             // The weights are what was asked for, so nothing that fails here keeps anybody from them.
             if env::var_os("HF_HUB_OFFLINE").is_none_or(|offline| offline != "1")
@@ -169,7 +153,8 @@ impl HubModel {
             }
             return Ok(weights);
         }
-        let weights = self.download(&self.api(self.revision.clone())?, WEIGHTS)?;
+        let api = self.api(self.revision.clone())?;
+        let weights = self.download(&api, WEIGHTS).map_err(|error| self.error(WEIGHTS, error))?;
         self.fetch_beside(&weights)?;
         Ok(weights)
     }
@@ -178,7 +163,7 @@ impl HubModel {
     ///
     /// What their commit does not have is noted as the hub's own library does it, so that nobody asks
     /// again.
-    fn fetch_beside(&self, weights: &Path) -> Result<(), HubError> {
+    fn fetch_beside(&self, weights: &Path) -> anyhow::Result<()> {
         let snapshot = folder_of(weights);
         let Some(commit) = snapshot.file_name().and_then(|name| name.to_str()) else {
             return Ok(());
@@ -190,54 +175,55 @@ impl HubModel {
             // Of that commit, for the branch may have moved on.
             match self.download(&self.api(commit.into())?, file) {
                 Ok(_) => {}
-                Err(HubError::Unknown { .. }) => {
+                Err(error) if has_status(&error, &[404]) => {
                     // In a cache that cannot be written to it is asked again.
                     let _noted =
                         fs::create_dir_all(&absent).and_then(|()| fs::write(absent.join(file), []));
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.error(file, error)),
             }
         }
         Ok(())
     }
 
-    fn api(&self, revision: String) -> Result<ApiRepo, HubError> {
+    fn api(&self, revision: String) -> anyhow::Result<ApiRepo> {
         let mut api = ApiBuilder::from_env();
         if let Ok(token) = env::var("HF_TOKEN") {
             api = api.with_token(Some(token));
         }
-        let api = api.build().map_err(|source| self.error(WEIGHTS, source))?;
+        let api = api.build().map_err(|error| self.error(WEIGHTS, error))?;
         Ok(api.repo(self.repo(revision)))
     }
 
-    fn download(&self, api: &ApiRepo, file: &'static str) -> Result<PathBuf, HubError> {
+    fn download(&self, api: &ApiRepo, file: &str) -> Result<PathBuf, ApiError> {
         let bar = progress::bar(0, "bytes").with_message(format!("{self}: {file}"));
         let fetched = api.download_with_progress(file, Shown(&bar));
         bar.finish_and_clear();
-        fetched.map_err(|source| self.error(file, source))
+        fetched
     }
 
-    fn error(&self, file: &'static str, source: ApiError) -> HubError {
-        let model = self.clone();
-        match &source {
-            ApiError::RequestError(request) => match **request {
-                ureq::Error::StatusCode(404) => HubError::Unknown { model, file },
-                // What is not for everyone is told so, and what is not there at all, too.
-                ureq::Error::StatusCode(401 | 403) => HubError::Forbidden { model },
-                _ => self.unreachable(file, source),
-            },
-            _ => self.unreachable(file, source),
+    fn error(&self, file: &str, error: ApiError) -> anyhow::Error {
+        if has_status(&error, &[404]) {
+            return anyhow!("{self}: the hub has no {file} of it; `learngene models` lists names");
         }
-    }
-
-    fn unreachable(&self, file: &'static str, source: ApiError) -> HubError {
-        let cache = Cache::from_env().path().clone();
-        HubError::Download { model: self.clone(), file, cache, source: source.into() }
+        // The hub also answers so for names that do not exist.
+        if has_status(&error, &[401, 403]) {
+            return anyhow!(
+                "{self}: the hub requires permission: accept its terms there, and set HF_TOKEN"
+            );
+        }
+        let cache = Cache::from_env();
+        let cache = cache.path().display();
+        let place =
+            format!("{self}: cannot download {file}, which is not in the cache {cache} either");
+        anyhow::Error::new(error).context(place)
     }
 }
 
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+/// Whether a server answered with one of these HTTP status codes.
+fn has_status(error: &ApiError, codes: &[u16]) -> bool {
+    let ApiError::RequestError(request) = error else { return false };
+    matches!(**request, ureq::Error::StatusCode(code) if codes.contains(&code))
 }
 
 /// A download on a bar.
@@ -260,7 +246,7 @@ impl Progress for Shown<'_> {
 mod tests {
     use super::*;
 
-    /// Checks how a source is told again; none for no source.
+    /// Checks how a source is shown; none for what is not a source.
     #[track_caller]
     fn check(text: &str, wanted: Option<&str>) {
         assert_eq!(text.parse().ok().map(|source: Source| source.to_string()).as_deref(), wanted);
@@ -280,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_may_be_told() {
+    fn a_revision_may_be_named() {
         check("hf:a/b@main", Some("hf:a/b"));
         check("hf:a/b@v1.0", Some("hf:a/b@v1.0"));
         check("hf:a/b@", None);

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
-use learngene_clustering::{HeadClusters, MeanAttentionDistances, TuneCurve};
-use learngene_format::Learngene;
-use learngene_models::checkpoint;
+use learngene_checkpoints::is_checkpoint;
+use learngene_condensing::TuneCurve;
+use learngene_format::{Clusters, Distances, Learngene};
 use learngene_report::data::AttentionMap;
-use safetensors::SafeTensors;
+use learngene_tensors::Safetensors;
 
 use crate::{description::Description, files::read};
 
@@ -110,17 +110,17 @@ impl Kind {
         let begins_with = |start: &[u8]| read(path).is_ok_and(|bytes| bytes.starts_with(start));
         match self {
             Self::Learngene => Learngene::read_manifest(path).is_ok(),
-            // A learngene has names of a ViT's too.
-            Self::Checkpoint => checkpoint::is_checkpoint(path) && !Self::Learngene.is_of(path),
+            // A learngene has the names of a checkpoint too.
+            Self::Checkpoint => is_checkpoint(path) && !Self::Learngene.is_of(path),
             Self::Description => Description::read(path).is_ok(),
-            Self::Distances => MeanAttentionDistances::read(path).is_ok(),
-            Self::Clusters => HeadClusters::read(path).is_ok(),
+            Self::Distances => Distances::read(path).is_ok(),
+            Self::Clusters => Clusters::read(path).is_ok(),
             Self::Curve => TuneCurve::read(path).is_ok(),
             Self::AttentionMaps => read(path)
                 .is_ok_and(|json| serde_json::from_slice::<Vec<AttentionMap>>(&json).is_ok()),
-            Self::Outputs => read(path).is_ok_and(|bytes| {
-                SafeTensors::deserialize(&bytes).is_ok_and(|all| all.tensor("logits").is_ok())
-            }),
+            Self::Outputs => {
+                Safetensors::open(path).is_ok_and(|file| file.tensors.contains_key("logits"))
+            }
             Self::Picture => begins_with(b"\x89PNG"),
             Self::Drawing => begins_with(b"<svg"),
             Self::Page => begins_with(b"<!doctype html>"),

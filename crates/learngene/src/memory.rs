@@ -30,9 +30,9 @@ pub fn reset_peak() {
     let _reset = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Most memory that the process held at once since [`reset_peak`], in bytes, where the system tells.
+/// Most memory that the process held at once since [`reset_peak`], in bytes, if the system says.
 pub fn peak() -> Option<u64> {
-    // `VmHWM:    123456 kB`, of this process alone; what getrusage tells comes from its parent too.
+    // `VmHWM:    123456 kB`, of this process alone; getrusage includes its parent.
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -46,9 +46,9 @@ mod tests {
     #[test]
     fn the_peak_remembers_what_was_given_back() {
         reset_peak();
-        let before = peak().expect("Linux tells");
+        let before = peak().expect("Linux says");
         drop(std::hint::black_box(vec![1_u8; 64 << 20]));
-        let after = peak().expect("Linux tells");
+        let after = peak().expect("Linux says");
         assert!(after >= before && after > 64 << 20, "{before}, then {after}");
     }
 }

@@ -13,10 +13,9 @@ pub enum Method {
     FromScratch,
     /// The ancestor's front layers and heads.
     PretrainingFinetuning,
-    /// The ancestor's last three layers, the others drawn (Wang et al., 2022).
+    /// The ancestor's last layers, the others drawn (Wang et al., 2022).
     HeuristicLearngene,
-    /// The layers that change their input the most, the others drawn: our reading of Wang et al.,
-    /// 2023.
+    /// The ancestor's first layers, the others drawn (Wang et al., 2023).
     AutoLearngene,
     /// The ancestor's front layers, weights shared two by two (MiniViT, Zhang et al., 2022).
     WeightTransformation,

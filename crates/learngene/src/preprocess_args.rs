@@ -1,8 +1,8 @@
-//! How images are prepared, as the command line and the checkpoint tell it.
+//! How images are prepared, by the command line and the checkpoint.
 
 use clap::Args;
+use learngene_checkpoints::Preprocessing;
 use learngene_datasets::{CheckedPreprocess, Preprocess};
-use learngene_models::checkpoint::Preprocessing;
 
 use crate::{
     args::{image_size, number},
@@ -17,33 +17,32 @@ pub struct PreprocessArgs {
     /// are interpolated where it differs.
     #[arg(long, value_name = "PIXELS", value_parser = image_size)]
     pub image_size: Option<usize>,
-    /// Share of the image that the centre crop keeps; by default what the checkpoint tells, or a
-    /// config.json of timm or a preprocessor_config.json beside it, 0.9 where nothing does.
+    /// Part of the image that the centre crop keeps, 0 to 1 [default: from the checkpoint, or timm's
+    /// config.json or a preprocessor_config.json beside it, else 0.9].
     #[arg(long, value_name = "SHARE", value_parser = number::<f32>)]
     pub crop_pct: Option<f32>,
-    /// Mean of each channel on the scale 0 to 1, told by the same, else ImageNet's. What `train` uses,
-    /// its checkpoints tell.
+    /// Per-channel mean, 0 to 1 [default: from the checkpoint, else ImageNet's].
     #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
     pub mean: Option<[f32; 3]>,
-    /// Standard deviation of each channel on the scale 0 to 1, as the mean.
+    /// Per-channel standard deviation, 0 to 1 [default: from the checkpoint, else ImageNet's].
     #[arg(long, value_name = "R,G,B", value_parser = channels, allow_hyphen_values = true)]
     pub std: Option<[f32; 3]>,
 }
 
 impl PreprocessArgs {
-    /// The settings for a model of that input size, whose checkpoint tells this of them. A checkpoint by
-    /// name may have been downloaded without what would tell more, so what is assumed of it is shown.
+    /// The settings for a model of that input size, with what its checkpoint says of them. A checkpoint
+    /// of the hub may have been downloaded without the files that say more, so assumptions are logged.
     pub fn check(
         &self,
         image_size: usize,
-        told: Option<Preprocessing>,
+        known: Option<Preprocessing>,
         source: Option<&Source>,
     ) -> anyhow::Result<CheckedPreprocess> {
         let image_size = u32::try_from(image_size).unwrap_or(u32::MAX);
         let usual = Preprocess::new(image_size);
-        let mean = self.mean.or(told.map(|told| told.mean));
-        let std = self.std.or(told.map(|told| told.std));
-        let crop_pct = self.crop_pct.or(told.and_then(|told| told.crop_pct));
+        let mean = self.mean.or(known.map(|known| known.mean));
+        let std = self.std.or(known.map(|known| known.std));
+        let crop_pct = self.crop_pct.or(known.and_then(|known| known.crop_pct));
         let preprocess = Preprocess {
             crop_pct: crop_pct.unwrap_or(usual.crop_pct),
             mean: mean.unwrap_or(usual.mean),
@@ -61,7 +60,9 @@ impl PreprocessArgs {
             && !assumed.is_empty()
         {
             let assumed = assumed.join(" ");
-            tracing::warn!("{source}: assumed of its images, as nothing tells it: {assumed}");
+            tracing::warn!(
+                "{source}: its files do not say how images are prepared; assumed {assumed}"
+            );
         }
         Ok(preprocess.check()?)
     }

@@ -29,7 +29,7 @@ pub struct TrainingProgress {
     /// What the images that it is evaluated on are.
     evaluated_on: &'static str,
     classes: usize,
-    /// Whether a loss above that of guessing was told, which once is enough.
+    /// Whether a loss above that of guessing was warned of, once.
     is_warned: AtomicBool,
     shown: Mutex<Option<(ProgressBar, Instant)>>,
 }

@@ -34,10 +34,10 @@ pub struct RecipeArgs {
     /// [default: f32].
     #[arg(long, value_parser = choice::<Precision>(["f32", "bf16"]))]
     precision: Option<Precision>,
-    /// The most images that a device takes at once; gradients are summed over the passes of a batch
-    /// [default: what fits its memory].
+    /// Images that a device takes at once, at most; gradients of a batch are accumulated over
+    /// micro-batches [default: what fits its memory].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
-    images_per_pass: Option<NonZeroUsize>,
+    micro_batch_size: Option<NonZeroUsize>,
     /// Seed of initial weights, order and augmentation [default: 0].
     #[arg(long, value_name = "N", value_parser = whole_number::<u64>)]
     seed: Option<u64>,
@@ -54,7 +54,9 @@ impl RecipeArgs {
             warmup_epochs: self.warmup_epochs.or(recipe.warmup_epochs),
             gradient_checkpointing: self.gradient_checkpointing || recipe.gradient_checkpointing,
             precision: self.precision.unwrap_or(recipe.precision),
-            images_per_pass: self.images_per_pass.map_or(recipe.images_per_pass, NonZeroUsize::get),
+            micro_batch_size: self
+                .micro_batch_size
+                .map_or(recipe.micro_batch_size, NonZeroUsize::get),
             seed: self.seed.unwrap_or(recipe.seed),
             ..recipe
         })

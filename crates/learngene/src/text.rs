@@ -54,14 +54,14 @@ pub fn heads(heads: &[usize]) -> String {
     }
 }
 
-/// Numbers in order, with many in a row told by their ends: `0, 2, 5 to 11`.
+/// Numbers in order, with many in a row abbreviated: `0, 2, 5 to 11`.
 pub fn runs(numbers: &[usize]) -> String {
     let runs = numbers.chunk_by(|one, next| one + 1 == *next);
-    let told = runs.map(|run| match run {
+    let texts = runs.map(|run| match run {
         [first, .., last] if run.len() > 4 => format!("{first} to {last}"),
         few => list(few),
     });
-    list(&told.collect::<Vec<_>>())
+    list(&texts.collect::<Vec<_>>())
 }
 
 /// The first things of a list, and how many there are: `0, 1, 2, ... (48)`.
@@ -105,25 +105,25 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_by_four_digits() {
+    fn numbers_have_at_most_four_digits() {
         let texts = [0.0, 10.0, 10.0 / 7.0, 0.000_3, 12_000.4].map(short);
         assert_eq!(texts, ["0", "10", "1.429", "0.0003", "12000"]);
     }
 
     #[test]
-    fn bytes_are_told_in_the_largest_unit_that_fits() {
+    fn bytes_have_the_largest_unit_that_fits() {
         let texts = [0, 1023, 1024, 346_000_000, 25_125_558_681].map(bytes);
         assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "330 MiB", "23.4 GiB"]);
     }
 
     #[test]
-    fn equal_heads_are_told_once() {
+    fn equal_heads_are_shown_once() {
         assert_eq!(heads(&[8, 8, 8]), "8");
         assert_eq!(heads(&[4, 6, 8]), "4, 6, 8");
     }
 
     #[test]
-    fn long_lists_are_told_in_short() {
+    fn long_lists_are_abbreviated() {
         assert_eq!(heads(&[[4; 8], [6; 8]].concat()), "8 x 4, 8 x 6");
         assert_eq!(runs(&[0, 1, 2, 3, 5, 6, 7, 8, 9, 7]), "0, 1, 2, 3, 5 to 9, 7");
         assert_eq!(first(&[7; 24]).matches('7').count(), 24);

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use clap::{ArgGroup, Args};
-use learngene_expansion::{
-    FfnTransformation, HeadTransformation, Scope, TransformationConfig, TransformationPlan,
+use learngene_expansion::TransformationPlan;
+use learngene_training::{
+    FfnTransformation, HeadTransformation, Recipe, Scope, TransformationConfig,
 };
-use learngene_training::Recipe;
 
 use crate::{
     args::{choice, whole_number},
@@ -21,16 +21,16 @@ use crate::{
 #[command(group = ArgGroup::new("transformations").multiple(true)
     .args(["transform_ffn", "transform_heads"]))]
 pub struct TransformArgs {
-    /// Transforms the feed-forward networks in a warm-up, before everything trains: scale-shift,
-    /// low-rank or low-rank:RANK (8 by default), cross-layer or cross-layer:WIDTH (16 by default). Needs the description that
-    /// `expand` left beside the checkpoint.
+    /// Transforms the FFNs in a warm-up, before everything trains: scale-shift, low-rank or
+    /// low-rank:RANK (8 by default), cross-layer or cross-layer:WIDTH (16 by default). Needs the
+    /// description that `expand` wrote beside the checkpoint.
     #[arg(long, value_name = "KIND")]
     pub transform_ffn: Option<FfnTransformation>,
-    /// Transforms the heads of layers that hold copies of one, so that they part: low-rank or
-    /// low-rank:RANK, or scale-shift, which does not part them.
+    /// Transforms the heads of layers that hold copies of one, so that they become different: low-rank
+    /// or low-rank:RANK, or scale-shift, with which they stay equal.
     #[arg(long, value_name = "KIND")]
     pub transform_heads: Option<HeadTransformation>,
-    /// Which feed-forward networks: all, or those that several layers share.
+    /// Which FFNs: all, or those that several layers share.
     #[arg(long, default_value = "all", requires = "transform_ffn",
         value_parser = choice::<Scope>(["all", "shared"]))]
     pub transform_scope: Scope,
@@ -80,7 +80,7 @@ impl TransformArgs {
         };
         let (recipe, after) = (part(epochs), part(all - epochs));
         let description = Description::read(&checkpoint.with_extension("json")).context(
-            "transformations need the description that `expand` leaves beside the checkpoint",
+            "transformations need the description that `expand` writes beside the checkpoint",
         )?;
         let Description { origin, ffn, slots, .. } = description;
         let plan = TransformationPlan::new(ffn, &slots);

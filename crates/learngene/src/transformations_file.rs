@@ -1,24 +1,21 @@
 //! Learnt transformations in a file: small, to be folded into the same expansion again.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, ensure};
-use learngene_expansion::{ClassifierPolicy, DescendantConfig, TransformationConfig};
-use learngene_models::{HostTensor, StateDict};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use crate::{
-    files::{read as read_bytes, write_whole},
-    method::Method,
+use learngene_expansion::{ClassifierPolicy, DescendantConfig};
+use learngene_tensors::{
+    Dtype, Error, Result, Safetensors, Sha256, StateDict, Tensor, safetensors,
 };
+use learngene_training::TransformationConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// Metadata under which the file says what it holds.
+use crate::method::Method;
+
+/// The file's only metadata key, so that equal contents are equal bytes.
 const KEY: &str = "transformations";
 
-/// What the file says of itself. In one place, as the order of several would not be the same every
-/// time.
+/// What the file says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Learnt {
@@ -33,21 +30,15 @@ pub struct Learnt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     pub method: Method,
-    #[serde(default)]
-    pub learngene_sha256: Option<String>,
-    #[serde(default)]
-    pub ancestor_sha256: Option<String>,
-    #[serde(default)]
-    pub images_sha256: Option<String>,
-    #[serde(default)]
+    pub learngene_sha256: Option<Sha256>,
+    pub ancestor_sha256: Option<Sha256>,
     pub inherited_layers: Option<usize>,
-    #[serde(default)]
     pub shared_layers: Option<usize>,
-    pub wanted: DescendantConfig,
+    pub config: DescendantConfig,
 }
 
 impl Origin {
-    /// In what two descendants differ, their classifiers aside.
+    /// The first difference of two descendants, except in their classifiers.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let (ours, theirs) = (self.without_classifier(), other.without_classifier());
         let fields = ours.iter().zip(&theirs);
@@ -57,19 +48,18 @@ impl Origin {
         Some(format!("{name} is {here} there, {there} here"))
     }
 
-    fn without_classifier(&self) -> serde_json::Map<String, Value> {
-        let classifier = ClassifierPolicy::default();
+    fn without_classifier(&self) -> Map<String, Value> {
         // Of these methods the seed draws whole layers, else the classifier alone.
-        let seed = if self.method.chooses_layers() { self.wanted.seed } else { 0 };
-        let wanted =
-            DescendantConfig { classifier, num_classes: None, seed, ..self.wanted.clone() };
-        let Ok(Value::Object(mut fields)) = serde_json::to_value(wanted) else {
+        let seed = if self.method.chooses_layers() { self.config.seed } else { 0 };
+        let classifier = ClassifierPolicy::default();
+        let config =
+            DescendantConfig { classifier, num_classes: None, seed, ..self.config.clone() };
+        let [Ok(Value::Object(mut fields)), Ok(Value::Object(mut others))] =
+            [serde_json::to_value(config), serde_json::to_value(self)]
+        else {
             unreachable!("a structure of plain fields is an object")
         };
-        let Ok(Value::Object(mut others)) = serde_json::to_value(self) else {
-            unreachable!("a structure of plain fields is an object")
-        };
-        others.remove("wanted");
+        others.remove("config");
         fields.append(&mut others);
         fields
     }
@@ -77,45 +67,25 @@ impl Origin {
 
 /// Writes transformations, whole or not at all.
 pub fn write(path: &Path, transformations: &StateDict, learnt: &Learnt) -> anyhow::Result<()> {
-    let bytes: Vec<(&str, &[usize], Vec<u8>)> = transformations
-        .iter()
-        .map(|(name, tensor)| {
-            let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            (name, tensor.shape.as_slice(), bytes)
-        })
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, shape, bytes)| {
-            Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(learnt)?)]);
-    write_whole(path, &safetensors::serialize(views, Some(metadata))?)
+    let learnt = serde_json::to_string(learnt)?;
+    Ok(safetensors::write(path, (KEY, &learnt), Dtype::F32, transformations.parts())?)
 }
 
 /// Reads transformations, all values finite.
-pub fn read(path: &Path) -> anyhow::Result<(StateDict, Learnt)> {
-    let place = || format!("{} holds no transformations", path.display());
-    parse(&read_bytes(path)?).with_context(place)
-}
-
-fn parse(bytes: &[u8]) -> anyhow::Result<(StateDict, Learnt)> {
-    let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let learnt = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-    let learnt = learnt.with_context(|| format!("its metadata have no key `{KEY}`"))?;
-    let learnt = serde_json::from_str(learnt)?;
-    let mut transformations = StateDict::default();
-    for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
-        let dtype = view.dtype();
-        ensure!(dtype == Dtype::F32, "{name} is stored as {dtype:?}, wanted F32");
-        let (words, _) = view.data().as_chunks();
-        let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        let unfit = values.iter().position(|value| !value.is_finite());
-        ensure!(unfit.is_none(), "{name} is not finite at index {}", unfit.unwrap_or(0));
-        transformations.insert(name, HostTensor::new(view.shape(), values));
-    }
-    Ok((transformations, learnt))
+pub fn read(path: &Path) -> Result<(StateDict, Learnt)> {
+    let file = Safetensors::open(path).and_then(|file| {
+        let place = || format!("metadata `{KEY}`");
+        let expected = "that of transformations.safetensors from `learngene train`";
+        let learnt = file.metadata.get(KEY);
+        let learnt = learnt.ok_or_else(|| Error::invalid(place(), "none", expected))?;
+        let learnt = serde_json::from_str(learnt)
+            .map_err(|error| Error::invalid(place(), error, expected))?;
+        let tensor = |(name, stored): (&String, &safetensors::Stored)| {
+            Ok((name.clone(), Tensor::new(stored.shape.clone(), file.values(name)?)))
+        };
+        Ok((file.tensors.iter().map(tensor).collect::<Result<_>>()?, learnt))
+    });
+    file.map_err(|error| error.in_file(path))
 }
 
 #[cfg(test)]
@@ -125,15 +95,13 @@ mod tests {
     fn learnt() -> Learnt {
         let ffn = Some("low-rank:2".parse().expect("a transformation"));
         let config = TransformationConfig { ffn, ..TransformationConfig::default() };
-        let wanted = DescendantConfig { depth: 4.into(), ..DescendantConfig::default() };
         let by = Origin {
             method: Method::ClusterLearngene,
-            learngene_sha256: Some("a1".into()),
+            learngene_sha256: Some(Sha256::of(b"a")),
             ancestor_sha256: None,
-            images_sha256: None,
             inherited_layers: None,
             shared_layers: None,
-            wanted,
+            config: DescendantConfig { depth: 4.into(), ..DescendantConfig::default() },
         };
         Learnt { config, by }
     }
@@ -142,69 +110,33 @@ mod tests {
     fn descendants_differ_in_more_than_their_shapes() {
         let Learnt { by: there, .. } = learnt();
         let mut here = there.clone();
-        (here.wanted.seed, here.wanted.num_classes) = (7, Some(3));
+        (here.config.seed, here.config.num_classes) = (7, Some(3));
         assert_eq!(there.difference(&here), None);
         let heuristic = |seed| Origin {
             method: Method::HeuristicLearngene,
-            wanted: DescendantConfig { seed, ..here.wanted.clone() },
+            config: DescendantConfig { seed, ..here.config.clone() },
             ..here.clone()
         };
         let words = "seed is 1 there, 2 here";
         assert_eq!(heuristic(1).difference(&heuristic(2)).as_deref(), Some(words));
-        here.wanted.order = "increasing".parse().expect("an order");
+        here.config.order = "increasing".parse().expect("an order");
         let words = "order is \"priority\" there, \"increasing\" here";
         assert_eq!(there.difference(&here).as_deref(), Some(words));
-        here.learngene_sha256 = Some("b2".into());
-        let words = "learngene_sha256 is \"a1\" there, \"b2\" here";
-        assert_eq!(there.difference(&here).as_deref(), Some(words));
+        here.learngene_sha256 = None;
+        let difference = there.difference(&here).expect("another learngene");
+        assert!(difference.starts_with("learngene_sha256 is \""), "{difference}");
     }
 
     #[test]
-    fn a_method_that_there_is_not_is_refused() {
-        let mut origin = serde_json::to_value(learnt().by).expect("plain data");
-        origin["method"] = "cluster-learngen".into();
-        let error = serde_json::from_value::<Origin>(origin).expect_err("a slip").to_string();
-        let found = "unknown variant `cluster-learngen`, expected one of `cluster-learngene`, ";
-        assert!(error.starts_with(found), "{error}");
-    }
-
-    /// Files of before the other fields were there tell none of them.
-    #[test]
-    fn fields_that_are_absent_are_none() {
-        let Learnt { by, .. } = learnt();
-        let wanted = serde_json::to_value(&by.wanted).expect("plain data");
-        let old = serde_json::json!({
-            "method": "cluster-learngene", "learngene_sha256": "a1", "wanted": wanted
-        });
-        let old: Origin = serde_json::from_value(old).expect("fields of their own defaults");
-        assert_eq!(old.difference(&by), None);
-        let other = Origin { shared_layers: Some(3), ..by };
-        let words = "shared_layers is null there, 3 here";
-        assert_eq!(old.difference(&other).as_deref(), Some(words));
-    }
-
-    #[test]
-    fn what_is_written_comes_back() {
+    fn what_is_written_comes_back_and_other_files_are_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("transformations.safetensors");
         let mut transformations = StateDict::default();
-        transformations.insert("ffn.0.fc1.a", HostTensor::new([1, 2], vec![0.5, -1.5]));
+        transformations.insert("ffn.0.fc1.a", Tensor::new([1, 2], vec![0.5, -1.5]));
         write(&path, &transformations, &learnt()).expect("a temporary folder is writable");
         assert_eq!(read(&path).expect("just written"), (transformations, learnt()));
-    }
-
-    #[test]
-    fn other_files_are_refused() {
-        assert!(parse(b"short").is_err());
-        let none = safetensors::serialize(Vec::<(&str, TensorView)>::new(), None);
-        let error = parse(&none.expect("an empty file")).expect_err("no metadata").to_string();
-        assert_eq!(error, "its metadata have no key `transformations`");
-        let mut transformations = StateDict::default();
-        transformations.insert("a", HostTensor::new([1], vec![f32::NAN]));
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let path = folder.path().join("nan.safetensors");
-        write(&path, &transformations, &learnt()).expect("a temporary folder is writable");
-        let error = format!("{:#}", read(&path).expect_err("not finite"));
-        assert!(error.ends_with("a is not finite at index 0"), "{error}");
+        safetensors::write(&path, ("x", ""), Dtype::F32, vec![]).expect("it is writable");
+        let error = read(&path).expect_err("no transformations").to_string();
+        assert!(error.contains("metadata `transformations`: found none, expected"), "{error}");
     }
 }

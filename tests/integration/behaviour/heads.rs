@@ -1,13 +1,15 @@
 //! What a head is.
 
 use burn::tensor::{Device, Tensor};
+use learngene_checkpoints::Checkpoint;
 use learngene_expansion::{Descendant, DescendantConfig, HeadPolicy, Order, ProjectionPolicy};
 use learngene_format::Learngene;
-use learngene_models::{HostTensor, ModelConfig, StateDict, checkpoint::Checkpoint};
+use learngene_shape::Shape;
+use learngene_tensors::{StateDict, Tensor as HostTensor};
 
 use crate::support::{
-    NOTHING_JOINED, checkpoint_in, condensed, descendant, folder, images, largest_gap, logits,
-    measure, random_parameters, tiny, tiny_ancestor, values,
+    NOTHING_JOINED, checkpoint_in, condensed, descendant, folder, images, largest_gap, load,
+    logits, measure, random_parameters, tiny, tiny_ancestor, values,
 };
 
 /// A head inherited whole attends as it did in the ancestor. Heads made of three heads of one role,
@@ -15,8 +17,8 @@ use crate::support::{
 #[test]
 fn a_head_is_the_query_key_and_value_of_one_head() {
     let (ancestor, ours) = two_of_six();
-    let before = attention(&ancestor.config, &ancestor.parameters);
-    let after = attention(&ours.config, &ours.parameters);
+    let before = attention(&ancestor.shape, &ancestor.parameters);
+    let after = attention(&ours.shape, &ours.parameters);
     for (slot, head) in heads(&ours).into_iter().enumerate() {
         let gap = largest_gap(&after[slot], &before[head]);
         assert!(gap <= 1e-6, "slot {slot} attends unlike head {head}, by {gap}");
@@ -25,9 +27,9 @@ fn a_head_is_the_query_key_and_value_of_one_head() {
     let mut mixed = ours.parameters.clone();
     for name in ["blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.bias"] {
         let fused = ancestor.parameters.get(name).expect("a parameter of the shape");
-        mixed.insert(name, published_heads(fused, ancestor.config.num_heads()[0], &heads(&ours)));
+        mixed.insert(name, published_heads(fused, ancestor.shape.num_heads()[0], &heads(&ours)));
     }
-    for (slot, published) in attention(&ours.config, &mixed).into_iter().enumerate() {
+    for (slot, published) in attention(&ours.shape, &mixed).into_iter().enumerate() {
         for (head, wanted) in before.iter().enumerate() {
             let gap = largest_gap(&published, wanted);
             assert!(gap > 1e-2, "slot {slot} of the published way is head {head}, but for {gap}");
@@ -44,7 +46,7 @@ fn a_head_keeps_its_biases() {
         parameters.get("blocks.0.attn.qkv.bias").expect("a parameter of the shape").values.clone()
     };
     let (before, after) = (bias(&ancestor.parameters), bias(&ours.parameters));
-    let head_dim = ours.config.layer(0).heads.head_dim;
+    let head_dim = ours.shape.layer(0).heads.head_dim;
     for role in 0..3 {
         for (slot, head) in heads(&ours).into_iter().enumerate() {
             let (from, to) = ((role * 6 + head) * head_dim, (role * 2 + slot) * head_dim);
@@ -52,11 +54,11 @@ fn a_head_keeps_its_biases() {
         }
     }
 
-    let kept = attention(&ancestor.config, &ancestor.parameters);
+    let kept = attention(&ancestor.shape, &ancestor.parameters);
     let mut dropped = ours.parameters.clone();
     let zeros = HostTensor::new([after.len()], vec![0.0; after.len()]);
     dropped.insert("blocks.0.attn.qkv.bias", zeros);
-    let published = attention(&ours.config, &dropped);
+    let published = attention(&ours.shape, &dropped);
     for (slot, head) in heads(&ours).into_iter().enumerate() {
         let gap = largest_gap(&published[slot], &kept[head]);
         assert!(gap > 1e-3, "the bias of head {head} changes attention by {gap} only");
@@ -67,12 +69,12 @@ fn a_head_keeps_its_biases() {
 /// function, if the output projection reads each as it did.
 #[test]
 fn the_output_projection_follows_the_chosen_heads() {
-    let config = tiny();
-    let mut parameters = random_parameters(&config, 5);
-    for layer in 0..config.depth() {
-        silence_even_heads(&mut parameters, &config, layer);
+    let shape = tiny();
+    let mut parameters = random_parameters(&shape, 5);
+    for layer in 0..shape.depth() {
+        silence_even_heads(&mut parameters, &shape, layer);
     }
-    let ancestor = checkpoint_in(folder().path(), &config, &parameters);
+    let ancestor = checkpoint_in(folder().path(), &shape, &parameters);
     // The odd heads look farthest, so that `decreasing` puts them first.
     let mut distances = measure(&ancestor, 2, 2);
     distances.mean_attention_distance = vec![vec![1.0, 11.0, 2.0, 12.0, 3.0, 13.0]; 3];
@@ -125,11 +127,11 @@ fn heads(descendant: &Descendant) -> Vec<usize> {
 }
 
 /// Attention of each head of the first layer, whose tokens do not depend on heads.
-fn attention(config: &ModelConfig, parameters: &StateDict) -> Vec<Vec<f32>> {
-    let images = images(2, config.image_size(), &Device::flex());
-    let vit = config.load(parameters, &images.device()).expect("the parameters fit the shape");
+fn attention(shape: &Shape, parameters: &StateDict) -> Vec<Vec<f32>> {
+    let images = images(2, shape.image().size, &Device::flex());
+    let vit = load(shape, parameters, &images.device());
     let weights: Tensor<4> = vit.forward_attention(images).attention.swap_remove(0);
-    (0..config.num_heads()[0])
+    (0..shape.num_heads()[0])
         .map(|head| values(weights.clone().slice_dim(1, head..head + 1))) // [batch, 1, queries, keys]
         .collect()
 }
@@ -145,21 +147,21 @@ fn published_heads(fused: &HostTensor, num_heads: usize, heads: &[usize]) -> Hos
 }
 
 /// Multiplies the columns of heads 0, 2, 4 .. by zero.
-fn silence_even_heads(parameters: &mut StateDict, config: &ModelConfig, layer: usize) {
+fn silence_even_heads(parameters: &mut StateDict, shape: &Shape, layer: usize) {
     let name = format!("blocks.{layer}.attn.proj.weight");
-    let HostTensor { shape, mut values } =
-        parameters.remove(&name).expect("a parameter of the shape");
-    let head_dim = config.layer(layer).heads.head_dim;
-    for (index, value) in values.iter_mut().enumerate() {
-        *value *= (index % shape[1] / head_dim % 2) as f32;
+    let mut weight = parameters.remove(&name).expect("a parameter of the shape");
+    let head_dim = shape.layer(layer).heads.head_dim;
+    let columns = weight.shape[1];
+    for (index, value) in weight.values.iter_mut().enumerate() {
+        *value *= (index % columns / head_dim % 2) as f32;
     }
-    parameters.insert(name, HostTensor::new(shape, values));
+    parameters.insert(name, weight);
 }
 
 /// How far the logits of a descendant are from the ancestor's.
 fn gap_to(ancestor: &Checkpoint, learngene: &Learngene, wanted: DescendantConfig) -> f32 {
-    let images = images(4, ancestor.config.image_size(), &Device::flex());
+    let images = images(4, ancestor.shape.image().size, &Device::flex());
     let ours = descendant(learngene, wanted);
-    let found = logits(&ours.config, &ours.parameters, images.clone());
-    largest_gap(&found, &logits(&ancestor.config, &ancestor.parameters, images))
+    let found = logits(&ours.shape, &ours.parameters, images.clone());
+    largest_gap(&found, &logits(&ancestor.shape, &ancestor.parameters, images))
 }

@@ -3,18 +3,17 @@
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use learngene_clustering::LayerClusters;
 use learngene_datasets::Split;
 use learngene_expansion::{Descendant, DescendantConfig, LayerPolicy};
-use learngene_format::Learngene;
-use learngene_models::{
-    Classifier, Head, HostTensor, LayerShape, Model, ModelConfig, Projection, StateDict,
-};
+use learngene_format::{LayerClusters, Learngene};
+use learngene_models::{Classifier, Model};
+use learngene_shape::{Shape, select_heads};
+use learngene_tensors::StateDict;
 use learngene_training::{Execution, FitData, Recipe, fit};
 
 use crate::support::{
     NOTHING_JOINED, SOME_JOINED, checkpoint_in, clusters, condensed, descendant, folder, images,
-    largest_gap, logits, measure, preprocess, random_parameters, sample, tiny,
+    largest_gap, load, logits, measure, preprocess, random_parameters, sample, tiny,
 };
 
 /// The same ancestor with its heads in another order has the same clusters of them, found where the
@@ -23,13 +22,13 @@ use crate::support::{
 fn head_lists_come_out_of_the_data() {
     const ORDER: [usize; 6] = [4, 0, 5, 2, 1, 3];
 
-    let config = tiny();
-    let parameters = random_parameters(&config, 5);
+    let shape = tiny();
+    let parameters = random_parameters(&shape, 5);
     let found = |parameters: &StateDict, eps: f64| {
-        let ancestor = checkpoint_in(folder().path(), &config, parameters);
-        clusters(&measure(&ancestor, 16, 8), eps).layers
+        let ancestor = checkpoint_in(folder().path(), &shape, parameters);
+        clusters(&measure(&ancestor, 16, 8), eps).heads.layers
     };
-    let reordered = reorder_heads(&parameters, &config, &ORDER);
+    let reordered = reorder_heads(&parameters, &shape, &ORDER);
 
     // From few heads joined to most of them.
     for eps in [0.05, SOME_JOINED, 0.2] {
@@ -60,19 +59,19 @@ fn representatives(layer: &LayerClusters) -> BTreeSet<usize> {
 fn a_descendant_needs_the_learngene_alone() {
     let (ancestry, descent) = (folder(), folder());
     let file = descent.path().join("tiny.learngene");
-    let input = || images(4, tiny().image_size(), &Device::flex());
+    let input = || images(4, tiny().image().size, &Device::flex());
     let wanted = {
         let ancestor = checkpoint_in(ancestry.path(), &tiny(), &random_parameters(&tiny(), 5));
         let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
         learngene.write(&file).expect("a temporary folder is writable");
-        logits(&ancestor.config, &ancestor.parameters, input())
+        logits(&ancestor.shape, &ancestor.parameters, input())
     };
     ancestry.close().expect("nothing holds the folder");
     assert_eq!(fs::read_dir(descent.path()).expect("it is ours").count(), 1);
 
     let learngene = Learngene::read(&file).expect("it was just written");
     let whole = descendant(&learngene, DescendantConfig::default());
-    let gap = largest_gap(&logits(&whole.config, &whole.parameters, input()), &wanted);
+    let gap = largest_gap(&logits(&whole.shape, &whole.parameters, input()), &wanted);
     assert!(gap <= 1e-5, "logits differ by {gap}");
 
     let other = DescendantConfig {
@@ -82,27 +81,27 @@ fn a_descendant_needs_the_learngene_alone() {
         ..Default::default()
     };
     let other = descendant(&learngene, other);
-    assert_eq!(other.config.num_heads(), [12; 5]);
-    assert!(logits(&other.config, &other.parameters, input()).iter().all(|x| x.is_finite()));
+    assert_eq!(other.shape.num_heads(), [12; 5]);
+    assert!(logits(&other.shape, &other.parameters, input()).iter().all(|x| x.is_finite()));
 }
 
 /// Two epochs of training move the descendant and nothing else: neither the ancestor, its file, the
-/// learngene and its file, nor another descendant. Copies of a layer part too.
+/// learngene and its file, nor another descendant. Copies of a layer become different.
 #[test]
 fn training_a_descendant_changes_nothing_else() {
     let folder = folder();
-    let (config, file) = (tiny(), folder.path().join("tiny.learngene"));
-    let ancestor = checkpoint_in(folder.path(), &config, &random_parameters(&config, 5));
+    let (shape, file) = (tiny(), folder.path().join("tiny.learngene"));
+    let ancestor = checkpoint_in(folder.path(), &shape, &random_parameters(&shape, 5));
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
     learngene.write(&file).expect("a temporary folder is writable");
-    let model = ancestor.load(&Device::flex()).expect("a checkpoint fits its configuration");
+    let model = load(&ancestor.shape, &ancestor.parameters, &Device::flex());
     let files = || ["ancestor.safetensors", "tiny.learngene"].map(|name| read(folder.path(), name));
     let (files_before, bytes_before) = (files(), learngene.to_bytes());
 
-    let wanted =
+    let config =
         || DescendantConfig { depth: 6.into(), layers: LayerPolicy::Even, ..Default::default() };
-    let first = descendant(&learngene, wanted());
-    let second = descendant(&learngene, wanted());
+    let first = descendant(&learngene, config());
+    let second = descendant(&learngene, config());
     let trained = train(&first, &folder.path().join("run")).state_dict();
 
     for (name, tensor) in trained.iter() {
@@ -113,53 +112,30 @@ fn training_a_descendant_changes_nothing_else() {
     assert_ne!(trained.get(copies[0]), trained.get(copies[1]));
 
     assert_eq!(model.state_dict(), ancestor.parameters);
-    assert_eq!(ancestor.parameters, random_parameters(&config, 5));
+    assert_eq!(ancestor.parameters, random_parameters(&shape, 5));
     assert_eq!(learngene.to_bytes(), bytes_before);
     assert_eq!(files(), files_before);
     assert_eq!(first.parameters, second.parameters);
-    assert_eq!(descendant(&learngene, wanted()).parameters, second.parameters);
+    assert_eq!(descendant(&learngene, config()).parameters, second.parameters);
 }
 
-/// A state dict whose head `h` is head `order[h]` of another, in every layer: the same function.
-fn reorder_heads(from: &StateDict, config: &ModelConfig, order: &[usize]) -> StateDict {
-    let mut to = from.clone();
-    for layer in 0..config.depth() {
-        let LayerShape { heads: layout, embed_dim, .. } = config.layer(layer);
-        let get = |name: &str| {
-            let name = format!("blocks.{layer}.attn.{name}");
-            (from.get(&name).expect("a parameter of the shape").clone(), name)
-        };
-        for (kind, width) in [("qkv.weight", embed_dim), ("qkv.bias", 1)] {
-            let (mut fused, name) = get(kind);
-            let before = fused.values.clone();
-            for role in Projection::ALL {
-                for (head, &source) in order.iter().enumerate() {
-                    let rows = |head| {
-                        let rows = layout.rows(role, Head(head));
-                        rows.start * width..rows.end * width
-                    };
-                    fused.values[rows(head)].copy_from_slice(&before[rows(source)]);
-                }
-            }
-            to.insert(name, fused);
-        }
-        let (HostTensor { shape, values }, name) = get("proj.weight");
-        let moved = values
-            .chunks_exact(layout.attention_dim())
-            .flat_map(|row| order.iter().flat_map(|source| &row[layout.columns(Head(*source))]));
-        to.insert(name, HostTensor::new(shape, moved.copied().collect()));
-    }
-    to
+/// Parameters whose head `h` is head `order[h]` of others, in every layer: the same function.
+fn reorder_heads(from: &StateDict, shape: &Shape, order: &[usize]) -> StateDict {
+    let reordered = shape.parameters().into_iter().map(|parameter| {
+        let tensor = from.get(&parameter.name).expect("a parameter of the shape");
+        (parameter.name.clone(), select_heads(&parameter, tensor, order))
+    });
+    reordered.collect()
 }
 
 /// Two epochs of two steps each, at a rate high enough to move every parameter.
 fn train(descendant: &Descendant, run: &Path) -> Model {
     let device = Device::flex();
-    let vit = descendant.config.load(&descendant.parameters, &device).expect("a whole descendant");
+    let vit = load(&descendant.shape, &descendant.parameters, &device);
     let data = FitData {
         train: sample(Split::Train, 32),
         test: sample(Split::Test, 10),
-        preprocess: preprocess(descendant.config.image_size()),
+        preprocess: preprocess(descendant.shape.image().size),
     };
     let recipe = Recipe {
         epochs: 2,

@@ -1,16 +1,15 @@
 //! Shapes of all sizes, and what is counted of them.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use learngene_expansion::{Descendant, DescendantConfig, HeadPolicy, LayerPolicy, from_scratch};
-use learngene_models::{
-    Classifier, HostTensor, ModelConfig, StateDict, VitConfig, count_macs, count_parameters,
-};
+use learngene_shape::{Family, Shape, Vit};
+use learngene_tensors::{StateDict, Tensor as HostTensor};
 
 use crate::support::{
-    GOLDEN_VITS, NOTHING_JOINED, SOME_JOINED, condensed, descendant, folder, images, logits,
-    measure, tensors_of, tiny_ancestor,
+    GOLDEN_VITS, NOTHING_JOINED, SOME_JOINED, condensed, descendant, images, logits, measure,
+    tensors_of, tiny_ancestor,
 };
 
 /// The published code stops at 12 layers and knows 3, 6 and 12 heads.
@@ -40,9 +39,9 @@ fn any_depth_and_any_number_of_heads() {
 }
 
 fn check_runs(descendant: &Descendant, num_heads: &[usize]) {
-    assert_eq!(descendant.config.num_heads(), num_heads);
-    let input = images(2, descendant.config.image_size(), &Device::flex());
-    let logits = logits(&descendant.config, &descendant.parameters, input);
+    assert_eq!(descendant.shape.num_heads(), num_heads);
+    let input = images(2, descendant.shape.image().size, &Device::flex());
+    let logits = logits(&descendant.shape, &descendant.parameters, input);
     assert!(logits.iter().all(|value| value.is_finite()), "{num_heads:?}: {logits:?}");
 }
 
@@ -52,11 +51,9 @@ fn check_runs(descendant: &Descendant, num_heads: &[usize]) {
 fn parameters_are_those_in_the_file() {
     for golden in GOLDEN_VITS {
         let tensors = tensors_of(&golden.bytes("timm.safetensors"));
-        assert_eq!(count_parameters(&golden.read().config), total(&tensors), "{golden:?}");
+        assert_eq!(golden.read().shape.count_parameters(), total(&tensors), "{golden:?}");
     }
 
-    let folder = folder();
-    let path = folder.path().join("descendant.safetensors");
     let ancestor = tiny_ancestor();
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), SOME_JOINED);
     for heads in [vec![6, 6, 6], vec![5, 1, 7], vec![48, 2, 3, 11]] {
@@ -66,17 +63,13 @@ fn parameters_are_those_in_the_file() {
             ..Default::default()
         };
         let ours = descendant(&learngene, wanted);
-        let vit = ours.config.load(&ours.parameters, &Device::flex()).expect("a whole descendant");
-        vit.save(&path, None).expect("a temporary folder is writable");
-        let tensors = tensors_of(&fs::read(&path).expect("it was just written"));
-        let counted = count_parameters(&ours.config);
-        assert_eq!(counted, total(&tensors), "{heads:?}");
+        let counted = ours.shape.count_parameters();
+        assert_eq!(counted, ours.parameters.num_parameters() as u64, "{heads:?}");
 
-        let is_fused = |name: &String| name.contains(".attn.qkv.");
-        let published: BTreeMap<_, _> =
-            tensors.into_iter().filter(|(name, _)| !is_fused(name)).collect();
+        let fused = ours.parameters.iter().filter(|(name, _)| name.contains(".attn.qkv."));
+        let fused: usize = fused.map(|(_, tensor)| tensor.values.len()).sum();
         let (embed_dim, attention_dim) = (24, 4 * heads.iter().sum::<usize>());
-        assert_eq!(counted - total(&published), (3 * attention_dim * (embed_dim + 1)) as u64);
+        assert_eq!(fused, 3 * attention_dim * (embed_dim + 1));
     }
 }
 
@@ -85,7 +78,7 @@ fn parameters_are_those_in_the_file() {
 fn inherited_parameters_are_those_of_the_learngene() {
     let ancestor = tiny_ancestor();
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
-    let all = count_parameters(&ancestor.config);
+    let all = ancestor.shape.count_parameters();
     let inherited = |heads: &str, depth: usize| {
         let heads = heads.parse().expect("a number of heads");
         let wanted = DescendantConfig { depth: depth.into(), heads, ..Default::default() };
@@ -102,18 +95,17 @@ fn inherited_parameters_are_those_of_the_learngene() {
 /// attention products.
 #[test]
 fn multiply_accumulates_are_those_of_the_tensors() {
-    let wanted: [ModelConfig; 3] = [
-        VitConfig::deit_tiny().into(),
-        VitConfig::new(24, vec![5, 1, 7], 4, 60).with_image_size(16).with_patch_size(4).into(),
-        VitConfig::new(24, vec![2], 16, 8)
-            .with_image_size(48)
-            .with_patch_size(8)
-            .with_num_classes(0)
-            .into(),
+    let small = Vit::new(24, vec![5, 1, 7], 4, vec![60, 7, 33]);
+    let narrow = Vit::new(24, vec![2], 16, vec![8]);
+    let vits = [
+        Vit::uniform(192, 12, 3),
+        Vit { image_size: 16, patch_size: 4, ..small },
+        Vit { image_size: 48, patch_size: 8, num_classes: 0, ..narrow },
     ];
-    for config in wanted {
-        let parameters = from_scratch(&config, 0).expect("a possible shape");
-        assert_eq!(count_macs(&config), macs_of_tensors(&config, &parameters), "{config:?}");
+    for vit in vits {
+        let shape = vit.shape().expect("a possible shape");
+        let parameters = from_scratch(&shape, 0);
+        assert_eq!(shape.count_macs(), macs_of_tensors(&shape, &parameters), "{shape:?}");
     }
 
     // DeiT-B by hand: 196 patches and the class token, 12 heads of width 64.
@@ -123,17 +115,18 @@ fn multiply_accumulates_are_those_of_the_tensors() {
     let mlp = 197 * (768 * 3072) * 2;
     let by_hand = stem + 12 * (projections + products + mlp) + 768 * 1000;
     assert_eq!(by_hand, 17_563_828_224);
-    assert_eq!(count_macs(&VitConfig::deit_base().into()), by_hand);
-    assert_eq!(count_parameters(&VitConfig::deit_base().into()), 86_567_656);
+    let deit_base = Shape::preset("deit_base_patch16_224").expect("a preset");
+    assert_eq!(deit_base.count_macs(), by_hand);
+    assert_eq!(deit_base.count_parameters(), 86_567_656);
 }
 
 fn total(tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> u64 {
     tensors.values().map(|(_, values)| values.len() as u64).sum()
 }
 
-fn macs_of_tensors(config: &ModelConfig, parameters: &StateDict) -> u64 {
-    let patches = (config.image_size() / config.patch_size()).pow(2);
-    let tokens = patches + 1;
+fn macs_of_tensors(shape: &Shape, parameters: &StateDict) -> u64 {
+    let tokens = shape.layer(0).field.tokens();
+    let patches = tokens - 1;
     let macs = |(name, HostTensor { shape, values }): (&str, &HostTensor)| match name {
         "patch_embed.proj.weight" => patches * values.len(),
         // The class token alone reaches the classifier.

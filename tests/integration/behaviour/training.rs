@@ -10,19 +10,17 @@ use std::{
 
 use burn::tensor::Device;
 use image::RgbImage;
+use learngene_checkpoints::ReadOptions;
 use learngene_datasets::{Dataset, DatasetError, Split};
-use learngene_models::{
-    Classifier, Model,
-    checkpoint::{self, ReadOptions},
-};
+use learngene_models::{Classifier, Model};
 use learngene_training::{Evaluation, Execution, FitData, Fitted, Metrics, Recipe, evaluate, fit};
 
-use crate::support::{folder, preprocess, random_parameters, sample, tiny};
+use crate::support::{folder, load, preprocess, random_parameters, sample, tiny};
 
 /// The same model each time.
 fn model() -> Model {
-    let config = tiny();
-    config.load(&random_parameters(&config, 3), &Device::flex()).expect("it is of its own shape")
+    let shape = tiny();
+    load(&shape, &random_parameters(&shape, 3), &Device::flex())
 }
 
 fn train(images: Arc<dyn Dataset>, recipe: &Recipe, run: &Path) -> Fitted<Model> {
@@ -114,8 +112,8 @@ fn the_average_is_evaluated_and_the_best_of_both_is_kept() {
 fn check_best(run: &Path, name: &str, highest: f64) {
     let path = run.join(name).with_extension("safetensors");
     let options = ReadOptions { num_heads: Some(vec![6]), ..ReadOptions::default() };
-    let read = checkpoint::read(&path, &options).expect("it was written");
-    let model = tiny().load(&read.parameters, &Device::flex()).expect("it is of that shape");
+    let read = learngene_checkpoints::read(&path, &options).expect("it was written");
+    let model = load(&tiny(), &read.parameters, &Device::flex());
     let preprocess = preprocess(model.image_size());
     let batch_size = 16.try_into().expect("not zero");
     let test = sample(Split::Test, 40);

@@ -3,7 +3,8 @@
 use std::{fs, rc::Rc};
 
 use anyhow::{Context, Result};
-use learngene_report::data::{self, Family};
+use learngene_report::data;
+use learngene_shape::{Field, Shape};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -11,10 +12,8 @@ use sha2::{Digest, Sha256};
 use super::{
     ancestors::Ancestor,
     ledger::Ledger,
-    measure::flat,
     pipeline::{Pipeline, inspect},
     setting::Setting,
-    sight::Sight,
     step::{Makes, Step, Word, hex},
 };
 
@@ -59,6 +58,7 @@ impl Pipeline<'_> {
         let checkpoint = self.inputs.root().join(&path);
         let bytes = fs::metadata(&checkpoint).with_context(|| format!("cannot read {path}"))?.len();
         let manifest = ledger.result(&told.manifest)?;
+        let shape: Shape = field(&manifest["ancestor"], "shape")?;
         let whole = ledger.result(&told.whole)?;
         let tested = told.test.as_ref().map(|test| ledger.result(test)).transpose()?;
         ledger.tidy(&told.whole);
@@ -67,26 +67,31 @@ impl Pipeline<'_> {
             name: ancestor.name.clone(),
             family: ancestor.family,
             sha256,
-            embed_dim: embed_dim(ancestor.family, &manifest["architecture"])?,
-            num_heads: flat(&manifest["architecture"]["num_heads"]),
+            embed_dim: shape.num_features(),
+            num_heads: shape.num_heads(),
             params: field(&manifest["ancestor"], "parameters")?,
             macs: field(&whole, "macs")?,
             bytes,
             top1: tested.and_then(|tested| tested["top1"].as_f64()),
             note: ancestor.note.clone(),
-            learngene: learngene(&told.gene, &manifest, ledger)?,
+            learngene: learngene(&told.gene, &manifest, &shape, ledger)?,
             // An experiment's.
             attention: Vec::new(),
         })
     }
 }
 
-fn learngene(gene: &Step, manifest: &Value, ledger: &Ledger<'_>) -> Result<data::Learngene> {
+fn learngene(
+    gene: &Step,
+    manifest: &Value,
+    shape: &Shape,
+    ledger: &Ledger<'_>,
+) -> Result<data::Learngene> {
     let path = ledger.file(gene)?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let (probe, algorithm) = (&manifest["probe"], &manifest["clustering"]["algorithm"]);
-    let layers: Vec<Value> = field(manifest, "layers")?;
-    let sight = Sight::of_layers(&manifest["architecture"])?;
+    let (distances, heads) = (&manifest["distances"], &manifest["clusters"]["heads"]);
+    let algorithm = &heads["algorithm"];
+    let layers: Vec<Value> = field(heads, "layers")?;
     let clusters = |layer: &Value| {
         Ok(data::Clusters {
             labels: field(layer, "labels")?,
@@ -100,26 +105,20 @@ fn learngene(gene: &Step, manifest: &Value, ledger: &Ledger<'_>) -> Result<data:
         stored_params: field(&manifest["parameters"], "stored")?,
         eps: field(algorithm, "eps")?,
         min_points: field(algorithm, "min_points")?,
-        images: field(probe, "images")?,
-        convention: field(probe, "convention")?,
-        mean_attention_distance: field(probe, "mean_attention_distance")?,
-        std: field(probe, "std")?,
-        uniform: sight.iter().map(Sight::uniform_distance).collect(),
+        images: field(distances, "images")?,
+        convention: field(distances, "convention")?,
+        mean_attention_distance: field(distances, "mean_attention_distance")?,
+        std: field(distances, "std")?,
+        uniform: shape.layers().iter().map(|layer| uniform_distance(layer.field)).collect(),
         layers: layers.iter().map(clusters).collect::<Result<_>>()?,
     })
 }
 
-/// Width of a token, of a Swin's in its last stage.
-fn embed_dim(family: Family, architecture: &Value) -> Result<usize> {
-    let first: usize = field(architecture, "embed_dim")?;
-    match family {
-        Family::Vit => Ok(first),
-        Family::Swin => {
-            let depths: Vec<usize> = field(architecture, "depths")?;
-            // Each stage is twice as wide as the one before.
-            Ok(first << depths.len().saturating_sub(1))
-        }
-    }
+/// Mean attention distance in pixels of a head that attends to all patches equally: the mean over all
+/// pairs of patches.
+fn uniform_distance(field: Field) -> f64 {
+    let distances = field.distances();
+    distances.iter().map(|distance| f64::from(*distance)).sum::<f64>() / distances.len() as f64
 }
 
 /// A field of what the program prints.
@@ -134,11 +133,12 @@ mod tests {
 
     use super::*;
 
+    /// Two by two patches: of four pairs each is one pixel apart twice and the diagonal once.
     #[test]
-    fn a_swin_is_as_wide_as_its_last_stage() {
-        let architecture = json!({"embed_dim": 32, "depths": [4, 4, 4]});
-        assert_eq!(embed_dim(Family::Swin, &architecture).expect("a Swin"), 128);
-        assert_eq!(embed_dim(Family::Vit, &architecture).expect("a ViT"), 32);
+    fn the_uniform_distance_is_the_mean_over_all_pairs() {
+        let field = Field { prefix: 1, resolution: 2, window: 2, shift: 0, token_pixels: 1 };
+        let want = (1.0 + 1.0 + 2f64.sqrt()) / 4.0;
+        assert!((uniform_distance(field) - want).abs() < 1e-6);
     }
 
     #[test]

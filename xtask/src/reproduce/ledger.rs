@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use learngene_files::write_whole;
+use learngene_tensors::write_whole;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -8,6 +8,7 @@ use learngene_report::{
 use serde_json::Value;
 
 use super::{
+    describe::field,
     experiment::Cell,
     ledger::Ledger,
     pipeline::{Descendant, Pipeline, Plan},
@@ -117,7 +118,7 @@ fn heads(manifest: &Value) -> Option<f64> {
     if let Value::Array(maps) = manifest {
         return Some(maps.len() as f64);
     }
-    let layers = manifest["layers"].as_array()?.iter();
+    let layers = manifest["clusters"]["heads"]["layers"].as_array()?.iter();
     let kept = layers.map(|layer| layer["representatives"].as_array().map(Vec::len));
     kept.sum::<Option<usize>>().map(|heads| heads as f64)
 }
@@ -144,7 +145,7 @@ fn model(descendant: &Descendant, ledger: &Ledger<'_>) -> Result<Model> {
         let number = printed[field].as_u64();
         number.with_context(|| format!("`expand` printed no {field}"))
     };
-    let heads = flat(&printed["config"]["num_heads"]);
+    let heads: Vec<usize> = field(&printed["shape"], "num_heads")?;
     Ok(Model {
         ancestor: descendant.ancestor.clone(),
         method: printed["method"].as_str().context("`expand` printed no method")?.to_owned(),
@@ -155,14 +156,6 @@ fn model(descendant: &Descendant, ledger: &Ledger<'_>) -> Result<Model> {
         macs: number("macs")?,
         stored_params: manifest.and_then(|manifest| manifest["parameters"]["stored"].as_u64()),
     })
-}
-
-/// The numbers of a list, or of the lists in it.
-pub(crate) fn flat(value: &Value) -> Vec<usize> {
-    match value {
-        Value::Array(items) => items.iter().flat_map(flat).collect(),
-        number => number.as_u64().and_then(|n| n.try_into().ok()).into_iter().collect(),
-    }
 }
 
 #[cfg(test)]
@@ -181,8 +174,9 @@ mod tests {
     #[test]
     fn heads_of_all_layers_are_counted() {
         let layers = [json!({"representatives": [3, 2]}), json!({"representatives": [1]})];
-        assert_eq!(heads(&json!({ "layers": layers })), Some(3.0));
-        assert_eq!(heads(&json!({ "layers": [{}] })), None);
+        let manifest = |layers| json!({"clusters": {"heads": {"layers": layers}}});
+        assert_eq!(heads(&manifest(json!(layers))), Some(3.0));
+        assert_eq!(heads(&manifest(json!([{}]))), None);
         assert_eq!(heads(&json!([{"layer": 0}, {"layer": 11}])), Some(2.0));
     }
 
@@ -192,12 +186,6 @@ mod tests {
         let manifest = json!({"refit": {"attention": [layer(0.25), layer(0.75)]}});
         assert_eq!(feature_error(&manifest), Some(0.5));
         assert_eq!(feature_error(&json!({"refit": null})), None);
-    }
-
-    #[test]
-    fn numbers_of_stages_are_told_layer_by_layer() {
-        assert_eq!(flat(&json!([[4, 4], [8]])), [4, 4, 8]);
-        assert_eq!(flat(&json!([8, 8])), [8, 8]);
     }
 
     #[test]
@@ -242,9 +230,9 @@ mod tests {
         }
         let seed: f64 = behind("--seed").unwrap_or("0").parse().expect("a number");
         Ok(match words[1] {
-            "inspect" => json!({"layers": [], "parameters": {"stored": 7}}),
+            "inspect" => json!({"parameters": {"stored": 7}}),
             "expand" => json!({
-                "method": "cluster-learngene", "config": {"num_heads": [8, 8]},
+                "method": "cluster-learngene", "shape": {"num_heads": [8, 8]},
                 "parameters": 10, "inherited_parameters": 6, "macs": 50,
             }),
             "train" => json!({

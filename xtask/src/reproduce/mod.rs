@@ -19,7 +19,6 @@ mod report;
 mod reproduction;
 pub(crate) mod schema;
 mod setting;
-mod sight;
 mod step;
 pub(crate) mod tune;
 
@@ -169,6 +168,6 @@ fn open<'a>(
 
 /// Writes a file whole or not at all.
 fn write(path: &Path, text: &str) -> Result<()> {
-    learngene_files::write_whole(path, [text])
+    learngene_tensors::write_whole(path, [text])
         .with_context(|| format!("cannot write {}", path.display()))
 }

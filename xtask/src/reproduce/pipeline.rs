@@ -108,10 +108,10 @@ impl Pipeline<'_> {
     }
 
     /// Distances of an ancestor's heads.
-    fn distances(&self, ancestor: &Ancestor, flags: &str) -> Result<Rc<Step>> {
+    fn distances(&self, ancestor: &Ancestor) -> Result<Rc<Step>> {
         let step = Step::new("probe", Makes::File("json"));
         let step = step.flag("checkpoint", self.checkpoint(ancestor)?);
-        let step = step.words(self.inputs.flags(&format!("{} {flags}", ancestor.probe), 0)?);
+        let step = step.words(self.inputs.flags(&ancestor.probe, 0)?);
         Ok(Rc::new(step.flag("out", Word::Out).taking(3.0)))
     }
 
@@ -135,7 +135,7 @@ impl Pipeline<'_> {
         // Fitting wants the images again.
         let step = match flags.split_whitespace().any(|flag| flag == "--refit") {
             true => step.words(self.inputs.flags(&ancestor.probe, seed)?).taking(5.0),
-            false => step.flag("distances", Word::Made(self.distances(ancestor, "")?)),
+            false => step.flag("distances", Word::Made(self.distances(ancestor)?)),
         };
         Ok(Rc::new(step.words(self.inputs.flags(flags, seed)?).flag("out", Word::Out)))
     }
@@ -158,13 +158,6 @@ impl Pipeline<'_> {
             _ => step
                 .flag("method", Word::Text(method.into()))
                 .flag("checkpoint", self.checkpoint(ancestor)?),
-        };
-        let step = match method {
-            "auto-learngene" => {
-                let changes = self.distances(ancestor, "--layer-changes")?;
-                step.flag("distances", Word::Made(changes))
-            }
-            _ => step,
         };
         let flags = format!("{} {}", ancestor.expand, setting.expand);
         let step = step.words(self.inputs.flags(&flags, seed)?);

@@ -1,19 +1,22 @@
 //! Dependencies from outside that only some crates may have.
 
 use super::Finding;
-use crate::workspace::Package;
+use crate::workspace::{Dependency, Package};
 
 /// Crates from outside, by the start of their names, with the crates of the workspace that may know
-/// them. Dev-dependencies count, but the integration tests may know everything.
+/// them; of several rows the first counts. Dev-dependencies count, but the integration tests may know
+/// everything.
 const RESERVED: &[(&[&str], &[&str])] = &[
-    (&["linfa", "ndarray", "kmeans"], &["learngene-clustering"]),
+    (&["linfa", "kmeans"], &["learngene-clustering"]),
+    (&["ndarray"], &["learngene-clustering", "learngene-least-squares"]),
     (&["anyhow"], &["learngene", "xtask"]),
+    // It unpickles PyTorch's .pth files, and names the parameters of a module.
+    (&["burn-store"], &["learngene-checkpoints", "learngene-models"]),
     (
         &["burn"],
         &[
             "learngene",
-            "learngene-clustering",
-            "learngene-expansion",
+            "learngene-condensing",
             "learngene-kernels",
             "learngene-models",
             "learngene-training",
@@ -31,21 +34,15 @@ pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
 }
 
 fn check_package(package: &Package) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for dependency in &package.dependencies {
-        for (outsiders, allowed) in RESERVED {
-            let is_reserved = outsiders.iter().any(|start| is_of(&dependency.name, start));
-            if is_reserved && !allowed.contains(&package.name.as_str()) {
-                let message = format!(
-                    "depends on {}, which is reserved for {}",
-                    dependency.name,
-                    allowed.join(", ")
-                );
-                findings.push(Finding::new(&package.name, message));
-            }
-        }
-    }
-    findings
+    let check = |dependency: &Dependency| {
+        let name = &dependency.name;
+        let is_reserved = |outsiders: &[&str]| outsiders.iter().any(|start| is_of(name, start));
+        let (_, allowed) = RESERVED.iter().find(|(outsiders, _)| is_reserved(outsiders))?;
+        let message = format!("depends on {name}, which is reserved for {}", allowed.join(", "));
+        let is_allowed = allowed.contains(&package.name.as_str());
+        (!is_allowed).then(|| Finding::new(&package.name, message))
+    };
+    package.dependencies.iter().filter_map(check).collect()
 }
 
 /// Whether a crate is `family` itself or one of its parts, such as `linfa-clustering` of `linfa`.
@@ -65,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn linfa_and_ndarray_belong_to_clustering() {
+    fn linfa_belongs_to_clustering_and_ndarray_to_who_computes_on_the_host() {
         check_outsider("learngene-clustering", None, "linfa-clustering", &[]);
         check_outsider(
             "learngene-training",
@@ -79,16 +76,39 @@ mod tests {
             "learngene-models",
             Some("dev"),
             "ndarray",
-            &["learngene-models: depends on ndarray, which is reserved for learngene-clustering"],
+            &[
+                "learngene-models: depends on ndarray, which is reserved for learngene-clustering, learngene-least-squares",
+            ],
         );
     }
 
     #[test]
-    fn format_and_xtask_do_not_know_burn() {
-        for name in ["learngene-format", "xtask"] {
+    fn what_describes_models_does_not_know_burn() {
+        for name in ["learngene-shape", "learngene-format", "learngene-expansion", "xtask"] {
             assert_eq!(check(&[package(name, vec![dependency("burn-core", None, &[])])]).len(), 1);
         }
+        check_outsider(
+            "learngene-checkpoints",
+            None,
+            "burn",
+            &[
+                "learngene-checkpoints: depends on burn, which is reserved for learngene, learngene-condensing, learngene-kernels, learngene-models, learngene-training",
+            ],
+        );
+    }
+
+    #[test]
+    fn burn_store_reads_checkpoints_and_modules() {
+        check_outsider("learngene-checkpoints", None, "burn-store", &[]);
         check_outsider("learngene-models", None, "burn-store", &[]);
+        check_outsider(
+            "learngene-training",
+            None,
+            "burn-store",
+            &[
+                "learngene-training: depends on burn-store, which is reserved for learngene-checkpoints, learngene-models",
+            ],
+        );
     }
 
     #[test]

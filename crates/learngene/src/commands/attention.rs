@@ -73,7 +73,7 @@ impl Map {
         self.weights.iter().map(|weight| (255.0 * weight / white).round() as u8).collect()
     }
 
-    fn told(&self, model: &str) -> AttentionMap {
+    fn to_data(&self, model: &str) -> AttentionMap {
         AttentionMap {
             model: model.to_owned(),
             layer: self.layer,
@@ -102,10 +102,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     inputs.extend(file.is_file().then_some(file));
     args.out.prepare(Kind::AttentionMaps, &inputs)?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
-    let (image_size, told) =
-        (checkpoint.config.image_size(), checkpoint.pretrained_cfg.preprocessing);
-    let preprocess = args.preprocess.check(image_size, told, Some(&args.checkpoint.checkpoint))?;
-    let layers = layers(args.layers, checkpoint.config.depth())?;
+    let (image_size, known) =
+        (checkpoint.shape.image().size, checkpoint.pretrained_cfg.preprocessing);
+    let preprocess = args.preprocess.check(image_size, known, Some(&args.checkpoint.checkpoint))?;
+    let layers = layers(args.layers, checkpoint.shape.depth())?;
     if let Some(folder) = &args.png {
         prepare_folder(folder)?;
     }
@@ -113,18 +113,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let device = args.device.device.open()?;
     let batch = load_batch(images.as_ref(), &[index], &preprocess, None)?;
     let pixels = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &device);
-    let maps = maps(&checkpoint.load(&device)?, pixels, &layers)?;
+    let model = Model::load(&checkpoint.shape, &checkpoint.parameters, &device)?;
+    let maps = maps(&model, pixels, &layers)?;
     if let Some(folder) = &args.png {
         for map in &maps {
             let name = format!("layer{}_head{}.png", map.layer, map.head);
             write_whole(&folder.join(name), &map.png(args.brighten)?)?;
         }
     }
-    let told: Vec<AttentionMap> = maps.iter().map(|map| map.told(&args.name)).collect();
-    write_whole(&args.out.out, &serde_json::to_vec_pretty(&told)?)?;
-    super::print(args.out.json, &told, |told| {
+    let data: Vec<AttentionMap> = maps.iter().map(|map| map.to_data(&args.name)).collect();
+    write_whole(&args.out.out, &serde_json::to_vec_pretty(&data)?)?;
+    super::print(args.out.json, &data, |data| {
         let (maps, layers) =
-            (count(told.len(), "map", "maps"), count(layers.len(), "layer", "layers"));
+            (count(data.len(), "map", "maps"), count(layers.len(), "layer", "layers"));
         format!("{}: {maps} of {layers}", args.out.out.display())
     })
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use learngene_format::Distances;
 use serde::Serialize;
 
 use crate::{
     args::{OutArgs, Written},
     cluster_args::{ClusterArgs, FfnArgs},
     kind::Kind,
-    measured::read_distances,
     text::count,
 };
 
@@ -19,7 +19,7 @@ use crate::{
     mut_arg("out", |out| out.value_parser(Kind::Clusters.name()))
 )]
 pub struct Args {
-    /// Distances that the probe measured.
+    /// Distances from `learngene probe`.
     #[arg(long, value_name = "FILE")]
     distances: PathBuf,
     #[command(flatten)]
@@ -41,14 +41,14 @@ struct Clustered {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Clusters, &[&args.distances])?;
-    let distances = read_distances(&args.distances)?;
+    let distances = Distances::read(&args.distances)?;
     let clusters = args.cluster.cluster(&args.ffn, &distances)?;
     clusters.write(&args.out.out)?;
     let json = args.out.json;
     let clustered = Clustered {
         written: args.out.written()?,
         heads: distances.num_heads().iter().sum(),
-        clusters: clusters.layers.iter().map(|layer| layer.sizes.len()).sum(),
+        clusters: clusters.heads.num_centroids().iter().sum(),
     };
     super::print(json, &clustered, |Clustered { written, heads, clusters }| {
         let clusters = count(*clusters, "cluster", "clusters");

@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use learngene_clustering::{
-    CheckedRefitParams, CondenseOptions, MeanAttentionDistances, RefitParams, condense, refit,
-};
-use learngene_format::{Learngene, RefitInputs};
-use learngene_models::checkpoint::{Checkpoint, sha256};
+use learngene_checkpoints::Checkpoint;
+use learngene_condensing::{CheckedRefitParams, CondenseOptions, RefitParams, condense, refit};
+use learngene_format::{Clusters, Distances, Learngene, RefitInputs};
+use learngene_tensors::Sha256;
 use serde::Serialize;
 
 use crate::{
@@ -15,15 +13,14 @@ use crate::{
     args::{CheckpointArgs, Either, OutArgs, Written, choice, number, whole_number},
     cluster_args::{ClusterArgs, FfnArgs},
     kind::Kind,
-    measured::{check_ancestor, read_clusters, read_distances},
+    measured::check_ancestor,
     progress,
     text::{count, thousands},
 };
 
 /// Condenses an ancestor into a learngene: probes it, clusters its heads, keeps one of each cluster.
 ///
-/// Distances that `probe` measured and clusters that `cluster` found, or others wrote, can take the
-/// place of the first two steps.
+/// Distances from `probe` and clusters from `cluster` can take the place of the first two steps.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --out deit_base.learngene\n  \
@@ -95,7 +92,7 @@ fn refitted(
         bar.set_position(0);
         images.batches(&bar)
     };
-    let learngene = refit(&learngene, ancestor, batches, &images.sha256, params, &images.device)?;
+    let learngene = refit(&learngene, ancestor, batches, images.sha256, params, &images.device)?;
     bar.finish_and_clear();
     Ok(learngene)
 }
@@ -129,27 +126,20 @@ struct Condensed {
 
 /// Reads the checkpoint that distances were measured on, for the images that were probed then.
 ///
-/// Its hash comes with it, so the file is gone over once; where it cannot be read so, perhaps it is
-/// another one, and that is what the user should hear.
+/// Where it cannot be read, perhaps it is another one than the distances were measured on, and that is
+/// what the user should hear.
 fn read_ancestor(
     args: &CheckpointArgs,
     file: &Path,
-    distances: &MeanAttentionDistances,
+    distances: &Distances,
 ) -> anyhow::Result<Checkpoint> {
     // Positions for the images that were probed, as if they were probed here.
-    let probed_size = distances.preprocess.as_ref().map(|preprocess| preprocess.image_size);
-    let read = args.read(probed_size, None);
-    if distances.ancestor_sha256.is_some() {
-        let path = args.checkpoint.path()?;
-        let (found, config) = match &read {
-            Ok(Checkpoint { sha256, config, .. }) => (sha256.clone(), Some(config)),
-            Err(_) => {
-                let place = || format!("cannot read {}", path.display());
-                (sha256(path).with_context(place)?, None)
-            }
-        };
-        check_ancestor(file, distances, &args.checkpoint, &found, config)?;
-    }
+    let read = args.read(Some(distances.preprocessing.image_size), None);
+    let (sha256, shape) = match &read {
+        Ok(Checkpoint { sha256, shape, .. }) => (*sha256, Some(shape)),
+        Err(_) => (Sha256::of_file(args.checkpoint.path()?)?, None),
+    };
+    check_ancestor(file, distances, &args.checkpoint, sha256, shape)?;
     read
 }
 
@@ -164,13 +154,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
         Either::Left(Measured { distances, clusters }) => {
-            let (file, distances) = (distances, read_distances(distances)?);
-            let clusters = clusters.as_deref().map(read_clusters).transpose()?;
+            let (file, distances) = (distances, Distances::read(distances)?);
+            let clusters = clusters.as_ref().map(Clusters::read).transpose()?;
             (read_ancestor(&args.checkpoint, file, &distances)?, distances, clusters)
         }
         Either::Right(probe) => {
             let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
-            args.cluster.check(&args.ffn, &ancestor.config)?;
+            args.cluster.check(&args.ffn, &ancestor.shape)?;
             let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
             let distances = probe.measure(&ancestor, &images)?;
             probed = Some(images);
@@ -196,8 +186,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let condensed = Condensed {
         written: args.out.written()?,
         heads: distances.num_heads().iter().sum(),
-        kept_heads: clusters.layers.iter().map(|layer| layer.sizes.len()).sum(),
-        images: manifest.probe.images,
+        kept_heads: clusters.heads.num_centroids().iter().sum(),
+        images: distances.images,
         parameters: manifest.parameters.stored,
         ancestor_parameters: manifest.ancestor.parameters,
     };

@@ -1,6 +1,6 @@
 //! `learngene convert`
 
-use learngene_models::{checkpoint::Checkpoint, count_macs, count_parameters};
+use learngene_checkpoints::Checkpoint;
 use serde::Serialize;
 
 use crate::{
@@ -48,14 +48,14 @@ struct Converted {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Checkpoint, args.checkpoint.checkpoint.file().as_slice())?;
     let checkpoint = args.checkpoint.read(args.image_size, None)?;
-    let Checkpoint { config, parameters, pretrained_cfg, .. } = &checkpoint;
-    args.write.write(&args.out.out, config, parameters, Some(pretrained_cfg))?;
+    let Checkpoint { shape, parameters, pretrained_cfg, .. } = &checkpoint;
+    args.write.write(&args.out.out, shape, parameters, Some(pretrained_cfg))?;
     let json = args.out.json;
     let converted = Converted {
         written: args.out.written()?,
-        parameters: count_parameters(&checkpoint.config),
-        macs: count_macs(&checkpoint.config),
-        image_size: checkpoint.config.image_size(),
+        parameters: shape.count_parameters(),
+        macs: shape.count_macs(),
+        image_size: shape.image().size,
     };
     super::print(json, &converted, |Converted { written, parameters, macs, image_size }| {
         format!(

@@ -5,8 +5,9 @@ use std::{num::NonZeroUsize, sync::Arc};
 use anyhow::{bail, ensure};
 use burn::tensor::Device;
 use clap::ValueEnum;
+use learngene_checkpoints::PretrainedCfg;
 use learngene_datasets::{CheckedPreprocess, Dataset, Split, TrainTest, check_split_classes};
-use learngene_models::{Classifier, Model, checkpoint::PretrainedCfg};
+use learngene_models::{Classifier, Model};
 use learngene_training::{
     DEFAULT_RIDGE, Evaluation, Features, evaluate, frozen_features, knn, ridge_probe,
 };
@@ -118,12 +119,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.check_ways()?;
     let device = args.device.device.open()?;
     let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
-    let image_size = checkpoint.config.image_size();
+    let image_size = checkpoint.shape.image().size;
     let PretrainedCfg { preprocessing, ref label_names } = checkpoint.pretrained_cfg;
     let preprocess =
         args.preprocess.check(image_size, preprocessing, Some(&args.checkpoint.checkpoint))?;
     let label_names = label_names.clone();
-    let model = checkpoint.load(&device)?;
+    let model = Model::load(&checkpoint.shape, &checkpoint.parameters, &device)?;
     drop(checkpoint); // Its parameters are the model's now.
     let checkpoint = &args.checkpoint.checkpoint;
     if !args.frozen.is_empty() {
@@ -151,7 +152,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
-/// Refuses images of other classes than the model learnt, as far as it tells: a number would mean
+/// Refuses images of other classes than the model learnt, as far as it names them: a number would mean
 /// another class.
 fn check_names(
     checkpoint: &Source,

@@ -1,6 +1,6 @@
 //! `learngene models`
 
-use learngene_models::{ModelConfig, count_macs, count_parameters};
+use learngene_shape::Shape;
 use serde::Serialize;
 
 use crate::{
@@ -55,14 +55,14 @@ struct Listed {
 
 impl Listed {
     fn new((name, weights): (&'static str, &'static str)) -> Self {
-        let config = ModelConfig::preset(name).expect("a test looks up all of them");
+        let shape = Shape::preset(name).expect("a test looks up all of them");
         let weights: HubModel = weights.parse().expect("a test reads all of them");
         Self {
             name,
-            family: config.family(),
-            parameters: count_parameters(&config),
-            macs: count_macs(&config),
-            image_size: config.image_size(),
+            family: shape.family(),
+            parameters: shape.count_parameters(),
+            macs: shape.count_macs(),
+            image_size: shape.image().size,
             is_in_cache: weights.cached().is_some(),
             weights: weights.to_string(),
         }
@@ -101,6 +101,6 @@ mod tests {
     fn every_preset_is_listed_with_weights() {
         let listed: Vec<&str> =
             WEIGHTS.into_iter().map(|weights| Listed::new(weights).name).collect();
-        assert!(ModelConfig::presets().eq(listed));
+        assert!(Shape::presets().map(|(name, _)| name).eq(listed));
     }
 }

@@ -20,10 +20,6 @@ pub struct Args {
     checkpoint: CheckpointArgs,
     #[command(flatten)]
     probe: ProbeArgs,
-    /// Measures too how much every layer changes what it is given, in a second pass over the images:
-    /// for `expand --method auto-learngene`.
-    #[arg(long, help_heading = "Probe")]
-    layer_changes: bool,
     #[command(flatten)]
     out: OutArgs,
 }
@@ -44,18 +40,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
-    let mut distances = args.probe.measure(&ancestor, &images)?;
-    if args.layer_changes {
-        distances.representation_change = Some(args.probe.measure_changes(&ancestor, &images)?);
-    }
+    let distances = args.probe.measure(&ancestor, &images)?;
     distances.write(&args.out.out)?;
     let json = args.out.json;
     let probed = Probed {
         written: args.out.written()?,
         layers: distances.num_heads().len(),
         heads: distances.num_heads().iter().sum(),
-        images: distances.images.unwrap_or(0),
-        skipped_rows: distances.skipped_rows.unwrap_or(0),
+        images: distances.images,
+        skipped_rows: distances.skipped_rows,
     };
     super::print(json, &probed, |Probed { written, layers, heads, images, .. }| {
         let (heads, layers) = (count(*heads, "head", "heads"), count(*layers, "layer", "layers"));

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_are_told_with_their_numbers_and_what_was_not_run_in_cells() {
+    fn findings_are_printed_with_their_numbers_and_what_was_not_run_in_cells() {
         let finding = |verdict, claim: &str| Finding {
             verdict,
             claim: claim.into(),

@@ -11,10 +11,11 @@ use burn::tensor::Device;
 use learngene_datasets::{
     Dataset, DatasetError, Fraction, HeldOut, Split, TrainTest, Workers, fraction, hold_out,
 };
-use learngene_expansion::{TransformationPlan, attach, from_scratch};
-use learngene_models::{Model, ModelConfig, count_parameters};
+use learngene_expansion::{TransformationPlan, from_scratch};
+use learngene_models::{Classifier, Model};
+use learngene_shape::Shape;
 use learngene_training::{
-    Execution, FitData, Metrics, Observer, Precision, Recipe, fit, holds_run, recipe_help,
+    Execution, FitData, Metrics, Observer, Precision, Recipe, attach, fit, holds_run, recipe_help,
 };
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ use serde::Serialize;
 use crate::dashboard::Dashboard;
 use crate::{
     args::{CheckpointArgs, DevicesArgs, Either, at_least_one, dataset, number},
-    checkpoint_file::tell_readers,
+    checkpoint_file::log_readers,
     device::{DeviceChoice, after_a_loss, open_all},
     environment::environment,
     files::{lock_folder, prepare_folder, read, write_whole},
@@ -53,7 +54,7 @@ const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safet
 #[command(group = clap::ArgGroup::new("start").required(true).args(["checkpoint", "config"]))]
 pub struct Args {
     #[command(flatten)]
-    start: Either<CheckpointArgs, Shape>,
+    start: Either<CheckpointArgs, ShapeArgs>,
     /// Images: the name of a dataset, or a folder of train/CLASS/ and test/CLASS/ (or val/CLASS/, where
     /// there is no test).
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
@@ -94,7 +95,7 @@ pub struct Args {
 /// What a model trained from scratch looks like.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Instead of a checkpoint")]
-struct Shape {
+struct ShapeArgs {
     /// Shape of a model to train from scratch, as JSON with the keys of
     /// datasets/desk_ancestor/shape.json.
     #[arg(long, value_name = "FILE", conflicts_with = "CheckpointArgs")]
@@ -137,22 +138,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     after_a_loss("the same command goes on from the last checkpoint");
     let devices = open_all(&args.devices.devices)?;
     let device = &devices[0];
-    let (model, told) = match &args.start {
+    let (model, known) = match &args.start {
         Either::Left(checkpoint) => {
             let checkpoint = checkpoint.read(args.preprocess.image_size, Some(classes))?;
-            (checkpoint.load(device)?, checkpoint.pretrained_cfg.preprocessing)
+            let model = Model::load(&checkpoint.shape, &checkpoint.parameters, device)?;
+            (model, checkpoint.pretrained_cfg.preprocessing)
         }
-        Either::Right(Shape { config }) => {
+        Either::Right(ShapeArgs { config }) => {
             (from_shape(config, classes, recipe.seed, device)?, None)
         }
     };
 
-    let config = model.config();
+    let shape = model.shape();
     let memory = args.devices.memory(&devices);
     let within = |recipe: Recipe, folder: &Path| {
-        let recipe = recipe.going_on_in(folder);
+        let recipe = recipe.resuming_in(folder);
         match memory {
-            Some(bytes) => recipe.within(&config, bytes).resolved(),
+            Some(bytes) => recipe.within(&shape, bytes).resolved(),
             None => recipe.resolved(),
         }
     };
@@ -162,23 +164,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
     let phase = warm_up.as_ref().map(|_| "fine-tuning");
     let observer = args.observer(epochs, steps_per_epoch, classes, phase)?;
-    let image_size = config.image_size();
+    let image_size = shape.image().size;
     let source = args.start.left().map(|args| &args.checkpoint);
-    let preprocess = args.preprocess.check(image_size, told, source)?;
+    let preprocess = args.preprocess.check(image_size, known, source)?;
     let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
     tracing::info!(
         "{train_images} training and {test_images} {held_out} images of {image_size} px, {classes} \
          classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}, \
          {:.3e} for the batch of {}",
-        thousands(count_parameters(&config)),
+        thousands(shape.count_parameters()),
         count(steps_per_epoch, "step", "steps"),
         count(recipe.epochs, "epoch", "epochs"),
         recipe.learning_rate,
         recipe.peak_learning_rate(),
         recipe.batch_size
     );
-    if recipe.images_per_pass < recipe.batch_size {
-        tracing::info!("each device takes at most {} images at once", recipe.images_per_pass);
+    if recipe.micro_batch_size < recipe.batch_size {
+        tracing::info!("each device takes at most {} images at once", recipe.micro_batch_size);
     }
     if recipe.precision == Precision::Bf16 && args.devices.devices.iter().any(DeviceChoice::is_cpu)
     {
@@ -200,7 +202,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let before = (recipe.epochs - last.epochs) as f64;
     let fitted = fit(model, &data, &last, &args.out, &execution, observer)?;
-    tell_readers(&args.out.join("last.safetensors"), &config, "");
+    log_readers(&args.out.join("last.safetensors"), &shape, "");
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
     let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
@@ -216,17 +218,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
-/// A fresh model of the shape that a file tells.
+/// A fresh model of the shape in a file.
 fn from_shape(path: &Path, classes: usize, seed: u64, device: &Device) -> anyhow::Result<Model> {
     let place = || format!("{} is not the shape of a model", path.display());
-    let config = ModelConfig::from_json(&read(path)?).with_context(place)?;
-    let config = config.with_num_classes(classes);
-    config.check().with_context(place)?;
-    Ok(config.load(&from_scratch(&config, seed)?, device)?)
+    let shape: Shape = serde_json::from_slice(&read(path)?).with_context(place)?;
+    let shape = shape.with_num_classes(classes).with_context(place)?;
+    Ok(Model::load(&shape, &from_scratch(&shape, seed), device)?)
 }
 
 /// Notes in a warm-up's folder what it learns: at first all transformations compute the same, so the
-/// model does not tell one warm-up from another. Where another one came to nothing, this one begins.
+/// model does not distinguish one warm-up from another. Where another one came to nothing, this one begins.
 fn keep_kind(folder: &Path, plan: &TransformationPlan, learnt: &Learnt) -> anyhow::Result<()> {
     prepare_folder(folder)?;
     let kind = serde_json::to_vec_pretty(&serde_json::json!({ "learnt": learnt, "plan": plan }))?;
@@ -285,13 +286,13 @@ impl Args {
         Ok(fitted.model.fold())
     }
 
-    /// Lines and a bar that tell how a run goes, or a phase of it.
+    /// Lines and a bar that show the progress of a run, or a phase of it.
     fn progress(&self, classes: usize, phase: Option<&'static str>) -> TrainingProgress {
         let evaluated_on = if self.hold_out.is_some() { "held-out" } else { "test" };
         TrainingProgress::new(phase, evaluated_on, classes)
     }
 
-    /// Who is told how the run goes.
+    /// What shows the progress of the run.
     #[cfg_attr(not(feature = "dashboard"), expect(unused_variables))]
     fn observer(
         &self,

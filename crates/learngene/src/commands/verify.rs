@@ -3,7 +3,7 @@
 use std::{fmt::Write, path::PathBuf};
 
 use anyhow::bail;
-use learngene_clustering::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
+use learngene_condensing::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 use learngene_format::Learngene;
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let ancestor = args.compare(&learngene)?;
     let report = Report {
         verified: ancestor.as_ref().is_none_or(Verification::is_verified),
-        tensors: learngene.tensors().len(),
+        tensors: learngene.tensors().names().len(),
         parameters: learngene.manifest().parameters.stored,
         ancestor,
     };
@@ -65,7 +65,7 @@ impl Args {
     fn compare(&self, learngene: &Learngene) -> anyhow::Result<Option<Verification>> {
         let Some(ancestor) = self.ancestor.left() else { return Ok(None) };
         // Positions were interpolated to the learngene's image size, if to any.
-        let image_size = learngene.manifest().architecture.image_size();
+        let image_size = learngene.manifest().ancestor.shape.image().size;
         let ancestor = ancestor.read(Some(image_size), None)?;
         Ok(Some(verify(learngene, &ancestor)?))
     }
@@ -80,7 +80,7 @@ fn describe(report: &Report) -> String {
     match &report.ancestor {
         Some(verification) => describe_ancestor(verification, &mut text),
         None => text.push_str(
-            "\nancestor     not compared: give --checkpoint to prove where the heads came from",
+            "\nancestor     not compared: pass --checkpoint to prove where the heads came from",
         ),
     }
     text

@@ -2,13 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
+use anyhow::{Context, anyhow, bail, ensure};
 use burn::tensor::Device;
 use learngene_kernels::set_fused;
 use serde::{Serialize, Serializer};
 
 #[cfg(feature = "remote")]
 use super::remote::{self, Address};
-use super::{BACKENDS, Backend, DeviceError, quietly};
+use super::{BACKENDS, Backend, quietly};
 
 /// A device as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +26,16 @@ impl DeviceChoice {
     ///
     /// The fused operations are turned on or off for the whole program, as the choice wants them:
     /// work on one device ends before another is opened, or [`open_all`] opens them together.
-    pub fn open(&self) -> Result<Device, DeviceError> {
+    pub fn open(&self) -> anyhow::Result<Device> {
         let device = match self {
             Self::Local { backend, index } => {
                 let devices = backend.devices();
-                devices.get(*index).cloned().ok_or_else(|| DeviceError::Absent {
-                    device: self.to_string(),
-                    found: devices.len(),
-                    backend: backend.name(),
-                    needs: backend.needs(),
+                devices.get(*index).cloned().with_context(|| {
+                    format!(
+                        "no device {self}: this machine has {} of {backend}, which needs {}",
+                        devices.len(),
+                        backend.needs()
+                    )
                 })?
             }
             #[cfg(feature = "remote")]
@@ -41,9 +43,7 @@ impl DeviceChoice {
         };
         // Drivers of GPUs are first asked here, and burn panics where they refuse.
         let asked = quietly(|| device.sync().map_err(|error| error.to_string()));
-        asked
-            .flatten()
-            .map_err(|reason| DeviceError::Refused { device: self.to_string(), reason })?;
+        asked.flatten().map_err(|reason| anyhow!("device {self} cannot be opened: {reason}"))?;
         #[cfg(feature = "flex")]
         set_fused(!self.is_plain());
         #[cfg(not(feature = "flex"))]
@@ -83,17 +83,19 @@ impl DeviceChoice {
 }
 
 /// Opens devices that are to work together, in their order: each once, but for the CPU.
-pub fn open_all(choices: &[DeviceChoice]) -> Result<Vec<Device>, DeviceError> {
+pub fn open_all(choices: &[DeviceChoice]) -> anyhow::Result<Vec<Device>> {
     for (before, choice) in choices.iter().enumerate() {
-        if choices[..before].contains(choice) && !choice.is_cpu() {
-            return Err(DeviceError::Twice { device: choice.to_string() });
-        }
+        ensure!(
+            choice.is_cpu() || !choices[..before].contains(choice),
+            "device {choice} is named twice; only the CPU can work twice at once"
+        );
         #[cfg(feature = "flex")]
-        if choice.is_cpu() && choices.iter().any(|c| c.is_cpu() && c != choice) {
-            return Err(DeviceError::Mixed);
-        }
+        ensure!(
+            !choice.is_cpu() || choices.iter().all(|c| !c.is_cpu() || c == choice),
+            "flex and flex-plain cannot work together: fused operations are on or off for all"
+        );
     }
-    let opened = choices.iter().map(DeviceChoice::open).collect::<Result<_, _>>()?;
+    let opened = choices.iter().map(DeviceChoice::open).collect::<anyhow::Result<_>>()?;
     #[cfg(feature = "flex")]
     set_fused(!choices.iter().any(DeviceChoice::is_plain));
     Ok(opened)
@@ -124,14 +126,16 @@ impl Serialize for DeviceChoice {
 }
 
 impl FromStr for DeviceChoice {
-    type Err = DeviceError;
+    type Err = anyhow::Error;
 
     /// `flex`, `cuda:1`, `cuda` for its first device, or `remote:ws://host:3000`.
-    fn from_str(name: &str) -> Result<Self, DeviceError> {
+    fn from_str(name: &str) -> anyhow::Result<Self> {
         #[cfg(feature = "remote")]
         if name.split(':').next() == Some("remote") {
             let address = name.strip_prefix("remote:").and_then(Address::parse);
-            let address = address.ok_or_else(|| DeviceError::Address { name: name.to_owned() })?;
+            let address = address.with_context(|| {
+                format!("device `{name}`: expected an address, as in `remote:ws://host:3000`")
+            })?;
             return Ok(Self::Remote(address));
         }
         let (backend, index) = match name.split_once(':') {
@@ -141,23 +145,21 @@ impl FromStr for DeviceChoice {
         let known = || Backend::ALL.iter().map(|b| b.name()).collect::<Vec<_>>().join(", ");
         let Some(&found) = Backend::ALL.iter().find(|found| found.name() == backend) else {
             let feature = backend.strip_suffix("-plain").unwrap_or(backend);
-            return Err(match BACKENDS.iter().find(|(other, ..)| *other == feature) {
-                Some(&(feature, ..)) => {
-                    DeviceError::NotBuilt { name: name.to_owned(), feature, known: known() }
-                }
-                None => DeviceError::Unknown { name: name.to_owned(), known: known() },
-            });
+            match BACKENDS.iter().find(|(other, ..)| *other == feature) {
+                Some((feature, ..)) => bail!(
+                    "device `{name}` is not in this program, which was built with: {}; `cargo \
+                     install --path crates/learngene --features {feature}` builds one with it",
+                    known()
+                ),
+                None => bail!("unknown device `{name}`; this program was built with: {}", known()),
+            }
         };
         let index = match index {
             None => 0,
-            Some(index) if !found.is_single() => index.parse().map_err(|_| DeviceError::Index {
-                name: name.to_owned(),
-                backend: backend.to_owned(),
+            Some(index) if !found.is_single() => index.parse().with_context(|| {
+                format!("device `{name}`: expected a number after the colon, as in `{backend}:0`")
             })?,
-            Some(_) => {
-                let (name, backend) = (name.to_owned(), backend.to_owned());
-                return Err(DeviceError::Single { name, backend });
-            }
+            Some(_) => bail!("device `{name}` takes no number: it is `{backend}`"),
         };
         Ok(Self::Local { backend: found, index })
     }
@@ -198,8 +200,8 @@ mod tests {
         assert_eq!(choice.to_string(), "remote:ws://gpu:3000");
         for name in ["remote", "remote:0", "remote:gpu:3000", "remote:ws://gpu"] {
             let error = name.parse::<DeviceChoice>().expect_err("no address").to_string();
-            let wanted = "wants an address after the colon, as in `remote:ws://host:3000`";
-            assert_eq!(error, format!("device `{name}` {wanted}"));
+            let expected = "expected an address, as in `remote:ws://host:3000`";
+            assert_eq!(error, format!("device `{name}`: {expected}"));
         }
     }
 

@@ -13,7 +13,7 @@ pub struct FoundDevice {
     pub device: String,
     /// What it is, in words.
     pub description: String,
-    /// Bytes that it may hold, where its driver tells.
+    /// Bytes that it may hold, if its driver says.
     pub memory: Option<u64>,
     /// Number formats that it computes with.
     pub dtypes: Vec<&'static str>,
@@ -56,7 +56,7 @@ pub fn missing(found: &[FoundDevice]) -> Vec<MissingBackend> {
         .collect()
 }
 
-/// Bytes that a device of this machine may hold, where its driver tells.
+/// Bytes that a device of this machine may hold, if its driver says.
 pub fn memory(choice: &DeviceChoice, device: &Device) -> Option<u64> {
     if choice.is_cpu() { Some(cpu_memory()) } else { gpu_memory(device) }
 }
@@ -75,7 +75,7 @@ fn describe(choice: &DeviceChoice, device: &Device) -> FoundDevice {
         let operations = if choice.is_plain() { "without" } else { "with" };
         format!("CPU, all cores (burn flex, {operations} fused operations)")
     } else {
-        gpu_name(device).unwrap_or_else(|| "a GPU whose driver tells no name".into())
+        gpu_name(device).unwrap_or_else(|| "a GPU whose driver has no name for it".into())
     };
     let dtypes = [(DType::F32, "f32"), (DType::F16, "f16"), (DType::BF16, "bf16")];
     let dtypes = dtypes.into_iter().filter(|(dtype, _)| device.supports_dtype(*dtype));
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backends_without_a_device_are_told() {
+    fn backends_without_a_device_are_listed() {
         let missing = missing(&found());
         assert!(missing.iter().all(|missing| missing.backend != "flex"));
         assert_eq!(
@@ -127,13 +127,13 @@ mod tests {
         );
     }
 
-    /// The CPU's device stands for one of a GPU that tells nothing of itself.
+    /// The CPU's device stands for one of a GPU that says nothing of itself.
     #[cfg(all(feature = "flex", feature = "wgpu"))]
     #[test]
-    fn a_gpu_that_tells_no_name_is_not_the_cpu() {
+    fn a_gpu_without_a_name_is_not_the_cpu() {
         let choice = "wgpu:0".parse().expect("a known name");
         let FoundDevice { device, description, memory, .. } = describe(&choice, &Device::flex());
         assert_eq!((device.as_str(), memory), ("wgpu:0", None));
-        assert_eq!(description, "a GPU whose driver tells no name");
+        assert_eq!(description, "a GPU whose driver has no name for it");
     }
 }

@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
+use anyhow::anyhow;
 use burn::{
     remote::RemoteHost,
     server::{RemoteServer, ServeError, WebSocketTransport},
     tensor::Device,
 };
 
-use super::{DeviceChoice, DeviceError, watch};
+use super::{DeviceChoice, watch};
 
 /// How long a server may take to answer before it counts as lost. Its answers come from threads
 /// of their own, so that a server which computes answers too.
@@ -110,14 +111,20 @@ impl From<SocketAddr> for Address {
 }
 
 /// Connects to the device at an address, and from then on ends the program when it is lost.
-pub(super) fn connect(address: &Address) -> Result<Device, DeviceError> {
-    let device = || DeviceChoice::Remote(address.clone()).to_string();
+pub(super) fn connect(address: &Address) -> anyhow::Result<Device> {
+    let device = || DeviceChoice::Remote(address.clone());
     // burn tries for 16 seconds where nothing listens, and for ever where nothing answers.
-    address.ask(PATIENCE).map_err(|reason| DeviceError::Unanswered { device: device(), reason })?;
+    address.ask(PATIENCE).map_err(|reason| {
+        anyhow!(
+            "no answer from {}: {reason}; `learngene serve` offers a device of the machine where it \
+             runs",
+            device()
+        )
+    })?;
     watch::watch(address);
     Device::remote_options(&RemoteHost::websocket(&address.to_string()))
         .init()
-        .map_err(|error| DeviceError::Refused { device: device(), reason: error.to_string() })
+        .map_err(|error| anyhow!("device {} cannot be opened: {error}", device()))
 }
 
 /// Offers a device to whoever connects, until the program is interrupted or terminated.

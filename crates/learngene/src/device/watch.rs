@@ -69,7 +69,7 @@ pub(super) fn watch(server: &Address) {
     });
 }
 
-/// Whether a panic comes from burn, where it tells that a server refused what it was sent.
+/// Whether a panic comes from burn, which then says that a server refused what it was sent.
 fn is_of_burn(info: &PanicHookInfo<'_>) -> bool {
     let file = info.location().map(|location| location.file()).unwrap_or_default();
     file.split(['/', '\\']).any(|part| part.starts_with("burn-"))
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_server_that_is_gone_is_told() {
+    fn the_first_server_that_is_gone_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let gone = Address::from(listener.local_addr().expect("it is bound"));
         drop(listener);

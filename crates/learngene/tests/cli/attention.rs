@@ -27,7 +27,7 @@ fn bytes(map: &Value) -> Vec<u8> {
     STANDARD.decode(map["values"].as_str().expect("a text")).expect("base64")
 }
 
-/// What `forward --attention` tells of the same pixels, times 255 and rounded.
+/// What `forward --attention` computes of the same pixels, times 255 and rounded.
 #[test]
 fn a_map_is_the_attention_of_a_head() {
     let (bench, picture) = bench();
@@ -81,7 +81,7 @@ fn drawn(bench: &Workbench, layer: usize, head: usize) -> Vec<u8> {
 }
 
 #[test]
-fn an_image_of_a_folder_or_dataset_is_told_by_its_index() {
+fn an_image_of_a_folder_or_dataset_is_named_by_its_index() {
     let (bench, _) = bench();
     let maps = |image: &str, flags: &str| {
         bench.succeed_json(&format!("attention {TINY} --image {image} {flags} --out m.json --json"))

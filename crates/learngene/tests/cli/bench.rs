@@ -31,7 +31,7 @@ fn a_benchmark_prints_a_line_for_each_workload() {
 }
 
 #[test]
-fn work_on_files_tells_bytes_a_second() {
+fn work_on_files_is_measured_in_bytes_a_second() {
     let workloads = "condense,expand,learngene_read,learngene_write";
     let args = format!("bench --shapes nano --workloads {workloads} --iterations 1 --json");
     let lines = lines(&args);
@@ -101,8 +101,8 @@ fn gradient_checkpointing_trains_the_same_model() {
     bench.write(
         "shape.json",
         json!({
-            "embed_dim": 16, "num_heads": [2, 2], "head_dim": 8, "mlp_hidden_dim": 32,
-            "image_size": 32, "patch_size": 16, "in_channels": 3, "num_classes": 10,
+            "family": "vit", "embed_dim": 16, "num_heads": [2, 2], "head_dim": 8,
+            "hidden_dim": [32, 32], "ffn": "mlp", "image_size": 32, "patch_size": 16, "in_channels": 3, "num_classes": 10,
             "layer_norm_eps": 1e-6
         })
         .to_string(),

@@ -21,8 +21,10 @@ fn hugging_face_names() {
 }
 
 #[test]
-fn another_number_of_heads_and_a_narrow_mlp() {
+fn ffns_of_other_widths_and_kinds() {
     check("vit_narrow_mlp_golden", "timm.safetensors", "4");
+    check("vit_pruned_golden", "timm.safetensors", "3");
+    check("vit_swiglu_golden", "timm.safetensors", "3");
 }
 
 /// Runs a checkpoint on the input of its golden and compares logits and attention.
@@ -72,54 +74,21 @@ fn a_larger_input_interpolates_positions() {
 }
 
 #[test]
-fn no_tensor_named_input() {
-    bad_input(&Tensors::filled("images", &[1, 3, 32, 32], 0.5), "tensor `input` not found");
-}
-
-#[test]
-fn an_input_of_three_axes() {
-    let wanted = "shape is [3, 32, 32], wanted [batch, 3, height, width]";
-    bad_input(&Tensors::filled("input", &[3, 32, 32], 0.5), wanted);
-}
-
-#[test]
-fn an_input_that_is_not_square() {
-    bad_input(&Tensors::filled("input", &[1, 3, 32, 16], 0.5), "shape is [1, 3, 32, 16], wanted");
-}
-
-#[test]
-fn an_input_of_another_number_of_channels() {
-    misfit(&[1, 1, 32, 32], "`input` has 1 channels, the model takes 3");
-}
-
-#[test]
-fn an_input_of_partial_patches() {
-    misfit(&[1, 3, 30, 30], "image size 30 is not a multiple of the patch size 8");
-}
-
-#[test]
-fn an_input_without_images() {
-    bad_input(&Tensors::filled("input", &[0, 3, 32, 32], 0.5), "shape is [0, 3, 32, 32], wanted");
-    bad_input(&Tensors::filled("input", &[1, 3, 0, 0], 0.5), "shape is [1, 3, 0, 0], wanted");
-}
-
-#[test]
-fn an_input_that_is_not_a_number() {
-    bad_input(&Tensors::filled("input", &[1, 3, 32, 32], f32::NAN), "NaN at flat index 0");
-}
-
-/// An input that does not fit the model.
-fn misfit(shape: &[usize], wanted: &str) {
-    let bench = Workbench::new();
-    bench.write("x.safetensors", Tensors::filled("input", shape, 0.5).to_bytes());
-    let args = format!("forward {TINY} --input x.safetensors --out y.safetensors");
-    bench.check(&args, 1, &[wanted]);
-}
-
-/// An input that fits no model.
-fn bad_input(input: &Tensors, wanted: &str) {
-    let bench = Workbench::new();
-    bench.write("x.safetensors", input.to_bytes());
-    let args = format!("forward {TINY} --input x.safetensors --out y.safetensors");
-    bench.check(&args, 1, &["x.safetensors holds no usable tensor `input`", wanted]);
+fn inputs_that_no_model_takes() {
+    let shape = "shape of `input`: found";
+    for (name, shape, value, message) in [
+        ("images", &[1, 3, 32, 32][..], 0.5, "found no `input`"),
+        ("input", &[3, 32, 32], 0.5, shape),
+        ("input", &[1, 3, 32, 16], 0.5, shape),
+        ("input", &[0, 3, 32, 32], 0.5, shape),
+        ("input", &[1, 3, 0, 0], 0.5, shape),
+        ("input", &[1, 3, 32, 32], f32::NAN, "input: found NaN at index 0"),
+        ("input", &[1, 1, 32, 32], 0.5, "`input` has 1 channels, the model takes 3"),
+        ("input", &[1, 3, 30, 30], 0.5, "found 30, expected a multiple of the patch size, 8"),
+    ] {
+        let bench = Workbench::new();
+        bench.write("x.safetensors", Tensors::filled(name, shape, value).to_bytes());
+        let args = format!("forward {TINY} --input x.safetensors --out y.safetensors");
+        bench.check(&args, 1, &[message]);
+    }
 }

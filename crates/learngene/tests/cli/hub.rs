@@ -14,7 +14,7 @@ use std::{
 };
 
 use assert_cmd::Command;
-use sha2::{Digest, Sha256};
+use learngene_tensors::Sha256;
 
 use crate::workbench::{Workbench, check_message, golden};
 
@@ -32,7 +32,7 @@ struct Hub {
 }
 
 impl Hub {
-    /// `damage` is done to what it sends, not to the hashes that it tells.
+    /// `damage` is done to what it sends, not to the hashes.
     fn start(files: Files, missing: u16, damage: fn(&mut [u8])) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -83,7 +83,7 @@ fn answer(mut stream: TcpStream, files: &Files, missing: u16, damage: fn(&mut [u
     let end = end.parse().map_or(file.len(), |last: usize| last + 1);
     let mut sent = file.clone();
     damage(&mut sent);
-    let hash: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::of(file);
     let size = file.len();
     write!(
         stream,
@@ -137,10 +137,10 @@ fn check(hub: &Hub, args: &str, parts: &[&str]) {
     assert!(!workbench.path("out.safetensors").exists());
 }
 
-/// As timm leaves it in the cache that all programs share: the weights alone, which tell neither heads
+/// As timm leaves it in the cache that all programs share: the weights alone, which say neither heads
 /// nor how images are prepared.
 #[test]
-fn what_tells_of_weights_that_another_program_fetched_is_fetched_too() {
+fn the_configuration_of_weights_that_another_program_fetched_is_fetched_too() {
     let workbench = Workbench::new();
     workbench.photos("photos", 2);
     let mut files = golden_vit();
@@ -156,9 +156,9 @@ fn what_tells_of_weights_that_another_program_fetched_is_fetched_too() {
         let output = run(&workbench, endpoint, &format!("{args} {flags}"));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
-        (workbench.json("d.json")["preprocess"].clone(), said)
+        (workbench.json("d.json")["preprocessing"].clone(), said)
     };
-    let assumed = "hf:owner/tiny: assumed of its images, as nothing tells it: ";
+    let assumed = "hf:owner/tiny: its files do not say how images are prepared; assumed ";
     let (usual, said) = probe("http://127.0.0.1:9", "--num-heads 3 --crop-pct 0.5");
     assert!(said.contains("hf:owner/tiny: cannot download config.json"), "{said}");
     let flags = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225\n";
@@ -168,43 +168,43 @@ fn what_tells_of_weights_that_another_program_fetched_is_fetched_too() {
     let args = format!("{CONVERT} --num-heads 3");
     command(&workbench, &hub.endpoint, &args).env("HF_HUB_OFFLINE", "1").assert().success();
     assert_eq!(hub.requests.load(Ordering::Relaxed), 0);
-    let (told, said) = probe(&hub.endpoint, "");
-    assert_ne!(told["mean"], usual["mean"]);
-    assert_eq!(told["mean"], serde_json::json!([0.5, 0.5, 0.5]));
+    let (known, said) = probe(&hub.endpoint, "");
+    assert_ne!(known["mean"], usual["mean"]);
+    assert_eq!(known["mean"], serde_json::json!([0.5, 0.5, 0.5]));
     assert!(said.contains(&format!("{assumed}--crop-pct 0.9\n")), "{said}");
     // What is there, and what is not, is known from now on.
     let asked = hub.requests.load(Ordering::Relaxed);
     let (again, said) = probe(&hub.endpoint, "--crop-pct 0.9");
-    assert_eq!((again, said.contains(assumed)), (told, false), "{said}");
+    assert_eq!((again, said.contains(assumed)), (known, false), "{said}");
     assert_eq!(hub.requests.load(Ordering::Relaxed), asked);
 }
 
 #[test]
-fn a_model_that_the_hub_does_not_have_is_told() {
+fn a_model_that_the_hub_does_not_have() {
     let args = CONVERT.replace("tiny", "other");
     let parts = ["hf:owner/other: the hub has no model.safetensors of it", "learngene models"];
     check(&Hub::with_the_golden_vit(), &args, &parts);
 }
 
 #[test]
-fn a_model_that_is_not_for_everyone_is_told() {
+fn a_model_that_is_not_for_everyone() {
     let hub = Hub::start(Files::new(), 401, |_| {});
-    check(&hub, CONVERT, &["hf:owner/tiny: the hub asks for leave to read it", "HF_TOKEN"]);
+    check(&hub, CONVERT, &["hf:owner/tiny: the hub requires permission", "HF_TOKEN"]);
 }
 
 #[test]
-fn a_damaged_download_is_told_by_its_hash() {
+fn a_damaged_download_is_found_by_its_hash() {
     // A damaged config.json would be no JSON, so there is none.
     let files =
         Files::from_iter(golden_vit().into_iter().filter(|(name, _)| *name == "model.safetensors"));
     // One bit of the last value.
     let hub = Hub::start(files, 404, |bytes| *bytes.last_mut().expect("no file is empty") ^= 1);
     let args = format!("{CONVERT} --num-heads 3");
-    check(&hub, &args, &["hf:owner/tiny: ", "has the SHA-256 ", ", the hub told ", "remove it"]);
+    check(&hub, &args, &["hf:owner/tiny: ", "has the SHA-256 ", ", expected ", "remove it"]);
 }
 
 #[test]
-fn without_a_network_a_model_that_is_not_in_the_cache_is_told() {
+fn without_a_network_a_model_that_is_not_in_the_cache() {
     let hub = Hub { endpoint: "http://127.0.0.1:9".into(), requests: Arc::default() };
     check(&hub, CONVERT, &["hf:owner/tiny: cannot download model.safetensors", "the cache "]);
 }
@@ -214,7 +214,7 @@ fn a_name_without_an_owner_is_a_usage_error() {
     Workbench::new().check(
         "convert --checkpoint hf:tiny --out out.safetensors",
         2,
-        &["hf:tiny", "wanted hf:OWNER/NAME"],
+        &["hf:tiny", "expected hf:OWNER/NAME"],
     );
 }
 

@@ -67,7 +67,7 @@ fn distances() {
         assert!(distances["std"][1][2].as_f64().expect("a number") > 0.0);
         assert_eq!(distances["images"], 5);
         assert_eq!(distances["convention"], convention);
-        assert_eq!(distances["preprocess"]["image_size"], 32);
+        assert_eq!(distances["preprocessing"]["image_size"], 32);
         assert!(is_hash(&distances["ancestor_sha256"]) && is_hash(&distances["images_sha256"]));
     }
 }
@@ -85,37 +85,43 @@ fn one_image_has_no_spread() {
 #[test]
 fn clusters() {
     let bench = Workbench::new();
-    bench.write("distances.json", r#"{"mean_attention_distance": [[9, 1, 2, 30], [5, 5]]}"#);
+    bench.photos("photos", 2);
+    bench.succeed(&format!("probe {TINY} --images photos --out distances.json"));
+    let mut distances = bench.json("distances.json");
+    distances["mean_attention_distance"] = json!([[9, 1, 2], [5, 5, 5.5], [1, 2, 30]]);
+    bench.write("distances.json", distances.to_string());
     bench.succeed("cluster --distances distances.json --eps 1.5 --out clusters.json");
     let clusters = bench.json("clusters.json");
     for (layer, field, want) in [
-        (0, "labels", serde_json::json!([0, 1, 1, 2])),
-        (0, "sizes", serde_json::json!([2, 1, 1])),
+        (0, "labels", json!([0, 1, 1])),
+        (0, "sizes", json!([2, 1])),
         // In order of priority: the largest cluster first.
-        (0, "representatives", serde_json::json!([1, 0, 3])),
-        (1, "labels", serde_json::json!([0, 0])),
-        (1, "sizes", serde_json::json!([2])),
-        (1, "representatives", serde_json::json!([0])),
+        (0, "representatives", json!([1, 0])),
+        (1, "labels", json!([0, 0, 0])),
+        (2, "sizes", json!([2, 1])),
+        (2, "representatives", json!([0, 2])),
     ] {
-        assert_eq!(clusters["layers"][layer][field], want, "layer {layer}, {field}");
+        assert_eq!(clusters["heads"]["layers"][layer][field], want, "layer {layer}, {field}");
     }
+    let groups = clusters["ffn"]["groups"].as_array().expect("a list");
+    assert_eq!(groups.len(), 3);
 }
 
 #[test]
 fn inspect() {
     let bench = Workbench::with_learngene();
     let manifest = bench.succeed_json("inspect tiny.learngene --json");
-    assert_eq!(manifest["version"], 2);
-    assert_eq!(manifest["architecture"]["family"], "vit");
-    assert_eq!(manifest["architecture"]["num_heads"], serde_json::json!([3, 3, 3]));
+    assert_eq!(manifest["version"], 3);
+    assert_eq!(manifest["ancestor"]["shape"]["family"], "vit");
+    assert_eq!(manifest["ancestor"]["shape"]["num_heads"], serde_json::json!([3, 3, 3]));
     assert_eq!(manifest["ancestor"]["parameters"], 95_383);
     assert!(is_hash(&manifest["ancestor"]["sha256"]));
-    assert_eq!(manifest["probe"]["images"], 6);
-    assert_eq!(manifest["probe"]["convention"], "renormalized");
-    assert_eq!(lengths(&manifest["probe"]["mean_attention_distance"]), [3, 3, 3]);
+    assert_eq!(manifest["distances"]["images"], 6);
+    assert_eq!(manifest["distances"]["convention"], "renormalized");
+    assert_eq!(lengths(&manifest["distances"]["mean_attention_distance"]), [3, 3, 3]);
     let eps = serde_json::json!([0.2, 0.2, 0.2]);
-    assert_eq!(manifest["clustering"]["algorithm"]["eps"], eps);
-    let layers = manifest["layers"].as_array().expect("a list");
+    assert_eq!(manifest["clusters"]["heads"]["algorithm"]["eps"], eps);
+    let layers = manifest["clusters"]["heads"]["layers"].as_array().expect("a list");
     assert_eq!(layers.len(), 3);
     for layer in layers {
         let count = |field: &str| layer[field].as_array().expect("a list").len();
@@ -134,8 +140,8 @@ fn expand_prints_what_it_keeps_beside_the_checkpoint() {
     );
     assert_eq!(made, bench.json("d.json"));
     assert_eq!(made["method"], "cluster-learngene");
-    assert_eq!(made["config"]["num_heads"], serde_json::json!([6, 6, 6, 6]));
-    assert_eq!(made["config"]["num_classes"], 10);
+    assert_eq!(made["shape"]["num_heads"], serde_json::json!([6, 6, 6, 6]));
+    assert_eq!(made["shape"]["num_classes"], 10);
     assert_eq!(made["layers"], serde_json::json!([0, 1, 2, 2]));
     assert_eq!(lengths(&made["slots"]), [6, 6, 6, 6]);
     let number = |field: &str| made[field].as_u64().expect("a whole number");

@@ -6,13 +6,12 @@ use crate::workbench::{TINY, Workbench};
 fn every_method_gives_a_checkpoint_of_the_same_shape() {
     let bench = Workbench::with_learngene();
     bench.labelled_photos("pets", 1);
-    bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
     for method in [
         "cluster-learngene".to_owned(),
         "from-scratch".to_owned(),
         format!("pretraining-finetuning {TINY}"),
         format!("heuristic-learngene --inherited-layers 1 {TINY}"),
-        format!("auto-learngene --distances d.json --inherited-layers 1 {TINY}"),
+        format!("auto-learngene --inherited-layers 1 {TINY}"),
         format!("weight-transformation {TINY}"),
         format!("weight-selection {TINY}"),
     ] {
@@ -20,7 +19,7 @@ fn every_method_gives_a_checkpoint_of_the_same_shape() {
             "expand tiny.learngene --depth 2 --num-classes 2 --method {method} \
              --out made/d.safetensors --json"
         ));
-        assert_eq!(made["config"]["num_heads"], serde_json::json!([3, 3]), "{method}");
+        assert_eq!(made["shape"]["num_heads"], serde_json::json!([3, 3]), "{method}");
         bench.succeed("eval --checkpoint made/d.safetensors --data pets");
         bench.succeed("inspect made/d.json --svg made/d.svg");
     }
@@ -46,38 +45,32 @@ fn methods_of_the_whole_ancestor_do_without_a_learngene() {
     assert_eq!(bench.json("d.json")["inherited_parameters"], 0);
 }
 
-/// Auto-Learngene keeps what the probe found to change the most.
+/// Half of the ancestor's layers, as in the paper's Table 2.
 #[test]
-fn layers_are_chosen_by_what_was_measured() {
+fn heuristic_learngene_takes_the_last_layers_and_auto_learngene_the_first() {
     let bench = Workbench::new();
-    bench.photos("photos", 4);
-    bench.succeed(&format!("probe {TINY} --images photos --layer-changes --out d.json"));
-    let distances = bench.json("d.json");
-    let changes = distances["representation_change"].as_array().expect("of every layer");
-    let changes: Vec<f64> = changes.iter().filter_map(serde_json::Value::as_f64).collect();
-    assert_eq!(changes.len(), 3);
-    let most = (0..3).max_by(|a, b| changes[*a].total_cmp(&changes[*b]));
-    let args = "--method auto-learngene --distances d.json --inherited-layers 1";
-    let said = bench.succeed(&format!("expand {args} {TINY} --out made/auto.safetensors"));
-    let most_changing = most.expect("three layers");
-    let inherited = format!("\nlayers 1, 2 are drawn, 0 are the ancestor's {most_changing}");
-    assert!(said.contains(&inherited), "{said}");
-    let all = "--method auto-learngene --distances d.json --inherited-layers 3";
-    let said = bench.succeed(&format!("expand {all} {TINY} --out all/auto.safetensors"));
-    assert!(said.contains("\nlayers 0, 1, 2 are the ancestor's 0, 1, 2"), "{said}");
-    let made = bench.json("made/auto.json");
-    assert_eq!(made["layers"], serde_json::json!([most, null, null]));
-    assert_eq!(made["images_sha256"], distances["images_sha256"]);
+    let said = |method: &str| {
+        let method = format!("{method}-learngene --inherited-layers 2");
+        bench.succeed(&format!("expand --method {method} {TINY} --out d.safetensors"))
+    };
+    let text = said("heuristic");
+    assert!(text.contains("\nlayers 0 are drawn, 1, 2 are the ancestor's 1, 2"), "{text}");
+    let text = said("auto");
+    assert!(text.contains("\nlayers 2 are drawn, 0, 1 are the ancestor's 0, 1"), "{text}");
+    bench.succeed(&format!("expand --method auto-learngene {TINY} --out d.safetensors"));
+    let inherited = bench.json("d.json")["layers"].clone();
+    let count = inherited.as_array().expect("a list").iter().filter(|it| !it.is_null()).count();
+    assert_eq!(count, 2, "{inherited}: half of three layers, rounded up");
 }
 
 #[test]
-fn a_seed_by_which_nothing_is_drawn_is_told() {
+fn a_seed_by_which_nothing_is_drawn_is_warned_of() {
     let bench = Workbench::with_learngene();
-    for (flags, is_told) in [("--num-classes 0", true), ("--num-classes 2", false)] {
+    for (flags, is_warned) in [("--num-classes 0", true), ("--num-classes 2", false)] {
         let args = format!("expand tiny.learngene {flags} --seed 5 --out d.safetensors");
         let output = bench.command(&args).assert().success().get_output().clone();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(said.contains("--seed has no effect"), is_told, "{said}");
+        assert_eq!(said.contains("--seed has no effect"), is_warned, "{said}");
     }
 }
 
@@ -95,16 +88,16 @@ fn heads_can_be_kept_at_random() {
     };
     let wanted = bench.succeed_json("inspect tiny.learngene --json");
     let layers = |manifest: &serde_json::Value, field: &str| -> Vec<serde_json::Value> {
-        let layers = manifest["layers"].as_array().expect("layers");
+        let layers = manifest["clusters"]["heads"]["layers"].as_array().expect("layers");
         layers.iter().map(|layer| layer[field].clone()).collect()
     };
     let random: Vec<_> = (0..6).map(kept).collect();
     for (seed, manifest) in random.iter().enumerate() {
         assert_eq!(layers(manifest, "sizes"), layers(&wanted, "sizes"));
-        assert_eq!(manifest["clustering"]["random_heads"], seed);
+        assert_eq!(manifest["clusters"]["heads"]["random_heads"], seed);
     }
     let heads = |manifest| layers(manifest, "representatives");
     assert!(random.iter().any(|manifest| heads(manifest) != heads(&random[0])));
     let said = bench.succeed("inspect random.learngene");
-    assert!(said.contains("heads dealt at random, seed 5"), "{said}");
+    assert!(said.contains("heads drawn at random, seed 5"), "{said}");
 }

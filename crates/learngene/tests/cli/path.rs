@@ -68,7 +68,10 @@ fn condensing_from_distances_takes_the_radius_of_the_probed_images() {
     bench.succeed(&format!("condense {TINY} --distances distances.json --out a.learngene"));
     let manifest = bench.succeed_json("inspect a.learngene --json");
     let eps = 10.0 * 64.0 / 224.0;
-    assert_eq!(manifest["clustering"]["algorithm"]["eps"], serde_json::json!([eps, eps, eps]));
+    assert_eq!(
+        manifest["clusters"]["heads"]["algorithm"]["eps"],
+        serde_json::json!([eps, eps, eps])
+    );
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn inspect_shows_every_layer_and_its_clusters() {
     for (layer, heads) in said.lines().filter(|line| line.starts_with("layer ")).enumerate() {
         for head in 0..3 {
             let number = |field: &str| {
-                manifest["probe"][field][layer][head].as_f64().expect("it was measured")
+                manifest["distances"][field][layer][head].as_f64().expect("it was measured")
             };
             let (distance, std) = (number("mean_attention_distance"), number("std"));
             let part = format!("{distance:.1} ±{std:.1}");
@@ -100,14 +103,14 @@ fn inspect_shows_every_layer_and_its_clusters() {
     }
 }
 
-/// A cluster of several heads is told with the distances that it spans.
+/// A cluster of several heads is shown with the distances that it spans.
 #[test]
 fn inspect_shows_how_wide_a_cluster_is() {
     let bench = Workbench::new();
     bench.photos("photos", 6);
     bench.succeed(&format!("condense {TINY} --images photos --eps 40 --out one.learngene"));
     let manifest = bench.succeed_json("inspect one.learngene --json");
-    let heads = manifest["probe"]["mean_attention_distance"][0].as_array().expect("a list");
+    let heads = manifest["distances"]["mean_attention_distance"][0].as_array().expect("a list");
     let heads = heads.iter().map(|head| head.as_f64().expect("a number"));
     let (low, high) = heads
         .fold((f64::MAX, 0.0), |(low, high): (f64, f64), head| (low.min(head), high.max(head)));
@@ -123,13 +126,13 @@ fn a_descendant_can_be_deeper_or_shallower() {
         let made = bench.succeed_json(&format!(
             "expand tiny.learngene --depth {depth} --layers even --out d.safetensors --json"
         ));
-        let num_heads = made["config"]["num_heads"].as_array().expect("a list");
+        let num_heads = made["shape"]["num_heads"].as_array().expect("a list");
         assert_eq!(num_heads.len().to_string(), depth);
     }
 }
 
 #[test]
-fn heads_that_are_equal_are_told_once_and_layers_that_repeat_are_named() {
+fn equal_heads_are_shown_once_and_layers_that_repeat_are_named() {
     let bench = Workbench::with_learngene();
     let said = bench.succeed("expand tiny.learngene --depth 5 --out d.safetensors");
     assert!(said.starts_with("d.safetensors: 5 layers of 3 heads, "), "{said}");
@@ -140,7 +143,7 @@ fn heads_that_are_equal_are_told_once_and_layers_that_repeat_are_named() {
 }
 
 #[test]
-fn heads_that_stay_equal_are_told() {
+fn heads_that_stay_equal_are_counted() {
     let bench = Workbench::new();
     bench.photos("photos", 4);
     let condense = format!("condense {TINY} --images photos --out x.learngene --eps");
@@ -173,7 +176,7 @@ fn a_descendant_can_have_other_heads() {
     ] {
         let made = bench
             .succeed_json(&format!("expand tiny.learngene {option} --out d.safetensors --json"));
-        assert_eq!(made["config"]["num_heads"], serde_json::json!(num_heads), "{option}");
+        assert_eq!(made["shape"]["num_heads"], serde_json::json!(num_heads), "{option}");
     }
 }
 
@@ -210,9 +213,8 @@ fn bf16_is_written_and_read_back() {
     bench.succeed("convert --checkpoint narrow.safetensors --out wide.safetensors");
     let (given, wide) = (tensors("tiny.safetensors"), tensors("wide.safetensors"));
     for name in given.0.keys() {
-        let rounded =
-            given.get(name).1.into_iter().map(|value| half::bf16::from_f32(value).to_f32());
-        assert_eq!(wide.get(name).1, rounded.collect::<Vec<_>>(), "{name}");
+        let rounded = learngene_tensors::Dtype::BF16.round(given.get(name).1);
+        assert_eq!(wide.get(name).1, rounded, "{name}");
     }
 }
 
@@ -229,14 +231,14 @@ fn a_model_can_be_trained_from_its_shape_alone() {
     bench.labelled_photos("pets", 2);
     bench.write(
         "shape.json",
-        r#"{"embed_dim": 16, "num_heads": [2], "head_dim": 8, "mlp_hidden_dim": 16,
-            "image_size": 32, "patch_size": 8, "in_channels": 3, "num_classes": 2,
-            "layer_norm_eps": 1e-6}"#,
+        r#"{"family": "vit", "embed_dim": 16, "num_heads": [2, 1], "head_dim": 8,
+            "hidden_dim": [16, 5], "ffn": "swiglu", "image_size": 32, "patch_size": 8,
+            "in_channels": 3, "num_classes": 2, "layer_norm_eps": 1e-6}"#,
     );
     bench.succeed("train --config shape.json --data pets --epochs 1 --batch-size 4 --out run");
 }
 
-/// What a run is about to do is told before its first step, and each evaluation with its rate.
+/// What a run is about to do is logged before its first step, and each evaluation with its rate.
 #[test]
 fn a_training_says_what_it_does() {
     let bench = Workbench::new();
@@ -266,15 +268,15 @@ fn assumed_heads_come_with_the_flag_that_gives_others() {
     bench.labelled_photos("pets", 1);
     bench.write(
         "shape.json",
-        r#"{"embed_dim": 192, "num_heads": [3], "head_dim": 64, "mlp_hidden_dim": 8,
-            "image_size": 8, "patch_size": 8, "in_channels": 3, "num_classes": 2,
-            "layer_norm_eps": 1e-6}"#,
+        r#"{"family": "vit", "embed_dim": 192, "num_heads": [3], "head_dim": 64,
+            "hidden_dim": [8], "ffn": "mlp", "image_size": 8, "patch_size": 8, "in_channels": 3,
+            "num_classes": 2, "layer_norm_eps": 1e-6}"#,
     );
     bench.succeed("train --config shape.json --data pets --epochs 1 --out run");
     let bare = Tensors::of(&bench.read("run/last.safetensors")).to_bytes();
     bench.write("bare.safetensors", bare);
     let args = "convert --checkpoint bare.safetensors --out d.safetensors";
-    bench.command(args).assert().success().stderr(predicate::str::contains("give --num-heads"));
+    bench.command(args).assert().success().stderr(predicate::str::contains("--num-heads"));
 }
 
 #[test]
@@ -301,15 +303,15 @@ fn a_fraction_of_the_training_images_is_learnt_from() {
     assert_eq!((&run["train_images"], &run["test_images"]), (&4.into(), &8.into()));
     let drawn = serde_json::json!({ "share": 0.5, "seed": 5 });
     assert_eq!(
-        (&run["fraction"], &bench.json("half/start.json")["train_fraction"]),
+        (&run["fraction"], &bench.json("half/identity.json")["train_fraction"]),
         (&drawn, &drawn)
     );
     let run = bench.succeed_json(&format!("{args} --out all"));
     assert_eq!((&run["train_images"], &run["fraction"]), (&8.into(), &serde_json::Value::Null));
-    assert!(bench.json("all/start.json").get("train_fraction").is_none());
+    assert!(bench.json("all/identity.json").get("train_fraction").is_none());
     // As many images, drawn otherwise, are another run.
     let other = format!("{args} --fraction 0.51 --out half");
-    bench.check(&other, 1, &["half/start.json", "another run", "found \"share\": 0.5"]);
+    bench.check(&other, 1, &["half/identity.json", "another run", "\"share\": 0.5"]);
 }
 
 #[test]
@@ -362,7 +364,10 @@ fn options_stand_under_headings_and_recipes_are_explained() {
             "condense",
             &["\nCheckpoint:", "\nProbe:", "\nPreprocessing:", "\nClustering:", "\nOutput:"][..],
         ),
-        ("train", &["\nTraining:", "--warmup-epochs", "label_smoothing = 0.1", "# share of the"]),
+        (
+            "train",
+            &["\nTraining:", "--warmup-epochs", "label_smoothing = 0.1", "# part of the target"],
+        ),
         ("expand", &["\nShape:", "\nInheritance:", "three quarters in the middle"]),
         ("inspect", &["manifest alone", "`learngene verify` checks the tensors"]),
     ] {

@@ -174,7 +174,7 @@ fn a_server_that_is_not_there_is_told_at_once() {
 fn what_is_no_address_is_a_usage_error() {
     let check = |args: &str, parts: &[&str]| Workbench::new().check(args, 2, parts);
     for device in ["remote", "remote:3000", "remote:http://gpu:3000", "remote:ws://gpu"] {
-        let wanted = "wants an address after the colon, as in `remote:ws://host:3000`";
+        let wanted = "expected an address, as in `remote:ws://host:3000`";
         check(&format!("eval {TINY} --data cifar10-sample --device {device}"), &[device, wanted]);
     }
     for address in ["3000", "gpu", "gpu:x", ":3000"] {

@@ -50,7 +50,7 @@ fn two_runs_of_one_seed_are_the_same_bytes() {
     assert!(bench.read("a/last.safetensors") != bench.read("c/last.safetensors"));
 }
 
-/// Nothing that a run leaves tells where or when it was made.
+/// Nothing that a run leaves says where or when it was made.
 #[test]
 fn what_a_run_leaves_holds_no_path() {
     let bench = Workbench::with_learngene();
@@ -71,11 +71,11 @@ fn what_a_run_leaves_holds_no_path() {
     }
 }
 
-/// Every part of a run that has a state: two passes a step, an average, clipping, mixed images.
+/// Every part of a run that has a state: two micro-batches a step, an average, clipping, mixed images.
 const RECIPE: &str = "
     epochs = 60
     batch_size = 8
-    images_per_pass = 4
+    micro_batch_size = 4
     checkpoint_steps = 2
     ema_decay = 0.99
     clip_norm = 1.0

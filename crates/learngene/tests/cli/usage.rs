@@ -60,9 +60,7 @@ fn what_would_have_no_effect() {
         let parts = ["'--distances <FILE>'", "cannot be used with", name];
         check(&format!("{condense} {flag}"), &parts);
     }
-    for flag in
-        ["--eps 1", "--min-points 2", "--representative mean", "--kmeans 2", "--random-heads 1"]
-    {
+    for flag in ["--eps 1", "--min-points 2", "--kmeans 2", "--random-heads 1", "--ffn paper"] {
         let name = flag.split(' ').next().expect("it begins with its name");
         let parts = ["'--clusters <FILE>'", "cannot be used with", name];
         check(&format!("{condense} --clusters b {flag}"), &parts);
@@ -107,8 +105,6 @@ fn methods_of_the_whole_ancestor_without_it() {
         let args = format!("expand x.learngene --method {method} --out d.safetensors");
         check(&args, &["--checkpoint <FILE|hf:OWNER/NAME>"]);
     }
-    let args = format!("expand {TINY} --method auto-learngene --out d.safetensors");
-    check(&args, &["--distances <FILE>"]);
     check("expand --method from-scratch --out d.safetensors", &["<LEARNGENE>"]);
 }
 
@@ -169,7 +165,7 @@ fn a_mean_of_two_channels() {
 fn a_head_ratio_that_is_no_ratio() {
     for ratio in ["0", "-1", "nan", "inf", "1/0", "two"] {
         let args = format!("expand x.learngene --head-ratio={ratio} --out d.safetensors");
-        check(&args, &["--head-ratio", ratio, "must be a positive number such as"]);
+        check(&args, &["--head-ratio", ratio]);
     }
 }
 
@@ -177,8 +173,8 @@ fn a_head_ratio_that_is_no_ratio() {
 fn choices_that_do_not_exist() {
     for (option, known) in [
         ("--layers", "front, even, last"),
-        ("--heads", "incrementing or decrementing"),
-        ("--order", "origin, increasing, decreasing or priority"),
+        ("--heads", "incrementing"),
+        ("--order", "priority"),
         ("--projection", "centroid"),
         ("--classifier", "inherit"),
         ("--method", "from-scratch"),
@@ -235,7 +231,7 @@ fn whole_numbers_below_zero() {
             &[flag, "wanted a whole number of 0 or more, got `-1`"],
         );
     }
-    for flag in ["--images-per-pass", "--workers"] {
+    for flag in ["--micro-batch-size", "--workers"] {
         check(&format!("{train} {flag} -1"), &[flag, "wanted a number of at least 1, got `-1`"]);
     }
     for flag in ["--batch-size", "--k"] {
@@ -248,15 +244,10 @@ fn whole_numbers_below_zero() {
         let parts = [flag, "wanted a whole number of 0 or more, got `-1`"];
         check(&format!("{expand} {flag} -1"), &parts);
     }
-    let layers =
-        "layers must be front, even, last or a list of the ancestor's layers such as 0,0,1";
     for got in ["-1", "-1,2"] {
-        check(&format!("{expand} --layers {got}"), &["--layers", layers, got]);
-        check(&format!("{expand} --heads {got}"), &["--heads", "heads must be same, a count", got]);
-        check(
-            &format!("{expand} --depth {got}"),
-            &["--depth", "depth must be same, a number", got],
-        );
+        for flag in ["--layers", "--heads", "--depth"] {
+            check(&format!("{expand} {flag} {got}"), &[flag, got, "expected"]);
+        }
     }
     let attention = format!("attention {TINY} --image a.png --out maps.json --layers -1,2");
     check(&attention, &["--layers", "wanted a whole number of 0 or more, got `-1`"]);
@@ -274,9 +265,9 @@ fn whole_numbers_below_zero() {
     }
 }
 
-/// The format does not follow the name, so a name that tells another one is refused.
+/// The format does not follow the name, so a name of another one is refused.
 #[test]
-fn names_that_tell_another_format() {
+fn names_of_another_format() {
     for (args, flag, wanted, got) in [
         (format!("probe {TINY} --images cifar10-sample"), "--out", "json", "d.csv"),
         ("cluster --distances d.json".into(), "--out", "json", "c.txt"),
@@ -309,7 +300,7 @@ fn ranks_of_nothing_or_beyond_any_use() {
     let train = format!("train {TINY} --data cifar10-sample --out run");
     for flag in ["--transform-ffn", "--transform-heads"] {
         for got in ["low-rank:0", "low-rank:100000"] {
-            check(&format!("{train} {flag} {got}"), &[flag, "from 1 to 1024 such as", got]);
+            check(&format!("{train} {flag} {got}"), &[flag, "1024", got]);
         }
     }
 }

@@ -29,11 +29,11 @@ fn real_vits14_condenses_and_expands() {
          --image-size 224 --out vits14.learngene",
     );
     let manifest = bench.succeed_json("inspect vits14.learngene --json");
-    assert_eq!(manifest["architecture"]["num_heads"], json!(vec![6; 12]));
+    assert_eq!(manifest["ancestor"]["shape"]["num_heads"], json!(vec![6; 12]));
     assert_eq!(manifest["ancestor"]["parameters"], 21_619_584);
-    assert_eq!(manifest["probe"]["images"], 4);
+    assert_eq!(manifest["distances"]["images"], 4);
     // A trained model has heads that look near and heads that look far; random weights have not.
-    let layers = manifest["probe"]["mean_attention_distance"].as_array().expect("a list");
+    let layers = manifest["distances"]["mean_attention_distance"].as_array().expect("a list");
     let heads = layers.iter().flat_map(|layer| layer.as_array().expect("a list"));
     let distances: Vec<f64> = heads.map(|head| head.as_f64().expect("a number")).collect();
     let nearest = distances.iter().copied().fold(f64::MAX, f64::min);
@@ -45,7 +45,7 @@ fn real_vits14_condenses_and_expands() {
         "expand vits14.learngene --depth 6 --head-ratio 2 --num-classes 10 \
          --out descendant.safetensors --json",
     );
-    assert_eq!(made["config"]["num_heads"], json!(vec![3; 6]));
+    assert_eq!(made["shape"]["num_heads"], json!(vec![3; 6]));
     let input = Tensors::filled("input", &[1, 3, 224, 224], 0.5);
     bench.write("x.safetensors", input.to_bytes());
     bench.succeed(

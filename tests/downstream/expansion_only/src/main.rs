@@ -3,20 +3,18 @@
 
 use std::{env, error::Error};
 
-use burn::tensor::Device;
 use learngene_expansion::{DescendantConfig, expand};
 use learngene_format::Learngene;
-use learngene_models::count_parameters;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args().nth(1).ok_or("usage: expansion-only X.learngene")?;
     let learngene = Learngene::read(&path)?;
 
-    let depth = learngene.manifest().layers.len().div_ceil(2);
-    let wanted = DescendantConfig { depth: depth.into(), ..DescendantConfig::default() };
-    let descendant = expand(&learngene, &wanted)?;
+    let depth = learngene.manifest().ancestor.shape.depth().div_ceil(2);
+    let config = DescendantConfig { depth: depth.into(), ..DescendantConfig::default() };
+    let descendant = expand(&learngene, &config)?;
 
-    let model = descendant.config.load(&descendant.parameters, &Device::flex())?;
-    println!("{} layers, {} parameters", model.config().depth(), count_parameters(&model.config()));
+    let shape = &descendant.shape;
+    println!("{} layers, {} parameters", shape.depth(), shape.count_parameters());
     Ok(())
 }

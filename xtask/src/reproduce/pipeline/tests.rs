@@ -108,14 +108,10 @@ fn fitting_sees_the_images_again() {
 }
 
 #[test]
-fn other_methods_take_the_checkpoint_and_perhaps_the_change_of_layers() {
-    let [changes, expand] = &commands("method = 'auto-learngene'")[..] else { panic!("two") };
-    assert_eq!(changes, &format!("{PROBE} --layer-changes --out *.json"));
+fn other_methods_take_the_checkpoint() {
     let expected = "learngene expand --method auto-learngene --checkpoint \
-        datasets/desk_ancestor/desk_ancestor.safetensors --distances *.json --seed 3 --out \
-        *.safetensors";
-    assert_eq!(expand, expected);
-    assert_eq!(commands("method = 'weight-transformation'").len(), 1);
+        datasets/desk_ancestor/desk_ancestor.safetensors --seed 3 --out *.safetensors";
+    assert_eq!(commands("method = 'auto-learngene'"), [expected]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     name,
-    shape::Shape,
+    preset::Preset,
     workload::{Task, Workload},
 };
 use crate::{device::DeviceChoice, memory, text};
@@ -44,13 +44,13 @@ impl Timing {
     /// Times a workload in this process.
     pub fn of(
         workload: Workload,
-        shape: Shape,
+        preset: Preset,
         iterations: NonZeroUsize,
         choice: DeviceChoice,
     ) -> anyhow::Result<Self> {
         let device = choice.open()?;
         let Task { images, flops, bytes, work } =
-            workload.prepare(&shape.config(), shape.batch(), &device)?;
+            workload.prepare(&preset.shape(), preset.batch(), &device)?;
         memory::reset_peak();
         let Times { first, median } = times(iterations, work)?;
         let per_second = |amount: f64| amount / median * 1e3;
@@ -62,7 +62,7 @@ impl Timing {
             device: if workload.is_on_host() { "host".into() } else { choice.to_string() },
             threads: rayon::current_num_threads(),
             workload: name(workload),
-            shape: name(shape),
+            shape: name(preset),
             batch: images,
             ms: median,
             first_ms: first,
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_time_is_told_apart() {
+    fn the_first_time_is_reported_apart() {
         let mut calls = 0;
         let iterations = NonZeroUsize::new(4).expect("four");
         let times = times(iterations, || {

@@ -2,8 +2,8 @@
 
 mod measure;
 mod parity;
+mod preset;
 mod scaling;
-mod shape;
 mod workload;
 
 use std::{num::NonZeroUsize, process::Command};
@@ -11,7 +11,7 @@ use std::{num::NonZeroUsize, process::Command};
 use anyhow::{Context, ensure};
 use clap::{Subcommand, ValueEnum};
 
-use self::{measure::Timing, shape::Shape, workload::Workload};
+use self::{measure::Timing, preset::Preset, workload::Workload};
 use crate::{
     args::{DeviceArgs, at_least_one},
     progress,
@@ -21,7 +21,7 @@ use crate::{
 /// Times what a user waits for, or compares what devices compute.
 ///
 /// Models have random weights, images are those of the embedded sample. A time is the median over
-/// the iterations, after a first one that is told apart: on a GPU it compiles kernels and chooses
+/// the iterations, after a first one that is reported apart: on a GPU it compiles kernels and chooses
 /// among them. Each workload runs in a process of its own, so that its peak memory is its own.
 #[derive(clap::Args)]
 #[command(
@@ -51,7 +51,7 @@ struct TimedArgs {
     workloads: Vec<Workload>,
     /// Models that it is timed on.
     #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',', default_values = ["nano", "micro", "deit_small"])]
-    shapes: Vec<Shape>,
+    shapes: Vec<Preset>,
     /// Times that each is repeated.
     #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     iterations: NonZeroUsize,
@@ -106,7 +106,7 @@ fn print(timing: &Timing, json: bool) -> anyhow::Result<()> {
 fn in_its_own_process(
     args: &TimedArgs,
     workload: Workload,
-    shape: Shape,
+    shape: Preset,
 ) -> anyhow::Result<Timing> {
     let program = std::env::current_exe().context("this program does not know where it lies")?;
     let output = Command::new(program)

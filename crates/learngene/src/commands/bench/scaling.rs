@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
-use learngene_models::{ModelConfig, count_macs};
+use learngene_shape::Shape;
 use serde::Serialize;
 
 use super::{
     measure::times,
-    shape::{Shape, small},
+    preset::{Preset, small},
     workload::Workload,
 };
 use crate::{
@@ -86,7 +86,7 @@ struct Polynomial {
 struct Case {
     x: f64,
     workload: Workload,
-    config: ModelConfig,
+    shape: Shape,
     batch: usize,
     /// Batches of one iteration.
     batches: usize,
@@ -110,9 +110,8 @@ impl Study {
     }
 
     fn cases(self) -> Vec<Case> {
-        let micro = Shape::Micro.config();
-        let case =
-            |x: f64, workload, config, batch| Case { x, workload, config, batch, batches: 1 };
+        let micro = Preset::Micro.shape();
+        let case = |x: f64, workload, shape, batch| Case { x, workload, shape, batch, batches: 1 };
         match self {
             Self::ProbeOverImages => [1, 2, 4, 8]
                 .map(|batches| Case {
@@ -122,8 +121,8 @@ impl Study {
                 .into(),
             Self::ProbeOverModelSize => [(48, 3), (96, 6), (192, 3), (288, 6), (384, 6)]
                 .map(|(embed_dim, num_heads)| {
-                    let config = small(embed_dim, num_heads);
-                    case(count_macs(&config) as f64, Workload::Probe, config, 16)
+                    let shape = small(embed_dim, num_heads);
+                    case(shape.count_macs() as f64, Workload::Probe, shape, 16)
                 })
                 .into(),
             Self::TrainStepOverBatch => [4, 8, 16, 32, 64]
@@ -131,13 +130,9 @@ impl Study {
                 .into(),
             Self::TrainStepOverTokens => [16, 24, 32, 48, 64]
                 .map(|image_size| {
-                    let config = micro.clone().with_image_size(image_size);
-                    case(
-                        (1 + (image_size / config.patch_size()).pow(2)) as f64,
-                        Workload::TrainStep,
-                        config,
-                        8,
-                    )
+                    let shape = micro.with_image_size(image_size).expect("whole patches");
+                    let tokens = shape.layer(0).field.tokens();
+                    case(tokens as f64, Workload::TrainStep, shape, 8)
                 })
                 .into(),
         }
@@ -151,8 +146,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let bar = progress::bar(cases as u64, "sizes").with_message("timing");
     for study in args.studies {
         let mut points = Vec::new();
-        for Case { x, workload, config, batch, batches } in study.cases() {
-            let mut work = workload.prepare(&config, batch, &device)?.work;
+        for Case { x, workload, shape, batch, batches } in study.cases() {
+            let mut work = workload.prepare(&shape, batch, &device)?.work;
             let all = || (0..batches).try_for_each(|_| work());
             points.push(Point { x, ms: times(args.iterations, all)?.median });
             bar.inc(1);

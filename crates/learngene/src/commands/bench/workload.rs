@@ -9,20 +9,17 @@ use std::{
 use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
-use learngene_clustering::{
-    ClusterParams, CondenseOptions, Convention, MeanAttentionDistances, Preprocess as Probed,
-    cluster, condense, probe,
-};
+use learngene_checkpoints::{Dialect, ReadOptions};
+use learngene_clustering::{ClusterParams, FfnParams, cluster, cluster_ffns};
+use learngene_condensing::{CondenseOptions, ProbeSettings, condense, probe};
 use learngene_datasets::{
     Augment, Augmentation, BadImages, Batch, Preprocess, Split, load_batch, open,
 };
 use learngene_expansion::{DescendantConfig, expand, from_scratch};
-use learngene_format::Learngene;
-use learngene_models::{
-    Classifier, Model, ModelConfig, StateDict,
-    checkpoint::{self, Dialect, Dtype, ReadOptions},
-    count_macs,
-};
+use learngene_format::{Clusters, Convention, Distances, Learngene, Preprocessing};
+use learngene_models::{Classifier, Model};
+use learngene_shape::Shape;
+use learngene_tensors::{Dtype, Sha256};
 use learngene_training::{Recipe, Trainer};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -75,54 +72,52 @@ impl Workload {
     /// embedded sample.
     pub fn prepare(
         self,
-        config: &ModelConfig,
+        shape: &Shape,
         batch: usize,
         device: &Device,
     ) -> anyhow::Result<Task<'static>> {
         match self {
-            Self::TrainStep => train_step(config, batch, device, false),
-            Self::TrainStepCheckpointed => train_step(config, batch, device, true),
-            Self::Forward => on_images(config, batch, device, forward),
-            Self::Probe => on_images(config, batch, device, probe_batch),
-            Self::LoadImages => load_images(config, batch),
-            Self::Condense | Self::Expand => Files::new(config)?.between(self),
+            Self::TrainStep => train_step(shape, batch, device, false),
+            Self::TrainStepCheckpointed => train_step(shape, batch, device, true),
+            Self::Forward => on_images(shape, batch, device, forward),
+            Self::Probe => on_images(shape, batch, device, probe_batch),
+            Self::LoadImages => load_images(shape, batch),
+            Self::Condense | Self::Expand => Files::new(shape)?.between(self),
             Self::LearngeneOpen | Self::LearngeneRead | Self::LearngeneWrite => {
-                Files::new(config)?.learngene(self)
+                Files::new(shape)?.learngene(self)
             }
         }
     }
 }
 
-/// Forward operations of a batch: two for each multiply-accumulate that is done. Of a ViT's last
-/// layer the class token alone passes the projection and the MLP.
-fn forward_flops(config: &ModelConfig, batch: usize) -> f64 {
-    let left_out = match config {
-        ModelConfig::Vit(vit) => {
-            let last = vit.layer(vit.depth() - 1);
-            let width = last.heads.attention_dim() + 2 * last.mlp_hidden_dim;
-            vit.num_patches() * vit.embed_dim * width
-        }
-        ModelConfig::Swin(_) => 0,
+/// Forward operations of a batch: two for each multiply-accumulate that is done. Where the classifier
+/// reads a class token, it alone passes the projection and the FFN of the last layer.
+fn forward_flops(shape: &Shape, batch: usize) -> f64 {
+    let last = shape.layer(shape.depth() - 1);
+    let ffn = (last.ffn.kind.parts() + 1) * last.ffn.hidden_dim;
+    let of_a_token = last.embed_dim * (last.heads.attention_dim() + ffn);
+    let left_out = match last.field.prefix {
+        0 => 0,
+        _ => (last.field.tokens() - 1) * of_a_token,
     };
-    2.0 * (count_macs(config) - left_out as u64) as f64 * batch as f64
+    2.0 * (shape.count_macs() - left_out as u64) as f64 * batch as f64
 }
 
 fn train_step(
-    config: &ModelConfig,
+    shape: &Shape,
     batch: usize,
     device: &Device,
     gradient_checkpointing: bool,
 ) -> anyhow::Result<Task<'static>> {
     let recipe = Recipe { label_smoothing: 0.0, gradient_checkpointing, ..Recipe::default() };
-    let mut trainer =
-        Trainer::new(model(config, device)?, &recipe, 1, std::slice::from_ref(device));
-    let images = images(config, batch)?;
+    let mut trainer = Trainer::new(model(shape, device)?, &recipe, 1, std::slice::from_ref(device));
+    let images = images(shape, batch)?;
     let device = device.clone();
     // Of each product, the gradients of both factors are products of the same size.
     let passes = if gradient_checkpointing { 4.0 } else { 3.0 };
     Ok(Task {
         images: batch,
-        flops: Some(passes * forward_flops(config, batch)),
+        flops: Some(passes * forward_flops(shape, batch)),
         bytes: None,
         work: Box::new(move || {
             trainer.step(images.clone())?;
@@ -133,16 +128,16 @@ fn train_step(
 
 /// Work of a forward pass on a batch.
 fn on_images(
-    config: &ModelConfig,
+    shape: &Shape,
     batch: usize,
     device: &Device,
     work: impl Fn(&Model, Tensor<4>, &Device) -> anyhow::Result<()> + 'static,
 ) -> anyhow::Result<Task<'static>> {
-    let (model, images) = (model(config, device)?, on_device(images(config, batch)?, device));
+    let (model, images) = (model(shape, device)?, on_device(images(shape, batch)?, device));
     let device = device.clone();
     Ok(Task {
         images: batch,
-        flops: Some(forward_flops(config, batch)),
+        flops: Some(forward_flops(shape, batch)),
         bytes: None,
         work: Box::new(move || work(&model, images.clone(), &device)),
     })
@@ -154,13 +149,21 @@ fn forward(model: &Model, images: Tensor<4>, device: &Device) -> anyhow::Result<
 }
 
 fn probe_batch(model: &Model, images: Tensor<4>, device: &Device) -> anyhow::Result<()> {
-    probe(model, [Ok::<_, Infallible>(images)], Convention::Renormalized, device)?;
+    let [_, _, _, image_size] = images.dims();
+    let none = Sha256::of(b"");
+    let settings = ProbeSettings {
+        images_sha256: none,
+        preprocessing: preprocessing(image_size),
+        convention: Convention::Renormalized,
+        ancestor_sha256: none,
+    };
+    probe(model, [Ok::<_, Infallible>(images)], settings, device)?;
     Ok(())
 }
 
-fn load_images(config: &ModelConfig, batch: usize) -> anyhow::Result<Task<'static>> {
+fn load_images(shape: &Shape, batch: usize) -> anyhow::Result<Task<'static>> {
     let sample = open("cifar10-sample", Split::Train, BadImages::Refuse)?;
-    let preprocess = Preprocess::new(config.image_size() as u32).check()?;
+    let preprocess = Preprocess::new(shape.image().size as u32).check()?;
     let indices: Vec<usize> = (0..batch).collect();
     let augmentation =
         Augmentation { augment: Augment::flip_and_crop().check()?, seed: 0, epoch: 0 };
@@ -175,14 +178,14 @@ fn load_images(config: &ModelConfig, batch: usize) -> anyhow::Result<Task<'stati
     })
 }
 
-fn model(config: &ModelConfig, device: &Device) -> anyhow::Result<Model> {
-    Ok(config.load(&from_scratch(config, 0)?, device)?)
+fn model(shape: &Shape, device: &Device) -> anyhow::Result<Model> {
+    Ok(Model::load(shape, &from_scratch(shape, 0), device)?)
 }
 
 /// The first images of the embedded sample, enlarged to the model's input.
-fn images(config: &ModelConfig, count: usize) -> anyhow::Result<Batch> {
+fn images(shape: &Shape, count: usize) -> anyhow::Result<Batch> {
     let sample = open("cifar10-sample", Split::Train, BadImages::Refuse)?;
-    let preprocess = Preprocess::new(config.image_size() as u32).check()?;
+    let preprocess = Preprocess::new(shape.image().size as u32).check()?;
     let indices: Vec<usize> = (0..count).collect();
     Ok(load_batch(sample.as_ref(), &indices, &preprocess, None)?)
 }
@@ -191,40 +194,38 @@ fn on_device(batch: Batch, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.pixels, batch.shape), device)
 }
 
+fn preprocessing(image_size: usize) -> Preprocessing {
+    Preprocessing { image_size, crop_pct: 1.0, mean: [0.5; 3], std: [0.5; 3] }
+}
+
 /// A checkpoint of random weights, made-up distances of its heads and the learngene of both.
 struct Files {
     folder: TempDir,
 }
 
 impl Files {
-    fn new(config: &ModelConfig) -> anyhow::Result<Self> {
+    fn new(shape: &Shape) -> anyhow::Result<Self> {
         let files = Self { folder: tempfile::tempdir()? };
-        let parameters: StateDict = from_scratch(config, 0)?;
         let path = files.path("ancestor.safetensors");
-        checkpoint::write(&path, config, &parameters, Dialect::Timm, Dtype::F32, None)?;
+        let parameters = from_scratch(shape, 0);
+        learngene_checkpoints::write(&path, shape, &parameters, Dialect::Timm, Dtype::F32, None)?;
         // Of each layer's heads, every second looks as far as the one before.
-        let heads = config
-            .num_heads()
-            .into_iter()
-            .map(|heads| (0..heads).map(|head| 20.0 * (head / 2 + 1) as f64).collect::<Vec<_>>());
-        let heads: Vec<Vec<f64>> = heads.collect();
-        let distances = MeanAttentionDistances {
-            std: Some(heads.iter().map(|heads| vec![None; heads.len()]).collect()),
-            images: Some(1),
-            convention: Some(Convention::Renormalized),
-            patch_size: Some(config.patch_size()),
-            attended_side: None,
-            preprocess: Some(Probed {
-                image_size: config.image_size(),
-                crop_pct: 1.0,
-                mean: [0.5; 3],
-                std: [0.5; 3],
-            }),
-            skipped_rows: Some(0),
-            images_sha256: Some("0".repeat(64)),
-            ancestor_sha256: Some(checkpoint::sha256(&path)?),
-            producer: Some(crate::PRODUCER.into()),
-            ..MeanAttentionDistances::new(heads)
+        let heads = shape.num_heads().into_iter();
+        let heads: Vec<Vec<f64>> = heads
+            .map(|heads| (0..heads).map(|head| 20.0 * (head / 2 + 1) as f64).collect())
+            .collect();
+        let distances = Distances {
+            std: heads.iter().map(|heads| vec![None; heads.len()]).collect(),
+            mean_attention_distance: heads,
+            images: 1,
+            images_sha256: Sha256::of(b"no images"),
+            preprocessing: preprocessing(shape.image().size),
+            convention: Convention::Renormalized,
+            skipped_rows: 0,
+            attended_side: shape.layers().iter().map(|layer| layer.field.attended_side()).collect(),
+            depths: shape.stages().iter().map(ExactSizeIterator::len).collect(),
+            ancestor_sha256: Sha256::of_file(&path)?,
+            producer: crate::PRODUCER.into(),
         };
         distances.write(files.path("distances.json"))?;
         condense_files(files.folder.path())?;
@@ -252,8 +253,9 @@ impl Files {
                 let learngene = Learngene::read(self.path("a.learngene"))?;
                 let descendant = expand(&learngene, &DescendantConfig::default())?;
                 let path = self.path("descendant.safetensors");
-                let (config, parameters) = (&descendant.config, &descendant.parameters);
-                Ok(checkpoint::write(&path, config, parameters, Dialect::Timm, Dtype::F32, None)?)
+                let (shape, parameters) = (&descendant.shape, &descendant.parameters);
+                let (names, dtype) = (Dialect::Timm, Dtype::F32);
+                Ok(learngene_checkpoints::write(&path, shape, parameters, names, dtype, None)?)
             }),
         };
         Ok(Task { images: 0, flops: None, bytes, work })
@@ -282,10 +284,12 @@ impl Files {
 
 /// What `learngene condense --distances` does.
 fn condense_files(folder: &Path) -> anyhow::Result<()> {
-    let distances = MeanAttentionDistances::read(folder.join("distances.json"))?;
+    let distances = Distances::read(folder.join("distances.json"))?;
     let options = ReadOptions::default();
-    let ancestor = checkpoint::read(&folder.join("ancestor.safetensors"), &options)?;
-    let clusters = cluster(&distances, &ClusterParams::dbscan(10.0).check()?)?;
+    let ancestor = learngene_checkpoints::read(&folder.join("ancestor.safetensors"), &options)?;
+    let heads = cluster(&distances, &ClusterParams::dbscan(vec![10.0]).check()?)?;
+    let ffn = cluster_ffns(&distances, &heads, &FfnParams::default().check()?)?;
+    let clusters = Clusters::new(heads, ffn, &distances, crate::PRODUCER);
     let learngene = condense(&ancestor, &distances, &clusters, CondenseOptions::default())?;
     drop(ancestor);
     Ok(learngene.write(folder.join("a.learngene"))?)

@@ -64,7 +64,7 @@ fn describe(report: &CheckReport, show: usize) -> String {
     let mut lines: Vec<String> = report.splits.iter().map(describe_split).collect();
     lines.push(match report.manifest {
         Some(name) => format!("compared with the manifest of {name}"),
-        None => "compared with no manifest: --as NAME tells of which dataset".into(),
+        None => "compared with no manifest: --as NAME chooses one".into(),
     });
     if !report.verified_files.is_empty() {
         let files = count(report.verified_files.len(), "file has", "files have");

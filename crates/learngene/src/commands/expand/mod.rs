@@ -6,15 +6,14 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
+use learngene_checkpoints::PretrainedCfg;
 use learngene_expansion::{
     ClassifierPolicy, DepthPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy,
-    NewLayers, Order, ProjectionPolicy, Ratio, attach,
+    NewLayers, Order, ProjectionPolicy, Ratio,
 };
-use learngene_models::{
-    Classifier,
-    checkpoint::{self, PretrainedCfg},
-    count_macs, count_parameters,
-};
+use learngene_models::{Classifier, Model};
+use learngene_tensors::Sha256;
+use learngene_training::attach;
 
 use crate::{
     args::{CheckpointArgs, Either, Nothing, image_size, whole_number},
@@ -48,7 +47,7 @@ pub struct Args {
     /// ancestor.
     #[arg(long, value_enum, default_value_t = Method::ClusterLearngene, requires_ifs([
         ("pretraining-finetuning", "checkpoint"), ("heuristic-learngene", "checkpoint"),
-        ("auto-learngene", "checkpoint"), ("auto-learngene", "distances"),
+        ("auto-learngene", "checkpoint"),
         ("weight-transformation", "checkpoint"), ("weight-selection", "checkpoint")]))]
     method: Method,
     #[command(flatten)]
@@ -93,8 +92,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
         help_heading = SHAPE)]
     embed_dim: Option<usize>,
-    /// Hidden width of its feed-forward networks, divided by the width of its tokens: 4, 8/3; the
-    /// ancestor's by default.
+    /// Hidden width of its FFNs, divided by the width of its tokens: 4, 8/3; the ancestor's by
+    /// default.
     #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
     mlp_ratio: Option<Ratio>,
     /// Classes of the descendant, 0 for no classifier; the ancestor's by default.
@@ -104,14 +103,11 @@ pub struct Args {
     /// Side of the descendant's images in pixels; the ancestor's by default.
     #[arg(long, value_name = "PIXELS", value_parser = image_size, help_heading = SHAPE)]
     image_size: Option<usize>,
-    /// Layers that heuristic-learngene (3 by default) or auto-learngene (half of the ancestor's)
-    /// inherits; the others are drawn.
+    /// Layers that heuristic-learngene (the last) or auto-learngene (the first) inherits; the others are
+    /// drawn [default: half of the ancestor's].
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
         help_heading = INHERITANCE)]
     inherited_layers: Option<usize>,
-    /// Distances of `probe --layer-changes`, by which auto-learngene chooses layers.
-    #[arg(long, value_name = "FILE", help_heading = INHERITANCE)]
-    distances: Option<PathBuf>,
     /// Layers in a row that share weights by weight-transformation [default: 2].
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
         help_heading = INHERITANCE)]
@@ -142,55 +138,53 @@ const INHERITANCE: &str = "Inheritance";
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let description = args.description()?;
-    let wanted = args.wanted();
-    args.check(&wanted)?;
-    // A hash is of one byte after another, so it is taken beside the rest.
+    let config = args.config();
+    args.check(&config)?;
+    // Hashing is sequential, so it runs beside the rest.
     let (initialised, learngene_sha256) = rayon::join(
-        || args.initialise(&wanted),
-        || args.learngene.as_deref().map(sha256).transpose(),
+        || args.initialise(&config),
+        || args.learngene.as_deref().map(Sha256::of_file).transpose(),
     );
-    let Initialised { descendant, ancestor, preprocessing, ancestor_sha256, images_sha256 } =
-        initialised?;
+    let Initialised { descendant, ancestor, preprocessing, ancestor_sha256 } = initialised?;
     let origin = Origin {
         method: args.method,
         learngene_sha256: learngene_sha256?,
         ancestor_sha256,
-        images_sha256,
         inherited_layers: args.inherited_layers,
         shared_layers: args.shared_layers,
-        wanted,
+        config,
     };
     let descendant = match &args.fold {
         Some(file) => folded(descendant, file, &origin)?,
         None => descendant,
     };
-    let Descendant { config, parameters, inherited_parameters, layers, slots, ffn } = descendant;
+    let Descendant { shape, parameters, inherited_parameters, layers, slots, ffn } = descendant;
     if args.new_layers != NewLayers::default() && words::repeats(&layers).is_none() {
         tracing::warn!("--new-layers has no effect: no layer repeats another");
     }
     // Classes are named by the images that a classifier is trained on.
     let pretrained_cfg = PretrainedCfg { preprocessing, label_names: Vec::new() };
-    args.write.write(&args.out, &config, &parameters, Some(&pretrained_cfg))?;
+    args.write.write(&args.out, &shape, &parameters, Some(&pretrained_cfg))?;
     let expansion = Description {
         producer: crate::PRODUCER.into(),
         origin,
-        parameters: count_parameters(&config),
-        macs: count_macs(&config),
+        parameters: shape.count_parameters(),
+        macs: shape.count_macs(),
         inherited_parameters,
         layers,
         slots,
         ffn,
-        config,
-        folded_sha256: args.fold.as_deref().map(sha256).transpose()?,
+        shape,
+        folded_sha256: args.fold.as_deref().map(Sha256::of_file).transpose()?,
     };
     write_whole(&description, serde_json::to_string_pretty(&expansion)?.as_bytes())?;
     super::print(args.json, &expansion, |expansion| {
-        let Description { config, parameters, inherited_parameters, macs, layers, .. } = expansion;
+        let Description { shape, parameters, inherited_parameters, macs, layers, .. } = expansion;
         let mut text = format!(
             "{}: {} of {} heads, {} parameters, {} values inherited, {} multiply-accumulates an image",
             args.out.display(),
-            count(config.depth(), "layer", "layers"),
-            heads(&config.num_heads()),
+            count(shape.depth(), "layer", "layers"),
+            heads(&shape.num_heads()),
             thousands(*parameters),
             thousands(*inherited_parameters),
             thousands(*macs)
@@ -208,19 +202,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if args.method.chooses_layers() {
             text.extend(["\n", &words::origins(layers)]);
         }
-        // Transformations parted them, or were not meant to.
+        // Folded transformations have made copies different, or were not meant to.
         if args.fold.is_none() {
-            let twins = words::twins(config, layers, &ancestor);
+            let twins = words::twins(shape, layers, &ancestor);
             for copies in [words::copies(&expansion.slots), twins] {
                 text.extend(copies.map(|copies| format!("\n{copies}")));
             }
         }
         text
     })
-}
-
-fn sha256(path: &Path) -> anyhow::Result<String> {
-    checkpoint::sha256(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// The descendant with transformations folded into its parameters.
@@ -231,7 +221,7 @@ fn folded(descendant: Descendant, file: &Path, by: &Origin) -> anyhow::Result<De
         return Err(anyhow!(difference).context(place()));
     }
     let device = DeviceChoice::default().open()?;
-    let model = descendant.config.load(&descendant.parameters, &device)?;
+    let model = Model::load(&descendant.shape, &descendant.parameters, &device)?;
     let transforming = attach(model, &descendant.plan(), &learnt.config).with_context(place)?;
     let transforming = transforming.with_transformations(&transformations).with_context(place)?;
     Ok(Descendant { parameters: transforming.fold().state_dict(), ..descendant })
@@ -241,7 +231,7 @@ impl Args {
     /// Where the description goes; neither it nor the checkpoint takes the place of another file of
     /// this command.
     fn description(&self) -> anyhow::Result<PathBuf> {
-        let files = [&self.learngene, &self.fold, &self.distances];
+        let files = [&self.learngene, &self.fold];
         let mut inputs: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         inputs.extend(self.ancestor.left().and_then(|ancestor| ancestor.checkpoint.file()));
         let description = self.out.with_extension("json");
@@ -256,7 +246,7 @@ impl Args {
         Ok(description)
     }
 
-    fn wanted(&self) -> DescendantConfig {
+    fn config(&self) -> DescendantConfig {
         let heads = match (&self.heads, self.head_ratio) {
             (Some(heads), _) => heads.clone(),
             (None, Some(ratio)) => HeadPolicy::Ratio(ratio),

@@ -1,9 +1,9 @@
-//! What a person should know of a descendant.
+//! Notes on a descendant, for people.
 
 use std::collections::BTreeSet;
 
 use learngene_expansion::SlotSource;
-use learngene_models::ModelConfig;
+use learngene_shape::Shape;
 
 use crate::text::{count, runs};
 
@@ -19,27 +19,23 @@ pub fn copies(slots: &[Vec<SlotSource>]) -> Option<String> {
         let layers = count(layers, "layer", "layers");
         format!(
             "in {layers} several heads are copies of one, and stay equal while they train: \
-             `train --transform-heads low-rank` parts them"
+             `train --transform-heads low-rank` makes them different"
         )
     })
 }
 
 /// In how many layers hidden units begin, and so train, as copies of each other.
-pub fn twins(
-    config: &ModelConfig,
-    layers: &[Option<usize>],
-    ancestor: &ModelConfig,
-) -> Option<String> {
-    let hidden = |config: &ModelConfig, layer| config.layer(layer).mlp_hidden_dim;
+pub fn twins(shape: &Shape, layers: &[Option<usize>], ancestor: &Shape) -> Option<String> {
+    let hidden = |shape: &Shape, layer| shape.layer(layer).ffn.hidden_dim;
     let is_wider = |(layer, source): &(usize, &Option<usize>)| {
-        source.is_some_and(|source| hidden(config, *layer) > hidden(ancestor, source))
+        source.is_some_and(|source| hidden(shape, *layer) > hidden(ancestor, source))
     };
     let layers = layers.iter().enumerate().filter(is_wider).count();
     (layers > 0).then(|| {
         let layers = count(layers, "layer", "layers");
         format!(
             "in {layers} several hidden units are copies of one, and stay equal while they train: \
-             `train --transform-ffn low-rank` parts them"
+             `train --transform-ffn low-rank` makes them different"
         )
     })
 }
@@ -74,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_of_layers_are_told() {
+    fn origins_of_layers_are_named() {
         let words = "layers 0, 2 are drawn, 1, 3 are the ancestor's 7, 8";
         assert_eq!(origins(&[None, Some(7), None, Some(8)]), words);
         assert_eq!(origins(&[1, 3].map(Some)), "layers 0, 1 are the ancestor's 1, 3");

@@ -1,4 +1,4 @@
-//! Which heads and feed-forward networks feed which.
+//! Which heads and FFNs come from which.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,24 +8,24 @@ use learngene_format::Manifest;
 use crate::{
     description::Description,
     method::Method,
-    text::{count, first, heads, runs, thousands},
+    text::{count, first, heads, list, runs, thousands},
 };
 
-/// Heads and feed-forward networks of two models, and who feeds whom.
+/// Heads and FFNs of two models, and which come from which.
 ///
-/// What a learngene joins is kept under the name of its representative: others feed it.
+/// What a learngene joins is kept under the name of its representative.
 #[derive(Debug, PartialEq)]
 pub(super) struct Flow {
     /// What the right side is.
     pub title: String,
     /// The ancestor's layers.
     pub from: Vec<Row>,
-    /// The layers that are fed.
+    /// The learngene's or the descendant's layers.
     pub to: Vec<Row>,
     /// Heads, as (row, place in the row) at the left and at the right.
     pub heads: Vec<Link>,
-    /// Feed-forward networks, as rows at the left and at the right.
-    pub networks: Vec<(usize, usize)>,
+    /// FFNs, as rows at the left and at the right.
+    pub ffns: Vec<(usize, usize)>,
 }
 
 /// One layer.
@@ -34,11 +34,11 @@ pub(super) struct Row {
     pub name: String,
     /// Names of its heads.
     pub heads: Vec<String>,
-    /// Whether it has a feed-forward network of its own.
-    pub has_network: bool,
+    /// Whether it has an FFN of its own.
+    pub has_ffn: bool,
 }
 
-/// A head that feeds another.
+/// A head that another comes from.
 #[derive(Debug, PartialEq)]
 pub(super) struct Link {
     pub from: (usize, usize),
@@ -47,36 +47,34 @@ pub(super) struct Link {
 
 /// From the ancestor's heads to those that a learngene keeps of each cluster.
 pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
+    let row = |layer: usize, heads: Vec<String>, has_ffn| Row {
+        name: format!("layer {layer}"),
+        heads,
+        has_ffn,
+    };
+    let names =
+        |heads: &mut dyn Iterator<Item = usize>| heads.map(|head| head.to_string()).collect();
     let mut heads = Vec::new();
     let mut to = Vec::new();
-    for (layer, clusters) in manifest.layers.iter().enumerate() {
-        let kept = clusters.representatives.iter().map(usize::to_string).collect();
-        let has_network = manifest.ffn.groups.iter().any(|group| group.representative == layer);
-        to.push(Row { name: format!("layer {layer}"), heads: kept, has_network });
+    for (layer, clusters) in manifest.clusters.heads.layers.iter().enumerate() {
+        let kept = names(&mut clusters.representatives.iter().copied());
+        to.push(row(layer, kept, manifest.ffn_layer(layer) == layer));
         for (place, cluster) in clusters.clusters.iter().enumerate() {
-            let members = clusters.labels.iter().enumerate();
-            let members = members.filter(|(_, label)| **label == Some(*cluster));
-            heads.extend(members.map(|(head, _)| Link { from: (layer, head), to: (layer, place) }));
+            let members = clusters.members(*cluster).into_iter();
+            heads.extend(members.map(|head| Link { from: (layer, head), to: (layer, place) }));
         }
     }
-    let of_ancestor = manifest.architecture.num_heads().iter().enumerate();
-    let from = of_ancestor.map(|(layer, heads)| Row {
-        name: format!("layer {layer}"),
-        heads: (0..*heads).map(|head| head.to_string()).collect(),
-        has_network: true,
-    });
-    let groups = manifest.ffn.groups.iter();
-    let networks = groups.flat_map(|group| {
-        group.layers.iter().map(|layer| (*layer, group.representative)).collect::<Vec<_>>()
-    });
-    let title = "learngene".into();
-    Flow { title, from: from.collect(), to, heads, networks: networks.collect() }
+    let num_heads = manifest.ancestor.shape.num_heads();
+    let from = num_heads.iter().enumerate();
+    let from = from.map(|(layer, heads)| row(layer, names(&mut (0..*heads)), true)).collect();
+    let ffns = (0..num_heads.len()).map(|layer| (layer, manifest.ffn_layer(layer))).collect();
+    Flow { title: "learngene".into(), from, to, heads, ffns }
 }
 
 impl Description {
     /// From the ancestor's heads that were used to the descendant's.
     pub(super) fn flow(&self) -> Flow {
-        let num_heads = self.config.num_heads();
+        let num_heads = self.shape.num_heads();
         let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for layer in self.layers.iter().flatten() {
             used.entry(*layer).or_default();
@@ -101,7 +99,7 @@ impl Description {
                 .map(|(layer, heads)| Row {
                     name: format!("layer {layer}"),
                     heads: heads.iter().map(usize::to_string).collect(),
-                    has_network: true,
+                    has_ffn: true,
                 })
                 .collect(),
             to: num_heads
@@ -110,10 +108,10 @@ impl Description {
                 .map(|(layer, heads)| Row {
                     name: format!("layer {layer}"),
                     heads: (0..*heads).map(|head| head.to_string()).collect(),
-                    has_network: true,
+                    has_ffn: true,
                 })
                 .collect(),
-            networks: self
+            ffns: self
                 .layers
                 .iter()
                 .enumerate()
@@ -124,14 +122,17 @@ impl Description {
 
     /// The same in words.
     pub(super) fn describe(&self) -> String {
-        let DescendantConfig { order, projection, new_layers, .. } = &self.origin.wanted;
+        let DescendantConfig { order, projection, new_layers, .. } = &self.origin.config;
+        let mut widths: Vec<usize> =
+            self.shape.layers().iter().map(|layer| layer.ffn.hidden_dim).collect();
+        widths.dedup();
         let mut lines = vec![format!(
-            "{}: {} of {} heads, embed_dim {}, hidden width {}, {} parameters, {} values inherited",
+            "{}: {} of {} heads, embed_dim {}, hidden_dim {}, {} parameters, {} values inherited",
             self.origin.method.name(),
-            count(self.config.depth(), "layer", "layers"),
-            heads(&self.config.num_heads()),
-            self.config.embed_dim(),
-            self.config.layer(0).mlp_hidden_dim,
+            count(self.shape.depth(), "layer", "layers"),
+            heads(&self.shape.num_heads()),
+            self.shape.embed_dim(),
+            list(&widths),
             thousands(self.parameters),
             thousands(self.inherited_parameters)
         )];
@@ -164,9 +165,9 @@ impl Description {
             sharing.entry(*ffn).or_default().push(layer);
         }
         let sharing = sharing.values().filter(|layers| layers.len() > 1);
-        lines.extend(sharing.map(|layers| {
-            format!("layers {} begin with the same feed-forward network", runs(layers))
-        }));
+        lines.extend(
+            sharing.map(|layers| format!("layers {} begin with the same FFN", runs(layers))),
+        );
         lines.join("\n")
     }
 }
@@ -176,15 +177,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_head_is_fed_from_its_source() {
+    fn every_head_comes_from_its_source() {
         let flow = Description::example().flow();
         assert_eq!(
             flow.from,
-            [Row {
-                name: "layer 2".into(),
-                heads: vec!["1".into(), "5".into()],
-                has_network: true
-            }]
+            [Row { name: "layer 2".into(), heads: vec!["1".into(), "5".into()], has_ffn: true }]
         );
         let link = |from, to| Link { from, to };
         let wanted = [
@@ -194,18 +191,18 @@ mod tests {
             link((0, 0), (1, 0)),
         ];
         assert_eq!(flow.heads, wanted);
-        assert_eq!(flow.networks, [(0, 0), (0, 1)]);
+        assert_eq!(flow.ffns, [(0, 0), (0, 1)]);
     }
 
     #[test]
-    fn words_tell_the_same() {
+    fn words_say_the_same() {
         let text = Description::example().describe();
         for line in [
-            "cluster-learngene: 2 layers of 3, 1 heads, embed_dim 8, hidden width 16, 100 parameters",
+            "cluster-learngene: 2 layers of 3, 1 heads, embed_dim 8, hidden_dim 16, 100 parameters",
             "order priority, the learngene's own projection",
             "layer  0 from the ancestor's  2: heads from 5, 1, 5\n",
             "layer  1 from the ancestor's  2, the identity at first: heads from 1\n",
-            "\nlayers 0, 1 begin with the same feed-forward network",
+            "\nlayers 0, 1 begin with the same FFN",
         ] {
             assert!(text.contains(line), "{text}");
         }
@@ -216,12 +213,12 @@ mod tests {
         let mut drawn = Description::example();
         (drawn.layers[0], drawn.slots[0], drawn.ffn[0]) = (None, Vec::new(), 7);
         let flow = drawn.flow();
-        assert_eq!((flow.heads.len(), flow.networks.as_slice()), (1, &[(0, 1)][..]));
+        assert_eq!((flow.heads.len(), flow.ffns.as_slice()), (1, &[(0, 1)][..]));
         let text = drawn.describe();
         assert!(
             text.contains("\nlayer  0 drawn\nlayer  1 from the ancestor's  2: heads"),
             "{text}"
         );
-        assert!(!text.contains("feed-forward"), "{text}");
+        assert!(!text.contains("FFN"), "{text}");
     }
 }

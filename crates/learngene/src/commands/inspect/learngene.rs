@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use learngene_format::{
-    Architecture, ClusterAlgorithm, Ffn, FfnAlgorithm, LayerClusters, Manifest, Refit, RefitInputs,
+    ClusterAlgorithm, FfnAlgorithm, FfnClusters, LayerClusters, Manifest, Refit, RefitInputs,
     RepresentativePolicy,
 };
+use learngene_shape::Shape;
 
 use crate::text::{count, list, thousands};
 
@@ -14,18 +15,19 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     let mut line = |what: &str, is: String| {
         let _infallible = writeln!(text, "{what:12} {is}");
     };
-    let heads: usize = manifest.architecture.num_heads().iter().sum();
-    let kept: usize = manifest.layers.iter().map(|layer| layer.sizes.len()).sum();
+    let Manifest { ancestor, distances, clusters, .. } = manifest;
+    let heads: usize = ancestor.shape.num_heads().iter().sum();
+    let kept: usize = clusters.heads.num_centroids().iter().sum();
     line(
         "ancestor",
         format!(
             "{}, {} parameters",
-            describe_architecture(&manifest.architecture),
-            thousands(manifest.ancestor.parameters)
+            describe_shape(&ancestor.shape),
+            thousands(ancestor.parameters)
         ),
     );
-    line("", format!("sha256 {}", manifest.ancestor.sha256));
-    let share = 100.0 * manifest.parameters.stored as f64 / manifest.ancestor.parameters as f64;
+    line("", format!("sha256 {}", ancestor.sha256));
+    let share = 100.0 * manifest.parameters.stored as f64 / ancestor.parameters as f64;
     line(
         "holds",
         format!(
@@ -39,29 +41,27 @@ pub(super) fn describe(manifest: &Manifest) -> String {
         "probe",
         format!(
             "{} images of {} px, {:?}",
-            manifest.probe.images,
-            manifest.probe.preprocessing.image_size,
-            manifest.probe.convention
+            distances.images, distances.preprocessing.image_size, distances.convention
         )
         .to_lowercase(),
     );
-    let algorithm = match &manifest.clustering.algorithm {
+    let algorithm = match &clusters.heads.algorithm {
         ClusterAlgorithm::Dbscan { eps, min_points, .. } => {
             format!("dbscan, eps {}, min_points {min_points}", describe_radii(eps))
         }
         ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
     };
-    let random = manifest.clustering.random_heads;
-    let random = random.map(|seed| format!(", heads dealt at random, seed {seed}"));
+    let random = clusters.heads.random_heads;
+    let random = random.map(|seed| format!(", heads drawn at random, seed {seed}"));
     line("clustering", algorithm + &random.unwrap_or_default());
-    line("FFNs", describe_ffn(manifest));
+    line("FFNs", describe_ffn(&clusters.ffn, ancestor.shape.depth()));
     if let Some(refit) = &manifest.refit {
-        line("refit", describe_refit(refit, &manifest.ffn));
+        line("refit", describe_refit(refit, &clusters.ffn));
     }
-    for (layer, clusters) in manifest.layers.iter().enumerate() {
-        let distances = &manifest.probe.mean_attention_distance[layer];
-        line(&format!("layer {layer}"), describe_heads(distances, &manifest.probe.std[layer]));
-        line("", describe_clusters(clusters, distances));
+    for (layer, clusters) in clusters.heads.layers.iter().enumerate() {
+        let means = &distances.mean_attention_distance[layer];
+        line(&format!("layer {layer}"), describe_heads(means, &distances.std[layer]));
+        line("", describe_clusters(clusters, means));
         if let Some(refit) = &manifest.refit {
             line("", describe_fits(refit, layer));
         }
@@ -79,15 +79,17 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     text.trim_end().to_owned()
 }
 
-/// `9 feed-forward networks for 12 layers, joined with eps 1.875 px: layers [6] 7 | 9 10 [11], the one in
-/// brackets is kept`.
-fn describe_ffn(manifest: &Manifest) -> String {
-    let ffn = &manifest.ffn;
+/// `9 FFNs for 12 layers, joined with eps 1.875 px: layers [6] 7 | 9 10 [11], the one in brackets is
+/// kept`.
+fn describe_ffn(ffn: &FfnClusters, depth: usize) -> String {
     let how = match &ffn.algorithm {
         FfnAlgorithm::None => {
-            return "each layer keeps its own feed-forward network".into();
+            return "each layer keeps its own".into();
         }
         FfnAlgorithm::Given => "as given".to_owned(),
+        FfnAlgorithm::Paper { eps } => {
+            format!("by the paper's rule with eps {}", describe_radii(eps))
+        }
         FfnAlgorithm::Contiguous { eps } => format!("with eps {}", describe_radii(eps)),
     };
     let stands = match ffn.representative {
@@ -107,16 +109,16 @@ fn describe_ffn(manifest: &Manifest) -> String {
             group.layers.iter().map(name).collect::<Vec<_>>().join(" ")
         })
         .collect();
-    let (kept, all) = (ffn.groups.len(), manifest.layers.len());
+    let kept = ffn.groups.len();
     let joined = match shared.as_slice() {
         [] => "no layers".to_owned(),
         shared => format!("layers {}, {stands}", shared.join(" | ")),
     };
-    format!("{kept} feed-forward networks for {all} layers, joined {how}: {joined}")
+    format!("{kept} for {depth} layers, joined {how}: {joined}")
 }
 
 /// `ancestor's inputs, 128 images, ridge 0.01`.
-fn describe_refit(refit: &Refit, ffn: &Ffn) -> String {
+fn describe_refit(refit: &Refit, ffn: &FfnClusters) -> String {
     let inputs = match refit.inputs {
         RefitInputs::Ancestor => "the ancestor's inputs",
         RefitInputs::Own => "its own inputs",
@@ -125,7 +127,7 @@ fn describe_refit(refit: &Refit, ffn: &Ffn) -> String {
     let fits: String = fits
         .map(|(group, fit)| {
             format!(
-                "; feed-forward network of layers {}: error {:.4} to {:.4}",
+                "; FFN of layers {}: error {:.4} to {:.4}",
                 list(&ffn.groups[group].layers),
                 fit.before.relative,
                 fit.after.relative
@@ -151,18 +153,17 @@ fn describe_fits(refit: &Refit, layer: usize) -> String {
     fits.collect::<Vec<_>>().join("; ")
 }
 
-/// `ViT, 12 layers, embed_dim 384, patch 14 on 224 px`.
-fn describe_architecture(architecture: &Architecture) -> String {
-    match architecture {
-        Architecture::Vit(vit) => format!(
-            "ViT, {} layers, embed_dim {}, patch {} on {} px",
-            vit.depth, vit.embed_dim, vit.patch_size, vit.image_size
-        ),
-        Architecture::Swin(swin) => format!(
-            "Swin, layers {:?}, embed_dim {}, window {}, patch {} on {} px",
-            swin.depths, swin.embed_dim, swin.window_size, swin.patch_size, swin.image_size
-        ),
-    }
+/// `vit, 12 layers, embed_dim 384, patch 14 on 224 px`, with the layers of each stage where there are
+/// several.
+fn describe_shape(shape: &Shape) -> String {
+    let stages: Vec<usize> = shape.stages().iter().map(ExactSizeIterator::len).collect();
+    let layers = match stages.as_slice() {
+        [depth] => count(*depth, "layer", "layers"),
+        stages => format!("layers {stages:?}"),
+    };
+    let (embed_dim, image) = (shape.embed_dim(), shape.image());
+    let (patch_size, size) = (image.patch_size, image.size);
+    format!("{}, {layers}, embed_dim {embed_dim}, patch {patch_size} on {size} px", shape.family())
 }
 
 /// `3.750 px`, or `1.250, 2.500 px` where layers differ.
@@ -186,9 +187,8 @@ fn describe_heads(distances: &[f64], std: &[Option<f64>]) -> String {
 /// `[0] 3 (14.2..15.0 px)  |  [1] (31.0 px)`.
 fn describe_clusters(layer: &LayerClusters, distances: &[f64]) -> String {
     let clusters = layer.clusters.iter().zip(&layer.representatives).map(|(cluster, kept)| {
-        let members = (0..distances.len()).filter(|head| layer.labels[*head] == Some(*cluster));
         let (mut names, mut range) = (Vec::new(), [f64::INFINITY, f64::NEG_INFINITY]);
-        for head in members {
+        for head in layer.members(*cluster) {
             names.push(if head == *kept { format!("[{head}]") } else { head.to_string() });
             range = [range[0].min(distances[head]), range[1].max(distances[head])];
         }

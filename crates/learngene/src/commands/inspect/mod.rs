@@ -8,7 +8,7 @@ mod svg;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use learngene_format::{Error, Learngene};
+use learngene_format::Learngene;
 
 use crate::{
     description::Description,
@@ -16,8 +16,8 @@ use crate::{
     kind::Kind,
 };
 
-/// Shows what a learngene holds and how it was made, or which layers and heads feed which in a
-/// descendant.
+/// Shows what a learngene holds and how it was made, or where the layers and heads of a descendant come
+/// from.
 ///
 /// Of a learngene it reads the manifest alone; `learngene verify` checks the tensors. Of a descendant
 /// it reads the description that `expand` leaves beside the checkpoint.
@@ -28,8 +28,8 @@ pub struct Args {
     /// The learngene, or the description of a descendant.
     #[arg(value_name = "X.learngene|DESCENDANT.json")]
     file: PathBuf,
-    /// Draws which heads and feed-forward networks feed which: the ancestor's at the left, those kept
-    /// or those of the descendant at the right.
+    /// Draws which heads and FFNs come from which: the ancestor's at the left, those of the learngene or
+    /// descendant at the right.
     #[arg(long, value_name = "FILE", value_parser = Kind::Drawing.name())]
     svg: Option<PathBuf>,
     /// Prints JSON.
@@ -58,23 +58,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return super::print(args.json, &description, Description::describe);
     }
     let manifest = Learngene::read_manifest(&args.file).map_err(|error| {
-        let other = if is_another_file(&error) { other::file(&args.file) } else { None };
         let error = anyhow::Error::from(error);
-        match other {
+        match other::file(&args.file) {
             Some(what) => error.context(format!("{what}; {READS}")),
             None => error,
         }
     })?;
     draw(flow::of_learngene(&manifest))?;
     super::print(args.json, &manifest, learngene::describe)
-}
-
-/// Whether a file is no learngene at all, not a damaged one.
-fn is_another_file(error: &Error) -> bool {
-    match error {
-        Error::InFile { problem, .. } => is_another_file(problem),
-        Error::NotALearngene | Error::NotSafetensors { .. } => true,
-        Error::Io { problem, .. } => problem.kind() == std::io::ErrorKind::IsADirectory,
-        _ => false,
-    }
 }

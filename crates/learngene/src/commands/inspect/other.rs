@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use learngene_models::checkpoint;
+use learngene_checkpoints::is_checkpoint;
 use serde_json::Value;
 
 /// Fields by which JSON files of this and other programs are known, and which command reads them.
@@ -15,9 +15,12 @@ const JSON: [(&str, &str); 10] = [
         "chosen_file_bytes",
         "a curve of `learngene tune`, which prints the flags of `condense` for it",
     ),
-    ("parameters", "clusters of `learngene cluster`: `condense --clusters` reads them"),
+    ("heads", "clusters of `learngene cluster`: `condense --clusters` reads them"),
     ("experiments", "a report: `learngene report` draws it"),
-    ("model_sha256", "what a training run began with: `learngene train` goes on from its folder"),
+    (
+        "model_sha256",
+        "the identity of a training run: `learngene train` resumes it from its folder",
+    ),
     ("image_mean", "how a checkpoint's images are prepared, read with the checkpoint beside it"),
     ("architecture", "the configuration of a checkpoint, read with the checkpoint beside it"),
     ("architectures", "the configuration of a checkpoint, read with the checkpoint beside it"),
@@ -41,17 +44,17 @@ pub(super) fn json(text: &[u8]) -> Option<&'static str> {
 /// What a folder or a file is, if no learngene.
 pub(super) fn file(path: &Path) -> Option<String> {
     if path.is_dir() {
-        let is_run = path.join("recipe.toml").is_file() && path.join("start.json").is_file();
+        let is_run = path.join("recipe.toml").is_file() && path.join("identity.json").is_file();
         return Some(match is_run {
             true => format!(
-                "{0} is the folder of a training run: {0}/summary.csv tells what was measured, \
+                "{0} is the folder of a training run: {0}/summary.csv holds what was measured, \
                  `learngene eval --checkpoint {0}/best.safetensors` measures its model",
                 path.display()
             ),
             false => format!("{} is a folder", path.display()),
         });
     }
-    checkpoint::is_checkpoint(path).then(|| {
+    is_checkpoint(path).then(|| {
         let description = path.with_extension("json");
         let origins = match description.exists() {
             true => {

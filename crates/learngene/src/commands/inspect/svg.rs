@@ -1,4 +1,4 @@
-//! Which heads and feed-forward networks feed which, drawn.
+//! Which heads and FFNs come from which, drawn.
 
 use std::fmt::{self, Write};
 
@@ -17,7 +17,7 @@ const RADIUS: f64 = 3.5;
 /// readers who see few colours.
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#806600", "#56648f"];
 
-/// One side of the figure: every layer a column of heads, its feed-forward network below them.
+/// One side of the figure: every layer a column of heads, its FFN below them.
 struct Side<'a> {
     rows: &'a [Row],
     x: f64,
@@ -46,7 +46,7 @@ impl<'a> Side<'a> {
         (self.x, self.tops[row] + STEP * place as f64)
     }
 
-    fn network(&self, row: usize) -> (f64, f64) {
+    fn ffn(&self, row: usize) -> (f64, f64) {
         self.head((row, self.rows[row].heads.len()))
     }
 }
@@ -72,7 +72,7 @@ fn write_svg(out: &mut String, flow: &Flow) -> fmt::Result {
          <text x=\"{NAMES}\" y=\"20\" font-size=\"13\" text-anchor=\"middle\">ancestor</text>\n\
          <text x=\"{}\" y=\"20\" font-size=\"13\" text-anchor=\"middle\">{}</text>\n\
          <text x=\"{}\" y=\"38\" fill=\"#555\" text-anchor=\"middle\">circles: heads; squares: \
-         feed-forward networks</text>",
+         FFNs</text>",
         right.x,
         flow.title,
         NAMES + MIDDLE / 2.0,
@@ -80,8 +80,8 @@ fn write_svg(out: &mut String, flow: &Flow) -> fmt::Result {
     for link in &flow.heads {
         curve(out, left.head(link.from), right.head(link.to), link.from.0, "")?;
     }
-    for (from, to) in &flow.networks {
-        curve(out, left.network(*from), right.network(*to), *from, " stroke-dasharray=\"4 3\"")?;
+    for (from, to) in &flow.ffns {
+        curve(out, left.ffn(*from), right.ffn(*to), *from, " stroke-dasharray=\"4 3\"")?;
     }
     draw_side(out, &left, -1.0, "end")?;
     draw_side(out, &right, 1.0, "start")?;
@@ -104,12 +104,12 @@ fn curve(
     )
 }
 
-/// Draws heads and networks with their names on the outer side.
+/// Draws heads and FFNs with their names on the outer side.
 fn draw_side(out: &mut String, side: &Side<'_>, outwards: f64, anchor: &str) -> fmt::Result {
-    for (row, Row { name, heads, has_network }) in side.rows.iter().enumerate() {
-        let (x, y) = side.network(row);
+    for (row, Row { name, heads, has_ffn }) in side.rows.iter().enumerate() {
+        let (x, y) = side.ffn(row);
         let (left, top, size) = (x - RADIUS, y - RADIUS, 2.0 * RADIUS);
-        if *has_network {
+        if *has_ffn {
             writeln!(
                 out,
                 "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{size}\" height=\"{size}\" \
@@ -147,14 +147,14 @@ mod tests {
         let row = |heads: &[&str]| Row {
             name: "layer".into(),
             heads: heads.iter().map(ToString::to_string).collect(),
-            has_network: true,
+            has_ffn: true,
         };
         let flow = Flow {
             title: "kept".into(),
             from: vec![row(&["0", "1"]), row(&["0"])],
             to: vec![row(&["1"])],
             heads: vec![Link { from: (0, 0), to: (0, 0) }, Link { from: (0, 1), to: (0, 0) }],
-            networks: vec![(0, 0)],
+            ffns: vec![(0, 0)],
         };
         let svg = draw(&flow);
         assert_eq!(svg.matches("<circle").count(), 4);

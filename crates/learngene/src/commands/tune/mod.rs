@@ -9,10 +9,11 @@ use std::{
 };
 
 use anyhow::ensure;
-use learngene_clustering::{
-    Budget, ClusterStability, NoisePolicy, RefitParams, TuneCurve, TuneParams, TunePoint,
-    TuneSetting, stability, tune,
+use learngene_condensing::{
+    Budget, ClusterStability, RefitParams, TuneCurve, TuneParams, TunePoint, TuneSetting,
+    stability, tune,
 };
+use learngene_format::NoisePolicy;
 use serde::Serialize;
 
 use crate::{
@@ -25,12 +26,12 @@ use crate::{
     text::{bytes, count, list, short},
 };
 
-/// Chooses eps, min-points and the radius of feed-forward networks for a wanted size or loss of
-/// features, and draws what every size costs.
+/// Chooses eps, min-points and the radius that joins FFNs for a given size or error, and draws what
+/// every size costs.
 ///
 /// All clusters that differ are tried, with an eps for each layer, and scored by the error that
 /// `condense --refit ancestor` leaves of the ancestor's outputs on the images: the squared difference
-/// relative to the variance, averaged over the attention and feed-forward outputs of all layers. The
+/// relative to the variance, averaged over the attention and FFN outputs of all layers. The
 /// command that condenses by the setting chosen is printed, and how often each of its clusters comes
 /// out again when the images are drawn anew.
 #[derive(clap::Args)]
@@ -100,8 +101,8 @@ struct SearchArgs {
     /// Chooses one eps for all layers, instead of one for each.
     #[arg(long)]
     one_eps: bool,
-    /// Leaves every layer its own feed-forward network. Measuring how well they stand for each other
-    /// takes most of the time.
+    /// Leaves every layer its own FFN. Measuring how well FFNs stand for each other takes most of the
+    /// time.
     #[arg(long)]
     heads_only: bool,
     /// Ridge of the fits, as for `condense`.
@@ -134,7 +135,7 @@ struct Tuned<'a> {
     curve: &'a TuneCurve,
     chosen: &'a TunePoint,
     chosen_file_bytes: u64,
-    default: Option<&'a TunePoint>,
+    default: &'a TunePoint,
     stability: Option<&'a [Vec<ClusterStability>]>,
 }
 
@@ -194,7 +195,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         curve: &curve,
         chosen: &curve.chosen,
         chosen_file_bytes: curve.chosen_file_bytes,
-        default: curve.default.as_ref(),
+        default: &curve.default,
         stability: curve.stability.as_ref().map(|stability| stability.layers.as_slice()),
     };
     super::print(json, &tuned, describe)
@@ -227,7 +228,7 @@ fn flags(setting: &TuneSetting, ridge: f64) -> Vec<String> {
         flags.push(["--noise".to_owned(), noise.to_owned()]);
     }
     if let Some(eps) = ffn_eps {
-        flags.push(["--ffn-eps".to_owned(), eps.to_string()]);
+        flags.push(["--ffn".to_owned(), eps.to_string()]);
     }
     flags.push(["--refit", "ancestor"].map(str::to_owned));
     if ridge.to_bits() != RefitParams::default().ridge.to_bits() {
@@ -244,10 +245,8 @@ fn describe(tuned: &Tuned<'_>) -> String {
         words(&curve.chosen, curve),
         bytes(curve.chosen_file_bytes)
     )];
-    if let Some(default) = &curve.default {
-        let eps = shorts(&default.setting.eps);
-        lines.push(format!("for comparison the default eps, {eps}: {}", words(default, curve)));
-    }
+    let eps = shorts(&curve.default.setting.eps);
+    lines.push(format!("for comparison the default eps, {eps}: {}", words(&curve.default, curve)));
     lines.push(format!("to make it: {}", tuned.command));
     for (layer, heads) in curve.chosen.heads.iter().enumerate() {
         let (of, error) = (curve.num_heads[layer], curve.chosen.attention_error[layer]);
@@ -263,10 +262,7 @@ fn describe(tuned: &Tuned<'_>) -> String {
         let (first, last) = (layers[0], layers[layers.len() - 1]);
         let errors = &curve.chosen.ffn_error[first..=last];
         let errors: Vec<_> = errors.iter().map(|error| format!("{error:.4}")).collect();
-        lines.push(format!(
-            "layers {first}-{last} share a feed-forward network, errors {}",
-            list(&errors)
-        ));
+        lines.push(format!("layers {first}-{last} share an FFN, errors {}", list(&errors)));
     }
     if let Some(stability) = &curve.stability {
         let images = count(stability.resamples, "draw", "draws");
@@ -284,13 +280,13 @@ fn shorts(numbers: &[f64]) -> String {
     list(&numbers.iter().copied().map(short).collect::<Vec<_>>())
 }
 
-/// `41 of 72 heads, 12 of 12 networks, 33.1 MiB (77 %), error 0.0123`
+/// `41 of 72 heads and 12 of 12 FFNs, 33.1 MiB (77 %), error 0.0123`
 fn words(point: &TunePoint, curve: &TuneCurve) -> String {
-    let (heads, networks, layers) =
+    let (heads, ffns, layers) =
         (curve.num_heads.iter().sum::<usize>(), point.ffn_groups.len(), curve.num_heads.len());
     let share = 100.0 * point.bytes as f64 / curve.ancestor_bytes as f64;
     format!(
-        "{} of {heads} heads and {networks} of {layers} feed-forward networks, {} ({share:.1} %), error {:.5}",
+        "{} of {heads} heads and {ffns} of {layers} FFNs, {} ({share:.1} %), error {:.5}",
         point.kept_heads(),
         bytes(point.bytes),
         point.error
@@ -333,7 +329,7 @@ mod tests {
         setting.ffn_eps = Some(1.5);
         assert_eq!(
             flags(&setting, 0.5).join(" "),
-            "--eps 0.25,8 --min-points 2 --noise drop --ffn-eps 1.5 --refit ancestor --ridge 0.5"
+            "--eps 0.25,8 --min-points 2 --noise drop --ffn 1.5 --refit ancestor --ridge 0.5"
         );
         let given = ["--checkpoint", "my model.pth"].map(str::to_owned).to_vec();
         setting = TuneSetting { eps: vec![10.0], min_points: 1, ffn_eps: None, ..setting };

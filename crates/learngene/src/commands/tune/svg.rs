@@ -1,7 +1,7 @@
 //! What every size of a learngene costs, drawn.
 
 use anyhow::anyhow;
-use learngene_clustering::{TuneCurve, TunePoint};
+use learngene_condensing::{TuneCurve, TunePoint};
 use plotters::{coord::Shift, prelude::*};
 
 use crate::text;
@@ -19,9 +19,9 @@ pub(super) fn draw(curve: &TuneCurve) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        root.fill(&WHITE).map_err(told)?;
+        root.fill(&WHITE).map_err(drawing)?;
         draw_on(&root, curve)?;
-        root.present().map_err(told)?;
+        root.present().map_err(drawing)?;
     }
     // plotters gives a picture no words for those who do not see it.
     let words = format!(
@@ -35,18 +35,13 @@ fn describe(curve: &TuneCurve) -> String {
     let words = |name: &str, point: &TunePoint| {
         format!("{name}: {}, error {:.4}.", text::bytes(point.bytes), point.error)
     };
-    let default = curve.default.as_ref().map(|point| words("Default eps", point));
-    [Some(words("Chosen", &curve.chosen)), default]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" ")
+    [words("Chosen", &curve.chosen), words("Default eps", &curve.default)].join(" ")
 }
 
 fn draw_on(root: &DrawingArea<SVGBackend<'_>, Shift>, curve: &TuneCurve) -> anyhow::Result<()> {
     let points = || {
         let curves = curve.one_eps.iter().chain(&curve.per_layer);
-        curves.chain(&curve.default).chain([&curve.chosen]).map(place)
+        curves.chain([&curve.default, &curve.chosen]).map(place)
     };
     let (low, high) = points()
         .map(|(size, _)| size)
@@ -62,7 +57,7 @@ fn draw_on(root: &DrawingArea<SVGBackend<'_>, Shift>, curve: &TuneCurve) -> anyh
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(low - room..high + room, 0.0..(1.0 + ROOM) * most)
-        .map_err(told)?;
+        .map_err(drawing)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -72,31 +67,28 @@ fn draw_on(root: &DrawingArea<SVGBackend<'_>, Shift>, curve: &TuneCurve) -> anyh
         ))
         .y_desc(format!("error of outputs, part of their variance ({} images)", curve.images))
         .draw()
-        .map_err(told)?;
+        .map_err(drawing)?;
     for (name, points, colour) in [
         ("an eps for each layer", &curve.per_layer, BLUE),
         ("one eps for all", &curve.one_eps, ORANGE),
     ] {
         chart
             .draw_series(LineSeries::new(points.iter().map(place), colour.stroke_width(2)))
-            .map_err(told)?
+            .map_err(drawing)?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         let dots = points.iter().map(|point| Circle::new(place(point), 2, colour.filled()));
-        chart.draw_series(dots).map_err(told)?;
+        chart.draw_series(dots).map_err(drawing)?;
     }
-    if let Some(default) = &curve.default {
-        let name = format!("default, eps {}", super::shorts(&default.setting.eps));
-        let cross = |place| Cross::new(place, 7, BLACK.stroke_width(2));
-        chart
-            .draw_series([cross(place(default))])
-            .map_err(told)?
-            .label(name)
-            .legend(|(x, y)| Cross::new((x + 9, y), 5, BLACK.stroke_width(2)));
-    }
+    let default = &curve.default;
+    chart
+        .draw_series([Cross::new(place(default), 7, BLACK.stroke_width(2))])
+        .map_err(drawing)?
+        .label(format!("default, eps {}", super::shorts(&default.setting.eps)))
+        .legend(|(x, y)| Cross::new((x + 9, y), 5, BLACK.stroke_width(2)));
     chart
         .draw_series([Circle::new(place(&curve.chosen), 8, BLACK.stroke_width(2))])
-        .map_err(told)?
+        .map_err(drawing)?
         .label("chosen")
         .legend(|(x, y)| Circle::new((x + 9, y), 6, BLACK.stroke_width(2)));
     chart
@@ -106,7 +98,7 @@ fn draw_on(root: &DrawingArea<SVGBackend<'_>, Shift>, curve: &TuneCurve) -> anyh
         .border_style(TRANSPARENT)
         .label_font((FONT, 14))
         .draw()
-        .map_err(told)
+        .map_err(drawing)
 }
 
 /// Megabytes and error.
@@ -115,6 +107,6 @@ fn place(point: &TunePoint) -> (f64, f64) {
 }
 
 /// plotters' errors borrow what is drawn on.
-fn told(error: impl std::fmt::Display) -> anyhow::Error {
+fn drawing(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("the curve cannot be drawn: {error}")
 }

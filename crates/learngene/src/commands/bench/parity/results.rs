@@ -9,14 +9,13 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Tensor, TensorData},
 };
+use learngene_checkpoints::{Checkpoint, ReadOptions};
 use learngene_datasets::{BadImages, Preprocess, Split, Subset, load_batch, open};
 use learngene_expansion::from_scratch;
-use learngene_models::{
-    Classifier, ModelConfig, VitConfig,
-    checkpoint::{self, ReadOptions},
-};
+use learngene_models::{Classifier, Model};
+use learngene_shape::{Family, Vit};
+use learngene_tensors::Safetensors;
 use learngene_training::{Execution, FitData, Recipe, fit};
-use safetensors::SafeTensors;
 use serde::Serialize;
 
 /// What is compared, how, and how far apart it may be.
@@ -92,7 +91,7 @@ pub(super) const GOLDENS: [GoldenFiles; 2] =
 
 pub(super) struct Golden {
     name: &'static str,
-    checkpoint: checkpoint::Checkpoint,
+    checkpoint: Checkpoint,
     /// `[batch, 3, image_size, image_size]`
     input: TensorData,
     pub(super) expected: Vec<Quantity>,
@@ -104,16 +103,14 @@ impl Golden {
         let path = folder.path().join("golden.safetensors");
         fs::write(&path, files.checkpoint)?;
         let options = ReadOptions { num_heads: Some(vec![files.num_heads]), ..Default::default() };
-        let checkpoint = checkpoint::read(&path, &options)?;
+        let checkpoint = learngene_checkpoints::read(&path, &options)?;
 
-        let tensors = SafeTensors::deserialize(files.expected)?;
+        let tensors = Safetensors::from_bytes(files.expected)?;
         let values = |name: &str| -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
-            let view = tensors.tensor(name)?;
-            let (words, _) = view.data().as_chunks();
-            let values = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
-            Ok((view.shape().to_vec(), values))
+            let values = tensors.values(name)?;
+            Ok((tensors.tensors[name].shape.clone(), values))
         };
-        let last = checkpoint.config.depth() - 1;
+        let last = checkpoint.shape.depth() - 1;
         let known = [
             ("logits", "logits".to_owned(), Kind::Logits),
             ("attention_layer0", "attention of layer 0".to_owned(), Kind::Attention),
@@ -135,16 +132,18 @@ impl Golden {
         Ok(Self { name: files.name, checkpoint, input: TensorData::new(input, shape), expected })
     }
 
+    fn model(&self, device: &Device) -> anyhow::Result<Model> {
+        Ok(Model::load(&self.checkpoint.shape, &self.checkpoint.parameters, device)?)
+    }
+
     pub(super) fn run(&self, device: &Device) -> anyhow::Result<Vec<Quantity>> {
         let named = |quantity: String, kind, values| Quantity {
             name: format!("{}: {quantity}", self.name),
             kind,
             values,
         };
-        let output = self
-            .checkpoint
-            .load(device)?
-            .forward_attention(Tensor::from_data(self.input.clone(), device));
+        let input = Tensor::from_data(self.input.clone(), device);
+        let output = self.model(device)?.forward_attention(input);
         let mut quantities = vec![named("logits".into(), Kind::Logits, fetch(output.logits)?)];
         for (layer, weights) in output.attention.into_iter().enumerate() {
             let name = format!("attention of layer {layer}");
@@ -152,7 +151,7 @@ impl Golden {
         }
 
         let device = device.clone().autodiff();
-        let model = self.checkpoint.load(&device)?;
+        let model = self.model(&device)?;
         let logits = model.forward(Tensor::from_data(self.input.clone(), &device));
         let labels = Tensor::from_data([0_i64, 1], &device);
         let loss = CrossEntropyLossConfig::new().init(&device).forward(logits, labels);
@@ -169,11 +168,8 @@ impl Golden {
 pub(super) fn train(device: &Device) -> anyhow::Result<Vec<Quantity>> {
     const TRAINING: usize = 128;
     const TEST: usize = 32;
-    let config: ModelConfig = VitConfig::uniform(48, 3, 3)
-        .with_image_size(32)
-        .with_patch_size(8)
-        .with_num_classes(10)
-        .into();
+    let vit = Vit::uniform(48, 3, 3);
+    let shape = Vit { image_size: 32, patch_size: 8, num_classes: 10, ..vit }.shape()?;
     let some = |split, count| -> anyhow::Result<Arc<Subset>> {
         let all = open("cifar10-sample", split, BadImages::Refuse)?;
         Ok(Arc::new(Subset::first(all.into(), count)))
@@ -184,7 +180,7 @@ pub(super) fn train(device: &Device) -> anyhow::Result<Vec<Quantity>> {
     let batch = load_batch(test.as_ref(), &indices, &preprocess, None)?;
     let data = FitData { train: some(Split::Train, TRAINING)?, test, preprocess };
     let recipe = Recipe { epochs: 1, batch_size: 16, learning_rate: 0.01, ..Recipe::default() };
-    let model = config.load(&from_scratch(&config, 0)?, device)?;
+    let model = Model::load(&shape, &from_scratch(&shape, 0), device)?;
     let folder = tempfile::tempdir()?;
     let fitted = fit(
         model,
