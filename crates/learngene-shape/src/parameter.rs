@@ -139,7 +139,8 @@ impl Parameter {
 
     /// Whether an axis is the input of a linear map: what lies along it is read, not written.
     pub fn reads(&self, axis: usize) -> bool {
-        self.axes.len() == 2 && axis == 1
+        let is_linear = matches!(&self.axes[..], [out, _] if !matches!(out, Axis::Window { .. }));
+        is_linear && axis == 1
     }
 }
 
