@@ -4,14 +4,11 @@ use super::Finding;
 use crate::workspace::{Dependency, Package};
 
 /// Crates from outside, by the start of their names, with the crates of the workspace that may know
-/// them; of several rows the first counts. Dev-dependencies count, but the integration tests may know
-/// everything.
+/// them; dev-dependencies are free.
 const RESERVED: &[(&[&str], &[&str])] = &[
     (&["linfa", "kmeans"], &["learngene-clustering"]),
     (&["ndarray"], &["learngene-clustering", "learngene-least-squares"]),
     (&["anyhow"], &["learngene", "xtask"]),
-    // It unpickles PyTorch's .pth files, and names the parameters of a module.
-    (&["burn-store"], &["learngene-checkpoints", "learngene-models"]),
     (
         &["burn"],
         &[
@@ -26,11 +23,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
 
 /// Finds dependencies that are reserved for other crates.
 pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
-    packages
-        .iter()
-        .filter(|package| package.name != "learngene-tests")
-        .flat_map(check_package)
-        .collect()
+    packages.iter().flat_map(check_package).collect()
 }
 
 fn check_package(package: &Package) -> Vec<Finding> {
@@ -42,7 +35,12 @@ fn check_package(package: &Package) -> Vec<Finding> {
         let is_allowed = allowed.contains(&package.name.as_str());
         (!is_allowed).then(|| Finding::new(&package.name, message))
     };
-    package.dependencies.iter().filter_map(check).collect()
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.is_dev())
+        .filter_map(check)
+        .collect()
 }
 
 /// Whether a crate is `family` itself or one of its parts, such as `linfa-clustering` of `linfa`.
@@ -72,14 +70,6 @@ mod tests {
                 "learngene-training: depends on linfa-nn, which is reserved for learngene-clustering",
             ],
         );
-        check_outsider(
-            "learngene-models",
-            Some("dev"),
-            "ndarray",
-            &[
-                "learngene-models: depends on ndarray, which is reserved for learngene-clustering, learngene-least-squares",
-            ],
-        );
     }
 
     #[test]
@@ -98,20 +88,6 @@ mod tests {
     }
 
     #[test]
-    fn burn_store_reads_checkpoints_and_modules() {
-        check_outsider("learngene-checkpoints", None, "burn-store", &[]);
-        check_outsider("learngene-models", None, "burn-store", &[]);
-        check_outsider(
-            "learngene-training",
-            None,
-            "burn-store",
-            &[
-                "learngene-training: depends on burn-store, which is reserved for learngene-checkpoints, learngene-models",
-            ],
-        );
-    }
-
-    #[test]
     fn only_programs_use_anyhow() {
         check_outsider(
             "learngene-format",
@@ -122,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn integration_tests_may_know_everything() {
-        check_outsider("learngene-tests", Some("dev"), "ndarray", &[]);
+    fn tests_may_know_everything() {
+        check_outsider("learngene-checkpoints", Some("dev"), "burn", &[]);
     }
 
     #[test]
