@@ -18,8 +18,8 @@ use crate::{
 /// perhaps with fewer heads, whose layers may share FFNs.
 pub(crate) struct Source<'a> {
     pub(crate) shape: Shape,
-    /// Checked to hold every parameter that the shape has; of FFNs those in `ffn`, of a classifier
-    /// only one that is inherited.
+    /// Checked to hold every parameter that the shape has (of FFNs those in `ffn`, of a classifier
+    /// only one that is inherited) and every substitute.
     pub(crate) tensors: &'a StateDict,
     /// For each layer the one whose FFN it has.
     pub(crate) ffn: Vec<usize>,
@@ -27,37 +27,38 @@ pub(crate) struct Source<'a> {
 
 /// What fills the heads of one layer of a descendant.
 #[derive(Default)]
-pub(crate) struct LayerHeads<'a> {
+pub(crate) struct LayerHeads {
     /// For each slot the head of the source.
     pub(crate) heads: Vec<usize>,
     /// The same by the ancestor's numbers, and what the slot's columns are multiplied by.
     pub(crate) slots: Vec<SlotSource>,
-    /// What stands in for parameters of the source's layer, by their names.
-    pub(crate) substitutes: BTreeMap<String, Substitute<'a>>,
+    /// Tensors read instead of parameters of the source's layer, by the names of these.
+    pub(crate) substitutes: BTreeMap<String, Substitute>,
 }
 
-/// A tensor that stands in for a parameter, with heads of its own.
-pub(crate) struct Substitute<'a> {
-    pub(crate) tensor: &'a Tensor,
+/// A tensor of the source that is read instead of a parameter, with heads of its own.
+pub(crate) struct Substitute {
+    /// Its name in the source.
+    pub(crate) stored: String,
     /// Heads that the tensor holds.
     pub(crate) num_heads: usize,
     /// For each slot its head.
     pub(crate) heads: Vec<usize>,
 }
 
-/// Makes a descendant from a source. `heads` says what fills a layer's heads, given the source's
-/// layer and how many they are.
-pub(crate) fn assemble<'a>(
-    source: &Source<'a>,
+/// Makes a descendant from a source. `heads` gives what fills a layer's heads, for a layer of the
+/// source and a number of heads.
+pub(crate) fn assemble(
+    source: &Source<'_>,
     config: CheckedDescendantConfig,
-    heads: impl Fn(usize, usize) -> LayerHeads<'a>,
+    heads: impl Fn(usize, usize) -> LayerHeads,
 ) -> Descendant {
     let CheckedDescendantConfig { shape, sources, norm_sources, drawn, seed, .. } = config;
     let layer_heads = |layer: usize| match drawn[layer] {
         true => LayerHeads::default(),
         false => heads(sources[layer], shape.layer(layer).heads.num_heads),
     };
-    let layer_heads: Vec<LayerHeads<'a>> = (0..shape.depth()).map(layer_heads).collect();
+    let layer_heads: Vec<LayerHeads> = (0..shape.depth()).map(layer_heads).collect();
     let is_silent = |layer: usize| {
         config.new_layers == NewLayers::Identity && sources[..layer].contains(&sources[layer])
     };
@@ -90,7 +91,7 @@ pub(crate) fn assemble<'a>(
         let none = LayerHeads::default();
         let heads = place.layer().map_or(&none, |layer| &layer_heads[layer]);
         let is_silent = place.layer().is_some_and(|layer| silent.contains(&layer));
-        for (from, to) in of_source[&from_place].iter().zip(of_place) {
+        for (from, to) in pairs(&of_source[&from_place], of_place) {
             let mut tensor = inherit(source, from, &to, heads, &mut ledger);
             if is_silent && ends_branch(&to) {
                 tensor.values.fill(0.0);
@@ -118,20 +119,17 @@ fn inherit(
     source: &Source<'_>,
     from: &Parameter,
     to: &Parameter,
-    heads: &LayerHeads<'_>,
+    heads: &LayerHeads,
     ledger: &mut Ledger,
 ) -> Tensor {
     let mut from = from.clone();
-    let (tensor, chosen) = match heads.substitutes.get(&from.name) {
-        Some(substitute) => {
-            set_num_heads(&mut from, substitute.num_heads);
-            (substitute.tensor, &substitute.heads)
-        }
-        None => {
-            let tensor = source.tensors.get(&from.name);
-            (tensor.expect("a source has every parameter that is inherited"), &heads.heads)
-        }
-    };
+    let mut chosen = &heads.heads;
+    if let Some(substitute) = heads.substitutes.get(&from.name) {
+        from.name.clone_from(&substitute.stored);
+        set_num_heads(&mut from, substitute.num_heads);
+        chosen = &substitute.heads;
+    }
+    let tensor = source.tensors.get(&from.name).expect("a source has whatever is inherited");
     let mut selected = select_heads(&from, tensor, chosen);
     let reads_heads = is_output_projection(&from);
     if reads_heads {
@@ -172,6 +170,16 @@ fn ends_branch(parameter: &Parameter) -> bool {
     let is_of_branch =
         matches!(parameter.place, Place::Layer { part: Part::Attention | Part::Ffn, .. });
     is_of_branch && matches!(parameter.axes[0], Axis::Stream { .. })
+}
+
+/// Parameters of one place in two models of a family, which lists the same parameters in the same
+/// order for every layer.
+pub(crate) fn pairs(
+    from: &[Parameter],
+    to: Vec<Parameter>,
+) -> impl Iterator<Item = (&Parameter, Parameter)> {
+    assert_eq!(from.len(), to.len(), "as many parameters in each layer");
+    from.iter().zip(to)
 }
 
 /// The parameters of a model by where they act, each place's in the family's order.

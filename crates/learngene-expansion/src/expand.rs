@@ -17,20 +17,20 @@ use crate::{
 ///
 /// Each layer takes norms, projection bias and FFN from the ancestor's layer that
 /// [`LayerPolicy`](crate::LayerPolicy) names, and its heads from the centroids of that layer,
-/// dealt out by [`assign_slots`](crate::assign_slots) in the [`Order`](crate::Order) asked for. A
+/// assigned by [`assign_slots`](crate::assign_slots) in the chosen [`Order`](crate::Order). A
 /// head is inherited whole: its rows and biases of query, key and value, its biases of relative
 /// positions where the family has them, and its columns of the output projection as
-/// [`ProjectionPolicy`] says.
+/// [`ProjectionPolicy`] describes.
 ///
 /// # Errors
-/// The learngene cannot give what is asked for.
+/// The configuration asks for something that the learngene does not have.
 pub fn expand(learngene: &Learngene, config: &DescendantConfig) -> Result<Descendant> {
     let manifest = learngene.manifest();
     let ancestor = &manifest.ancestor.shape;
     let config = config.check(ancestor)?;
     if config.classifier == ClassifierPolicy::Inherit && !manifest.classifier {
-        let found = "a learngene that keeps none";
-        return Err(Error::invalid("classifier to inherit", found, "a fresh classifier"));
+        let expected = "a fresh classifier, or a learngene condensed with --keep-classifier";
+        return Err(Error::invalid("classifier to inherit", "none in the learngene", expected));
     }
     let source = Source {
         shape: manifest.centroid_shape(),
@@ -39,11 +39,11 @@ pub fn expand(learngene: &Learngene, config: &DescendantConfig) -> Result<Descen
     };
     let projection = projection(manifest, config.projection)?;
     let projections = output_projections(ancestor);
-    let centroids = Centroids { learngene, projections, projection, order: config.order };
+    let centroids = Centroids { manifest, projections, projection, order: config.order };
     Ok(assemble(&source, config, |layer, num_heads| centroids.fill(layer, num_heads)))
 }
 
-/// The policy to follow: the one asked for, where the learngene can, or its default.
+/// The chosen policy, if the learngene has what it needs, or the learngene's default.
 fn projection(manifest: &Manifest, asked: Option<ProjectionPolicy>) -> Result<ProjectionPolicy> {
     let is_refitted = manifest.refit.is_some();
     let Some(asked) = asked else {
@@ -67,19 +67,19 @@ fn projection(manifest: &Manifest, asked: Option<ProjectionPolicy>) -> Result<Pr
     Err(Error::invalid(format!("source of the projection `{asked}`"), found, expected))
 }
 
-/// The heads that a learngene keeps, and how they are dealt out.
+/// The heads that a learngene keeps, and how they are assigned.
 struct Centroids<'a> {
-    learngene: &'a Learngene,
+    manifest: &'a Manifest,
     /// The weight of each layer's output projection.
     projections: Vec<Parameter>,
     projection: ProjectionPolicy,
     order: Order,
 }
 
-impl<'a> Centroids<'a> {
+impl Centroids<'_> {
     /// What fills so many heads from the centroids of the ancestor's `layer`.
-    fn fill(&self, layer: usize, num_heads: usize) -> LayerHeads<'a> {
-        let manifest = self.learngene.manifest();
+    fn fill(&self, layer: usize, num_heads: usize) -> LayerHeads {
+        let manifest = self.manifest;
         let clusters = &manifest.clusters.heads.layers[layer];
         let distances = &manifest.distances.mean_attention_distance[layer];
         let in_order = self.order.centroids(clusters, distances);
@@ -104,14 +104,14 @@ impl<'a> Centroids<'a> {
                 let columns: Vec<usize> = slots.iter().map(|slot| slot.projection_head).collect();
                 let projection = &self.projections[layer];
                 let names = [(projection.name.clone(), origin_name(projection))];
-                self.substitutes(names, ancestor_heads, &columns)
+                substitutes(names, ancestor_heads, &columns)
             }
             // Where the first heads alone are taken, and the learngene holds a fit for that number.
             ProjectionPolicy::Refit if self.is_fitted(layer, num_heads) => {
                 let projection = &self.projections[layer];
                 let names = [projection.name.clone(), bias_name(projection)];
                 let fitted = first_names(projection, num_heads);
-                self.substitutes(names.into_iter().zip(fitted), num_heads, &heads)
+                substitutes(names.into_iter().zip(fitted), num_heads, &heads)
             }
             _ => BTreeMap::new(),
         };
@@ -121,23 +121,17 @@ impl<'a> Centroids<'a> {
     /// Whether the learngene holds a projection that was fitted for the first heads alone, in order
     /// of priority.
     fn is_fitted(&self, layer: usize, num_heads: usize) -> bool {
-        let refit = self.learngene.manifest().refit.as_ref();
-        let mut fewer = refit.iter().flat_map(|refit| &refit.attention[layer][1..]);
+        let mut fewer = self.manifest.refit.iter().flat_map(|refit| &refit.attention[layer][1..]);
         self.order == Order::Priority && fewer.any(|fit| fit.heads == num_heads)
     }
+}
 
-    /// Tensors of so many heads that stand in for parameters, given the names of both.
-    fn substitutes(
-        &self,
-        names: impl IntoIterator<Item = (String, String)>,
-        num_heads: usize,
-        heads: &[usize],
-    ) -> BTreeMap<String, Substitute<'a>> {
-        let substitute = |(name, stored): (String, String)| {
-            let tensor = self.learngene.tensors().get(&stored);
-            let tensor = tensor.expect("a learngene holds every tensor that its manifest implies");
-            (name, Substitute { tensor, num_heads, heads: heads.to_vec() })
-        };
-        names.into_iter().map(substitute).collect()
-    }
+/// Tensors of so many heads that are read instead of parameters, given the names of both.
+fn substitutes(
+    names: impl IntoIterator<Item = (String, String)>,
+    num_heads: usize,
+    heads: &[usize],
+) -> BTreeMap<String, Substitute> {
+    let substitute = |stored| Substitute { stored, num_heads, heads: heads.to_vec() };
+    names.into_iter().map(|(name, stored)| (name, substitute(stored))).collect()
 }

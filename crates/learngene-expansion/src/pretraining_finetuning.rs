@@ -19,8 +19,8 @@ use crate::{
 /// configuration's order and projection are ignored: both are about clusters.
 ///
 /// # Errors
-/// The parameters are not those of the ancestor's shape, or the ancestor cannot give what is asked
-/// for.
+/// The parameters are not those of the ancestor's shape, or the configuration asks for something
+/// that the ancestor does not have.
 pub fn pretraining_finetuning(
     parameters: &StateDict,
     ancestor: &Shape,
@@ -58,7 +58,7 @@ pub(crate) fn check_ancestor(
     classifier: ClassifierPolicy,
 ) -> Result<()> {
     if classifier == ClassifierPolicy::Inherit && ancestor.num_classes() == 0 {
-        let found = "an ancestor that has none";
+        let found = "none in the ancestor";
         return Err(Error::invalid("classifier to inherit", found, "a fresh classifier"));
     }
     let checked = parameters.check_against(&ancestor.parameter_shapes());

@@ -7,7 +7,7 @@ use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
     ClassifierPolicy, Descendant, DescendantConfig, NewLayers,
-    assemble::by_place,
+    assemble::{by_place, pairs},
     init::fresh,
     pretraining_finetuning::check_ancestor,
     width::{is_chosen, resize, scalars_used},
@@ -73,7 +73,7 @@ pub fn weight_selection(
             Place::Layer { layer, part } => Place::Layer { layer: sources[layer], part },
             once => once,
         };
-        for (from, to) in of_ancestor[&from_place].iter().zip(of_place) {
+        for (from, to) in pairs(&of_ancestor[&from_place], of_place) {
             let tensor = parameters.get(&from.name);
             let tensor = tensor.expect("the parameters were checked against the shape").clone();
             inherited_parameters += scalars_used(from, &to, is_chosen) as u64;

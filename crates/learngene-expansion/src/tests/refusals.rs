@@ -28,8 +28,8 @@ fn a_learngene_gives_what_it_holds() {
                    expected one condensed without --refit, or the policy refit";
     let refitted = Condensing { refit: true, ..plain() };
     refused(of(refitted, r#"{"projection":"rescaled"}"#), message);
-    let message = "classifier to inherit: found a learngene that keeps none, expected a fresh \
-                   classifier";
+    let message = "classifier to inherit: found none in the learngene, expected a fresh classifier, \
+                   or a learngene condensed with --keep-classifier";
     refused(of(plain(), r#"{"classifier":"inherit"}"#), message);
 }
 
@@ -37,8 +37,7 @@ fn a_learngene_gives_what_it_holds() {
 fn an_ancestor_gives_what_it_has() {
     let shape = tiny().with_num_classes(0).expect("a backbone");
     let mut parameters = random_parameters(&shape);
-    let message = "classifier to inherit: found an ancestor that has none, expected a fresh \
-                   classifier";
+    let message = "classifier to inherit: found none in the ancestor, expected a fresh classifier";
     refused(pretraining_finetuning(&parameters, &shape, &inherit_all()), message);
     parameters.remove("blocks.1.attn.qkv.bias");
     let message = "ancestor: the parameters do not fit the model; missing: blocks.1.attn.qkv.bias";
