@@ -178,10 +178,10 @@ mod tests {
         Vit::deit_tiny().shape().expect("a preset")
     }
 
-    fn check<F: Family>(ancestor: F, config: DescendantConfig, wanted: F) {
+    fn check<F: Family>(ancestor: F, config: DescendantConfig, expected: F) {
         let ancestor = ancestor.shape().expect("possible");
         let shape = config.shape(&ancestor).expect("a possible descendant");
-        assert_eq!(shape.get::<F>(), Some(&wanted));
+        assert_eq!(shape.get::<F>(), Some(&expected));
     }
 
     fn refused(ancestor: &Shape, config: DescendantConfig, message: &str) {
@@ -199,14 +199,14 @@ mod tests {
             image_size: Some(96),
             ..Default::default()
         };
-        let wanted = Vit {
+        let expected = Vit {
             num_heads: vec![6, 5, 1],
             hidden_dim: vec![768; 3],
             num_classes: 10,
             image_size: 96,
             ..Vit::deit_tiny()
         };
-        check(Vit::deit_tiny(), config, wanted);
+        check(Vit::deit_tiny(), config, expected);
         let config =
             DescendantConfig { layers: LayerPolicy::List(vec![0, 0, 11]), ..Default::default() };
         assert_eq!(config.shape(&deit()).expect("a list").depth(), 3);
@@ -236,14 +236,14 @@ mod tests {
             embed_dim: Some(48),
             ..Default::default()
         };
-        let wanted = Swin {
+        let expected = Swin {
             depths: vec![1, 1, 3, 1],
             num_heads: vec![24, 48, 96, 96, 96, 192],
             embed_dim: 48,
             hidden_dim: vec![192, 384, 768, 768, 768, 1536],
             ..Swin::swin_tiny()
         };
-        check(Swin::swin_tiny(), config, wanted);
+        check(Swin::swin_tiny(), config, expected);
     }
 
     #[test]
@@ -274,15 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn impossible_shapes_are_refused() {
+    fn the_depth_is_limited() {
         let depth = DescendantConfig { depth: 1025.into(), ..Default::default() };
         refused(&deit(), depth, "depth: found 1025, expected at most 1024");
-        let heads = DescendantConfig { heads: HeadPolicy::Count(usize::MAX), ..Default::default() };
-        let message = "num_heads[0]: found 18446744073709551615, expected at most 1024";
-        refused(&deit(), heads, message);
-        let image_size = DescendantConfig { image_size: Some(100), ..Default::default() };
-        let message = "image_size: found 100, expected a multiple of the patch size, 16";
-        refused(&deit(), image_size, message);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DepthPolicy, HeadPolicy, LayerPolicy, Order, ProjectionPolicy, Ratio, text::named};
 
-/// What a descendant shall be like; whatever is left out is as in the ancestor.
+/// The shape and the origin of a descendant; what is left out is as in the ancestor.
 ///
 /// Written unchecked; [`expand`](crate::expand) checks it against the learngene it is given. The
 /// head width is always the ancestor's.
@@ -30,12 +30,12 @@ pub struct DescendantConfig {
     pub layers: LayerPolicy,
     /// How many heads each layer has.
     pub heads: HeadPolicy,
-    /// In which order centroids initialise heads.
+    /// Order in which centroids initialise heads.
     pub order: Order,
     /// Where the output-projection columns of a head come from; by default `refit` where the
     /// learngene was refitted, otherwise `rescaled`.
     pub projection: Option<ProjectionPolicy>,
-    /// What layers start as that repeat one of the ancestor's.
+    /// What a repeated layer of the ancestor starts as.
     pub new_layers: NewLayers,
     /// Width of a token in the first stage.
     pub embed_dim: Option<usize>,
@@ -44,8 +44,7 @@ pub struct DescendantConfig {
     pub mlp_ratio: Option<Ratio>,
     /// Whether the classifier is drawn or inherited.
     pub classifier: ClassifierPolicy,
-    /// Classes told apart, 0 for a backbone without classifier; by default as many as the
-    /// ancestor's.
+    /// Number of classes, 0 for a backbone without classifier; by default the ancestor's.
     pub num_classes: Option<usize>,
     /// Side of the square input, in pixels; positions are interpolated to it.
     pub image_size: Option<usize>,
@@ -64,7 +63,7 @@ pub enum ClassifierPolicy {
     Inherit,
 }
 
-/// What a layer starts as whose ancestor layer an earlier one inherited already.
+/// What a layer starts as if an earlier one already inherits the same layer of the ancestor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NewLayers {

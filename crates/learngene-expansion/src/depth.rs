@@ -34,8 +34,8 @@ pub enum DepthPolicy {
 }
 
 impl DepthPolicy {
-    /// Layers of each stage, given those of the ancestor's stages; none where the ancestor's depth
-    /// or a list of layers is to tell.
+    /// Layers of each stage, given the ancestor's stages; `None` if they follow from a list of
+    /// layers or from the ancestor.
     pub(crate) fn depths(&self, stages: &[Range<usize>]) -> Result<Option<Vec<usize>>> {
         let depths = match self {
             Self::SameAsAncestor => return Ok(None),
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn depths_are_counted_listed_or_scaled() {
-        let check = |text: &str, stages: &[Range<usize>], wanted: Option<&[usize]>| {
-            assert_eq!(depths(text, stages).expect(text).as_deref(), wanted);
+        let check = |text: &str, stages: &[Range<usize>], expected: Option<&[usize]>| {
+            assert_eq!(depths(text, stages).expect(text).as_deref(), expected);
         };
         let (vit, swin) = (&[0..12][..], &[0..2, 2..4, 4..10, 10..12][..]);
         check("same", vit, None);

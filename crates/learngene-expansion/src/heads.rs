@@ -137,8 +137,8 @@ mod tests {
         policy.counts(ancestor_heads)
     }
 
-    fn check(text: &str, ancestor_heads: &[usize], wanted: &[usize]) {
-        assert_eq!(counts(text, ancestor_heads).expect(text), wanted);
+    fn check(text: &str, ancestor_heads: &[usize], expected: &[usize]) {
+        assert_eq!(counts(text, ancestor_heads).expect(text), expected);
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn draw(parameter: &Parameter, stream: &str, seed: u64) -> Tensor {
 /// device.
 pub fn truncated_normal(stream: &str, seed: u64, std: f64, count: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(fnv1a(stream));
+    rng.set_stream(fnv1a(stream.bytes()));
     let pairs = std::iter::from_fn(|| Some((uniform(&mut rng), uniform(&mut rng))));
     pairs
         .flat_map(|(radius, angle)| {
@@ -85,8 +85,8 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 }
 
 /// Fowler, Noll and Vo's hash of 64 bits, variant 1a.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

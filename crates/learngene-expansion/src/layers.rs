@@ -83,13 +83,13 @@ fn check_list(layers: &[usize], depths: &[usize], stages: &[Range<usize>]) -> Re
         let found = format!("{} entries", layers.len());
         return Err(Error::invalid("layers", found, format!("{depth}, one for each layer")));
     }
-    let wanted = depths.iter().enumerate().flat_map(|(stage, depth)| vec![stage; *depth]);
-    for (entry, (&layer, wanted)) in layers.iter().zip(wanted).enumerate() {
+    let expected = depths.iter().enumerate().flat_map(|(stage, depth)| vec![stage; *depth]);
+    for (entry, (&layer, expected)) in layers.iter().zip(expected).enumerate() {
         let stage = stage_of(entry, layer, stages)?;
-        if stage != wanted {
+        if stage != expected {
             let found = format!("layer {layer}, of stage {stage}");
             let place = format!("layers: entry {entry}");
-            return Err(Error::invalid(place, found, format!("a layer of stage {wanted}")));
+            return Err(Error::invalid(place, found, format!("a layer of stage {expected}")));
         }
     }
     Ok(())
@@ -132,10 +132,10 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str, depth: usize, ancestor_depth: usize, wanted: &[usize]) {
+    fn check(text: &str, depth: usize, ancestor_depth: usize, expected: &[usize]) {
         let policy: LayerPolicy = text.parse().expect(text);
         let sources = policy.sources(&[depth], &[0..ancestor_depth]);
-        assert_eq!(sources.expect(text), wanted);
+        assert_eq!(sources.expect(text), expected);
         assert_eq!(policy.to_string(), text);
     }
 
@@ -169,9 +169,9 @@ mod tests {
 
     #[test]
     fn layers_inherit_from_their_own_stage() {
-        let check = |policy: LayerPolicy, wanted: &[usize]| {
+        let check = |policy: LayerPolicy, expected: &[usize]| {
             let sources = policy.sources(&[3, 3], &[0..2, 2..8]);
-            assert_eq!(sources.expect("no list"), wanted, "{policy}");
+            assert_eq!(sources.expect("no list"), expected, "{policy}");
         };
         check(LayerPolicy::Front, &[0, 1, 1, 2, 3, 4]);
         check(LayerPolicy::Even, &[0, 0, 1, 2, 4, 6]);

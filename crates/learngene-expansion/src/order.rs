@@ -45,14 +45,14 @@ mod tests {
     use super::*;
 
     /// Clusters {1, 3}, {0}, {2} and {4}; heads 0 and 4 at equal distances.
-    fn check(order: Order, wanted: &[usize]) {
+    fn check(order: Order, expected: &[usize]) {
         let clusters = LayerClusters {
             labels: [0, 1, 2, 1, 3].map(Some).to_vec(),
             sizes: vec![2, 1, 1, 1],
             representatives: vec![3, 0, 2, 4],
             clusters: vec![1, 0, 2, 3],
         };
-        assert_eq!(order.centroids(&clusters, &[20.0, 41.0, 5.0, 40.0, 20.0]), wanted, "{order}");
+        assert_eq!(order.centroids(&clusters, &[20.0, 41.0, 5.0, 40.0, 20.0]), expected, "{order}");
     }
 
     #[test]

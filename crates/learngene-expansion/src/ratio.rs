@@ -136,8 +136,8 @@ mod tests {
             ("1.50", (3, 2)),
         ];
         for (text, (numerator, denominator)) in cases {
-            let wanted = Ratio { numerator, denominator };
-            assert_eq!(text.parse::<Ratio>().expect(text), wanted);
+            let expected = Ratio { numerator, denominator };
+            assert_eq!(text.parse::<Ratio>().expect(text), expected);
         }
     }
 

@@ -84,11 +84,11 @@ fn resize_axis(tensor: Tensor, axis: usize, to: Axis, reads: bool) -> Tensor {
 mod tests {
     use super::*;
 
-    fn check(shape: &[usize], axis: usize, to: Axis, reads: bool, wanted: &[f32]) {
+    fn check(shape: &[usize], axis: usize, to: Axis, reads: bool, expected: &[f32]) {
         let count = shape.iter().product::<usize>();
         let tensor = Tensor::new(shape, (0..count).map(|value| value as f32).collect());
         let resized = resize_axis(tensor, axis, to, reads);
-        assert_eq!(resized.values, wanted);
+        assert_eq!(resized.values, expected);
         assert_eq!(resized.shape[axis], to.len());
     }
 

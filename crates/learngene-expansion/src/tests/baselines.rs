@@ -34,8 +34,8 @@ fn of_the_ancestor_s_shape_pretraining_is_the_ancestor() {
 #[test]
 fn front_layers_and_front_heads_are_taken_whole() {
     let parameters = random_parameters(&tiny());
-    let wanted = config(r#"{"depth":"2","heads":"2,6"}"#);
-    let found = pretraining_finetuning(&parameters, &tiny(), &wanted).expect("two of three layers");
+    let two = config(r#"{"depth":"2","heads":"2,6"}"#);
+    let found = pretraining_finetuning(&parameters, &tiny(), &two).expect("two of three layers");
     assert_eq!(found.layers, [0, 1].map(Some));
     let heads = |layer: usize| found.slots[layer].iter().map(|s| s.head).collect::<Vec<_>>();
     assert_eq!((heads(0), heads(1)), (vec![0, 1], vec![0, 1, 2, 3, 0, 1]));
@@ -67,8 +67,8 @@ fn check(ancestor: &Shape, found: &Descendant, layers: &[Option<usize>]) {
     for (layer, source) in layers.iter().enumerate() {
         let own = of_layer(&found.shape, &found.parameters, layer);
         if let Some(source) = source {
-            let wanted = of_layer(ancestor, &parameters, *source).into_iter();
-            assert!(own.into_iter().map(|own| own.1).eq(wanted.map(|wanted| wanted.1)));
+            let expected = of_layer(ancestor, &parameters, *source).into_iter();
+            assert!(own.into_iter().map(|own| own.1).eq(expected.map(|expected| expected.1)));
             continue;
         }
         assert!(found.slots[layer].is_empty());
@@ -105,11 +105,16 @@ fn the_last_layers_come_last_and_the_first_come_first() {
     check(&swin, &auto(&swin, Some(2), &none), &[Some(0), Some(1), None]);
 }
 
+/// Twelve layers of twelve heads.
+fn deep() -> Shape {
+    let vit = Vit { image_size: 16, patch_size: 4, num_classes: 5, ..Vit::uniform(24, 12, 12) };
+    vit.shape().expect("possible")
+}
+
 /// As in Table 2: the last six layers of twelve, and the first six; fewer where there is no room.
 #[test]
 fn half_of_the_layers_are_inherited_by_default() {
-    let vit = Vit { image_size: 16, patch_size: 4, num_classes: 5, ..Vit::uniform(24, 12, 12) };
-    let vit = vit.shape().expect("possible");
+    let vit = deep();
     let none = DescendantConfig::default();
     let places = |range: std::ops::Range<usize>| -> Vec<Option<usize>> {
         (0..12).map(|layer| range.contains(&layer).then_some(layer)).collect()
@@ -129,13 +134,12 @@ fn half_of_the_layers_are_inherited_by_default() {
 /// of which there is one, `model`: all layers stayed.
 #[test]
 fn baselines_leave_out_the_layers_that_they_say() {
-    let vit = Vit { image_size: 16, patch_size: 4, num_classes: 5, ..Vit::uniform(24, 12, 12) };
-    let vit = vit.shape().expect("possible");
+    let vit = deep();
     let parameters = random_parameters(&vit);
     let all: Vec<String> = (1..11).map(|layer| layer.to_string()).collect();
     for (layers, kept) in [("front", 0..10), (&*all.join(","), 1..11), ("last", 2..12)] {
-        let wanted = config(&format!(r#"{{"depth":"10","layers":"{layers}"}}"#));
-        let found = pretraining_finetuning(&parameters, &vit, &wanted).expect("ten of twelve");
+        let ten = config(&format!(r#"{{"depth":"10","layers":"{layers}"}}"#));
+        let found = pretraining_finetuning(&parameters, &vit, &ten).expect("ten of twelve");
         check(&vit, &found, &kept.clone().map(Some).collect::<Vec<_>>());
         for layer in (0..12).filter(|layer| !kept.contains(layer)) {
             for (parameter, tensor) in of_layer(&vit, &parameters, layer) {
@@ -178,8 +182,8 @@ fn layers_in_a_row_share_all_but_norms() {
     let own = of_layer(&tiny(), &parameters, 1).into_iter();
     let second = of_layer(&found.shape, &found.parameters, 1).into_iter();
     for ((shared, own), second) in shared.zip(own).zip(second) {
-        let wanted = if second.0.name.contains("norm") { own.1 } else { shared.1 };
-        assert_eq!(second.1, wanted, "{}", second.0.name);
+        let expected = if second.0.name.contains("norm") { own.1 } else { shared.1 };
+        assert_eq!(second.1, expected, "{}", second.0.name);
     }
 }
 

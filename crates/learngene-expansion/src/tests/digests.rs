@@ -8,7 +8,8 @@ use learngene_tensors::{Result, StateDict};
 use super::support::{Condensing, config, tiny, tiny_swin, whole};
 use crate::{
     Descendant, DescendantConfig, ProjectionPolicy, auto_learngene, expand, from_scratch,
-    heuristic_learngene, pretraining_finetuning, weight_selection, weight_transformation,
+    heuristic_learngene, init::fnv1a, pretraining_finetuning, weight_selection,
+    weight_transformation,
 };
 
 const VIT: [&str; 10] = [
@@ -62,13 +63,6 @@ const DIGESTS: [(&str, &str, u64); 22] = [
     ("swin", "from-scratch", 0x37eb78d9693b3dd1),
     ("swin", "weight-selection", 0x504ebbfb7cb81afd),
 ];
-
-/// Fowler, Noll and Vo's hash, variant 1a.
-fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
 
 /// Hash of names, shapes and values.
 fn digest(parameters: &StateDict) -> u64 {
@@ -137,9 +131,9 @@ fn every_method_gives_the_values_that_it_gave() {
             let selected = weight_selection(&parameters, &ancestor, &config(text));
             lines.descendant("weight-selection", text, selected);
         }
-        for (_, method, wanted) in DIGESTS.into_iter().filter(|(of, ..)| *of == family) {
+        for (_, method, expected) in DIGESTS.into_iter().filter(|(of, ..)| *of == family) {
             let lines = &lines.0[method];
-            assert_eq!(fnv1a(lines.bytes()), wanted, "{family}, {method}:\n{lines}");
+            assert_eq!(fnv1a(lines.bytes()), expected, "{family}, {method}:\n{lines}");
         }
     }
 }

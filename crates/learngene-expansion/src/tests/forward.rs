@@ -32,11 +32,11 @@ pub(super) fn logits(shape: &Shape, parameters: &StateDict) -> Vec<f64> {
     model.linear(classifier, &[pooled]).remove(0)
 }
 
-/// By how much a descendant's logits differ from others at most.
-pub(super) fn distance(descendant: &Descendant, wanted: &[f64]) -> f64 {
+/// Largest difference between a descendant's logits and others.
+pub(super) fn distance(descendant: &Descendant, expected: &[f64]) -> f64 {
     let found = logits(&descendant.shape, &descendant.parameters);
-    assert_eq!(found.len(), wanted.len(), "as many classes");
-    found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    assert_eq!(found.len(), expected.len(), "as many classes");
+    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 struct Forward<'a> {

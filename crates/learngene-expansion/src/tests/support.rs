@@ -270,11 +270,12 @@ pub(super) fn check_heads(descendant: &Descendant, ancestor: &Shape, parameters:
         assert_eq!(slots.len(), descendant.shape.num_heads()[layer]);
         for (slot, source) in slots.iter().enumerate() {
             let (rows, columns) = head(&descendant.shape, &descendant.parameters, layer, slot);
-            let (wanted, _) = head(ancestor, parameters, source.layer, source.head);
-            assert_eq!(rows, wanted, "layer {layer}, slot {slot}");
-            let (_, mut wanted) = head(ancestor, parameters, source.layer, source.projection_head);
-            wanted.values.iter_mut().for_each(|value| *value *= source.projection_scale);
-            assert_eq!(columns, wanted, "layer {layer}, slot {slot}");
+            let (expected, _) = head(ancestor, parameters, source.layer, source.head);
+            assert_eq!(rows, expected, "layer {layer}, slot {slot}");
+            let (_, mut expected) =
+                head(ancestor, parameters, source.layer, source.projection_head);
+            expected.values.iter_mut().for_each(|value| *value *= source.projection_scale);
+            assert_eq!(columns, expected, "layer {layer}, slot {slot}");
         }
     }
 }
