@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod count;
-mod family;
+mod families;
 mod field;
 mod head_layout;
 mod heads;
@@ -14,7 +14,6 @@ mod shape;
 mod swin;
 mod vit;
 
-pub use family::{Family, Preset};
 pub use field::Field;
 pub use head_layout::{Head, HeadLayout, Projection};
 pub use heads::{average_heads, select_heads};
@@ -25,6 +24,6 @@ pub use limits::{
 pub use parameter::{Axis, Init, Parameter, Part, Place};
 pub use resample::resample_positions;
 pub use reshape::{LayerSizes, Reshape};
-pub use shape::Shape;
+pub use shape::{Family, Preset, Shape};
 pub use swin::Swin;
 pub use vit::Vit;

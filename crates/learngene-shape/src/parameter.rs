@@ -1,6 +1,6 @@
 //! One parameter of a model, and what its axes stand for.
 
-use crate::{HeadLayout, Shape};
+use crate::{HeadLayout, LayerShape};
 
 /// A parameter of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,18 +180,6 @@ impl Place {
             _ => None,
         }
     }
-
-    /// How deep in a model it acts: 0 for the stem, `1 + layer` for a layer, which what merges
-    /// tokens before it and the final norm behind it belong to, then the classifier.
-    pub fn depth(self, shape: &Shape) -> usize {
-        match self {
-            Self::Stem => 0,
-            Self::Merging { stage } => 1 + shape.stages()[stage].start,
-            Self::Layer { layer, .. } => 1 + layer,
-            Self::FinalNorm => shape.depth(),
-            Self::Classifier => 1 + shape.depth(),
-        }
-    }
 }
 
 /// Makes the parameters of one place, one after another.
@@ -234,7 +222,7 @@ impl Listing {
     }
 
     /// A pre-norm transformer layer as timm's ViT and Swin have it: norm, attention, norm, FFN.
-    pub fn layer(&mut self, block: &str, layer: usize, shape: crate::LayerShape) {
+    pub fn layer(&mut self, block: &str, layer: usize, shape: LayerShape) {
         let stream = Axis::Stream { stage: shape.stage, width: shape.embed_dim };
         let heads = |roles| Axis::Heads { roles, layout: shape.heads };
         let hidden = |parts| Axis::Hidden { parts, width: shape.ffn.hidden_dim };

@@ -16,13 +16,13 @@ use std::{
 
 use ::safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::{Dtype, Error, Result, Tensor, state_dict::check_shapes, write_whole};
+use crate::{Dtype, Error, Part, Result, check_shapes, write_whole};
 
 /// Longest header that safetensors readers accept, in bytes.
 pub const MAX_HEADER: u64 = 100_000_000;
 
 /// Bytes before the header, which hold its length.
-const LENGTH_BYTES: usize = 8;
+pub const LENGTH_BYTES: usize = 8;
 
 /// An opened file: names, shapes and formats are read, values when they are asked for.
 ///
@@ -83,8 +83,8 @@ impl<Source: Read + Seek> Safetensors<Source> {
         };
         let parsed: Metadata =
             serde_json::from_slice(&header[LENGTH_BYTES..]).map_err(|error| refused(&error))?;
-        let end = check_offsets(&parsed)?;
-        let wanted = (header.len() as u64).saturating_add(end as u64);
+        // Parsing has checked that the tensors' bytes lie one after another and fit their shapes.
+        let wanted = (header.len() as u64).saturating_add(parsed.data_len() as u64);
         if length != wanted {
             return Err(Error::invalid("", format!("{length} bytes"), format!("{wanted} bytes")));
         }
@@ -109,9 +109,9 @@ impl<Source: Read + Seek> Safetensors<Source> {
     ///
     /// # Errors
     /// [`Error::Parameters`] with every tensor that is missing, unused or of another shape.
-    pub fn check_shapes(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+    pub fn check_shapes(&self, expected: &BTreeMap<String, Vec<usize>>) -> Result<()> {
         let found = self.tensors.iter().map(|(name, of)| (name.as_str(), of.shape.as_slice()));
-        check_shapes("", &found.collect(), wanted)
+        check_shapes("", &found.collect(), expected)
     }
 
     /// The number format of a tensor.
@@ -165,23 +165,6 @@ impl<Source: Read + Seek> Safetensors<Source> {
     }
 }
 
-/// Checks that tensors lie one behind the other, each as long as its shape says; returns their end.
-fn check_offsets(metadata: &Metadata) -> Result<usize> {
-    let mut tensors: Vec<(String, &TensorInfo)> = metadata.tensors().into_iter().collect();
-    tensors.sort_by_key(|(_, info)| info.data_offsets);
-    let mut end = 0;
-    for (name, info) in tensors {
-        let bits = info.shape.iter().try_fold(info.dtype.bitsize(), |a, b| a.checked_mul(*b));
-        let next = bits.and_then(|bits| (bits / 8).checked_add(end));
-        if Some(info.data_offsets) != next.map(|next| (end, next)) {
-            let found = format!("bytes {:?} for shape {:?}", info.data_offsets, info.shape);
-            return Err(Error::invalid(name, found, format!("all its bytes, from {end} on")));
-        }
-        end = info.data_offsets.1;
-    }
-    Ok(end)
-}
-
 /// Checks that a number format can hold all values of a tensor.
 ///
 /// # Errors
@@ -215,24 +198,6 @@ fn read_header(source: &mut impl Read, length: u64) -> Result<Vec<u8>> {
     bytes[..LENGTH_BYTES].copy_from_slice(&start);
     source.read_exact(&mut bytes[LENGTH_BYTES..]).map_err(cut)?;
     Ok(bytes)
-}
-
-/// A tensor to be written: a whole one, or some rows of one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Part<'a> {
-    /// Its name in the file.
-    pub name: String,
-    /// Length of each axis.
-    pub shape: Vec<usize>,
-    /// The values, row-major.
-    pub values: &'a [f32],
-}
-
-impl<'a> Part<'a> {
-    /// A whole tensor.
-    pub fn of(name: impl Into<String>, tensor: &'a Tensor) -> Self {
-        Self { name: name.into(), shape: tensor.shape.clone(), values: &tensor.values }
-    }
 }
 
 /// Writes a file, whole or not at all, with one metadata entry.
@@ -305,7 +270,7 @@ pub fn encode_header<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StateDict;
+    use crate::{StateDict, Tensor};
 
     fn parameters() -> StateDict {
         let mut parameters = StateDict::default();
@@ -374,16 +339,30 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// A file of one tensor of another number format.
+    fn other_format(dtype: &str, length: usize, num_bytes: usize) -> Vec<u8> {
+        let offsets = [0, num_bytes];
+        let tensor =
+            serde_json::json!({"dtype": dtype, "shape": [length], "data_offsets": offsets});
+        let json = serde_json::json!({ "count": tensor }).to_string();
+        [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &vec![0; num_bytes]].concat()
+    }
+
     #[test]
     fn other_formats_are_refused_by_name() {
-        let info =
-            TensorInfo { dtype: ::safetensors::Dtype::I64, shape: vec![1], data_offsets: (0, 8) };
-        let metadata = Metadata::new(None, vec![("count".to_owned(), info)]).expect("one tensor");
-        let json = serde_json::to_vec(&metadata).expect("plain data");
-        let bytes = [&(json.len() as u64).to_le_bytes()[..], &json, &[0; 8]].concat();
+        let bytes = other_format("I64", 1, 8);
         let file = Safetensors::from_bytes(&bytes).expect("a whole file");
         let error = file.values("count").expect_err("integers").to_string();
         assert_eq!(error, "count: found I64, expected f32, f16 or bf16");
+    }
+
+    #[test]
+    fn offsets_that_do_not_fit_the_shape_are_refused() {
+        let message = "header: found ";
+        check_refused(&other_format("I64", 1, 4), message);
+        // Three values of four bits are no whole bytes.
+        Safetensors::from_bytes(&other_format("F4", 4, 2)).expect("two whole bytes");
+        check_refused(&other_format("F4", 3, 1), message);
     }
 
     #[test]

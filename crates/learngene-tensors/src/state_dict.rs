@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, btree_map};
 
-use crate::{Error, Part, Result, Tensor};
+use crate::{Part, Result, Tensor, check_shapes};
 
 /// The parameters of a model: timm's names (`blocks.3.attn.qkv.weight`) and layouts (linear
 /// weights are `[out, in]`), sorted by name.
@@ -8,13 +8,13 @@ use crate::{Error, Part, Result, Tensor};
 pub struct StateDict(BTreeMap<String, Tensor>);
 
 impl StateDict {
-    /// Checks names and shapes against those that a model has.
+    /// Checks names and shapes against those that are expected.
     ///
     /// # Errors
     /// [`Error::Parameters`] with every parameter that is missing, unused or of another shape.
-    pub fn check_against(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+    pub fn check_against(&self, expected: &BTreeMap<String, Vec<usize>>) -> Result<()> {
         let found = self.0.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()));
-        check_shapes("", &found.collect(), wanted)
+        check_shapes("", &found.collect(), expected)
     }
 
     /// The parameter of that name.
@@ -56,30 +56,6 @@ impl StateDict {
     pub fn parts(&self) -> Vec<Part<'_>> {
         self.iter().map(|(name, tensor)| Part::of(name, tensor)).collect()
     }
-}
-
-/// Checks names and shapes found somewhere against those that a model has.
-///
-/// # Errors
-/// [`Error::Parameters`] with every parameter that is missing, unused or of another shape.
-pub(crate) fn check_shapes(
-    what: &str,
-    found: &BTreeMap<&str, &[usize]>,
-    wanted: &BTreeMap<String, Vec<usize>>,
-) -> Result<()> {
-    let is_missing = |name: &&String| !found.contains_key(name.as_str());
-    let missing: Vec<String> = wanted.keys().filter(is_missing).cloned().collect();
-    let is_unused = |name: &&&str| !wanted.contains_key(**name);
-    let unused: Vec<String> = found.keys().filter(is_unused).map(ToString::to_string).collect();
-    let mismatched = wanted.iter().filter_map(|(name, wanted)| {
-        let found = *found.get(name.as_str())?;
-        (found != wanted).then(|| format!("{name} is {found:?}, expected {wanted:?}"))
-    });
-    let mismatched: Vec<String> = mismatched.collect();
-    if missing.is_empty() && unused.is_empty() && mismatched.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Parameters { what: what.into(), missing, unused, mismatched })
 }
 
 impl FromIterator<(String, Tensor)> for StateDict {

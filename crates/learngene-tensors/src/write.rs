@@ -8,23 +8,22 @@ use std::{
     thread,
 };
 
-/// How files are called until they have their names.
+/// Prefix of the temporary file.
 const PARTIAL: &str = ".partial-";
 
-/// Bytes after which those written so far are brought to the disk.
+/// Bytes between two syncs of a file that is being written.
 const BLOCK: usize = 32 << 20;
 
-/// Writes the parts, one after another, as the file of this name; one that is there is replaced.
+/// Writes the parts, one after another, to the file of this name, and replaces an existing one.
 ///
-/// They are written under another name in the same folder, brought to the disk, then renamed. The
-/// file has the permissions of any new file. Of a large file the disk gets the beginning while the
-/// rest is still being made and written.
+/// They go to a temporary file in the same folder, which is synced and then renamed. The file has
+/// the permissions of any new file. A large file is synced block by block while the rest is still
+/// being made.
 ///
 /// # Errors
-/// Those of the system, to which the caller adds the path; a file that cannot be made names its
-/// folder. The other name is in none of them, and nothing is left under it. Until the file has its
-/// name, one that was there is as it was; of all errors only that of bringing the folder to the disk
-/// comes after.
+/// I/O errors, without the path, which the caller adds; the folder is named where no file can be
+/// created in it. No message contains the temporary name. On an error the temporary file is removed
+/// and an existing file is unchanged, unless the folder could not be synced after the rename.
 pub fn write_whole<Part: AsRef<[u8]>>(
     path: &Path,
     parts: impl IntoIterator<Item = Part>,
@@ -38,25 +37,24 @@ pub fn write_whole<Part: AsRef<[u8]>>(
         .prefix(PARTIAL)
         .make_in(folder, |path| File::create_new(path))
         .map_err(|error| in_folder(folder, &error))?;
-    // Past tempfile's wrapper, whose errors tell the other name.
+    // Not through tempfile's wrapper, whose errors contain the temporary name.
     write_parts(file.as_file_mut(), parts)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync(folder)
 }
 
-/// Makes a folder of this name with these files; one that is there is replaced.
+/// Writes a folder of this name with these files, and replaces an existing one.
 ///
-/// It is filled under the same name with `.partial` behind it and brought to the disk; one that is
-/// there is renamed, with `.replaced` behind its name, and removed once the new one has its place. So
-/// under its own name there is a whole folder or none. Of what a killed program left, the next call
-/// for this name removes the partial folder, and gives a replaced one that has no successor its name
-/// back.
+/// The new folder is filled and synced as `NAME.partial`. An existing one is renamed to
+/// `NAME.replaced`, and removed once the new one has its name, so that the name always stands for a
+/// whole folder or none. After a crash, the next call for this name removes a partial folder, and
+/// renames a replaced one back where it has no successor.
 ///
 /// # Errors
-/// Those of the system, to which the caller adds the path. What was written of the new folder is
-/// removed, and one that was there is as it was; of all errors only those of bringing the new name to
-/// the disk and of removing the replaced folder come after.
+/// I/O errors, without the path, which the caller adds. On an error the partial folder is removed and
+/// an existing one is unchanged, unless the parent could not be synced, or the replaced folder not be
+/// removed, after the rename.
 pub fn write_folder_whole<'a>(
     path: &Path,
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
@@ -82,7 +80,7 @@ pub fn write_folder_whole<'a>(
     };
     let filled = fill();
     if filled.is_err() {
-        // The first error says what is wrong; those of tidying up would hide it.
+        // Errors of the clean-up would hide the first one.
         let _left = remove_folder(&partial);
         if !path.exists() {
             let _replaced = fs::rename(&replaced, path);
@@ -96,10 +94,10 @@ pub fn write_folder_whole<'a>(
     remove_folder(&replaced)
 }
 
-/// Removes from a folder the files that [`write_whole`] was making when its program was killed.
+/// Removes from a folder the temporary files of [`write_whole`] that a crash left there.
 ///
 /// # Errors
-/// Those of the system, to which the caller adds the path.
+/// I/O errors, without the path, which the caller adds.
 pub fn remove_partial(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -118,16 +116,16 @@ fn remove_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes the parts while another thread brings to the disk what is written.
+/// Writes the parts while another thread syncs what is written.
 fn write_parts<Part: AsRef<[u8]>>(
     file: &mut File,
     parts: impl IntoIterator<Item = Part>,
 ) -> io::Result<()> {
     let same_file = file.try_clone()?;
-    // One block waits while another is on its way; of more there is no need to tell.
+    // One request waits while another is served; a sync covers everything written before it.
     let (block, blocks) = mpsc::sync_channel(1);
     thread::scope(|scope| {
-        // The system tells an error of the disk to one caller alone, so this one's must be heard.
+        // The system reports a failed write-back to one sync only, so this result must be kept.
         let disk = scope.spawn(move || blocks.iter().try_for_each(|()| same_file.sync_data()));
         let mut length = 0;
         for part in parts {
@@ -136,8 +134,8 @@ fn write_parts<Part: AsRef<[u8]>>(
                 length += bytes.len();
                 if length >= BLOCK {
                     length = 0;
-                    // Where it fails, the disk has failed: `join` says how.
-                    let _told = block.try_send(());
+                    // Fails where a request waits already, or where a sync failed: see `join`.
+                    let _sent = block.try_send(());
                 }
             }
         }
@@ -151,7 +149,7 @@ fn in_folder(folder: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), message)
 }
 
-/// A rename lasts through a power cut only when the folder is on the disk too.
+/// A rename survives a power cut only once its folder is synced too.
 fn sync(folder: &Path) -> io::Result<()> {
     // Other systems do not open folders as files.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }

@@ -34,7 +34,7 @@ pub(crate) fn parameter_groups<M: Module>(
     layer_decay: f64,
 ) -> Vec<AdamWGroup> {
     let known = shape.parameters().into_iter();
-    let known = known.map(|p| (p.name, (p.place.depth(shape), p.decays))).collect();
+    let known = known.map(|p| (p.name, (shape.place_depth(p.place), p.decays))).collect();
     let mut find = Find { known, behind: shape.depth() + 1, path: Vec::new(), found: Vec::new() };
     module.visit(&mut find);
     let last = find.found.iter().map(|found| found.depth).max().unwrap_or(0);
@@ -54,7 +54,7 @@ pub(crate) fn parameter_groups<M: Module>(
 
 struct Found {
     path: String,
-    /// As [`learngene_shape::Place::depth`].
+    /// As [`Shape::place_depth`].
     depth: usize,
     decays: bool,
 }

@@ -1,7 +1,7 @@
 //! Published Swins by timm's names.
 
 use super::Swin;
-use crate::family::Preset;
+use crate::Preset;
 
 pub(super) const PRESETS: &[Preset<Swin>] = &[
     ("swin_tiny_patch4_window7_224", Swin::swin_tiny),

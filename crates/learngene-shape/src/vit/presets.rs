@@ -1,7 +1,7 @@
 //! Published ViTs by timm's names.
 
 use super::Vit;
-use crate::family::Preset;
+use crate::Preset;
 
 pub(super) const PRESETS: &[Preset<Vit>] = &[
     ("deit_tiny_patch16_224", Vit::deit_tiny),

@@ -1,16 +1,12 @@
-//! Families of vision transformers.
+//! What a family of vision transformers is.
 
 use std::{any::Any, fmt, sync::Arc};
 
-use learngene_tensors::{Error, Result};
+use learngene_tensors::Result;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
-use crate::{ImageShape, LayerShape, Parameter, Reshape, Shape, Swin, Vit};
-
-/// Every family that files can name. A new one is a folder and a line here.
-pub(crate) const FAMILIES: [Registration; 2] =
-    [Registration::of::<Vit>(), Registration::of::<Swin>()];
+use super::Shape;
+use crate::{ImageShape, LayerShape, Parameter, Reshape};
 
 /// A model that has a name, and how it is made.
 pub type Preset<F> = (&'static str, fn() -> F);
@@ -43,7 +39,8 @@ pub trait Family:
     /// The transformer layers, through all stages.
     fn layers(&self) -> Vec<LayerShape>;
 
-    /// Every parameter of the model, from the images to the logits.
+    /// Every parameter of the model, from the images to the logits. All layers list the same
+    /// parameters in the same order; their lengths alone may differ.
     fn parameters(&self) -> Vec<Parameter>;
 
     /// The same model with other layers, widths, image size or classes. What is absent stays.
@@ -120,27 +117,4 @@ impl<F: Family> Erased for Tagged<F> {
     fn reshaped(&self, to: &Reshape) -> Result<Shape> {
         self.fields.reshaped(to)?.shape()
     }
-}
-
-/// How files and names lead to a family.
-pub(crate) struct Registration {
-    pub key: &'static str,
-    pub from_json: fn(Value) -> Result<Shape>,
-    pub presets: fn() -> Vec<(&'static str, Shape)>,
-}
-
-impl Registration {
-    const fn of<F: Family>() -> Self {
-        Self { key: F::KEY, from_json: from_json::<F>, presets: presets::<F> }
-    }
-}
-
-fn from_json<F: Family>(fields: Value) -> Result<Shape> {
-    let read = serde_json::from_value::<F>(fields);
-    read.map_err(|error| Error::invalid("shape", error, format!("the fields of a {}", F::KEY)))?
-        .shape()
-}
-
-fn presets<F: Family>() -> Vec<(&'static str, Shape)> {
-    F::PRESETS.iter().map(|(name, make)| (*name, Shape::new(make()))).collect()
 }
