@@ -12,14 +12,14 @@ impl Shape {
     /// (`Q K^T` and `A V`) among them; additions of biases, norms and activations are not counted.
     ///
     /// Counted as the papers do: the class token alone reaches a ViT's classifier, but all tokens
-    /// pass the whole last layer.
+    /// pass the whole last layer. [`u64::MAX`] stands for more than that.
     pub fn count_macs(&self) -> u64 {
         let products = self.parameters().into_iter().filter(is_product);
-        let products: usize = products.map(|p| self.times_used(p.place) * p.count()).sum();
+        let products = products.map(|p| product(&[self.times_used(p.place), p.count()]));
         let attention = self.layers().iter().map(|layer| {
-            2 * layer.field.tokens() * layer.field.keys() * layer.heads.attention_dim()
+            product(&[2, layer.field.tokens(), layer.field.keys(), layer.heads.attention_dim()])
         });
-        (products + attention.sum::<usize>()) as u64
+        products.chain(attention).fold(0, u64::saturating_add)
     }
 
     /// Tokens of an image that a matrix at a place is multiplied with.
@@ -33,6 +33,11 @@ impl Shape {
     }
 }
 
+/// The largest possible model has more multiply-accumulates than a `u64` can hold.
+fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor as u64))
+}
+
 /// Whether tokens are multiplied with a parameter: a linear weight, or the patches' convolution.
 fn is_product(parameter: &Parameter) -> bool {
     let is_embedding = |axis: &Axis| matches!(axis, Axis::Grid { .. } | Axis::Window { .. });
@@ -42,7 +47,7 @@ fn is_product(parameter: &Parameter) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Family, Shape, Vit};
+    use crate::{Family, MAX_DEPTH, MAX_HEADS, MAX_IMAGE_SIZE, MAX_WIDTH, Shape, Vit};
 
     /// Parameters as timm counts them for its models of these names.
     #[test]
@@ -72,6 +77,16 @@ mod tests {
         assert!((giga("deit_tiny_patch16_224") - 1.26).abs() < 0.02);
         assert!((giga("deit_base_patch16_224") - 17.57).abs() < 0.02);
         assert!((giga("swin_tiny_patch4_window7_224") - 4.51).abs() < 0.02);
+    }
+
+    #[test]
+    fn counts_of_the_largest_model_do_not_overflow() {
+        let heads = vec![MAX_HEADS; MAX_DEPTH];
+        let vit = Vit::new(MAX_WIDTH, heads, MAX_WIDTH, vec![MAX_WIDTH; MAX_DEPTH]);
+        let vit = Vit { image_size: MAX_IMAGE_SIZE, patch_size: 1, ..vit };
+        let shape = vit.shape().expect("within the limits");
+        assert_eq!(shape.count_macs(), u64::MAX);
+        assert!(shape.count_parameters() > 1 << 54, "{}", shape.count_parameters());
     }
 
     /// A layer by hand: 17 tokens of width 24, two heads of 8, FFN of 40.

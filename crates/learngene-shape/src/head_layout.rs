@@ -48,7 +48,8 @@ impl HeadLayout {
         start..start + self.head_dim
     }
 
-    /// Columns of the output projection that read one head.
+    /// Columns of the output projection that read one head, or entries of anything else that lists
+    /// heads once.
     pub fn columns(self, head: Head) -> Range<usize> {
         head.0 * self.head_dim..(head.0 + 1) * self.head_dim
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use learngene_tensors::Tensor;
 
-use crate::{Axis, Parameter};
+use crate::{Axis, Head, HeadLayout, Parameter, Projection};
 
 /// The parameter with other heads in place of its own: head `s` of the result is head `heads[s]`.
 /// What no head owns stays.
@@ -25,33 +25,35 @@ pub fn select_heads(parameter: &Parameter, tensor: &Tensor, heads: &[usize]) -> 
 pub fn average_heads(parameter: &Parameter, tensor: &Tensor, groups: &[Vec<usize>]) -> Tensor {
     assert_eq!(tensor.shape, parameter.shape(), "shape of {}", parameter.name);
     let Some(axis) = parameter.head_axis() else { return tensor.clone() };
-    let (roles, num_heads, head_dim) = match parameter.axes[axis] {
-        Axis::Heads { roles, layout } => (roles, layout.num_heads, layout.head_dim),
-        Axis::PerHead { num_heads } => (1, num_heads, 1),
+    let (roles, layout) = match parameter.axes[axis] {
+        Axis::Heads { roles, layout } => (roles, layout),
+        Axis::PerHead { num_heads } => (1, HeadLayout { num_heads, head_dim: 1 }),
         _ => unreachable!("`head_axis` finds an axis of heads"),
     };
-    // [outer, roles, num_heads, head_dim * inner]
-    let length = head_dim * tensor.shape[axis + 1..].iter().product::<usize>();
-    let outer = tensor.values.len() / (roles * num_heads * length);
-    let place = |row: usize, head: usize| -> Range<usize> {
-        assert!(head < num_heads, "head {head} of {num_heads} in {}", parameter.name);
-        let start = (row * num_heads + head) * length;
-        start..start + length
-    };
-    let mut values = Vec::with_capacity(outer * roles * groups.len() * length);
-    for row in 0..outer * roles {
-        for group in groups {
-            match group[..] {
-                [head] => values.extend_from_slice(&tensor.values[place(row, head)]),
-                _ => {
-                    let members = group.iter().map(|head| &tensor.values[place(row, *head)]);
-                    values.extend(mean(members.collect::<Vec<_>>()));
+    // [outer, axis, inner]
+    let inner: usize = tensor.shape[axis + 1..].iter().product();
+    let mut shape = tensor.shape.clone();
+    shape[axis] = roles * groups.len() * layout.head_dim;
+    let mut values = Vec::with_capacity(shape.iter().product());
+    for outer in tensor.values.chunks_exact(tensor.shape[axis] * inner) {
+        for role in 0..roles {
+            let rows = |head: usize| {
+                let num_heads = layout.num_heads;
+                assert!(head < num_heads, "head {head} of {num_heads} in {}", parameter.name);
+                let Range { start, end } = match roles {
+                    1 => layout.columns(Head(head)),
+                    _ => layout.rows(Projection::ALL[role], Head(head)),
+                };
+                &outer[start * inner..end * inner]
+            };
+            for group in groups {
+                match group[..] {
+                    [head] => values.extend_from_slice(rows(head)),
+                    _ => values.extend(mean(group.iter().map(|head| rows(*head)).collect())),
                 }
             }
         }
     }
-    let mut shape = tensor.shape.clone();
-    shape[axis] = roles * groups.len() * head_dim;
     Tensor::new(shape, values)
 }
 

@@ -9,7 +9,7 @@ pub const MAX_DEPTH: usize = 1024;
 pub const MAX_HEADS: usize = 1024;
 /// Width of a token, of a head and of an FFN's hidden layer.
 pub const MAX_WIDTH: usize = 1 << 16;
-/// Classes told apart.
+/// Number of classes.
 pub const MAX_CLASSES: usize = 1 << 20;
 /// Side of an image, and so of a patch, in pixels.
 pub const MAX_IMAGE_SIZE: usize = 1 << 13;

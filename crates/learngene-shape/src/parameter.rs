@@ -102,7 +102,7 @@ pub enum Axis {
         /// Tokens along one side of the window.
         side: usize,
     },
-    /// Classes told apart.
+    /// Classes of the classifier.
     Classes(usize),
     /// An axis that stays as it is.
     Fixed(usize),
@@ -141,6 +141,32 @@ impl Parameter {
     pub fn reads(&self, axis: usize) -> bool {
         let is_linear = matches!(&self.axes[..], [out, _] if !matches!(out, Axis::Window { .. }));
         is_linear && axis == 1
+    }
+
+    /// Whether it is the weight of a layer's output projection, which reads the heads' outputs.
+    pub fn is_output_projection(&self) -> bool {
+        self.reads(1) && matches!(self.axes[1], Axis::Heads { roles: 1, .. })
+    }
+
+    /// Whether it is the second matrix of a layer's FFN, which reads the hidden units.
+    pub fn is_second_ffn_matrix(&self) -> bool {
+        self.reads(1) && matches!(self.axes[1], Axis::Hidden { .. })
+    }
+
+    /// Name of the module of a weight: `blocks.3.attn.proj`.
+    ///
+    /// # Panics
+    /// Panics for a parameter that is not a weight.
+    pub fn module(&self) -> &str {
+        self.name.strip_suffix(".weight").expect("a weight's name ends so")
+    }
+
+    /// Name of the bias that goes with a weight.
+    ///
+    /// # Panics
+    /// Panics for a parameter that is not a weight.
+    pub fn bias_name(&self) -> String {
+        format!("{}.bias", self.module())
     }
 }
 
@@ -234,5 +260,29 @@ impl Listing {
         let parts = shape.ffn.kind.parts();
         self.linear(&format!("{block}.mlp.fc1"), place(Part::Ffn), [hidden(parts), stream]);
         self.linear(&format!("{block}.mlp.fc2"), place(Part::Ffn), [stream, hidden(1)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Shape;
+
+    #[test]
+    fn each_layer_has_one_output_projection_and_one_second_ffn_matrix() {
+        for (name, shape) in Shape::presets() {
+            for layer in 0..shape.depth() {
+                let parameters = shape.layer_parameters(layer);
+                let names = parameters.iter().map(|p| &p.name).collect::<Vec<_>>();
+                let ends = [
+                    parameters.iter().filter(|p| p.is_output_projection()).collect::<Vec<_>>(),
+                    parameters.iter().filter(|p| p.is_second_ffn_matrix()).collect(),
+                ];
+                for (end, found) in [".attn.proj", ".mlp.fc2"].iter().zip(ends) {
+                    let [weight] = found[..] else { panic!("{name}: {found:?}") };
+                    assert!(weight.module().ends_with(end), "{name}: {}", weight.name);
+                    assert!(names.contains(&&weight.bias_name()), "{name}: {}", weight.name);
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-/// What a model shall have instead: see [`Family::reshaped`](crate::Family::reshaped).
+/// What a model gets instead: see [`Family::reshaped`](crate::Family::reshaped).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reshape {
     /// `[stage][block]`: other layers.
@@ -7,7 +7,7 @@ pub struct Reshape {
     pub embed_dim: Option<usize>,
     /// Side of the image, in pixels.
     pub image_size: Option<usize>,
-    /// Classes told apart, 0 for no classifier.
+    /// Number of classes; 0 for no classifier.
     pub num_classes: Option<usize>,
 }
 

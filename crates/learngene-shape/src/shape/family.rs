@@ -33,7 +33,7 @@ pub trait Family:
     /// The images that the model takes.
     fn image(&self) -> ImageShape;
 
-    /// Classes told apart; 0 for a backbone without a classifier.
+    /// Number of classes; 0 without a classifier.
     fn num_classes(&self) -> usize;
 
     /// The transformer layers, through all stages.

@@ -44,7 +44,7 @@ impl Shape {
         self.family.image()
     }
 
-    /// Classes told apart; 0 for a backbone without a classifier.
+    /// Number of classes; 0 without a classifier.
     pub fn num_classes(&self) -> usize {
         self.family.num_classes()
     }

@@ -40,7 +40,7 @@ pub struct Swin {
     pub head_dim: Vec<usize>,
     /// `[layer]`: hidden units of the FFN.
     pub hidden_dim: Vec<usize>,
-    /// Classes told apart; 0 for a backbone without a classifier.
+    /// Number of classes; 0 without a classifier.
     pub num_classes: usize,
     /// Epsilon of all layer norms.
     pub layer_norm_eps: f64,

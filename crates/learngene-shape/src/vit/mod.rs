@@ -35,7 +35,7 @@ pub struct Vit {
     pub hidden_dim: Vec<usize>,
     /// Kind of all FFNs.
     pub ffn: FfnKind,
-    /// Classes told apart; 0 for a backbone without a classifier.
+    /// Number of classes; 0 without a classifier.
     pub num_classes: usize,
     /// Epsilon of all layer norms; timm's ViT and DeiT use 1e-6.
     pub layer_norm_eps: f64,
