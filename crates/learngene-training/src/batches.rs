@@ -195,8 +195,8 @@ mod tests {
         let mut order: Vec<usize> =
             batches.order.views(3).into_iter().map(|view| view.index).collect();
         let images = &batches.pipeline.dataset;
-        let wanted = order.iter().map(|index| images.label(*index).expect("labelled"));
-        assert_eq!(labels.concat(), wanted.collect::<Vec<_>>());
+        let expected = order.iter().map(|index| images.label(*index).expect("labelled"));
+        assert_eq!(labels.concat(), expected.collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
     }

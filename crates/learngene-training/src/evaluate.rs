@@ -87,7 +87,7 @@ pub(crate) fn check_classes<C: Classifier>(
 }
 
 /// Fetches a matrix from the device, row by row.
-pub(crate) fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
+fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, columns] = matrix.dims();
     let values: Vec<f32> =
         matrix.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before");

@@ -7,7 +7,7 @@ use learngene_checkpoints::ReadOptions;
 use learngene_models::Classifier;
 
 use crate::{
-    Execution, FitData, Fitted, Observer, Precision, Recipe, WarmupCosine,
+    Execution, FitData, Fitted, Observer, Precision, Recipe,
     batches::Batches,
     error::{Result, invalid},
     evaluate::check_classes,
@@ -15,6 +15,7 @@ use crate::{
     run::Run,
     run_folder::{LAST, METRICS, RunFolder},
     run_identity::RunIdentity,
+    schedule::WarmupCosine,
     train_state::TrainState,
 };
 

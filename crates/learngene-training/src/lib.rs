@@ -40,14 +40,12 @@ pub use evaluate::{Evaluation, evaluate};
 pub use execution::Execution;
 pub use fit::fit;
 pub use frozen::{DEFAULT_RIDGE, Features, frozen_features, knn, ridge_probe};
-pub use memory::images_that_fit;
 pub use metrics::Metrics;
 pub use observer::Observer;
 pub use precision::Precision;
 pub use recipe::{Recipe, recipe_help};
 pub use run::Fitted;
 pub use run_folder::holds_run;
-pub use schedule::WarmupCosine;
 pub use trainer::Trainer;
 pub use transformation::{
     FfnTransformation, HeadTransformation, Scope, TransformationConfig, Transforming, attach,

@@ -20,7 +20,7 @@ const BYTES: u64 = size_of::<f32>() as u64;
 /// both sides of the FFN's activation, and the attention weights before and after the softmax.
 /// [Gradient checkpointing](Recipe::gradient_checkpointing) keeps the input of each layer and
 /// everything of the largest one.
-pub fn images_that_fit(shape: &Shape, recipe: &Recipe, memory: u64) -> usize {
+fn images_that_fit(shape: &Shape, recipe: &Recipe, memory: u64) -> usize {
     let ema = u64::from(recipe.ema_decay > 0.0);
     let fixed = shape.count_parameters() * (COPIES + ema) * BYTES;
     let free = (memory as f64 * USABLE) as u64;
@@ -47,7 +47,7 @@ fn kept_values(shape: &Shape, recipe: &Recipe) -> u64 {
 
 impl Recipe {
     /// The same recipe for a model on devices with that many bytes each: where `micro_batch_size` is
-    /// 0, it becomes the number of [`images_that_fit`].
+    /// 0, it becomes the number of images that fit by an estimate from the shapes.
     pub fn within(self, shape: &Shape, memory: u64) -> Self {
         match self.micro_batch_size {
             0 => Self { micro_batch_size: images_that_fit(shape, &self, memory), ..self },
@@ -76,11 +76,11 @@ mod tests {
 
     /// Checks the micro-batch of DeiT-B, of a batch of 64, in that many GiB.
     #[track_caller]
-    fn check(gibibytes: u64, checkpointing: bool, wanted: std::ops::RangeInclusive<usize>) {
+    fn check(gibibytes: u64, checkpointing: bool, expected: std::ops::RangeInclusive<usize>) {
         let recipe =
             Recipe { batch_size: 64, gradient_checkpointing: checkpointing, ..Recipe::default() };
         let images = recipe.within(&deit_base(), gibibytes << 30).micro_batch_size;
-        assert!(wanted.contains(&images), "{images} images in {gibibytes} GiB");
+        assert!(expected.contains(&images), "{images} images in {gibibytes} GiB");
     }
 
     #[test]

@@ -91,9 +91,6 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         let batches = self.batches.clone();
         for batch in batches.starting_at(self.trainer.done)?.take(total - self.trainer.done) {
             let step = self.trainer.done + 1;
-            // What a layer draws depends only on the seed and the step, so a resumed run draws the same
-            // and no random state is saved.
-            self.device.seed(self.recipe.seed.wrapping_mul(1 << 32).wrapping_add(step as u64));
             let learning_rate = self.trainer.learning_rate();
             self.losses.add(self.trainer.take(batch?)?);
             if let Some(ema) = self.ema.take() {

@@ -4,7 +4,7 @@ use crate::Recipe;
 
 /// Linear warm-up, then a cosine down to the minimum, where the rate stays.
 #[derive(Clone, Debug)]
-pub struct WarmupCosine {
+pub(crate) struct WarmupCosine {
     warmup_steps: f64,
     /// First step and length of the cosine, in steps.
     cosine: (f64, f64),
@@ -15,7 +15,7 @@ pub struct WarmupCosine {
 
 impl WarmupCosine {
     /// The schedule of a run with that many steps in an epoch.
-    pub fn new(recipe: &Recipe, steps_per_epoch: usize) -> Self {
+    pub(crate) fn new(recipe: &Recipe, steps_per_epoch: usize) -> Self {
         let steps = steps_per_epoch as f64;
         let (warmup_steps, total) = (recipe.warmup_epochs() * steps, recipe.epochs as f64 * steps);
         let begin = if recipe.cosine_after_warmup { warmup_steps } else { 0.0 };
@@ -35,7 +35,7 @@ impl WarmupCosine {
     }
 
     /// Learning rate of a step, counted from zero.
-    pub fn at(&self, step: usize) -> f64 {
+    pub(crate) fn at(&self, step: usize) -> f64 {
         let step = step as f64;
         if step < self.warmup_steps {
             return self.first + (self.peak - self.first) * step / self.warmup_steps;

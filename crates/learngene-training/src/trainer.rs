@@ -11,8 +11,8 @@ use learngene_datasets::Batch;
 use learngene_models::Classifier;
 
 use crate::{
-    Recipe, WarmupCosine, clip::clip_global_norm, error::Result, gradients::Passes,
-    host_batch::HostBatch, optimizer::adamw, student::Student,
+    Recipe, clip::clip_global_norm, error::Result, gradients::Passes, host_batch::HostBatch,
+    optimizer::adamw, schedule::WarmupCosine, student::Student,
 };
 
 /// Takes optimiser steps as [`fit`](crate::fit) does, on batches that the caller brings: for

@@ -1,4 +1,5 @@
-//! The linear probe: ridge regression onto one-hot classes.
+//! The linear probe: ridge regression onto one-hot classes. It shares only `RowCholesky` and `dot` with
+//! the least squares of condensing; its moments are summed here, in another order.
 
 use learngene_least_squares::{RowCholesky, dot};
 use rayon::prelude::*;
@@ -58,7 +59,7 @@ impl LinearProbe {
         for (feature, row) in covariance.iter_mut().enumerate() {
             row[feature] += lambda;
             if scaling.is_constant(feature) {
-                // Its weight is zero with any penalty, so it shall be zero without one too.
+                // Its weight is zero with any penalty, so it is made zero without one too.
                 row[feature] = 1.0;
             }
         }

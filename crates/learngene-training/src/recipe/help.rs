@@ -26,7 +26,7 @@ const KEYS: [(&str, &str); 36] = [
     ("gradient_checkpointing", "less memory, up to a third more time"),
     ("evaluations_per_epoch", "evenly spaced, the last at the end of the epoch"),
     ("checkpoint_steps", "steps between states to resume from; 0 for one an epoch"),
-    ("seed", "of the order of images, their augmentation and initial weights"),
+    ("seed", "of the order of images, augmentation, stochastic depth and initial weights"),
     ("augment.flip", "mirror images with probability 0.5"),
     ("augment.crop_padding", "zero pixels on every side before a random crop"),
     ("augment.color_jitter", "largest change of brightness, contrast and saturation"),

@@ -68,7 +68,8 @@ pub struct Recipe {
     pub evaluations_per_epoch: usize,
     /// Steps between states to resume from, beside the one at the end of each epoch; 0 for only those.
     pub checkpoint_steps: usize,
-    /// Seed of the order of images, their augmentation and the device.
+    /// Seed of the order of images, augmentation and stochastic depth; callers draw initial weights
+    /// from it too.
     pub seed: u64,
     /// Random changes of the training images; by default a flip and a crop of the padded image.
     pub augment: Augment,

@@ -118,7 +118,7 @@ pub fn attach(
     Ok(Transforming { model, bank, transformations, plan, config })
 }
 
-/// Checks that the FFNs of some layers, which shall be mixed by stage, are equally wide in each.
+/// Checks that the FFNs of some layers, to be mixed by stage, are equally wide in each stage.
 fn check_widths(shape: &Shape, layers: impl Iterator<Item = usize> + Clone) -> Result<()> {
     let of_layer = |layer| (shape.layer(layer).stage, shape.layer(layer).ffn.hidden_dim);
     let next = layers.clone().skip(1);
