@@ -1,7 +1,6 @@
-//! The command line, and what several subcommands share.
+//! Arguments that several subcommands share.
 
 use std::{
-    io::{self, IsTerminal},
     num::NonZeroUsize,
     path::{Path, PathBuf},
     str::FromStr,
@@ -10,7 +9,7 @@ use std::{
 use anyhow::bail;
 use burn::tensor::Device;
 use clap::{
-    Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ArgMatches, Args, FromArgMatches,
     builder::{PossibleValuesParser, TypedValueParser, ValueParser},
 };
 use learngene_checkpoints::{Checkpoint, ReadOptions};
@@ -18,105 +17,12 @@ use learngene_datasets::KNOWN_DATASETS;
 use learngene_format::Learngene;
 use learngene_tensors::Sha256;
 use serde::{Serialize, de::DeserializeOwned};
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{
-    commands,
     device::{DeviceChoice, memory},
     files,
     hub::Source,
 };
-
-/// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
-#[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
-pub struct Cli {
-    /// Says more on standard error; twice for everything.
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
-    pub verbose: u8,
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-impl Cli {
-    /// Reads the command line; ends the program where it asks for help or for nothing that there is.
-    pub fn read() -> Self {
-        let mut command = negative_numbers(Self::command());
-        let cli = Self::from_arg_matches(&command.get_matches_mut());
-        cli.unwrap_or_else(|error| error.format(&mut command).exit())
-    }
-}
-
-/// Has every option take a number below zero for its value, so that what refuses it says what it wants;
-/// clap takes it for an unknown flag otherwise.
-fn negative_numbers(command: clap::Command) -> clap::Command {
-    let allow = |arg: Arg| {
-        let takes_values = arg.get_action().takes_values();
-        if takes_values { arg.allow_negative_numbers(true) } else { arg }
-    };
-    command.mut_args(allow).mut_subcommands(negative_numbers)
-}
-
-/// One step of the path from a checkpoint to a trained descendant.
-#[derive(Subcommand)]
-pub enum Command {
-    Probe(commands::probe::Args),
-    Attention(commands::attention::Args),
-    Cluster(commands::cluster::Args),
-    Condense(commands::condense::Args),
-    Tune(commands::tune::Args),
-    Inspect(commands::inspect::Args),
-    Verify(commands::verify::Args),
-    Expand(commands::expand::Args),
-    Convert(commands::convert::Args),
-    Forward(commands::forward::Args),
-    Train(commands::train::Args),
-    Eval(commands::eval::Args),
-    Data(commands::data::Args),
-    Models(commands::models::Args),
-    Report(commands::report::Args),
-    Devices(commands::devices::Args),
-    #[cfg(feature = "remote")]
-    Serve(commands::serve::Args),
-    #[cfg(not(feature = "remote"))]
-    #[command(hide = true, disable_help_flag = true)]
-    Serve(commands::NotBuilt),
-    Bench(commands::bench::Args),
-}
-
-impl Command {
-    /// Whether it takes `--bad-images`.
-    pub fn takes_bad_images(&self) -> bool {
-        use Command::{Condense, Eval, Probe, Train, Tune};
-        matches!(self, Probe(_) | Condense(_) | Tune(_) | Train(_) | Eval(_))
-    }
-
-    pub fn run(self) -> anyhow::Result<()> {
-        match self {
-            Self::Probe(args) => commands::probe::run(args),
-            Self::Attention(args) => commands::attention::run(args),
-            Self::Cluster(args) => commands::cluster::run(args),
-            Self::Condense(args) => commands::condense::run(args),
-            Self::Tune(args) => commands::tune::run(args),
-            Self::Inspect(args) => commands::inspect::run(args),
-            Self::Verify(args) => commands::verify::run(args),
-            Self::Expand(args) => commands::expand::run(args),
-            Self::Convert(args) => commands::convert::run(args),
-            Self::Forward(args) => commands::forward::run(args),
-            Self::Train(args) => commands::train::run(args),
-            Self::Eval(args) => commands::eval::run(args),
-            Self::Data(args) => commands::data::run(args),
-            Self::Models(args) => commands::models::run(args),
-            Self::Report(args) => commands::report::run(args),
-            Self::Devices(args) => commands::devices::run(args),
-            #[cfg(feature = "remote")]
-            Self::Serve(args) => commands::serve::run(args),
-            #[cfg(not(feature = "remote"))]
-            Self::Serve(_) => Err(commands::not_built("serve", "remote")),
-            Self::Bench(args) => commands::bench::run(args),
-        }
-    }
-}
 
 /// Which checkpoint, and what its tensors do not say.
 #[derive(Args)]
@@ -325,22 +231,4 @@ impl<A: Args, B: Args> Args for Either<A, B> {
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
         Self::augment_args(command)
     }
-}
-
-/// Logs go to standard error: warnings and results by default, more with `-v`.
-pub fn init_tracing(verbose: u8) {
-    let level =
-        // Our own error explains a lost server better than burn's client.
-        ["learngene=info,burn_remote::client=error,warn", "learngene=debug,info", "debug"]
-            [usize::from(verbose).min(2)];
-    fmt()
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
-        )
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_level(verbose > 0)
-        .without_time()
-        .with_target(false)
-        .init();
 }

@@ -10,7 +10,7 @@ use learngene_clustering::{
 };
 use learngene_format::{
     ClusterAlgorithm, Clusters, Distances, FfnNorm, LayerClusters, NoisePolicy,
-    RepresentativePolicy,
+    RepresentativePolicy, ffn_runs,
 };
 use learngene_shape::Shape;
 
@@ -61,14 +61,25 @@ impl ClusterArgs {
         let eps = [10.0];
         let params = self.params(&eps)?.check()?;
         params.check_heads(&ancestor.num_heads())?;
-        Ok(ffn.params(&params.get().algorithm, &eps)?.check()?.check_layers(&ancestor.stages())?)
+        let ffn = ffn.params(&params.get().algorithm, &eps)?.check()?;
+        ffn.within(ffn_runs(ancestor))?;
+        Ok(())
     }
 
-    /// Clusters the heads of each layer, and the FFNs of adjacent layers.
-    pub fn cluster(&self, ffn: &FfnArgs, distances: &Distances) -> anyhow::Result<Clusters> {
+    /// Clusters the heads of each layer, and the FFNs of adjacent layers. Only where the ancestor's shape
+    /// is known are FFNs of different widths kept apart.
+    pub fn cluster(
+        &self,
+        ffn: &FfnArgs,
+        distances: &Distances,
+        ancestor: Option<&Shape>,
+    ) -> anyhow::Result<Clusters> {
         let eps = default_eps(distances);
         let params = self.params(&eps)?.check()?;
-        let ffn = ffn.params(&params.get().algorithm, &eps)?.check()?;
+        let mut ffn = ffn.params(&params.get().algorithm, &eps)?.check()?;
+        if let Some(ancestor) = ancestor {
+            ffn = ffn.within(ffn_runs(ancestor))?;
+        }
         let heads = cluster(distances, &params)?;
         let ffn = cluster_ffns(distances, &heads, &ffn)?;
         let is_joined = |layer: &&LayerClusters| layer.labels.len() > 1 && layer.sizes.len() == 1;

@@ -1,5 +1,7 @@
 //! Devices: this file and its folder alone name backends.
 
+#[cfg(feature = "remote")]
+mod address;
 mod choice;
 mod found;
 #[cfg(feature = "remote")]
@@ -11,10 +13,12 @@ use std::{fmt, panic};
 
 use burn::tensor::Device;
 
+#[cfg(feature = "remote")]
+pub use address::Address;
 pub use choice::{DeviceChoice, open_all};
 pub use found::{FoundDevice, MissingBackend, found, memory, missing};
 #[cfg(feature = "remote")]
-pub use remote::{Address, serve};
+pub use remote::serve;
 #[cfg(feature = "remote")]
 pub use watch::{after_a_loss, end_if_lost};
 

@@ -26,17 +26,21 @@ mod text;
 mod transform_args;
 mod transformations_file;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 use learngene_datasets::with_causes;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Written into every artefact.
 const PRODUCER: &str = concat!("learngene ", env!("CARGO_PKG_VERSION"));
 
 fn main() -> ExitCode {
     memory::keep();
-    let cli = args::Cli::read();
-    args::init_tracing(cli.verbose);
+    let cli = commands::Cli::read();
+    init_tracing(cli.verbose);
     let takes_bad_images = cli.command.takes_bad_images();
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,4 +52,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs go to standard error: warnings and results by default, more with `-v`.
+fn init_tracing(verbose: u8) {
+    let level =
+        // Our own error explains a lost server better than burn's client.
+        ["learngene=info,burn_remote::client=error,warn", "learngene=debug,info", "debug"]
+            [usize::from(verbose).min(2)];
+    fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_level(verbose > 0)
+        .without_time()
+        .with_target(false)
+        .init();
 }

@@ -42,7 +42,7 @@ struct Clustered {
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Clusters, &[&args.distances])?;
     let distances = Distances::read(&args.distances)?;
-    let clusters = args.cluster.cluster(&args.ffn, &distances)?;
+    let clusters = args.cluster.cluster(&args.ffn, &distances, None)?;
     clusters.write(&args.out.out)?;
     let json = args.out.json;
     let clustered = Clustered {

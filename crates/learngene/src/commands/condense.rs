@@ -169,7 +169,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let clusters = match clusters {
         Some(clusters) => clusters,
-        None => args.cluster.cluster(&args.ffn, &distances)?,
+        None => args.cluster.cluster(&args.ffn, &distances, Some(&ancestor.shape))?,
     };
     let options =
         CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };

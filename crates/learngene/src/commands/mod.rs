@@ -1,4 +1,4 @@
-//! One module a subcommand.
+//! The command line: one module a subcommand.
 
 pub mod attention;
 pub mod bench;
@@ -26,7 +26,99 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
+
+/// Condenses a pretrained vision transformer into a learngene and makes descendants from it.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Says more on standard error; twice for everything.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line; ends the program where it asks for help or for nothing that there is.
+    pub fn read() -> Self {
+        let mut command = negative_numbers(Self::command());
+        let cli = Self::from_arg_matches(&command.get_matches_mut());
+        cli.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// Has every option take a number below zero for its value, so that what refuses it says what it wants;
+/// clap takes it for an unknown flag otherwise.
+fn negative_numbers(command: clap::Command) -> clap::Command {
+    let allow = |arg: Arg| {
+        let takes_values = arg.get_action().takes_values();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    };
+    command.mut_args(allow).mut_subcommands(negative_numbers)
+}
+
+/// One step of the path from a checkpoint to a trained descendant.
+#[derive(Subcommand)]
+pub enum Command {
+    Probe(probe::Args),
+    Attention(attention::Args),
+    Cluster(cluster::Args),
+    Condense(condense::Args),
+    Tune(tune::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Expand(expand::Args),
+    Convert(convert::Args),
+    Forward(forward::Args),
+    Train(train::Args),
+    Eval(eval::Args),
+    Data(data::Args),
+    Models(models::Args),
+    Report(report::Args),
+    Devices(devices::Args),
+    #[cfg(feature = "remote")]
+    Serve(serve::Args),
+    #[cfg(not(feature = "remote"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Serve(NotBuilt),
+    Bench(bench::Args),
+}
+
+impl Command {
+    /// Whether it takes `--bad-images`.
+    pub fn takes_bad_images(&self) -> bool {
+        use Command::{Condense, Eval, Probe, Train, Tune};
+        matches!(self, Probe(_) | Condense(_) | Tune(_) | Train(_) | Eval(_))
+    }
+
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Probe(args) => probe::run(args),
+            Self::Attention(args) => attention::run(args),
+            Self::Cluster(args) => cluster::run(args),
+            Self::Condense(args) => condense::run(args),
+            Self::Tune(args) => tune::run(args),
+            Self::Inspect(args) => inspect::run(args),
+            Self::Verify(args) => verify::run(args),
+            Self::Expand(args) => expand::run(args),
+            Self::Convert(args) => convert::run(args),
+            Self::Forward(args) => forward::run(args),
+            Self::Train(args) => train::run(args),
+            Self::Eval(args) => eval::run(args),
+            Self::Data(args) => data::run(args),
+            Self::Models(args) => models::run(args),
+            Self::Report(args) => report::run(args),
+            Self::Devices(args) => devices::run(args),
+            #[cfg(feature = "remote")]
+            Self::Serve(args) => serve::run(args),
+            #[cfg(not(feature = "remote"))]
+            Self::Serve(_) => Err(not_built("serve", "remote")),
+            Self::Bench(args) => bench::run(args),
+        }
+    }
+}
 
 /// Arguments of a command that this program was built without, whatever they are.
 #[cfg(not(feature = "remote"))]

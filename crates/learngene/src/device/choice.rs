@@ -7,9 +7,9 @@ use burn::tensor::Device;
 use learngene_kernels::set_fused;
 use serde::{Serialize, Serializer};
 
-#[cfg(feature = "remote")]
-use super::remote::{self, Address};
 use super::{BACKENDS, Backend, quietly};
+#[cfg(feature = "remote")]
+use super::{address::Address, remote};
 
 /// A device as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::remote::{Address, PATIENCE};
+use super::address::{Address, PATIENCE};
 
 /// Between two questions whether the servers are there.
 const INTERVAL: Duration = Duration::from_secs(5);
