@@ -6,6 +6,7 @@ mod plot;
 mod pytorch;
 mod results;
 mod scaling;
+mod study;
 mod times;
 
 use std::path::PathBuf;

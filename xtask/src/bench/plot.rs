@@ -7,7 +7,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::scaling::Scaling;
+use super::study::Study;
 
 /// Colours that people who see colours differently tell apart: Okabe and Ito, 2008.
 const COLOURS: [RGBColor; 6] = [
@@ -95,7 +95,7 @@ pub(super) fn bars(
 ///
 /// # Errors
 /// When a study has no point, or a number is not positive.
-pub(super) fn studies(studies: &[Scaling]) -> Result<String> {
+pub(super) fn studies(studies: &[Study]) -> Result<String> {
     const PANEL: (u32, u32) = (420, 320);
     let rows = studies.len().div_ceil(2).max(1);
     draw((2 * PANEL.0, rows as u32 * PANEL.1), |root| {
@@ -106,8 +106,8 @@ pub(super) fn studies(studies: &[Scaling]) -> Result<String> {
     })
 }
 
-fn study_panel(panel: &DrawingArea<SVGBackend, Shift>, study: &Scaling) -> Result<()> {
-    let greatest = |value: &dyn Fn(&super::scaling::Point) -> f64| {
+fn study_panel(panel: &DrawingArea<SVGBackend, Shift>, study: &Study) -> Result<()> {
+    let greatest = |value: &dyn Fn(&super::study::Point) -> f64| {
         let greatest = study.points.iter().map(value).fold(0.0, f64::max);
         (greatest > 0.0 && greatest.is_finite())
             .then_some(1.08 * greatest)

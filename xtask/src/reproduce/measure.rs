@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::{
         learngene::Line,
-        reproduce::{ancestors, experiment::Experiment, inputs::Inputs, tune::LearningRates},
+        reproduce::{ancestors, experiment::Experiment, inputs::Inputs, rates::LearningRates},
     };
 
     #[test]

@@ -14,6 +14,7 @@ mod ledger;
 mod measure;
 mod pipeline;
 mod progress;
+mod rates;
 mod recipe;
 mod report;
 mod reproduction;
@@ -36,8 +37,8 @@ use experiment::Experiment;
 use inputs::Inputs;
 use ledger::Ledger;
 use pipeline::Pipeline;
+use rates::LearningRates;
 use reproduction::Reproduction;
-use tune::LearningRates;
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -9,10 +9,10 @@ use super::{
     ancestors::Ancestor,
     experiment::Cell,
     inputs::Inputs,
+    rates::LearningRates,
     recipe::Length,
     setting::Setting,
     step::{Makes, Step, Word},
-    tune::LearningRates,
 };
 
 /// Layers of the ancestors that are measured at the desk, for estimates of time alone.

@@ -1,8 +1,12 @@
 //! `report.json`, put together.
 
-use learngene_report::data::{Ancestor, Cell, Experiment, Kind, Outcome, Report, Scale, VERSION};
+use std::collections::BTreeMap;
 
-use super::{convergence, measure::not_run, reproduction::Found};
+use learngene_report::data::{
+    Ancestor, AttentionMap, Cell, Data, Experiment, Kind, Outcome, Recipe, Report, Scale, VERSION,
+};
+
+use super::{convergence, experiment, measure::not_run};
 
 /// What holds for all numbers.
 const NOTES: [&str; 5] = [
@@ -17,6 +21,16 @@ const NOTES: [&str; 5] = [
      figures show what to expect there, not here.",
     "A cell without a run says so, with the reason.",
 ];
+
+/// An experiment with what came of its cells so far.
+pub(crate) struct Found<'a> {
+    pub(crate) experiment: &'a experiment::Experiment,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) data: Option<Data>,
+    pub(crate) recipe: Option<Recipe>,
+    /// Attention maps by the names of their ancestors.
+    pub(crate) maps: BTreeMap<String, Vec<AttentionMap>>,
+}
 
 /// Puts the report together.
 pub(crate) fn report(
@@ -33,14 +47,14 @@ pub(crate) fn report(
         command,
         scale,
         ancestors,
-        experiments: found.iter().map(experiment).collect(),
+        experiments: found.iter().map(experiment_of).collect(),
         notes: NOTES.map(str::to_owned).to_vec(),
     }
 }
 
-fn experiment(found: &Found<'_>) -> Experiment {
+fn experiment_of(found: &Found<'_>) -> Experiment {
     let told = found.experiment;
-    let cell = |(cell, outcome): (&super::experiment::Cell, &Outcome)| Cell {
+    let cell = |(cell, outcome): (&experiment::Cell, &Outcome)| Cell {
         row: cell.row.clone(),
         column: cell.column.clone(),
         measure: cell.measure,
@@ -85,7 +99,7 @@ pub(crate) fn leave_out(found: &mut [Found<'_>], ancestor: &str, error: &anyhow:
     }
 }
 
-fn is_of(cell: &super::experiment::Cell, outcome: &Outcome, ancestor: &str) -> bool {
+fn is_of(cell: &experiment::Cell, outcome: &Outcome, ancestor: &str) -> bool {
     let settings = [Scale::Desk, Scale::Paper].map(|scale| cell.setting(scale));
     let names_it = settings.iter().any(|setting| setting.ancestor.as_deref() == Some(ancestor));
     matches!(outcome, Outcome::Run(_)) && names_it

@@ -16,7 +16,7 @@ use super::{
     measure::{measure, not_run, plans, steps},
     pipeline::{Pipeline, Plan},
     progress::{Progress, time},
-    report,
+    report::{self, Found},
     step::Step,
     write,
 };
@@ -32,16 +32,6 @@ pub(crate) struct Reproduction<'a> {
     pub(crate) ledger: &'a Ledger<'a>,
     pub(crate) pipeline: Pipeline<'a>,
     pub(crate) options: &'a Options,
-}
-
-/// An experiment with what came of its cells so far.
-pub(crate) struct Found<'a> {
-    pub(crate) experiment: &'a Experiment,
-    pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) data: Option<Data>,
-    pub(crate) recipe: Option<Recipe>,
-    /// Attention maps by the names of their ancestors.
-    pub(crate) maps: BTreeMap<String, Vec<AttentionMap>>,
 }
 
 /// A cell with its runs, or why it has none.

@@ -8,12 +8,16 @@ use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 use anyhow::{Context, Result};
 use clap::Args;
 use learngene_report::data::Scale;
-use serde::{Deserialize, Serialize};
 
-use super::{open, pipeline::Pipeline, setting::Setting, write};
+use super::{
+    open,
+    pipeline::Pipeline,
+    rates::{FILE, LearningRates, Tried},
+    setting::Setting,
+    write,
+};
 use crate::{learngene::Learngene, workspace::Workspace};
 
-const FILE: &str = "xtask/desk/learning_rates.json";
 /// What is searched: by ancestor and name, what descendants are told.
 const SEARCHES: &str = "xtask/desk/searches.toml";
 /// Share of the training images on which rates are compared.
@@ -29,47 +33,6 @@ pub(crate) struct Options {
     /// Searches for these alone, by their names in xtask/desk/searches.toml or the beginning of them.
     #[arg(long, value_name = "NAME[,NAME..]", value_delimiter = ',')]
     only: Vec<String>,
-}
-
-/// What was tried, and what was chosen.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LearningRates {
-    command: String,
-    /// By ancestor and name, as in `desk-vit/from-scratch`.
-    searches: BTreeMap<String, Tried>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Tried {
-    chosen: f64,
-    /// Top-1 on the held-out images, in percent, by learning rate.
-    top1: BTreeMap<String, f64>,
-}
-
-impl LearningRates {
-    /// Reads the rates that this repository ships.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is another one.
-    pub(crate) fn read(root: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{FILE} is not a table of learning rates"))
-    }
-
-    /// The rate of an ancestor's descendants by the name of a search.
-    ///
-    /// # Errors
-    /// When there was no such search.
-    pub(crate) fn rate(&self, ancestor: &str, name: &str) -> Result<f64> {
-        let tried = self.searches.get(&format!("{ancestor}/{name}"));
-        Ok(tried
-            .with_context(|| format!("{FILE} has no rate for {ancestor}/{name}: cargo xtask tune"))?
-            .chosen)
-    }
 }
 
 /// Reads what is searched.
