@@ -46,8 +46,8 @@ pub struct Ancestor {
     pub id: String,
     /// Name for readers.
     pub name: String,
-    /// Kind of transformer.
-    pub family: Family,
+    /// Kind of transformer, in words for readers.
+    pub family: String,
     /// SHA-256 of the checkpoint.
     pub sha256: String,
     /// Width of a token; of the last stage for a Swin.
@@ -68,18 +68,6 @@ pub struct Ancestor {
     pub learngene: Learngene,
     /// Attention maps of Fig. 6, where they were made: of the ancestor and of a descendant.
     pub attention: Vec<AttentionMap>,
-}
-
-/// Kind of transformer.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// ViT or DeiT.
-    Vit,
-    /// Swin: windows, four stages.
-    Swin,
 }
 
 /// A learngene by the default settings of its ancestor: its probe and its clusters.

@@ -3,7 +3,6 @@
 use std::{env, fs, path::Path};
 
 use anyhow::{Context, Result};
-use learngene_report::data::Family;
 use serde::Deserialize;
 
 use super::experiment::FOLDER;
@@ -18,7 +17,7 @@ pub(crate) struct Ancestor {
     pub(crate) id: String,
     /// Name for readers.
     pub(crate) name: String,
-    pub(crate) family: Family,
+    pub(crate) family: String,
     /// Where it lies, from the root.
     checkpoint: String,
     /// A variable of the environment that says where it lies, if it is set.

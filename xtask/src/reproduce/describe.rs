@@ -65,7 +65,7 @@ impl Pipeline<'_> {
         Ok(data::Ancestor {
             id: ancestor.id.clone(),
             name: ancestor.name.clone(),
-            family: ancestor.family,
+            family: ancestor.family.clone(),
             sha256,
             embed_dim: shape.num_features(),
             num_heads: shape.num_heads(),

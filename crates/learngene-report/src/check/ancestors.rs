@@ -11,6 +11,7 @@ pub(super) fn check(ancestor: &Ancestor, place: &str) -> Check {
     let field = |field: &str| format!("{place}.{field}");
     name(&field("id"), &ancestor.id)?;
     filled(&field("name"), &ancestor.name)?;
+    filled(&field("family"), &ancestor.family)?;
     sha256(&field("sha256"), &ancestor.sha256)?;
     positive(&field("embed_dim"), ancestor.embed_dim as u64)?;
     wanted(!ancestor.num_heads.is_empty(), field("num_heads"), "empty", "at least one layer")?;

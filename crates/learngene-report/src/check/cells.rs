@@ -1,12 +1,12 @@
 //! Cells: their values are what their runs say.
 
 use super::{
-    Check, close, filled, magnitude, percent, positive,
-    runs::{self, ancestor},
+    Check, close, filled, positive,
+    runs::{self, ancestor, value},
     wanted,
 };
 use crate::{
-    data::{Cell, Kind, Measure, Measured, Model, Outcome, Report},
+    data::{Cell, Kind, Measured, Model, Outcome, Report},
     stats::Spread,
 };
 
@@ -27,18 +27,6 @@ pub(super) fn check(cell: &Cell, kind: Kind, report: &Report, place: &str) -> Ch
                 check_model(model, report, &format!("{place}.model"))?;
             }
             check_kind(measured, kind, &place)
-        }
-    }
-}
-
-/// Bounds of what a measure counts.
-pub(super) fn value(field: &str, value: f64, measure: Measure) -> Check {
-    match measure {
-        Measure::Top1 | Measure::LinearProbe => percent(field, value),
-        Measure::Heads | Measure::FeatureError => magnitude(field, value),
-        Measure::Count => {
-            magnitude(field, value)?;
-            wanted(value.fract() == 0.0, field, value, "a whole number")
         }
     }
 }

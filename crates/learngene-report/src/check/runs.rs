@@ -1,6 +1,6 @@
 //! Runs: what was typed, and every evaluation.
 
-use super::{Check, cells::value, filled, magnitude, percent, sha256, wanted};
+use super::{Check, filled, magnitude, percent, sha256, wanted};
 use crate::data::{Evaluation, Measure, Report, Run};
 
 /// Checks the runs of one cell, measured alike and evaluated at the same steps.
@@ -50,6 +50,18 @@ fn check_evaluation(got: &Evaluation, earlier: Option<&Evaluation>, place: &str)
     wanted(later, field, got.step, after(earlier.step as f64))?;
     let (field, later) = (format!("{place}.epoch"), got.epoch > earlier.epoch);
     wanted(later, field, got.epoch, after(earlier.epoch))
+}
+
+/// Bounds of what a measure counts.
+pub(super) fn value(field: &str, value: f64, measure: Measure) -> Check {
+    match measure {
+        Measure::Top1 | Measure::LinearProbe => percent(field, value),
+        Measure::Heads | Measure::FeatureError => magnitude(field, value),
+        Measure::Count => {
+            magnitude(field, value)?;
+            wanted(value.fract() == 0.0, field, value, "a whole number")
+        }
+    }
 }
 
 /// That an ancestor of this id is in the report.

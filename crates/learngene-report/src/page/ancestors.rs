@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::facts;
 use crate::{
-    data::{Ancestor, Family, Report},
+    data::{Ancestor, Report},
     text::{Text, by_layer, count, share, short, thousands},
 };
 
@@ -30,12 +30,9 @@ fn write_one(out: &mut String, ancestor: &Ancestor) -> fmt::Result {
         Text(ancestor.note.trim_end_matches('.')),
     )?;
     bars(out, ancestor)?;
-    let family = match ancestor.family {
-        Family::Vit => "ViT",
-        Family::Swin => "Swin",
-    };
     let shape = format!(
-        "{family}, {}, embed_dim {}, {} heads a layer; {} parameters, {} MACs an image",
+        "{}, {}, embed_dim {}, {} heads a layer; {} parameters, {} MACs an image",
+        ancestor.family,
         count(ancestor.num_heads.len(), "layer", "layers"),
         thousands(ancestor.embed_dim as u64),
         by_layer(&ancestor.num_heads),
