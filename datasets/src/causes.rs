@@ -2,14 +2,6 @@
 
 use std::{error::Error, iter};
 
-use crate::DatasetError;
-
-/// Every reason with its causes.
-pub(crate) fn all(reasons: &[DatasetError]) -> String {
-    let reasons: Vec<_> = reasons.iter().map(|reason| with_causes(reason)).collect();
-    reasons.join("; then: ")
-}
-
 /// The message of an error and of everything that caused it on one line, without those that the one before says too.
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut messages: Vec<String> = Vec::new();
@@ -27,6 +19,7 @@ mod tests {
     use std::{io, path::Path};
 
     use super::*;
+    use crate::DatasetError;
 
     #[test]
     fn causes_follow_unless_they_repeat() {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use image::RgbImage;
 use serde::Serialize;
 
-use crate::{DatasetError, Fraction};
+use crate::DatasetError;
 
 /// A finite, ordered list of RGB images, with labels where there are any.
 ///
@@ -46,6 +46,15 @@ pub trait Dataset: Send + Sync {
     fn fraction(&self) -> Option<Fraction> {
         None
     }
+}
+
+/// A fraction of a dataset, drawn by [`fraction`](crate::fraction()).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Fraction {
+    /// Above 0 and below 1.
+    pub share: f64,
+    /// Decides which images.
+    pub seed: u64,
 }
 
 /// Which part of a dataset.

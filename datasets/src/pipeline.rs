@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::augment::Scratch;
-use crate::batch::load_image;
+use crate::load::load_image;
 use crate::preprocess::CHANNELS;
 use crate::{Augmentation, Batch, CheckedAugment, CheckedPreprocess, Dataset, DatasetError, View};
 

@@ -6,9 +6,8 @@ use image::RgbImage;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 
-use crate::{Dataset, DatasetError};
+use crate::{Dataset, DatasetError, Fraction};
 
 /// Some images of another dataset, in an order of their own.
 #[derive(Clone)]
@@ -16,15 +15,6 @@ pub struct Subset {
     dataset: Arc<dyn Dataset>,
     indices: Vec<usize>,
     fraction: Option<Fraction>,
-}
-
-/// A fraction of a dataset, drawn by [`fraction`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Fraction {
-    /// Above 0 and below 1.
-    pub share: f64,
-    /// Decides which images.
-    pub seed: u64,
 }
 
 impl Subset {

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use super::affine::Canvas;
-use super::{Augment, Erase, Operation, Part, Region};
+use super::{Augment, CheckedAugment, Erase, Operation, Part, Region, View, stream};
 use crate::resize_region::Resizer;
 use crate::{CheckedPreprocess, DatasetError};
 
@@ -45,7 +45,25 @@ pub(crate) struct Scratch {
     canvas: Canvas,
 }
 
-pub(super) fn draw<R: Rng>(
+impl CheckedAugment {
+    /// Draws the change of one view of an image. It depends on the arguments alone, not on the order of the calls.
+    ///
+    /// - `source`: width and height of the image
+    /// - `image_size`: side of the input that it becomes
+    pub fn draw(
+        &self,
+        seed: u64,
+        epoch: u64,
+        view: View,
+        source: (u32, u32),
+        image_size: u32,
+    ) -> Change {
+        let rng = |part| stream(seed, epoch, view.index as u64, view.repeat, part);
+        draw(self.settings(), rng, source, image_size)
+    }
+}
+
+fn draw<R: Rng>(
     augment: &Augment,
     rng: impl Fn(Part) -> R,
     source: (u32, u32),

@@ -9,8 +9,8 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use super::Region;
+use super::bounds::{ensure, within};
 use super::region::Regions;
-use super::settings::{ensure, within};
 use crate::DatasetError;
 
 /// Noise over a random part of some images.

@@ -8,7 +8,8 @@ use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, Region};
+use super::bounds::ensure;
+use super::{Augment, CheckedAugment, Part, Region, stream};
 use crate::{Batch, DatasetError};
 
 /// How the images of a batch are mixed; plain data.
@@ -30,8 +31,20 @@ pub enum Mix {
     },
 }
 
+impl CheckedAugment {
+    /// Draws how the images of one step's batch are mixed, `step` counted within its epoch.
+    pub fn draw_mix(&self, seed: u64, epoch: u64, step: u64, image_size: u32) -> Mix {
+        match self.mixes() {
+            true => {
+                Mix::draw(self.settings(), &mut stream(seed, epoch, step, 0, Part::Mix), image_size)
+            }
+            false => Mix::None,
+        }
+    }
+}
+
 impl Mix {
-    pub(super) fn draw(augment: &Augment, rng: &mut impl Rng, side: u32) -> Self {
+    fn draw(augment: &Augment, rng: &mut impl Rng, side: u32) -> Self {
         if rng.random::<f64>() >= augment.mix_probability {
             return Self::None;
         }
@@ -86,7 +99,7 @@ impl Batch {
         label_smoothing: f64,
     ) -> Result<(), DatasetError> {
         let fine = (0.0..1.0).contains(&label_smoothing);
-        super::settings::ensure("label_smoothing", label_smoothing, fine, "in [0, 1)")?;
+        ensure("label_smoothing", label_smoothing, fine, "in [0, 1)")?;
         if let Some(got) = self.labels.iter().find(|label| **label >= classes) {
             return Err(DatasetError::Target { got: *got, classes });
         }

@@ -1,6 +1,7 @@
 //! Random changes of training images, the same for the same seed, epoch, image and repeat.
 
 mod affine;
+mod bounds;
 mod change;
 mod colour;
 mod erasing;
@@ -9,6 +10,7 @@ mod operation;
 mod rand_augment;
 mod region;
 mod repeats;
+mod resized_crop;
 mod settings;
 #[cfg(test)]
 mod timm;
@@ -19,8 +21,9 @@ pub use erasing::{Erase, RandomErasing};
 pub use mix::Mix;
 pub use operation::Operation;
 pub use rand_augment::{RandAugment, UnknownRandAugment};
-pub use region::{Region, ResizedCrop};
+pub use region::Region;
 pub use repeats::{View, repeat_views, views_per_epoch};
+pub use resized_crop::ResizedCrop;
 pub use settings::{Augment, CheckedAugment};
 
 use rand::SeedableRng;

@@ -8,8 +8,8 @@ use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
+use super::bounds::ensure;
 use super::operation::MAX_MAGNITUDE;
-use super::settings::ensure;
 use crate::DatasetError;
 
 /// Random operations from timm's "increasing" set, whose strengths grow with the magnitude.

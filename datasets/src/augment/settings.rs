@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mix::Mix;
-use super::{Change, Part, RandAugment, RandomErasing, ResizedCrop, View, change, stream};
+use super::bounds::ensure;
+use super::{RandAugment, RandomErasing, ResizedCrop};
 use crate::DatasetError;
 
 /// Random changes of training images, by the words of timm and DeiT.
@@ -123,27 +123,6 @@ impl Augment {
     }
 }
 
-/// The error of a setting, unless it is fine.
-pub(super) fn ensure(
-    field: &'static str,
-    got: impl std::fmt::Debug,
-    fine: bool,
-    want: &'static str,
-) -> Result<(), DatasetError> {
-    match fine {
-        true => Ok(()),
-        false => {
-            let (of, got) = ("augmentation", format!("{got:?}"));
-            Err(DatasetError::Setting { of, field, got, want })
-        }
-    }
-}
-
-/// Whether two numbers are a range within another, the first not 0.
-pub(super) fn within([low, high]: [f64; 2], most: f64) -> bool {
-    low > 0.0 && low <= high && high <= most
-}
-
 /// An [`Augment`] whose settings were checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CheckedAugment(Augment);
@@ -154,33 +133,9 @@ impl CheckedAugment {
         &self.0
     }
 
-    /// Draws the change of one view of an image. It depends on the arguments alone, not on the order of the calls.
-    ///
-    /// - `source`: width and height of the image
-    /// - `image_size`: side of the input that it becomes
-    pub fn draw(
-        &self,
-        seed: u64,
-        epoch: u64,
-        view: View,
-        source: (u32, u32),
-        image_size: u32,
-    ) -> Change {
-        let rng = |part| stream(seed, epoch, view.index as u64, view.repeat, part);
-        change::draw(&self.0, rng, source, image_size)
-    }
-
     /// Whether batches are mixed, and so have soft targets.
     pub fn mixes(&self) -> bool {
         self.0.mix_probability > 0.0 && (self.0.mixup > 0.0 || self.0.cutmix > 0.0)
-    }
-
-    /// Draws how the images of one step's batch are mixed, `step` counted within its epoch.
-    pub fn draw_mix(&self, seed: u64, epoch: u64, step: u64, image_size: u32) -> Mix {
-        match self.mixes() {
-            true => Mix::draw(&self.0, &mut stream(seed, epoch, step, 0, Part::Mix), image_size),
-            false => Mix::None,
-        }
     }
 }
 

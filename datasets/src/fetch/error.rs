@@ -1,7 +1,5 @@
 //! What can go wrong between an address and a dataset in the cache.
 
-use crate::{DatasetError, causes::all};
-
 /// Why a dataset was not fetched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,11 +61,11 @@ pub enum FetchError {
     },
 
     /// A dataset could be fetched neither from its own address nor from a mirror.
-    #[error("cannot fetch {name}: {}", all(reasons))]
+    #[error("cannot fetch {name}: {reasons}")]
     NoWay {
         /// Name of the dataset.
         name: &'static str,
         /// Why each way failed, in the order in which they were tried.
-        reasons: Vec<DatasetError>,
+        reasons: String,
     },
 }

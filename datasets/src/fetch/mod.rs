@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::{cache_error, staging_folder};
 use crate::known::{FileChecksum, known_dataset};
-use crate::{Checksum, DatasetError};
+use crate::{Checksum, DatasetError, with_causes};
 
 use sets::{File, Set, Way};
 
@@ -113,12 +113,13 @@ fn fetch_set(
                 if at + 1 < set.ways.len() {
                     tracing::warn!("{reason}; trying a mirror");
                 }
-                reasons.push(reason);
+                reasons.push(with_causes(&reason));
             }
         }
     }
     remove_if_empty(&downloads);
     remove_if_empty(&cache.join(DOWNLOADS));
+    let reasons = reasons.join("; then: ");
     Err(FetchError::NoWay { name: set.name, reasons }.into())
 }
 
