@@ -1,8 +1,9 @@
-//! What the compiler does not check: arrows between crates, reserved dependencies, documents, links,
-//! sizes. Every check takes plain data and returns what it found.
+//! What the compiler does not check: arrows between crates, reserved dependencies, imports, documents,
+//! links, sizes. Every check takes plain data and returns what it found.
 
 mod arrows;
 mod backends;
+mod cycles;
 mod links;
 mod outsiders;
 mod repository;
@@ -48,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     findings.extend(backends::check(&workspace.packages));
     findings.extend(repository::check(&workspace.root, &files)?);
     findings.extend(sources::check_openings(workspace, &sources));
+    findings.extend(cycles::check(&sources));
     findings.extend(sources::check_words(&sources));
     findings.extend(links::check(&workspace.root, &files)?);
 

@@ -26,8 +26,8 @@ const OPENINGS: [&str; 2] = ["//!", r#"#![doc = include_str!("../README.md")]"#]
 
 /// A file with its text, named from the root of the workspace.
 pub(super) struct Source {
-    path: PathBuf,
-    text: String,
+    pub(super) path: PathBuf,
+    pub(super) text: String,
 }
 
 /// Reads the Rust files among `files`.
