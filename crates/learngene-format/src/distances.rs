@@ -71,6 +71,12 @@ impl Distances {
         self.mean_attention_distance.iter().map(Vec::len).collect()
     }
 
+    /// `[layer]`: mean over heads, in pixels.
+    pub fn layer_means(&self) -> Vec<f64> {
+        let mean = |heads: &Vec<f64>| heads.iter().sum::<f64>() / heads.len() as f64;
+        self.mean_attention_distance.iter().map(mean).collect()
+    }
+
     /// Checks that the fields are in range and agree with each other.
     ///
     /// # Errors

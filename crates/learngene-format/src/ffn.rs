@@ -1,3 +1,6 @@
+use std::ops::Range;
+
+use learngene_shape::Shape;
 use learngene_tensors::Result;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +66,18 @@ pub struct FfnGroup {
     /// The layer whose FFN stands for all, and under whose names it is stored; under
     /// [`RepresentativePolicy::Mean`] it only names the group.
     pub representative: usize,
+}
+
+/// Runs of layers any neighbours of which may share an FFN: those of one stage, with FFNs of one
+/// width and kind.
+pub fn ffn_runs(shape: &Shape) -> Vec<Range<usize>> {
+    let runs = shape.layers().chunk_by(|a, b| (a.stage, a.ffn) == (b.stage, b.ffn));
+    let mut end = 0;
+    let range = |run: usize| {
+        end += run;
+        end - run..end
+    };
+    runs.map(<[_]>::len).map(range).collect()
 }
 
 impl FfnClusters {

@@ -8,7 +8,10 @@ use std::{
 use learngene_tensors::{Error, Result, Safetensors, Sha256, safetensors::encode_header};
 use serde::Deserialize;
 
-use crate::{Manifest, Parameters, VERSION, check::ensure};
+use crate::{
+    Manifest, Parameters, VERSION,
+    check::{ensure, same},
+};
 
 /// The one key of the safetensors metadata.
 const KEY: &str = "learngene";
@@ -33,8 +36,8 @@ pub(crate) fn decode<Source: Read + Seek>(
 
     let has_entries = manifest.tensors.keys().eq(shapes.keys());
     ensure(has_entries, "tensors of the manifest", "other names", "those of the file")?;
-    let (found, wanted) = (manifest.parameters.stored, Parameters::of(&shapes).stored);
-    ensure(found == wanted, "stored parameters", found, wanted)?;
+    let expected = Parameters::of(&shapes).stored;
+    same("stored parameters", &manifest.parameters.stored, &expected)?;
 
     // All content is right. Now the spelling, other metadata and number formats among it: one
     // learngene is one sequence of bytes.
@@ -70,7 +73,7 @@ fn unseal(text: &str) -> Result<Manifest> {
     let unsealed = || Error::invalid("manifest", "no checksum", "one as its last field");
     let (text, checksum) = sealed.ok_or_else(unsealed)?;
     let text = format!("{text}}}");
-    let wanted = Sha256::of(text.as_bytes()).to_string();
-    ensure(checksum == wanted, "checksum of the manifest", checksum, wanted)?;
+    let expected = Sha256::of(text.as_bytes()).to_string();
+    same("checksum of the manifest", &checksum, &expected.as_str())?;
     serde_json::from_str(&text).map_err(not_json)
 }

@@ -11,7 +11,7 @@ use learngene_tensors::{
 };
 use rayon::prelude::*;
 
-use crate::{Manifest, Parameters, TensorEntry, check::ensure, header};
+use crate::{Manifest, Parameters, TensorEntry, check::same, header};
 
 /// A manifest and exactly the tensors that it implies, every value finite.
 ///
@@ -108,8 +108,8 @@ impl Learngene {
         let (manifest, shapes) = header::decode(file)?;
         let read = |(name, shape): (String, Vec<usize>)| {
             let bytes = file.bytes(&name)?;
-            let (found, wanted) = (Sha256::of(&bytes), manifest.tensors[&name].sha256);
-            ensure(found == wanted, format!("checksum of {name}"), found, wanted)?;
+            let expected = manifest.tensors[&name].sha256;
+            same(&format!("checksum of {name}"), &Sha256::of(&bytes), &expected)?;
             let values = manifest.dtype.decode(&bytes);
             check_finite(&name, &values, Dtype::F32)?;
             Ok((name, Tensor::new(shape, values)))

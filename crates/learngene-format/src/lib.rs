@@ -9,17 +9,17 @@ mod clusters;
 mod distances;
 mod ffn;
 mod header;
+mod heads;
 mod json;
 mod layout;
 mod learngene;
 mod manifest;
 mod refit;
 
-pub use clusters::{
-    ClusterAlgorithm, Clusters, HeadClusters, LayerClusters, NoisePolicy, RepresentativePolicy,
-};
+pub use clusters::Clusters;
 pub use distances::{Convention, Distances, Preprocessing};
-pub use ffn::{FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm};
+pub use ffn::{FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, ffn_runs};
+pub use heads::{ClusterAlgorithm, HeadClusters, LayerClusters, NoisePolicy, RepresentativePolicy};
 pub use layout::{bias_name, first_names, is_output_projection, origin_name, output_projections};
 pub use learngene::Learngene;
 pub use manifest::{Ancestor, Manifest, Parameters, TensorEntry};

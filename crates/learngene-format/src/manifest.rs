@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 
-use learngene_shape::Shape;
-use learngene_tensors::{Dtype, Sha256};
+use learngene_shape::{LayerShape, Shape};
+use learngene_tensors::{Dtype, Error, Result, Sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::{Clusters, Distances, Refit};
+use crate::{
+    Clusters, Distances, FfnGroup, Refit, VERSION,
+    check::{ensure, same},
+    json,
+};
 
 /// What a learngene is, where it came from and how it was made.
 ///
@@ -64,4 +68,63 @@ pub struct Parameters {
 pub struct TensorEntry {
     /// Hash of the tensor's bytes.
     pub sha256: Sha256,
+}
+
+impl Manifest {
+    /// Checks that the fields are in range and agree with each other, apart from
+    /// [`Manifest::parameters`] and [`Manifest::tensors`], which speak of the tensors.
+    ///
+    /// # Errors
+    /// Another version; else the first field that is wrong.
+    pub fn check(&self) -> Result<()> {
+        if self.version != VERSION {
+            return Err(Error::invalid("format version", self.version, VERSION));
+        }
+        self.distances.check()?;
+        self.clusters.check()?;
+        self.check_ancestor()?;
+        self.clusters.ffn.groups.iter().try_for_each(|group| self.check_group(group))?;
+        self.refit.as_ref().map_or(Ok(()), |refit| refit.check(&self.clusters))
+    }
+
+    /// Distances and clusters are those of the ancestor, and of the same images.
+    fn check_ancestor(&self) -> Result<()> {
+        let Self { ancestor, distances, clusters, .. } = self;
+        let parameters = ancestor.shape.count_parameters();
+        same("parameters of the ancestor", &ancestor.parameters, &parameters)?;
+        let (classes, is_kept) = (ancestor.shape.num_classes(), self.classifier);
+        ensure(classes > 0 || !is_kept, "classifier", is_kept, "false for no classes")?;
+        same("ancestor of the distances", &distances.ancestor_sha256, &ancestor.sha256)?;
+        same("ancestor of the clusters", &clusters.ancestor_sha256, &ancestor.sha256)?;
+        same("images of the clusters", &clusters.images_sha256, &distances.images_sha256)?;
+        let shape = &ancestor.shape;
+        let image_size = distances.preprocessing.image_size;
+        same("image_size of the distances", &image_size, &shape.image().size)?;
+        let depths: Vec<usize> = shape.stages().iter().map(|stage| stage.len()).collect();
+        let sides = shape.layers().iter().map(|layer| layer.field.attended_side()).collect();
+        let heads = shape.num_heads();
+        for (place, found, expected) in [
+            ("layers of each stage", &distances.depths, &depths),
+            ("attended_side", &distances.attended_side, &sides),
+            ("heads of the distances", &distances.num_heads(), &heads),
+            ("heads of the clusters", &clusters.heads.num_heads(), &heads),
+        ] {
+            same(place, &json::text(found), &json::text(expected))?;
+        }
+        Ok(())
+    }
+
+    /// Layers that share an FFN have tokens and hidden units of one width, and FFNs of one kind.
+    fn check_group(&self, group: &FfnGroup) -> Result<()> {
+        let sizes = |layer: usize| {
+            let LayerShape { stage, ffn, .. } = self.ancestor.shape.layer(layer);
+            format!("stage {stage}, {:?} of {} hidden units", ffn.kind, ffn.hidden_dim)
+        };
+        let shared = sizes(group.representative);
+        let expected = format!("{shared}, as in layer {}, for a shared FFN", group.representative);
+        group.layers.iter().try_for_each(|layer| {
+            let found = sizes(*layer);
+            ensure(found == shared, format!("layer {layer}"), found, &expected)
+        })
+    }
 }

@@ -48,7 +48,7 @@ pub struct ProjectionFit {
     pub fit: Fit,
 }
 
-/// How far outputs are from those wanted, before and after a fit.
+/// How far outputs are from their targets, before and after a fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fit {
@@ -58,7 +58,7 @@ pub struct Fit {
     pub after: Residual,
 }
 
-/// Squared difference of outputs from those wanted, relative to the variance of those wanted.
+/// Squared difference of outputs from their targets, relative to the targets' variance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {

@@ -44,7 +44,7 @@ fn messages_name_the_file() {
     edited.heads.layers[0].sizes[0] = 3;
     fs::write(folder.path().join("edited"), serde_json::to_string(&edited).expect("JSON"))
         .expect("the folder is ours");
-    let message = "FILE: layer 0: sizes: found [3,1], expected [2,1], as the labels tell";
+    let message = "FILE: layer 0: sizes: found [3,1], expected [2,1], by the labels";
     assert_eq!(refused("edited", &clusters), message);
     let write = |path: &Path| edited.write(path).expect_err("not to be written").to_string();
     assert_eq!(refused("other", &write), message);

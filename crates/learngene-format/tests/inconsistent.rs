@@ -51,6 +51,11 @@ fn of_a_vit() {
         ("/distances/images", json!(0), "images: found 0, expected at least 1"),
         ("/distances/images_sha256", other.clone(), "images of the clusters: found e3b0"),
         ("/distances/preprocessing/image_size", json!(0), "preprocessing: image_size: found 0"),
+        (
+            "/distances/preprocessing/image_size",
+            json!(8),
+            "image_size of the distances: found 8, expected 4",
+        ),
         ("/distances/preprocessing/crop_pct", json!(1.5), "preprocessing: crop_pct: found 1.5"),
         (
             "/distances/preprocessing/std/1",
@@ -58,6 +63,7 @@ fn of_a_vit() {
             "preprocessing: std[1]: found 0, expected a po",
         ),
         ("/distances/attended_side", json!([4]), "attended_side: found 1 entries, expected 2"),
+        ("/distances/attended_side", json!([4, 8]), "attended_side: found [4,8], expected [4,4]"),
         ("/distances/attended_side", json!([4, 0]), "attended_side: found a side of 0"),
         (
             "/distances/depths",
@@ -132,8 +138,8 @@ fn of_several_fields() {
     let group = json!([{"layers": [0, 1], "representative": 1}]);
     let groups = ("/clusters/ffn/groups", group);
     check(slice::from_ref(&groups), "groups of FFNs: found [0,1], expected one layer each");
-    let message = "layer 0: found stage 0, 4 hidden units, expected stage 0, 5 hidden units, as in \
-                   layer 1, for a shared FFN";
+    let message = "layer 0: found stage 0, Mlp of 4 hidden units, expected stage 0, Mlp of 5 hidden \
+                   units, as in layer 1, for a shared FFN";
     check(&[groups, ("/clusters/ffn/algorithm", json!({"name": "given"}))], message);
     let bare = [("/ancestor/shape/num_classes", json!(0)), ("/ancestor/parameters", json!(312))];
     check(&bare, "classifier: found true, expected false for no classes");
@@ -162,7 +168,7 @@ fn of_a_swin_with_a_refit() {
         (
             "/clusters/ffn/groups",
             across,
-            "layer 2: found stage 1, 3 hidden units, expected stage 0",
+            "layer 2: found stage 1, Mlp of 3 hidden units, expected stage 0",
         ),
         ("/refit/ridge", json!(-1.0), "ridge[0]: found -1"),
         ("/refit/images", json!(0), "images of the refit: found 0"),

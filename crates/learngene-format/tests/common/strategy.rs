@@ -118,7 +118,7 @@ impl Dice {
             images: 1 + self.throw() / 2,
             images_sha256: self.hash(),
             preprocessing: Preprocessing {
-                image_size: self.size(999),
+                image_size: shape.image().size,
                 crop_pct: fraction,
                 mean: [fraction, -fraction, fraction / 3.0],
                 std: [fraction, fraction * 1.1, fraction / 3.0],
