@@ -5,10 +5,6 @@ use learngene_tensors::{Error, Result};
 
 use crate::{CheckedClusterParams, dbscan, kmeans};
 
-/// A layer's heads parted into groups: a group's number per head, `None` for a dropped head. The
-/// numbers mean nothing beyond equality.
-pub(crate) type Partition = Vec<Option<usize>>;
-
 /// Members this much farther from the mean distance than the nearest one, in pixels, still tie.
 const TIE: f64 = 1e-6;
 
@@ -49,6 +45,9 @@ pub fn cluster(distances: &Distances, params: &CheckedClusterParams) -> Result<H
 
 /// The clusters of one layer by DBSCAN, none where the noise policy keeps no head; `eps` is positive
 /// and finite, `min_points` at least 1, distances are finite.
+///
+/// # Panics
+/// Panics for an `eps` of 0 or less.
 pub fn dbscan_layer(
     distances: &[f64],
     eps: f64,
@@ -60,7 +59,7 @@ pub fn dbscan_layer(
 }
 
 /// The clusters of a partition, each with the member nearest its mean distance.
-fn of_partition(partition: &Partition, distances: &[f64]) -> LayerClusters {
+fn of_partition(partition: &[Option<usize>], distances: &[f64]) -> LayerClusters {
     LayerClusters::new(partition, |members| nearest_to_mean(members, distances))
 }
 
@@ -77,10 +76,10 @@ pub(crate) fn nearest_to_mean(members: &[usize], distances: &[f64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClusterParams, made};
+    use crate::{ClusterParams, test_distances::distances_of};
 
     fn clustered(params: ClusterParams) -> Result<HeadClusters> {
-        let distances = made::distances(vec![vec![0.0, 8.0, 30.0], vec![0.0, 8.0], vec![50.0]]);
+        let distances = distances_of(vec![vec![0.0, 8.0, 30.0], vec![0.0, 8.0], vec![50.0]]);
         cluster(&distances, &params.check()?)
     }
 
@@ -98,7 +97,7 @@ mod tests {
         let ClusterAlgorithm::Dbscan { eps, .. } = clusters.algorithm else {
             panic!("not by DBSCAN");
         };
-        assert_eq!(eps, [10.0; 3], "the clusters tell each layer's");
+        assert_eq!(eps, [10.0; 3], "one for each layer");
     }
 
     fn check_nearest(distances: &[f64], want: usize) {

@@ -6,16 +6,15 @@ use linfa_clustering::Dbscan;
 use linfa_nn::{KdTree, NearestNeighbour, distance::L2Dist};
 use ndarray::ArrayView2;
 
-use crate::cluster::Partition;
-
-/// Parts the heads of one layer; `eps` is positive and finite, `min_points` at least 1, distances
+/// The number of each head's group in one layer, `None` for a dropped head; numbers mean nothing
+/// beyond equality. `eps` is positive and finite, `min_points` at least 1, distances
 /// are finite.
 pub(crate) fn partition(
     distances: &[f64],
     eps: f64,
     min_points: usize,
     noise: NoisePolicy,
-) -> Partition {
+) -> Vec<Option<usize>> {
     // linfa refuses `min_points = 1`. DBSCAN counts the point itself, so `min_points = 2` leaves
     // exactly the isolated heads as noise, and each of them is a core head of its own cluster.
     let noise = if min_points == 1 { NoisePolicy::Singleton } else { noise };

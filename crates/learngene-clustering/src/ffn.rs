@@ -7,7 +7,8 @@ use learngene_tensors::{Error, Result};
 
 use crate::{CheckedFfnParams, cluster::nearest_to_mean, params::for_each_layer};
 
-/// Joins FFNs of neighbouring layers inside each stage.
+/// Joins FFNs of neighbouring layers inside each of the runs that
+/// [`CheckedFfnParams::within`] was given, or inside each stage.
 ///
 /// By [`FfnAlgorithm::Paper`] two layers share an FFN when they have as many centroids, whose distances
 /// differ by less than eps on average, and the shallower layer's stands for both. Clusters of a single
@@ -22,45 +23,42 @@ use crate::{CheckedFfnParams, cluster::nearest_to_mean, params::for_each_layer};
 ///
 /// # Errors
 /// Distances that [`Distances::check`] refuses; clusters of other heads; a list of eps of the wrong
-/// length; a given group with a layer that the model does not have, or with layers of two stages.
+/// length; a given group with a layer that the model does not have, or with layers of two runs; runs
+/// of a model of another depth.
 pub fn cluster_ffns(
     distances: &Distances,
     heads: &HeadClusters,
     params: &CheckedFfnParams,
 ) -> Result<FfnClusters> {
     distances.check()?;
-    let (found, wanted) = (heads.num_heads(), distances.num_heads());
-    if found != wanted {
-        let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}, as the distances"));
-        return Err(Error::invalid("heads of the clusters", found, wanted));
+    let (found, expected) = (heads.num_heads(), distances.num_heads());
+    if found != expected {
+        let (found, expected) = (format!("{found:?}"), format!("{expected:?}, as the distances"));
+        return Err(Error::invalid("heads of the clusters", found, expected));
     }
-    let stages = stages(&distances.depths);
-    params.check_layers(&stages)?;
+    let depth = expected.len();
+    let runs = params.runs.clone().unwrap_or_else(|| stages(&distances.depths));
+    params.check_layers(&runs, depth)?;
     let params = params.get();
-    let depth = wanted.len();
-    let means: Vec<f64> = distances
-        .mean_attention_distance
-        .iter()
-        .map(|heads| heads.iter().sum::<f64>() / heads.len() as f64)
-        .collect();
+    let means = distances.layer_means();
     let mut algorithm = params.algorithm.clone();
     if let FfnAlgorithm::Paper { eps } | FfnAlgorithm::Contiguous { eps } = &mut algorithm {
         *eps = for_each_layer(eps, depth);
     }
     let groups = match &algorithm {
-        FfnAlgorithm::None => joined(&stages, |_, _| false),
+        FfnAlgorithm::None => joined(&runs, |_, _| false),
         FfnAlgorithm::Paper { eps } => {
             let centroids: Vec<Vec<f64>> =
                 (0..depth).map(|layer| centroids(distances, heads, layer)).collect();
-            joined(&stages, |layer, next| {
+            joined(&runs, |layer, next| {
                 let difference = mean_difference(&centroids[layer], &centroids[next]);
                 difference.is_some_and(|difference| difference < eps[layer].min(eps[next]))
             })
         }
-        FfnAlgorithm::Contiguous { eps } => joined(&stages, |layer, next| {
+        FfnAlgorithm::Contiguous { eps } => joined(&runs, |layer, next| {
             (means[next] - means[layer]).abs() <= eps[layer].min(eps[next])
         }),
-        FfnAlgorithm::Given => joined(&stages, |layer, next| {
+        FfnAlgorithm::Given => joined(&runs, |layer, next| {
             params.groups.iter().any(|group| group.contains(&layer) && group.contains(&next))
         }),
     };
@@ -86,14 +84,14 @@ fn stages(depths: &[usize]) -> Vec<Range<usize>> {
     depths.iter().map(range).collect()
 }
 
-/// The runs of each stage in which every layer joins the next.
-fn joined(stages: &[Range<usize>], joins: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
-    let of_stage = |stage: &Range<usize>| {
-        let layers: Vec<usize> = stage.clone().collect();
-        let runs = layers.chunk_by(|layer, next| joins(*layer, *next));
-        runs.map(<[usize]>::to_vec).collect::<Vec<_>>()
+/// The groups inside each run in which every layer joins the next.
+fn joined(runs: &[Range<usize>], joins: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+    let of_run = |run: &Range<usize>| {
+        let layers: Vec<usize> = run.clone().collect();
+        let groups = layers.chunk_by(|layer, next| joins(*layer, *next));
+        groups.map(<[usize]>::to_vec).collect::<Vec<_>>()
     };
-    stages.iter().flat_map(of_stage).collect()
+    runs.iter().flat_map(of_run).collect()
 }
 
 /// Distances of the heads that stand for clusters of several heads, in ascending order.
@@ -119,11 +117,11 @@ fn mean_difference(one: &[f64], other: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClusterParams, FfnParams, cluster, made};
+    use crate::{ClusterParams, FfnParams, cluster, test_distances::distances_of};
 
     /// Clusters of layers in which heads within 5 px are one cluster.
     fn clustered(layers: &[Vec<f64>], depths: &[usize], params: FfnParams) -> FfnClusters {
-        let mut distances = made::distances(layers.to_vec());
+        let mut distances = distances_of(layers.to_vec());
         distances.depths = depths.to_vec();
         let heads = ClusterParams::dbscan(vec![5.0]).check().expect("a positive eps");
         let heads = cluster(&distances, &heads).expect("possible distances");
@@ -177,6 +175,25 @@ mod tests {
         check(&[10., 15., 20., 25., 30.], &[2, 3], within(&eps), &[&[0], &[1], &[2, 3, 4]]);
     }
 
+    /// As where a stage has FFNs of two widths.
+    #[test]
+    fn layers_join_inside_runs_alone() {
+        let distances = distances_of(around(&[10.; 5]));
+        let heads = ClusterParams::dbscan(vec![5.0]).check().expect("a positive eps");
+        let heads = cluster(&distances, &heads).expect("possible distances");
+        for params in [within(&[5.0]), FfnParams::paper(vec![5.0])] {
+            let joined = |runs| {
+                let params = params.clone().check()?.within(runs)?;
+                cluster_ffns(&distances, &heads, &params)
+            };
+            let groups = joined(vec![0..1, 1..5]).expect("runs of all layers").groups;
+            let layers: Vec<_> = groups.into_iter().map(|group| group.layers).collect();
+            assert_eq!(layers, [vec![0], vec![1, 2, 3, 4]]);
+            let error = joined(vec![0..1, 1..4]).expect_err("of another model").to_string();
+            assert_eq!(error, "layers that may share FFNs: found 4, expected 5");
+        }
+    }
+
     #[test]
     fn given_groups_are_taken_and_the_rest_stays_alone() {
         let given = FfnParams::given(vec![vec![3, 4], vec![0, 1]]);
@@ -215,8 +232,8 @@ mod tests {
     #[test]
     fn clusters_of_other_heads_are_refused() {
         let heads = ClusterParams::dbscan(vec![5.0]).check().expect("a positive eps");
-        let heads = cluster(&made::distances(vec![vec![1.0]]), &heads).expect("one head");
-        let distances = made::distances(vec![vec![1.0, 2.0]]);
+        let heads = cluster(&distances_of(vec![vec![1.0]]), &heads).expect("one head");
+        let distances = distances_of(vec![vec![1.0, 2.0]]);
         let params = FfnParams::paper(vec![5.0]).check().expect("possible");
         let error = cluster_ffns(&distances, &heads, &params).expect_err("others").to_string();
         assert_eq!(error, "heads of the clusters: found [1], expected [2], as the distances");

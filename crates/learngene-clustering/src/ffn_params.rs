@@ -24,7 +24,11 @@ pub struct FfnParams {
 
 /// Parameters that passed [`FfnParams::check`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct CheckedFfnParams(FfnParams);
+pub struct CheckedFfnParams {
+    params: FfnParams,
+    /// Runs of layers that may share FFNs; the stages where they are not known.
+    pub(crate) runs: Option<Vec<Range<usize>>>,
+}
 
 impl FfnParams {
     /// The paper's rule for given differences in pixels; its own are those for heads,
@@ -66,7 +70,7 @@ impl FfnParams {
         let mut layers = self.groups.concat();
         layers.sort_unstable();
         match layers.windows(2).find(|pair| pair[0] == pair[1]) {
-            None => Ok(CheckedFfnParams(self)),
+            None => Ok(CheckedFfnParams { params: self, runs: None }),
             Some(pair) => {
                 let found = format!("layer {} more than once", pair[0]);
                 Err(Error::invalid("groups of FFNs", found, "each layer at most once"))
@@ -78,28 +82,37 @@ impl FfnParams {
 impl CheckedFfnParams {
     /// The parameters.
     pub fn get(&self) -> &FfnParams {
-        &self.0
+        &self.params
     }
 
-    /// Checks all that can be known of a model's shape, before its distances are: the layers of each
-    /// stage.
+    /// Joins layers only inside these runs, the [`ffn_runs`](learngene_format::ffn_runs) of a model.
+    /// Distances alone tell its stages but not the widths of its FFNs.
     ///
     /// # Errors
     /// A list of eps of the wrong length; a given group with a layer that the model does not have, or
-    /// with layers of two stages.
-    pub fn check_layers(&self, stages: &[Range<usize>]) -> Result<()> {
-        let depth = stages.last().map_or(0, |stage| stage.end);
+    /// with layers of two runs.
+    pub fn within(self, runs: Vec<Range<usize>>) -> Result<Self> {
+        self.check_layers(&runs, runs.last().map_or(0, |run| run.end))?;
+        Ok(Self { runs: Some(runs), ..self })
+    }
+
+    /// Checks what [`CheckedFfnParams::within`] does, for runs that should have so many layers.
+    pub(crate) fn check_layers(&self, runs: &[Range<usize>], depth: usize) -> Result<()> {
+        let found = runs.last().map_or(0, |run| run.end);
+        if found != depth {
+            return Err(Error::invalid("layers that may share FFNs", found, depth));
+        }
         let params = self.get();
         if let FfnAlgorithm::Paper { eps } | FfnAlgorithm::Contiguous { eps } = &params.algorithm {
             check_length("eps of FFNs", eps, depth)?;
         }
-        let is_in_one = |layers: &&Vec<usize>| {
-            !stages.iter().any(|stage| layers.iter().all(|layer| stage.contains(layer)))
+        let is_in_none = |layers: &&Vec<usize>| {
+            !runs.iter().any(|run| layers.iter().all(|layer| run.contains(layer)))
         };
-        match params.groups.iter().find(is_in_one) {
+        match params.groups.iter().find(is_in_none) {
             None => Ok(()),
             Some(layers) => {
-                let expected = format!("layers of one stage of {stages:?}");
+                let expected = format!("layers of one stage and FFN width, inside one of {runs:?}");
                 Err(Error::invalid("group of FFNs", format!("layers {layers:?}"), expected))
             }
         }
@@ -146,9 +159,9 @@ mod tests {
     fn parameters_must_fit_the_models_shape() {
         let message = |params: FfnParams| {
             let params = params.check().expect("possible parameters");
-            params.check_layers(&[0..2, 2..5]).expect_err("another shape").to_string()
+            params.within(vec![0..2, 2..5]).expect_err("another shape").to_string()
         };
-        let expected = "expected layers of one stage of [0..2, 2..5]";
+        let expected = "expected layers of one stage and FFN width, inside one of [0..2, 2..5]";
         for layers in [vec![4, 5], vec![1, 2, 3]] {
             let wanted = format!("group of FFNs: found layers {layers:?}, {expected}");
             assert_eq!(message(FfnParams::given(vec![layers])), wanted);

@@ -3,7 +3,7 @@
 use learngene_format::FfnGroup;
 use serde::Deserialize;
 
-use crate::{ClusterParams, FfnParams, cluster, cluster_ffns, made};
+use crate::{ClusterParams, FfnParams, cluster, cluster_ffns, test_distances::distances_of};
 
 const GOLDEN: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -31,7 +31,7 @@ fn deit_base_comes_out_exactly() {
     let golden: Golden = serde_json::from_str(GOLDEN).expect("the golden file is valid JSON");
     assert_eq!(golden.min_points, 1);
     let params = ClusterParams::dbscan(vec![golden.eps]).check().expect("valid parameters");
-    let distances = made::distances(golden.mean_attention_distance);
+    let distances = distances_of(golden.mean_attention_distance);
     let clusters = cluster(&distances, &params).expect("they can be clustered");
 
     assert_eq!(clusters.layers.len(), 12);

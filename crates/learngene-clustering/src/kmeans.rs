@@ -6,10 +6,13 @@ use std::{collections::HashSet, hash::Hash};
 
 use learngene_tensors::{Error, Result};
 
-use crate::cluster::Partition;
-
-/// Parts the heads of a layer into `k` clusters; `k` is at least 1.
-pub(crate) fn partition(layer: usize, distances: &[f64], k: usize, seed: u64) -> Result<Partition> {
+/// The cluster of each head of a layer, of `k` clusters; `k` is at least 1.
+pub(crate) fn partition(
+    layer: usize,
+    distances: &[f64],
+    k: usize,
+    seed: u64,
+) -> Result<Vec<Option<usize>>> {
     let place = || format!("k of layer {layer}");
     let distinct = count_distinct(distances.iter().map(|distance| distance.to_bits()));
     if k > distinct {
@@ -63,7 +66,7 @@ fn count_distinct<T: Hash + Eq>(values: impl Iterator<Item = T>) -> usize {
 mod tests {
     use super::*;
 
-    fn groups(distances: &[f64], k: usize, seed: u64) -> Partition {
+    fn groups(distances: &[f64], k: usize, seed: u64) -> Vec<Option<usize>> {
         partition(0, distances, k, seed).expect("as many groups")
     }
 

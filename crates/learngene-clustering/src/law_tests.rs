@@ -6,7 +6,7 @@ use learngene_format::{ClusterAlgorithm, HeadClusters, NoisePolicy, Representati
 use learngene_tensors::Result;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use crate::{ClusterParams, cluster, made};
+use crate::{ClusterParams, cluster, test_distances::distances_of};
 
 /// Distances on a grid of 1/4 px, so that sums and differences are exact and ties are common.
 fn distances() -> impl Strategy<Value = Vec<f64>> {
@@ -35,7 +35,7 @@ fn dbscan(
         algorithm: ClusterAlgorithm::Dbscan { eps: vec![eps], min_points, noise },
         representative: RepresentativePolicy::Nearest,
     };
-    cluster(&made::distances(vec![distances.to_vec()]), &params.check()?)
+    cluster(&distances_of(vec![distances.to_vec()]), &params.check()?)
 }
 
 /// The clusters of the only layer as sets of heads.

@@ -15,7 +15,7 @@ mod golden_tests;
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]
-mod made;
+mod test_distances;
 
 pub use cluster::{cluster, dbscan_layer};
 pub use ffn::cluster_ffns;

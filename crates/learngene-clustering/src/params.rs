@@ -151,7 +151,7 @@ pub(crate) fn for_each_layer<T: Clone>(list: &[T], depth: usize) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made;
+    use crate::test_distances::distances_of;
 
     fn check_refused(params: ClusterParams, message: &str) {
         assert_eq!(params.check().expect_err(message).to_string(), message);
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn default_eps_grows_with_the_attended_side() {
-        let mut distances = made::distances(vec![vec![1.0]; 3]);
+        let mut distances = distances_of(vec![vec![1.0]; 3]);
         distances.attended_side = vec![224, 448, 56];
         assert_eq!(default_eps(&distances), [10.0, 20.0, 2.5]);
     }

@@ -1,11 +1,10 @@
-//! Heads at random in place of those that density chose: a control.
+//! Heads at random in place of those that clustering chose: a control.
 
 use learngene_format::{HeadClusters, LayerClusters};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// As many clusters of the same sizes, but of heads drawn at random instead of by density: what is kept
-/// then differs from the method's in nothing but which heads they are.
+/// As many clusters of the same sizes, but of heads drawn at random: what is kept then differs from the method's in nothing but which heads they are.
 ///
 /// The heads of each layer change places by a permutation drawn from the seed, every one as likely as
 /// any other; labels and representatives move with them, so that the heads kept are a uniform sample of

@@ -4,7 +4,7 @@ use learngene_format::{Convention, Distances, Preprocessing};
 use learngene_tensors::Sha256;
 
 /// Distances `[layer][head]`, in pixels, of one stage and images of 224 px.
-pub(crate) fn distances(mean_attention_distance: Vec<Vec<f64>>) -> Distances {
+pub(crate) fn distances_of(mean_attention_distance: Vec<Vec<f64>>) -> Distances {
     let depth = mean_attention_distance.len();
     let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     Distances {
