@@ -7,7 +7,7 @@ use learngene_format::{Ancestor, Clusters, Distances, Learngene, Manifest, Param
 use learngene_tensors::{Result, StateDict};
 use rayon::prelude::*;
 
-use crate::{PRODUCER, ancestor::check_parameters, content::contents};
+use crate::{PRODUCER, ancestor::check_parameters, tensor_sources::tensor_sources};
 
 /// What a learngene holds beside its centroids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub fn condense(
     let manifest = describe(ancestor, distances, clusters, options);
     manifest.check()?;
     check_parameters(ancestor)?;
-    let tensors = contents(&manifest).into_par_iter().map(|(name, content)| {
-        let tensor = content.of(&ancestor.parameters);
+    let tensors = tensor_sources(&manifest).into_par_iter().map(|(name, source)| {
+        let tensor = source.of(&ancestor.parameters);
         (name, tensor.expect("layers that share an FFN have equal ones, as was checked"))
     });
     let tensors: StateDict = tensors.collect::<Vec<_>>().into_iter().collect();

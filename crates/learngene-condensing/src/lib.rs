@@ -2,11 +2,11 @@
 
 mod ancestor;
 mod condense;
-mod content;
 mod images;
 mod probe;
 mod refit;
 mod sums;
+mod tensor_sources;
 #[cfg(test)]
 mod test_ancestor;
 mod tune;

@@ -2,9 +2,9 @@
 
 mod centroid_model;
 mod fitting;
+mod inputs;
 mod params;
 mod streams;
-mod ways;
 
 use std::error::Error as StdError;
 

@@ -27,8 +27,11 @@ pub(crate) fn push_features(sums: &mut Sums, layer: usize, features: Tensor<3>) 
 }
 
 /// Takes the tokens of a batch as [`push`] does, but multiplied where they are, in `f32`: on a GPU,
-/// or with many features, a small part of the time. What rounding does to an error is far below 1e-4
-/// of the targets' variance.
+/// or with many features, a small part of the time.
+///
+/// The sums are centred afterwards: what rounding does to a variance or covariance, relative to it, is
+/// about 1e-7 times 1 + (mean / std)^2 of the features and targets: below 1e-4 while means are less
+/// than 30 standard deviations.
 ///
 /// # Shapes
 /// - features: `[batch, seq, features]`
@@ -68,6 +71,7 @@ fn not_finite(layer: usize) -> impl FnOnce(NotFinite) -> Error {
     }
 }
 
-fn fetch<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+/// The numbers of a tensor, brought to the host.
+pub(crate) fn fetch<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }

@@ -117,7 +117,9 @@ pub(crate) fn distances(ancestor: &Checkpoint) -> Distances {
         _ => [20.0, 21.0, 50.0, 90.0][..heads].to_vec(),
     };
     let of_heads = ancestor.shape.num_heads().into_iter().enumerate().map(of_layer).collect();
+    let layers = ancestor.shape.layers();
     Distances {
+        attended_side: layers.iter().map(|layer| layer.field.attended_side()).collect(),
         depths: ancestor.shape.stages().iter().map(|stage| stage.len()).collect(),
         ancestor_sha256: ancestor.sha256,
         ..distances_of(of_heads)
@@ -201,12 +203,12 @@ pub(crate) fn ffn_errors(
     let mut errors = Vec::new();
     for layer in 0..ancestor.shape.depth() {
         tokens = half_layers(&of_ancestor, tokens, 2 * layer..2 * layer + 1);
-        let wanted = of_ancestor.feed_forward(layer, tokens.clone());
+        let target = of_ancestor.feed_forward(layer, tokens.clone());
         let sum = |squares: Tensor<3>| f64::from(squares.powi_scalar(2).sum().into_scalar::<f32>());
-        let mean = wanted.clone().mean_dim(1).mean_dim(0);
-        let rest = own.feed_forward(layer, tokens.clone()) - wanted.clone();
-        errors.push(sum(rest) / sum(wanted.clone() - mean));
-        tokens = tokens + wanted;
+        let mean = target.clone().mean_dim(1).mean_dim(0);
+        let rest = own.feed_forward(layer, tokens.clone()) - target.clone();
+        errors.push(sum(rest) / sum(target.clone() - mean));
+        tokens = tokens + target;
     }
     errors
 }

@@ -8,6 +8,7 @@ mod front;
 mod measure;
 mod params;
 mod search;
+mod setting;
 mod size;
 
 use std::error::Error as StdError;
@@ -16,13 +17,15 @@ use burn::tensor::{Device, Tensor};
 use learngene_checkpoints::Checkpoint;
 use learngene_clustering::{PRODUCER as CLUSTERS_PRODUCER, cluster, cluster_ffns};
 use learngene_format::{
-    Clusters, Distances, FfnGroup, Fit, ProjectionFit, Refit, RefitInputs, Residual,
+    Clusters, Distances, FfnGroup, Fit, ProjectionFit, Refit, RefitInputs, Residual, ffn_runs,
 };
+use learngene_shape::Shape;
 use learngene_tensors::{Error, Result};
 
 pub use bootstrap::{ClusterStability, Stability, stability};
-pub use curve::{TuneCurve, TunePoint, TuneSetting};
+pub use curve::{TuneCurve, TunePoint};
 pub use params::{Budget, CheckedTuneParams, TuneParams};
+pub use setting::TuneSetting;
 
 use self::{measure::Measured, search::Search, size::Sizes};
 use crate::{
@@ -56,7 +59,8 @@ use crate::{
 ///
 /// # Errors
 /// Distances of another ancestor; an ancestor without all its parameters; the images' own error; no
-/// image or nearly blank ones; tokens that are not finite; a budget that no setting meets.
+/// image or nearly blank ones; tokens that are not finite; `min_points` by which all heads of a layer
+/// are noise; a budget that no setting meets.
 pub fn tune<I, E>(
     ancestor: &Checkpoint,
     distances: &Distances,
@@ -72,8 +76,8 @@ where
     check_parameters(ancestor)?;
     let sizes = Sizes::of(&ancestor.shape, ancestor.dtype);
     let params = params.get();
-    let mut search = Search::new(ancestor, distances, params)?;
-    search.measured = Measured::of(ancestor, images, search.ffn_groups(), device)?;
+    let measure = |groups| Measured::of(ancestor, images, groups, device);
+    let search = Search::new(&ancestor.shape, distances, params, measure)?;
 
     let default = search.default_point(&sizes)?;
     let one_eps = search.one_eps(&sizes)?;
@@ -112,11 +116,11 @@ fn choose(
         Budget::MaxShare(share) => {
             (share / 100.0 * sizes.bytes(sizes.ancestor) as f64).floor() as u64
         }
-        Budget::MaxError(wanted) => {
+        Budget::MaxError(most) => {
             // Smaller points come first, and have larger errors.
-            let Some(point) = front.iter().find(|point| point.error <= wanted) else {
+            let Some(point) = front.iter().find(|point| point.error <= most) else {
                 let least = bound(front.last().map_or(0.0, |point| point.error));
-                let expected = format!("at most {wanted}");
+                let expected = format!("at most {most}");
                 return Err(Error::invalid("least feature error of any setting", least, expected));
             };
             return Ok((point.clone(), file_bytes(&point.setting)?));
@@ -151,7 +155,7 @@ fn file_bytes(
     setting: &TuneSetting,
     params: &TuneParams,
 ) -> Result<u64> {
-    let clusters = clusters(distances, setting)?;
+    let clusters = clusters(&ancestor.shape, distances, setting)?;
     let mut manifest = describe(ancestor, distances, &clusters, CondenseOptions::default());
     let fit = longest_fit();
     let of_layer = |heads| vec![ProjectionFit { heads, fit: fit.clone() }];
@@ -175,9 +179,10 @@ fn longest_fit() -> Fit {
 }
 
 /// The clusters that a setting makes.
-fn clusters(distances: &Distances, setting: &TuneSetting) -> Result<Clusters> {
+fn clusters(shape: &Shape, distances: &Distances, setting: &TuneSetting) -> Result<Clusters> {
     let heads = cluster(distances, &setting.cluster_params().check()?)?;
-    let ffn = cluster_ffns(distances, &heads, &setting.ffn_params().check()?)?;
+    let ffn = setting.ffn_params().check()?.within(ffn_runs(shape))?;
+    let ffn = cluster_ffns(distances, &heads, &ffn)?;
     Ok(Clusters::new(heads, ffn, distances, CLUSTERS_PRODUCER))
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     ancestor::{check_parameters, check_shape},
-    content::{Content, centroids, contents, refitted_names},
+    tensor_sources::{TensorSource, centroids, refitted_names, tensor_sources},
 };
 
 /// What comparing a learngene with an ancestor, byte for byte, brought to light.
@@ -147,10 +147,10 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
     let manifest = learngene.manifest();
     check_shape(&ancestor.shape, &manifest.ancestor.shape)?;
     check_parameters(ancestor)?;
-    let contents: BTreeMap<String, Content> = contents(manifest).into_iter().collect();
+    let sources: BTreeMap<String, TensorSource> = tensor_sources(manifest).into_iter().collect();
     let fitted = refitted_names(manifest);
-    let is_ancestors = |content: &Content, tensor: &Tensor| {
-        let of_ancestor = content.of(&ancestor.parameters);
+    let is_ancestors = |source: &TensorSource, tensor: &Tensor| {
+        let of_ancestor = source.of(&ancestor.parameters);
         of_ancestor.is_some_and(|of_ancestor| {
             of_ancestor.shape == tensor.shape
                 && manifest.dtype.encode(&of_ancestor.values)
@@ -161,8 +161,8 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
     let heads = inherited_heads(learngene, &ancestor.parameters);
     let (mut shared, mut refitted, mut differing) = (Vec::new(), Vec::new(), Vec::new());
     for (name, tensor) in learngene.tensors().iter() {
-        let list = match contents.get(name) {
-            Some(Content::Heads { parameter, .. }) => {
+        let list = match sources.get(name) {
+            Some(TensorSource::Heads { parameter, .. }) => {
                 let layer = parameter.place.layer();
                 let mut of_layer = heads.iter().filter(|head| Some(head.layer) == layer);
                 if of_layer.all(|head| head.parts.iter().any(|of| of.part == name)) {
@@ -170,7 +170,7 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
                 }
                 &mut refitted
             }
-            Some(content) if is_ancestors(content, tensor) => &mut shared,
+            Some(source) if is_ancestors(source, tensor) => &mut shared,
             _ if fitted.contains(name) => &mut refitted,
             _ => &mut differing,
         };

@@ -6,7 +6,7 @@ use learngene_models::{Classifier, Model};
 use learngene_tensors::{Result, Sha256};
 
 use super::{ImageDistances, accumulator::DistanceAccumulator, attention_field::AttentionField};
-use crate::{PRODUCER, images::each_batch};
+use crate::{PRODUCER, images::each_batch, sums::fetch};
 
 /// Whom and what a probe looks at, and how: the part of [`Distances`] that is known beforehand.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,10 +98,6 @@ fn measure<E: StdError>(
         ancestor_sha256,
         producer: PRODUCER.into(),
     })
-}
-
-fn fetch(tensor: Tensor<1>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }
 
 #[cfg(test)]

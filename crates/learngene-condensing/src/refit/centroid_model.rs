@@ -6,7 +6,7 @@ use learngene_models::Model;
 use learngene_shape::{Part, Place};
 use learngene_tensors::{Result, StateDict};
 
-use crate::content::Roles;
+use crate::tensor_sources::Roles;
 
 /// The centroid model of a learngene: of each layer the centroid heads, and FFNs as groups share
 /// them. It has no classifier.

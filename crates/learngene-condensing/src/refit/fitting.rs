@@ -14,7 +14,7 @@ use learngene_shape::{Parameter, Shape};
 use learngene_tensors::{Result, StateDict, Tensor as HostTensor};
 
 use super::params::RefitParams;
-use crate::{content::second_matrix, sums::unsolvable};
+use crate::{sums::unsolvable, tensor_sources::second_matrix};
 
 /// What was fitted so far.
 pub(super) struct Fitting<'a> {

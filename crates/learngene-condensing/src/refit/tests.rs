@@ -15,7 +15,7 @@ use learngene_tensors::Dtype;
 
 use super::{streams::half_layers, *};
 use crate::{
-    content::second_matrix,
+    tensor_sources::second_matrix,
     test_ancestor::{
         EMBED_DIM, HEAD_DIM, ancestors, condensed, dbscan, edited, images, shared_ffns, swin,
         values, vit,

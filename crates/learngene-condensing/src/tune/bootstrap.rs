@@ -52,10 +52,10 @@ pub fn stability(
     resamples: usize,
     seed: u64,
 ) -> Result<Stability> {
-    let wanted = distances.num_heads();
-    if *images.num_heads() != wanted {
-        let (found, wanted) = (format!("{:?}", images.num_heads()), format!("{wanted:?}"));
-        return Err(Error::invalid("heads of the images' distances", found, wanted));
+    let expected = distances.num_heads();
+    if *images.num_heads() != expected {
+        let (found, expected) = (format!("{:?}", images.num_heads()), format!("{expected:?}"));
+        return Err(Error::invalid("heads of the images' distances", found, expected));
     }
     if images.images() < 2 {
         return Err(Error::invalid("images to draw from", images.images(), "at least 2"));
@@ -75,8 +75,8 @@ pub fn stability(
     for _ in 0..resamples {
         let count = images.images();
         let drawn: Vec<usize> = (0..count).map(|_| rng.random_range(0..count)).collect();
-        for (layer, densities) in images.mean_of(&drawn).iter().enumerate() {
-            let again = dbscan_layer(densities, eps[layer], setting.min_points, setting.noise);
+        for (layer, distances) in images.mean_of(&drawn).iter().enumerate() {
+            let again = dbscan_layer(distances, eps[layer], setting.min_points, setting.noise);
             let again = again.as_ref().map(sets).unwrap_or_default();
             for (cluster, (same, jaccard)) in clusters[layer].iter().zip(&mut counts[layer]) {
                 *same += usize::from(again.contains(cluster));

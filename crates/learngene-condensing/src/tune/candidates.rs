@@ -21,16 +21,16 @@ impl Candidate {
 }
 
 /// The different clusters that some eps makes of a layer, from the smallest eps to the largest. An eps
-/// lies well inside the range that makes the same, and is the usual one, rounded, where that holds it.
+/// lies well inside the range that makes the same, and is the default, rounded, where that holds it.
 pub(super) fn candidates(
-    densities: &[f64],
+    distances: &[f64],
     min_points: usize,
     noise: NoisePolicy,
-    usual: f64,
+    default_eps: f64,
 ) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
-    for eps in radii(&thresholds(densities, min_points), usual) {
-        let clusters = dbscan_layer(densities, eps, min_points, noise);
+    for eps in radii(&thresholds(distances, min_points), default_eps) {
+        let clusters = dbscan_layer(distances, eps, min_points, noise);
         if let Some(clusters) = clusters
             && found.iter().all(|other| other.clusters != clusters)
         {
@@ -42,31 +42,31 @@ pub(super) fn candidates(
 
 /// The distances at which clusters can change, ascending and different: gaps between neighbours; for
 /// core heads that need more than one neighbour, all distances between two heads.
-pub(super) fn thresholds(densities: &[f64], min_points: usize) -> Vec<f64> {
-    let mut sorted = densities.to_vec();
+pub(super) fn thresholds(distances: &[f64], min_points: usize) -> Vec<f64> {
+    let mut sorted = distances.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let distances: Vec<f64> = match min_points {
+    let gaps: Vec<f64> = match min_points {
         0..=2 => sorted.windows(2).map(|pair| pair[1] - pair[0]).collect(),
         _ => (1..sorted.len())
             .flat_map(|upper| (0..upper).map(move |lower| (lower, upper)))
             .map(|(lower, upper)| sorted[upper] - sorted[lower])
             .collect(),
     };
-    ascending(distances)
+    ascending(gaps)
 }
 
 /// One radius for each range between thresholds, of which the lower one counts to the range, and below
 /// and above all.
-pub(super) fn radii(thresholds: &[f64], usual: f64) -> Vec<f64> {
+pub(super) fn radii(thresholds: &[f64], default_eps: f64) -> Vec<f64> {
     let Some((least, most)) = thresholds.first().zip(thresholds.last()) else {
-        return vec![usual];
+        return vec![default_eps];
     };
     let ends = thresholds.iter().copied().chain([1.5 * most]);
     let ranges = std::iter::once((0.0, *least)).chain(thresholds.iter().copied().zip(ends.skip(1)));
     let in_range = |(low, high): (f64, f64)| {
-        let high = if low == *most && low < usual { f64::INFINITY } else { high };
-        match low < usual && usual < high {
-            true => shortest(usual, (usual - low).min(high - usual) / 2.0),
+        let high = if low == *most && low < default_eps { f64::INFINITY } else { high };
+        match low < default_eps && default_eps < high {
+            true => shortest(default_eps, (default_eps - low).min(high - default_eps) / 2.0),
             false => between(low, high),
         }
     };
@@ -99,13 +99,13 @@ fn shortest(number: f64, near: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn check(densities: &[f64], min_points: usize, noise: NoisePolicy, want: &[(f64, &[usize])]) {
-        let got: Vec<_> = candidates(densities, min_points, noise, 10.0)
+    fn check(distances: &[f64], min_points: usize, noise: NoisePolicy, want: &[(f64, &[usize])]) {
+        let got: Vec<_> = candidates(distances, min_points, noise, 10.0)
             .into_iter()
             .map(|candidate| (candidate.eps, candidate.clusters.sizes))
             .collect();
         let want: Vec<_> = want.iter().map(|(eps, sizes)| (*eps, sizes.to_vec())).collect();
-        assert_eq!(got, want, "{densities:?}");
+        assert_eq!(got, want, "{distances:?}");
     }
 
     #[test]
@@ -124,9 +124,9 @@ mod tests {
 
     #[test]
     fn dropped_noise_leaves_fewer_heads() {
-        let densities = [0.0, 2.0, 8.0, 50.0];
-        check(&densities, 2, NoisePolicy::Drop, &[(4.0, &[2]), (10.0, &[3]), (53.0, &[4])]);
-        check(&densities, 2, NoisePolicy::Nearest, &[(4.0, &[4])]);
+        let distances = [0.0, 2.0, 8.0, 50.0];
+        check(&distances, 2, NoisePolicy::Drop, &[(4.0, &[2]), (10.0, &[3]), (53.0, &[4])]);
+        check(&distances, 2, NoisePolicy::Nearest, &[(4.0, &[4])]);
         check(&[7.0], 2, NoisePolicy::Drop, &[]);
     }
 
@@ -134,10 +134,10 @@ mod tests {
     fn numbers_have_as_few_decimals_as_can_be() {
         let numbers = [(0.0, 0.4), (1.26, 1.3), (9.0, 31.0)].map(|(low, high)| between(low, high));
         assert_eq!(numbers, [0.2, 1.28, 20.0]);
-        let usual = 10.0 / 7.0;
-        assert_eq!(radii(&[1.2, 2.5], usual)[1], 1.4);
-        assert_eq!(radii(&[1.428, 2.5], usual)[1], 1.4286);
-        assert_eq!(radii(&[0.1, 0.2], usual)[2], 1.0);
+        let default_eps = 10.0 / 7.0;
+        assert_eq!(radii(&[1.2, 2.5], default_eps)[1], 1.4);
+        assert_eq!(radii(&[1.428, 2.5], default_eps)[1], 1.4286);
+        assert_eq!(radii(&[0.1, 0.2], default_eps)[2], 1.0);
         let tight = 1.0_f64.next_up();
         assert!((1.0..=tight).contains(&between(1.0, tight)));
     }

@@ -2,12 +2,10 @@
 
 use std::{fs, path::Path};
 
-use learngene_clustering::{ClusterParams, FfnParams};
-use learngene_format::{ClusterAlgorithm, NoisePolicy, RepresentativePolicy};
 use learngene_tensors::{Error, Result, Sha256, write_whole};
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, Stability};
+use super::{Budget, Stability, TuneSetting};
 
 /// Learngene size against feature error, and the point that was chosen. Unknown fields are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +25,7 @@ pub struct TuneCurve {
     pub num_heads: Vec<usize>,
     /// Ridge of the fits.
     pub ridge: f64,
-    /// What was wanted.
+    /// What the learngene may cost.
     pub budget: Budget,
     /// The setting chosen for it.
     pub chosen: TunePoint,
@@ -68,34 +66,6 @@ pub struct TunePoint {
     pub ffn_error: Vec<f64>,
     /// The feature error: the mean of both over all layers.
     pub error: f64,
-}
-
-/// Parameters of the clustering that can be chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TuneSetting {
-    /// In pixels: one for each layer, or one for all.
-    pub eps: Vec<f64>,
-    /// Least number of heads in the neighbourhood of a core head, itself counted.
-    pub min_points: usize,
-    /// What becomes of heads outside every cluster.
-    pub noise: NoisePolicy,
-    /// Largest difference of layers that share an FFN, in pixels; none where each keeps its own.
-    pub ffn_eps: Option<f64>,
-}
-
-impl TuneSetting {
-    /// As clustering of heads takes it.
-    pub fn cluster_params(&self) -> ClusterParams {
-        let Self { eps, min_points, noise, .. } = self.clone();
-        let algorithm = ClusterAlgorithm::Dbscan { eps, min_points, noise };
-        ClusterParams { algorithm, representative: RepresentativePolicy::Nearest }
-    }
-
-    /// As joining of FFNs takes it.
-    pub fn ffn_params(&self) -> FfnParams {
-        self.ffn_eps.map_or_else(FfnParams::default, |eps| FfnParams::contiguous(vec![eps]))
-    }
 }
 
 impl TunePoint {

@@ -7,20 +7,20 @@ use learngene_checkpoints::Checkpoint;
 use learngene_format::{FfnGroup, bias_name, output_projections};
 use learngene_least_squares::{LinearMap, Moments, NEGLIGIBLE, Sums};
 use learngene_models::{Classifier, Model};
-use learngene_shape::Parameter;
+use learngene_shape::{Head, HeadLayout, Parameter};
 use learngene_tensors::{Dtype, Result};
 
 use crate::{
-    content::second_matrix,
     images::Images,
     sums::{push_features, push_on_device, unsolvable},
+    tensor_sources::second_matrix,
 };
 
 /// Least variance that an error is relative to, in parts of the largest in its group: the error of a
 /// layer that gives nearly nothing stays a finite number.
 const LEAST_VARIANCE: f64 = 1e-6;
 
-/// What the images say of heads and feed-forward ffns.
+/// What the images say of heads and FFNs.
 pub(super) struct Measured {
     layers: Vec<Heads>,
     dtype: Dtype,
@@ -33,18 +33,13 @@ pub(super) struct Measured {
 
 /// The heads of a layer.
 struct Heads {
-    head_dim: usize,
+    layout: HeadLayout,
     /// Of all heads' outputs, with the attention's output.
     moments: Moments,
     projection: LinearMap,
 }
 
 impl Measured {
-    /// Nothing, before there are images.
-    pub fn nothing() -> Self {
-        Self { layers: Vec::new(), dtype: Dtype::F32, groups: Vec::new(), ffns: BTreeMap::new() }
-    }
-
     /// Looks at all images once, for every layer's heads and for FFNs of these groups.
     pub fn of<I, E>(
         ancestor: &Checkpoint,
@@ -89,7 +84,7 @@ impl Measured {
         let with_projection = |(layer, sums): (usize, Sums)| {
             let projection = linear(ancestor, &projections[layer]);
             let moments = sums.moments().with_targets_of(&projection);
-            Heads { head_dim: shape(layer).heads.head_dim, moments, projection }
+            Heads { layout: shape(layer).heads, moments, projection }
         };
         let with_second = |group: FfnGroup| {
             let second = second_matrix(&ancestor.shape, group.representative);
@@ -107,9 +102,9 @@ impl Measured {
     /// What is left of the attention's output where these heads alone are kept, their projection
     /// fitted: relative to its variance.
     pub fn attention_error(&self, layer: usize, heads: &[usize], ridge: f64) -> Result<f64> {
-        let Heads { head_dim, moments, projection } = &self.layers[layer];
+        let Heads { layout, moments, projection } = &self.layers[layer];
         let inputs: Vec<usize> =
-            heads.iter().flat_map(|head| head * head_dim..(head + 1) * head_dim).collect();
+            heads.iter().flat_map(|head| layout.columns(Head(*head))).collect();
         let prior = projection.of_inputs(&inputs);
         let best = moments.of(&inputs).best(prior, ridge, |values| self.dtype.round(values));
         let (_, fit) = best.map_err(unsolvable(layer))?;

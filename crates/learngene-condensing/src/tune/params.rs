@@ -15,7 +15,7 @@ pub enum Budget {
     MaxError(f64),
 }
 
-/// What is tried and what is wanted: written unchecked, used checked.
+/// What is tried and what it may cost: written unchecked, used checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuneParams {
     /// What the learngene may cost.

@@ -2,13 +2,12 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use learngene_checkpoints::Checkpoint;
 use learngene_clustering::{
     ClusterParams, FfnParams, cluster, cluster_ffns, dbscan_layer, default_eps,
 };
-use learngene_format::{Distances, FfnGroup, NoisePolicy};
+use learngene_format::{Distances, FfnGroup, NoisePolicy, ffn_runs};
 use learngene_shape::Shape;
-use learngene_tensors::Result;
+use learngene_tensors::{Error, Result};
 
 use super::{
     TuneParams, TunePoint, TuneSetting,
@@ -23,12 +22,12 @@ pub(super) struct Search<'a> {
     distances: &'a Distances,
     ridge: f64,
     /// `[layer]`: the method's eps.
-    usual: Vec<f64>,
+    default_eps: Vec<f64>,
     /// The values of `min_points` and noise policies that differ.
     modes: Vec<(usize, NoisePolicy)>,
     /// How FFNs can be joined: not at all first.
     joined: Vec<Joined>,
-    pub measured: Measured,
+    measured: Measured,
     /// What is known of sets of heads.
     known: RefCell<HashMap<(usize, Vec<usize>), f64>>,
     /// What is known of groups of layers.
@@ -48,10 +47,13 @@ impl Joined {
 }
 
 impl<'a> Search<'a> {
+    /// Settings of these parameters; `measure` looks at the images, for every group of several layers
+    /// that some radius makes.
     pub fn new(
-        ancestor: &Checkpoint,
+        shape: &Shape,
         distances: &'a Distances,
         params: &TuneParams,
+        measure: impl FnOnce(Vec<FfnGroup>) -> Result<Measured>,
     ) -> Result<Self> {
         let of_min_points = |min_points: &usize| match min_points {
             1 => vec![(1, NoisePolicy::Singleton)],
@@ -64,36 +66,34 @@ impl<'a> Search<'a> {
         let mut min_points = params.min_points.clone();
         min_points.sort_unstable();
         min_points.dedup();
+        let mut modes: Vec<_> = min_points.iter().flat_map(of_min_points).collect();
+        let fewest = distances.num_heads().into_iter().enumerate().min_by_key(|(_, heads)| *heads);
+        let (layer, heads) = fewest.expect("distances have layers");
+        // With fewer heads than that all of them are noise.
+        modes.retain(|(least, noise)| *noise == NoisePolicy::Singleton || *least <= heads);
+        if modes.is_empty() {
+            let expected = format!("1 too, since layer {layer} has no more heads than {heads}");
+            return Err(Error::invalid("min_points", format!("{min_points:?}"), expected));
+        }
+        let joined = joined(shape, distances, params.ffn)?;
         Ok(Self {
             distances,
             ridge: params.ridge,
-            usual: default_eps(distances),
-            modes: min_points.iter().flat_map(of_min_points).collect(),
-            joined: joined(&ancestor.shape, distances, params.ffn)?,
-            measured: Measured::nothing(),
+            default_eps: default_eps(distances),
+            modes,
+            measured: measure(shared_groups(&joined))?,
+            joined,
             known: RefCell::default(),
             known_groups: RefCell::default(),
         })
     }
 
-    /// Every group of several layers that some radius makes.
-    pub fn ffn_groups(&self) -> Vec<FfnGroup> {
-        let mut groups: Vec<FfnGroup> = Vec::new();
-        let several = self.joined.iter().flat_map(|joined| &joined.groups);
-        for group in several.filter(|group| group.layers.len() > 1) {
-            if !groups.contains(group) {
-                groups.push(group.clone());
-            }
-        }
-        groups
-    }
-
     /// The method's eps, with every layer's own FFN.
     pub fn default_point(&self, sizes: &Sizes) -> Result<TunePoint> {
-        let layers = self.layers_at(&self.usual, (1, NoisePolicy::Singleton));
+        let layers = self.layers_at(&self.default_eps, (1, NoisePolicy::Singleton));
         let layers = layers.expect("every head is kept, in a cluster of its own at least");
         let mut point = self.point(&layers, 1, NoisePolicy::Singleton, &self.joined[0], sizes)?;
-        point.setting.eps = one_for_all(self.usual.clone());
+        point.setting.eps = one_for_all(self.default_eps.clone());
         Ok(point)
     }
 
@@ -101,9 +101,9 @@ impl<'a> Search<'a> {
     pub fn one_eps(&self, sizes: &Sizes) -> Result<Vec<TunePoint>> {
         let mut points = Vec::new();
         for &(min_points, noise) in &self.modes {
-            let of_layers = self.densities().iter().flat_map(|heads| thresholds(heads, min_points));
-            for eps in radii(&ascending(of_layers.collect()), self.usual[0]) {
-                let all = vec![eps; self.densities().len()];
+            let of_layers = self.layers().iter().flat_map(|heads| thresholds(heads, min_points));
+            for eps in radii(&ascending(of_layers.collect()), self.default_eps[0]) {
+                let all = vec![eps; self.layers().len()];
                 let Some(layers) = self.layers_at(&all, (min_points, noise)) else { continue };
                 for joined in &self.joined {
                     let mut point = self.point(&layers, min_points, noise, joined, sizes)?;
@@ -120,10 +120,10 @@ impl<'a> Search<'a> {
         let mut points = Vec::new();
         for &(min_points, noise) in &self.modes {
             let of_layer = |(layer, heads): (usize, &Vec<f64>)| {
-                candidates(heads, min_points, noise, self.usual[layer])
+                candidates(heads, min_points, noise, self.default_eps[layer])
             };
             let layers: Vec<Vec<Candidate>> =
-                self.densities().iter().enumerate().map(of_layer).collect();
+                self.layers().iter().enumerate().map(of_layer).collect();
             let mut costs = Vec::new();
             for (layer, candidates) in layers.iter().enumerate() {
                 let cost = |candidate: &Candidate| {
@@ -147,14 +147,14 @@ impl<'a> Search<'a> {
     /// The clusters of all layers, none where a layer has none.
     fn layers_at(&self, eps: &[f64], mode: (usize, NoisePolicy)) -> Option<Vec<Candidate>> {
         let (min_points, noise) = mode;
-        let layers = self.densities().iter().zip(eps).map(|(heads, &eps)| {
+        let layers = self.layers().iter().zip(eps).map(|(heads, &eps)| {
             let clusters = dbscan_layer(heads, eps, min_points, noise)?;
             Some(Candidate { eps, clusters })
         });
         layers.collect()
     }
 
-    fn densities(&self) -> &'a [Vec<f64>] {
+    fn layers(&self) -> &'a [Vec<f64>] {
         &self.distances.mean_attention_distance
     }
 
@@ -217,6 +217,18 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Every group of several layers, once.
+fn shared_groups(joined: &[Joined]) -> Vec<FfnGroup> {
+    let mut groups: Vec<FfnGroup> = Vec::new();
+    let several = joined.iter().flat_map(|joined| &joined.groups);
+    for group in several.filter(|group| group.layers.len() > 1) {
+        if !groups.contains(group) {
+            groups.push(group.clone());
+        }
+    }
+    groups
+}
+
 fn one_for_all(mut eps: Vec<f64>) -> Vec<f64> {
     if eps.iter().all(|other| *other == eps[0]) {
         eps.truncate(1);
@@ -228,27 +240,19 @@ fn one_for_all(mut eps: Vec<f64>) -> Vec<f64> {
 fn joined(shape: &Shape, distances: &Distances, are_joined: bool) -> Result<Vec<Joined>> {
     let heads = cluster(distances, &ClusterParams::dbscan(default_eps(distances)).check()?)?;
     let groups = |params: FfnParams| -> Result<Vec<FfnGroup>> {
-        Ok(cluster_ffns(distances, &heads, &params.check()?)?.groups)
+        Ok(cluster_ffns(distances, &heads, &params.check()?.within(ffn_runs(shape))?)?.groups)
     };
     let mut found = vec![Joined { eps: None, groups: groups(FfnParams::default())? }];
     if !are_joined {
         return Ok(found);
     }
-    let layers = distances.mean_attention_distance.iter();
-    let densities: Vec<f64> =
-        layers.map(|heads| heads.iter().sum::<f64>() / heads.len() as f64).collect();
-    let gaps = densities.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    let means = distances.layer_means();
+    let gaps = means.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
     for eps in radii(&ascending(gaps), 0.0) {
         let groups = groups(FfnParams::contiguous(vec![eps]))?;
-        let is_new = found.iter().all(|other| other.groups != groups);
-        if is_new && groups.iter().all(|group| have_equal_ffns(shape, group)) {
+        if found.iter().all(|other| other.groups != groups) {
             found.push(Joined { eps: Some(eps), groups });
         }
     }
     Ok(found)
-}
-
-fn have_equal_ffns(shape: &Shape, group: &FfnGroup) -> bool {
-    let ffn = |layer: usize| shape.layer(layer).ffn;
-    group.layers.iter().all(|layer| ffn(*layer) == ffn(group.representative))
 }

@@ -1,11 +1,12 @@
 //! Small ancestors, all of whose settings are tried.
 
 use learngene_format::{Learngene, NoisePolicy};
+use learngene_shape::{Family, Vit};
 
 use super::*;
 use crate::{
     RefitParams, condense, refit,
-    test_ancestor::{ancestors, distances, ffn_errors, images, vit},
+    test_ancestor::{ancestors, distances, ffn_errors, images, scattered, vit},
 };
 
 fn tuned(ancestor: &Checkpoint, params: TuneParams) -> Result<TuneCurve> {
@@ -19,7 +20,7 @@ fn with_budget(ancestor: &Checkpoint, budget: Budget) -> TuneCurve {
 
 fn condensed(ancestor: &Checkpoint, setting: &TuneSetting) -> Learngene {
     let distances = distances(ancestor);
-    let clusters = clusters(&distances, setting).expect("good parameters");
+    let clusters = clusters(&ancestor.shape, &distances, setting).expect("good parameters");
     condense(ancestor, &distances, &clusters, CondenseOptions::default()).expect("a good ancestor")
 }
 
@@ -180,8 +181,15 @@ fn ffns_stay_alone_where_they_are_not_to_be_joined() {
 
 #[test]
 fn the_default_is_the_methods_eps() {
-    let default = with_budget(&vit(), Budget::MaxError(0.0)).default;
-    assert_eq!(default.setting.eps, [10.0]);
+    let ancestor = vit();
+    let mut distances = distances(&ancestor);
+    let scale = 16.0 / 224.0; // Sides of the ancestor's images and of the method's.
+    distances.mean_attention_distance.iter_mut().flatten().for_each(|pixels| *pixels *= scale);
+    let params = TuneParams::new(Budget::MaxError(0.0)).check().expect("possible parameters");
+    let images = || images(10);
+    let curve = tune(&ancestor, &distances, images, &params, &Device::flex());
+    let default = curve.expect("it can be met").default;
+    assert_eq!(default.setting.eps, [10.0 * 16.0 / 224.0]);
     assert_eq!(default.heads.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 3]);
     assert!(default.error > 0.0);
 }
@@ -266,6 +274,31 @@ fn curves_are_read_again_and_others_refused() {
     assert_eq!(message, "chosen.heads: found 1 entries, expected 3");
     let message = refused(&|curve| curve.one_eps.reverse());
     assert!(message.starts_with("one_eps[1]: found"), "{message}");
+}
+
+/// Of a layer of one head all heads are noise by `min_points = 2`, unless noise stays.
+#[test]
+fn layers_of_fewer_heads_than_min_points_are_refused() {
+    let inner =
+        Vit { num_heads: vec![4, 1, 4], ..vit().shape.get::<Vit>().expect("a ViT").clone() };
+    let ancestor = scattered(inner.shape().expect("possible"), 3);
+    let tuned = |min_points: Vec<usize>| {
+        tuned(&ancestor, TuneParams { min_points, ..TuneParams::new(Budget::MaxShare(100.0)) })
+    };
+    let message = tuned(vec![2]).expect_err("all heads are noise").to_string();
+    let expected = "min_points: found [2], expected 1 too, since layer 1 has no more heads than 1";
+    assert_eq!(message, expected);
+    assert!(tuned(vec![1, 2]).is_ok() && tuned(vec![3]).is_ok());
+}
+
+/// Radii that would join layers of different FFNs too still join the others.
+#[test]
+fn ffns_of_one_width_join_beside_others() {
+    let inner =
+        Vit { hidden_dim: vec![20, 20, 16], ..vit().shape.get::<Vit>().expect("a ViT").clone() };
+    let ancestor = scattered(inner.shape().expect("possible"), 3);
+    let curve = with_budget(&ancestor, Budget::MaxShare(100.0));
+    assert_eq!(curve.per_layer[0].ffn_groups, [vec![0, 1], vec![2]]);
 }
 
 /// Without a ridge, heads added to others never make the error larger: all sets of four heads.

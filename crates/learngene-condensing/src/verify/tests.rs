@@ -4,7 +4,7 @@ use learngene_format::{
     RepresentativePolicy::{self, Mean, Nearest},
     output_projections,
 };
-use learngene_shape::{Head, Projection};
+use learngene_shape::{Family, Head, Projection, Vit};
 
 use super::*;
 use crate::test_ancestor::{
@@ -182,7 +182,10 @@ fn biases_that_all_heads_share_belong_to_the_head_at_hand() {
 #[test]
 fn an_ancestor_of_another_shape_is_refused() {
     let other = vit().shape.with_num_heads(&[4, 3, 3]).expect("possible");
-    for other in [scattered(other, 3), swin()] {
+    let mut vit = vit().shape.get::<Vit>().expect("a ViT").clone();
+    vit.layer_norm_eps *= 10.0;
+    let of_other_eps = vit.shape().expect("possible");
+    for other in [scattered(other, 3), scattered(of_other_eps, 7), swin()] {
         let message = verify(&whole(), &other).expect_err("another shape").to_string();
         assert!(message.starts_with("shape of the checkpoint: found {"), "{message}");
     }

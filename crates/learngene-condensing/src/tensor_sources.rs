@@ -1,4 +1,4 @@
-//! What each tensor of a learngene is of its ancestor.
+//! Which parameters of the ancestor each tensor of a learngene is made of.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use learngene_format::{
 use learngene_shape::{Axis, Parameter, Part, Place, Shape, average_heads};
 use learngene_tensors::{StateDict, Tensor};
 
-/// What a tensor of a learngene is of its ancestor.
-pub(crate) enum Content {
+/// What a tensor of a learngene is made of.
+pub(crate) enum TensorSource {
     /// The tensor of this name whole, or of several names their average.
     Whole(Vec<String>),
     /// Of this parameter, for each centroid of its layer the average of these heads: of one alone
@@ -19,37 +19,37 @@ pub(crate) enum Content {
 }
 
 /// Every tensor that condensing makes by its name, in the order of the model's parameters.
-pub(crate) fn contents(manifest: &Manifest) -> Vec<(String, Content)> {
+pub(crate) fn tensor_sources(manifest: &Manifest) -> Vec<(String, TensorSource)> {
     let roles = Roles::of(&manifest.ancestor.shape);
-    let mut contents = Vec::new();
+    let mut sources = Vec::new();
     for parameter in manifest.ancestor.shape.parameters() {
         let name = parameter.name.clone();
         if manifest.keep_projection && is_output_projection(&parameter) {
-            contents.push((origin_name(&parameter), Content::Whole(vec![name.clone()])));
+            sources.push((origin_name(&parameter), TensorSource::Whole(vec![name.clone()])));
         }
         if !manifest.stores(&parameter) {
             continue;
         }
-        let content = match parameter.place {
+        let source = match parameter.place {
             Place::Layer { layer, part } if travels_with_ffn(part, manifest) => {
                 let layers = ffn_layers(manifest, layer).into_iter();
-                let sources = layers.map(|from| roles.in_layer(&parameter, from).to_owned());
-                Content::Whole(sources.collect())
+                let names = layers.map(|from| roles.in_layer(&parameter, from).to_owned());
+                TensorSource::Whole(names.collect())
             }
             Place::Layer { layer, .. } if parameter.head_axis().is_some() => {
                 let heads = &manifest.clusters.heads;
                 let centroids = centroids(&heads.layers[layer], heads.representative);
-                Content::Heads { parameter, centroids }
+                TensorSource::Heads { parameter, centroids }
             }
-            _ => Content::Whole(vec![name.clone()]),
+            _ => TensorSource::Whole(vec![name.clone()]),
         };
-        contents.push((name, content));
+        sources.push((name, source));
     }
-    contents
+    sources
 }
 
-impl Content {
-    /// The tensor as the ancestor has it; `None` where the ancestor lacks a parameter of it, such as
+impl TensorSource {
+    /// The tensor, made of the ancestor's; `None` where the ancestor lacks a parameter of it, such as
     /// a classifier, or where parameters to be averaged differ in shape.
     pub fn of(&self, ancestor: &StateDict) -> Option<Tensor> {
         match self {

@@ -1,4 +1,4 @@
-//! The two ways of feeding layers while they are fitted.
+//! What layers are fed while they are fitted: the inputs of the ancestor, or their own.
 
 use learngene_format::FfnGroup;
 use learngene_least_squares::Sums;
@@ -90,8 +90,8 @@ impl Fitting<'_> {
             streams.keep(&self.own, 2 * layer + 1);
             streams.each(&self.own, 2 * layer + 1, |[of_ancestor, own]| {
                 let added = self.ancestor.feed_forward(layer, of_ancestor.clone());
-                let wanted = added + (of_ancestor - own.clone());
-                push(&mut sums, layer, self.own.hidden(layer, own), wanted)
+                let target = added + (of_ancestor - own.clone());
+                push(&mut sums, layer, self.own.hidden(layer, own), target)
             })?;
         }
         self.fit_second(group, &sums.moments())?;
@@ -111,8 +111,8 @@ impl Fitting<'_> {
             let own = self.own.layer_input(layer, own);
             let all_heads = self.ancestor.heads(layer, of_ancestor.clone());
             let added = self.ancestor.project(layer, all_heads);
-            let wanted = added + (of_ancestor - own.clone());
-            push(&mut sums, layer, self.own.heads(layer, own), wanted)
+            let target = added + (of_ancestor - own.clone());
+            push(&mut sums, layer, self.own.heads(layer, own), target)
         })?;
         self.fit_projection(layer, &sums.moments())
     }
