@@ -10,17 +10,17 @@ use learngene_tensors::{Result, StateDict};
 /// An image classifier that can be trained and evaluated.
 ///
 /// Training is generic over this trait, so a model wrapped in something that learns beside it
-/// (a parameter transformation, say) trains like a plain one and is exported folded. A model tells
-/// its parts, so that training can run them one by one and keep little of each in memory.
+/// (a parameter transformation, say) trains like a plain one and is exported folded. Its
+/// parts can be run one by one, so that training keeps little of each in memory.
 pub trait Classifier: Module + ModuleDisplay {
     /// Tokens that the first layer reads, of a batch of normalised images.
     ///
     /// # Shapes
-    /// - images: `[batch, 3, image_size, image_size]`
+    /// - images: `[batch, in_channels, image_size, image_size]`
     /// - output: `[batch, seq, embed_dim]`
     ///
     /// # Panics
-    /// If there is no image, or the images are of another size than the model's.
+    /// If there is no image, or the images have another size or number of channels than the model's.
     fn embed(&self, images: Tensor<4>) -> Tensor<3>;
 
     /// Number of layers.
@@ -56,7 +56,7 @@ pub trait Classifier: Module + ModuleDisplay {
     /// Features that the classifier head reads.
     ///
     /// # Shapes
-    /// - images: `[batch, 3, image_size, image_size]`
+    /// - images: `[batch, in_channels, image_size, image_size]`
     /// - output: `[batch, num_features]`
     ///
     /// # Panics
@@ -77,7 +77,7 @@ pub trait Classifier: Module + ModuleDisplay {
     /// Logits of a batch of normalised images.
     ///
     /// # Shapes
-    /// - images: `[batch, 3, image_size, image_size]`
+    /// - images: `[batch, in_channels, image_size, image_size]`
     /// - output: `[batch, num_classes]`
     ///
     /// # Panics
@@ -89,7 +89,7 @@ pub trait Classifier: Module + ModuleDisplay {
     /// What the model is.
     fn shape(&self) -> Shape;
 
-    /// Classes told apart; 0 where the model has no classifier head.
+    /// Number of classes; 0 without a classifier.
     fn num_classes(&self) -> usize {
         self.shape().num_classes()
     }

@@ -5,8 +5,8 @@ use burn::{
     nn,
     tensor::{Device, Tensor, assert_shape},
 };
-use learngene_shape::{Shape, Swin, Vit};
-use learngene_tensors::{Result, StateDict};
+use learngene_shape::{Family, ImageShape, Shape, Swin, Vit};
+use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
     Block, BranchScales, Classifier, SwinModule, VitModule,
@@ -24,7 +24,7 @@ pub enum Model {
     Swin(SwinModule),
 }
 
-/// What a forward pass can tell beside the logits.
+/// Logits and attention of a forward pass.
 pub struct ModelOutput {
     /// `[batch, num_classes]`, or the features where the model has no classifier.
     pub logits: Tensor<2>,
@@ -60,32 +60,42 @@ impl Model {
     ///
     /// The draws come from the device's generator; `learngene-expansion` has an initialisation
     /// that depends on its seed alone.
+    ///
+    /// # Panics
+    /// Panics for a shape of another family than ViT and Swin.
     pub fn init(shape: &Shape, device: &Device) -> Self {
-        if let Some(vit) = shape.get::<Vit>() {
-            return Self::Vit(VitModule::new(vit, shape, device));
-        }
-        let swin = shape.get::<Swin>().expect("there are two families");
-        Self::Swin(SwinModule::new(swin, shape, device))
+        Self::build(shape, device).expect("a ViT or a Swin")
     }
 
     /// A model with the given parameters.
     ///
     /// # Errors
-    /// Lists every parameter that is missing, unused or of another shape.
+    /// A shape of another family than ViT and Swin; lists every parameter that is missing, unused or
+    /// of another shape.
     pub fn load(shape: &Shape, parameters: &StateDict, device: &Device) -> Result<Self> {
-        load_into(Self::init(shape, device), parameters)
+        load_into(Self::build(shape, device)?, parameters)
+    }
+
+    fn build(shape: &Shape, device: &Device) -> Result<Self> {
+        if let Some(vit) = shape.get::<Vit>() {
+            return Ok(Self::Vit(VitModule::new(vit, shape, device)));
+        }
+        let expected = format!("{} or {}", Vit::KEY, Swin::KEY);
+        let swin = shape.get::<Swin>();
+        let swin = swin.ok_or_else(|| Error::invalid("family", shape.family(), expected))?;
+        Ok(Self::Swin(SwinModule::new(swin, shape, device)))
     }
 
     /// Runs the model and hands each layer's attention to `observe`, which may reduce it on the
     /// device before the next layer runs: maps of several layers are never held at once.
     ///
     /// # Shapes
-    /// - images: `[batch, 3, image_size, image_size]`
+    /// - images: `[batch, in_channels, image_size, image_size]`
     /// - attention: as in [`ModelOutput`]
     /// - output: `[batch, num_features]`
     ///
     /// # Panics
-    /// If there is no image, or the images are of another size than the model's.
+    /// If there is no image, or the images have another size or number of channels than the model's.
     pub fn forward_observed(
         &self,
         images: Tensor<4>,
@@ -108,7 +118,7 @@ impl Model {
     /// is often used with.
     ///
     /// # Shapes
-    /// - images: `[batch, 3, image_size, image_size]`
+    /// - images: `[batch, in_channels, image_size, image_size]`
     /// - output: `[batch, num_features]`
     ///
     /// # Panics
@@ -122,7 +132,7 @@ impl Model {
     /// Logits and the attention of every layer.
     ///
     /// # Shapes
-    /// - images: `[batch, 3, image_size, image_size]`
+    /// - images: `[batch, in_channels, image_size, image_size]`
     ///
     /// # Panics
     /// As [`Model::forward_observed`].
@@ -253,9 +263,9 @@ impl Model {
 
 impl Classifier for Model {
     fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        let [batch, channels, _, _] = images.dims();
+        let [batch, ..] = images.dims();
         assert!(batch > 0, "a forward pass needs at least one image, got none");
-        let size = self.described().image().size;
+        let ImageShape { size, channels, .. } = self.described().image();
         assert_shape!(images, [batch, channels, size, size]);
         either!(self, model => model.tokens(model.patch_embed.forward(images)))
     }

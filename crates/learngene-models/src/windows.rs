@@ -46,8 +46,8 @@ pub(crate) fn join(field: Field, windows: Tensor<3>) -> Tensor<3> {
     grid.reshape([batch, resolution * resolution, embed_dim])
 }
 
-/// For each pair of tokens of a window the row of the table of relative positions that tells of it:
-/// `[window^4]`, queries first.
+/// For each pair of tokens of a window, its row in the table of relative positions: `[window^4]`,
+/// queries first.
 pub(crate) fn relative_positions(field: Field, device: &Device) -> Tensor<1, Int> {
     let window = field.window;
     let tokens = window * window;

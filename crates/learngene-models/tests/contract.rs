@@ -2,7 +2,11 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 use learngene_models::{Classifier, Model, load_into, state_dict};
-use learngene_shape::{Family, FfnKind, Shape, Swin, Vit};
+use learngene_shape::{
+    Family, FfnKind, ImageShape, LayerShape, Parameter, Preset, Reshape, Shape, Swin, Vit,
+};
+use learngene_tensors::{Error, StateDict};
+use serde::{Deserialize, Serialize};
 
 /// Layers differ in heads and hidden widths, and heads are fewer or more than fill the width, so that
 /// no two axes are mistaken for each other.
@@ -95,6 +99,40 @@ fn parameters_of_another_model_are_refused_by_name() {
     assert!(error.ends_with("missing: norm.weight; unused: norm.scale"), "{error}");
 }
 
+/// A family that this crate cannot run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Other {}
+
+impl Family for Other {
+    const KEY: &'static str = "other";
+    const PRESETS: &'static [Preset<Self>] = &[];
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    fn image(&self) -> ImageShape {
+        ImageShape { size: 1, patch_size: 1, channels: 1 }
+    }
+    fn num_classes(&self) -> usize {
+        0
+    }
+    fn layers(&self) -> Vec<LayerShape> {
+        Vec::new()
+    }
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+    fn reshaped(&self, _: &Reshape) -> Result<Self, Error> {
+        Ok(Self {})
+    }
+}
+
+#[test]
+fn another_family_is_refused() {
+    let shape = Other {}.shape().expect("unchecked");
+    let error = Model::load(&shape, &StateDict::default(), &Device::flex()).expect_err("no ViT");
+    assert_eq!(error.to_string(), "family: found other, expected vit or swin");
+}
+
 #[test]
 fn a_layer_is_the_sum_of_its_parts() {
     for shape in shapes() {
@@ -182,8 +220,15 @@ fn a_batch_without_images_is_refused() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "axis 2 expected 16, got 12")]
 fn images_of_another_size_are_refused() {
     let (model, images) = model(&shapes()[0]);
     model.forward(images.slice_dim(2, 0..12));
+}
+
+#[test]
+#[should_panic(expected = "axis 1 expected 3, got 1")]
+fn images_of_other_channels_are_refused() {
+    let (model, images) = model(&shapes()[0]);
+    model.forward(images.slice_dim(1, 0..1));
 }
