@@ -8,13 +8,13 @@ use std::{
 };
 
 use pytorch_reader::{PytorchError, PytorchReader};
-use learngene_tensors::{Dtype, Error, Result, Safetensors, safetensors::check_finite};
+use learngene_tensors::{
+    Dtype, Error, Result, Safetensors, check_shapes,
+    safetensors::{LENGTH_BYTES, check_finite},
+};
 
 /// Keys under which PyTorch training scripts (DeiT's, timm's) nest the weights.
 const PYTORCH_KEYS: [&str; 2] = ["model", "state_dict"];
-
-/// Bytes before a safetensors header, which is JSON: its length as an unsigned integer.
-const SAFETENSORS_LENGTH: usize = 8;
 
 /// An opened file: what it says of its tensors, and where their bytes are.
 pub(crate) struct Container {
@@ -40,14 +40,13 @@ enum Source {
 }
 
 impl Container {
-    /// Opens a safetensors file or a `.pth`, told apart by their first bytes.
+    /// Opens a safetensors file or a `.pth`, distinguished by their first bytes.
     pub fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
         let file = File::open(path).map_err(Error::read(path))?;
-        file.take(SAFETENSORS_LENGTH as u64 + 1)
-            .read_to_end(&mut start)
-            .map_err(Error::read(path))?;
-        if start.get(SAFETENSORS_LENGTH) == Some(&b'{') {
+        file.take(LENGTH_BYTES as u64 + 1).read_to_end(&mut start).map_err(Error::read(path))?;
+        // The header is JSON.
+        if start.get(LENGTH_BYTES) == Some(&b'{') {
             return Self::safetensors(path).map_err(|error| error.in_file(path));
         }
         // A ZIP archive (PyTorch 1.6 and later), or the pickles of older releases.
@@ -127,21 +126,9 @@ impl Container {
     ///
     /// # Errors
     /// [`Error::Parameters`] with everything that differs.
-    pub fn check_shapes(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
-        let found = &self.tensors;
-        let missing = wanted.keys().filter(|name| !found.contains_key(*name)).cloned();
-        let unused = found.keys().filter(|name| !wanted.contains_key(*name)).cloned();
-        let mismatched = wanted.iter().filter_map(|(name, wanted)| {
-            let found = &found.get(name)?.shape;
-            (found != wanted).then(|| format!("{name} is {found:?}, expected {wanted:?}"))
-        });
-        let [missing, unused, mismatched]: [Vec<String>; 3] =
-            [missing.collect(), unused.collect(), mismatched.collect()];
-        if missing.is_empty() && unused.is_empty() && mismatched.is_empty() {
-            return Ok(());
-        }
-        let what = self.path.display().to_string();
-        Err(Error::Parameters { what, missing, unused, mismatched })
+    pub fn check_shapes(&self, expected: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+        let found = self.tensors.iter().map(|(name, of)| (name.as_str(), of.shape.as_slice()));
+        check_shapes(&self.path.display().to_string(), &found.collect(), expected)
     }
 
     /// The values of a tensor, all finite.

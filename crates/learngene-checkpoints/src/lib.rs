@@ -1,24 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod change;
-mod companions;
+mod config_json;
 mod container;
 mod layer_scale;
 mod names;
-mod obstacle;
 mod preprocessing;
 mod pretrained_cfg;
 mod read;
 mod shape;
 mod sidecar;
 mod transformers;
+mod unsupported;
 mod write;
 
-pub use companions::has_other_weights;
-pub use obstacle::obstacle;
+pub use config_json::has_other_weights;
 pub use preprocessing::Preprocessing;
 pub use pretrained_cfg::PretrainedCfg;
 pub use read::{is_checkpoint, read};
+pub use unsupported::unsupported_reason;
 pub use write::write;
 
 use learngene_shape::Shape;
@@ -44,11 +44,11 @@ pub struct ReadOptions {
     /// Attention heads: one number for all layers, or one per layer, or one per stage. A Swin's
     /// tensors give them too and must agree.
     pub num_heads: Option<Vec<usize>>,
-    /// Side of the images that the model shall take, in pixels. A ViT's positions are interpolated;
+    /// Side of the images that the model is to take, in pixels. A ViT's positions are interpolated;
     /// a Swin's windows stay as they are, and a size that would change them is refused.
     pub image_size: Option<usize>,
-    /// Classes that the model shall tell apart; another number than the file's replaces the
-    /// classifier by a fresh one of zeros, 0 drops it.
+    /// Number of classes; another number than the file's replaces the classifier by a fresh one of
+    /// zeros, 0 drops it.
     pub num_classes: Option<usize>,
     /// LayerNorm's epsilon.
     pub layer_norm_eps: Option<f64>,
@@ -69,6 +69,6 @@ pub struct Checkpoint {
     pub pretrained_cfg: PretrainedCfg,
     /// SHA-256 of the file.
     pub sha256: Sha256,
-    /// What was changed, left out or assumed: a sentence each, to be shown to the user.
+    /// What was changed, left out or assumed: a sentence each, for the user.
     pub notes: Vec<String>,
 }

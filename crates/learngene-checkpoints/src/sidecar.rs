@@ -8,7 +8,7 @@ use learngene_tensors::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Where timm's configurations and our headers keep what a model was trained on.
+/// The section of timm's configurations and our headers that holds preprocessing and class names.
 pub(crate) const PRETRAINED_CFG: Option<&str> = Some("pretrained_cfg");
 
 /// A configuration of a model. Fields of no meaning here are left alone: transformers and timm store
@@ -17,6 +17,8 @@ pub(crate) const PRETRAINED_CFG: Option<&str> = Some("pretrained_cfg");
 pub(crate) struct Sidecar {
     /// What to call it in an error.
     pub name: String,
+    /// Whether it is a file, or in one, rather than named by an option.
+    pub is_file: bool,
     fields: Map<String, Value>,
 }
 
@@ -38,7 +40,7 @@ impl Sidecar {
     /// Reads a configuration.
     pub fn parse(name: String, json: &str) -> Result<Self> {
         match serde_json::from_str(json) {
-            Ok(fields) => Ok(Self { name, fields }),
+            Ok(fields) => Ok(Self { name, is_file: true, fields }),
             Err(error) => Err(Error::invalid(name, error, "a JSON object")),
         }
     }
@@ -51,7 +53,7 @@ impl Sidecar {
         };
         let mut fields = to_fields(&shape);
         fields.remove("num_classes");
-        Ok(Self { name: format!("--arch {name}"), fields })
+        Ok(Self { name: format!("--arch {name}"), is_file: false, fields })
     }
 
     /// Refuses a configuration of another kind of model than the file's.
@@ -91,7 +93,7 @@ impl Sidecar {
     ) -> Result<()> {
         let unfit = |field: String, found: String, expected: String| {
             let place = format!("{}: {field}", self.name);
-            Error::invalid(place, found, format!("{expected}, as {source} says"))
+            Error::invalid(place, found, format!("{expected} to match {source}"))
         };
         let Some(spread) = spread(found, expected.len(), depths) else {
             let found = format!("{} entries", found.len());
@@ -100,12 +102,12 @@ impl Sidecar {
         let mut pairs = spread.iter().zip(expected).enumerate();
         match pairs.find(|(_, (found, expected))| found != expected) {
             None => Ok(()),
-            Some((index, (found, wanted))) => {
+            Some((index, (found, size))) => {
                 let field = match expected {
                     [_] => field.into(),
                     _ => format!("{field}[{index}]"),
                 };
-                Err(unfit(field, found.to_string(), wanted.to_string()))
+                Err(unfit(field, found.to_string(), size.to_string()))
             }
         }
     }

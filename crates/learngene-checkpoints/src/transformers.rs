@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Preprocessing,
-    obstacle::{mlp_ratio, obstacle},
     shape::SWIN_LAYER_NORM_EPS,
+    unsupported::{mlp_ratio, unsupported_reason},
 };
 
 /// The fields of transformers' configuration that bear on the model. Classes without names are
@@ -26,7 +26,7 @@ pub(crate) fn fields(
         (_, Some(swin)) => ("Swin", of_swin(shape, swin)),
         _ => ("model", Err(format!("the family {}", shape.family()))),
     };
-    let of_family = obstacle(shape).map_or(of_family, Err).map_err(|reason| {
+    let of_family = unsupported_reason(shape).map_or(of_family, Err).map_err(|reason| {
         let expected = "what it can express; write this model in timm's names (--names timm), which \
                         python/learngene_timm.py of this project runs with PyTorch and timm";
         Error::invalid(format!("Hugging Face's {kind}"), reason, expected)

@@ -8,20 +8,19 @@ use serde::Serialize;
 
 use crate::{
     Dialect, PretrainedCfg,
-    companions::{Companion, companions},
+    config_json::{ConfigFile, config_files},
     names::Names,
 };
 
 /// Writes a safetensors checkpoint, whole or not at all.
 ///
-/// In timm's names and the official ones the header carries the shape as JSON under the metadata key
-/// `config`, so that reading it back needs nothing else; what the model was trained on stands there
-/// too, as timm's `pretrained_cfg`, where it is known. In Hugging Face's names a config.json is written
-/// beside it, as transformers wants it, and a preprocessor_config.json. In the other names a
-/// config.json is written where no published implementation can hold the model and no other
-/// checkpoint lies in the folder, whose configuration it would seem to be: with every field of
-/// [`Shape`] and an `architecture` of `learngene_vit` or `learngene_swin`; where they can, and the file
-/// replaces the folder's only checkpoint, the config.json of that one is removed.
+/// With timm's or the official names, the header holds the shape as JSON under the metadata key
+/// `config`, and timm's `pretrained_cfg` in it where that is known, so that reading needs nothing
+/// else. A config.json is written too where no published implementation can hold the model and the
+/// folder holds no other checkpoint: every field of [`Shape`] and an `architecture` of `learngene_vit`
+/// or `learngene_swin`. Where one can, and the file replaces the folder's only checkpoint, the old
+/// config.json is removed. With Hugging Face's names, transformers' config.json and
+/// preprocessor_config.json are written beside the checkpoint.
 ///
 /// The same arguments always give the same bytes.
 ///
@@ -42,7 +41,7 @@ pub fn write(
     let names = Names::written(dialect, shape).map_err(in_file)?;
     parameters.check_against(&shape.parameter_shapes()).map_err(in_file)?;
     let pretrained_cfg = pretrained_cfg.filter(|found| **found != PretrainedCfg::default());
-    let companions = companions(path, shape, dialect, dtype, pretrained_cfg)?;
+    let config_files = config_files(path, shape, dialect, dtype, pretrained_cfg)?;
     let header = to_json(shape, pretrained_cfg);
     let metadata = match dialect {
         Dialect::Timm | Dialect::Official => ("config", &header[..]),
@@ -52,7 +51,7 @@ pub fn write(
     // Two files cannot change at once. Weights may fail for want of space or a place to write, and
     // then the configuration beside them must still be theirs, so they go first. Where the few bytes
     // of the configuration fail after them, the error says so, and writing again mends it.
-    companions.iter().try_for_each(Companion::write)
+    config_files.iter().try_for_each(ConfigFile::write)
 }
 
 /// The tensors of the file.
@@ -70,7 +69,7 @@ fn parts(names: Names, parameters: &StateDict) -> Vec<Part<'_>> {
     parts
 }
 
-/// What a header says beside names and shapes.
+/// The `config` in a header's metadata.
 #[derive(Serialize)]
 struct Header<'a> {
     #[serde(flatten)]

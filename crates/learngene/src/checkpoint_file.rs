@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use learngene_checkpoints::{Dialect, PretrainedCfg, has_other_weights, obstacle};
+use learngene_checkpoints::{Dialect, PretrainedCfg, has_other_weights, unsupported_reason};
 use learngene_shape::Shape;
 use learngene_tensors::{Dtype, StateDict};
 
@@ -80,7 +80,7 @@ impl WriteArgs {
 
 /// Logs what reads a checkpoint whose shape no published implementation has, and a note.
 pub fn log_readers(checkpoint: &Path, shape: &Shape, note: &str) {
-    if let Some(reason) = obstacle(shape) {
+    if let Some(reason) = unsupported_reason(shape) {
         tracing::info!(
             "{} fits neither timm nor transformers ({reason}): `learngene` and \
              python/learngene_timm.py read it{note}",

@@ -48,8 +48,16 @@ impl Names {
             |spelling: &&Spelling| spelling.dialect == dialect && spelling.family == shape.family();
         let spelling = SPELLINGS.iter().find(is_of);
         spelling.map(|spelling| Self { spelling, is_prefixed }).ok_or_else(|| {
-            let found = format!("a {}", shape.family());
-            Error::invalid("official names", found, "a swin; write other models in timm's names")
+            let others = "; write other models in timm's names";
+            let (place, hint) = match dialect {
+                Dialect::Timm => ("timm's names", ""),
+                Dialect::Official => ("official names", others),
+                Dialect::HuggingFace => ("Hugging Face's names", others),
+            };
+            let of_dialect = SPELLINGS.iter().filter(|spelling| spelling.dialect == dialect);
+            let families: Vec<_> = of_dialect.map(|of| format!("a {}", of.family)).collect();
+            let expected = format!("{}{hint}", families.join(" or "));
+            Error::invalid(place, format!("a {}", shape.family()), expected)
         })
     }
 

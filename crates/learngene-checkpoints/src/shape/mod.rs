@@ -81,7 +81,7 @@ impl Context<'_> {
         sidecar.agree(&[(&["num_classes"], &[num_classes])], &[], &self.tensors())?;
         match sidecar.num_labels() {
             Some(labels) if labels != num_classes => {
-                let expected = format!("{num_classes}, as {} says", self.tensors());
+                let expected = format!("{num_classes} to match {}", self.tensors());
                 Err(sidecar.unfit("id2label", format!("{labels} names"), expected))
             }
             _ => Ok(()),
@@ -96,7 +96,7 @@ impl Context<'_> {
 
     /// What to call the tensors in an error.
     fn tensors(&self) -> String {
-        format!("the shape of the tensors in {}", self.path.display())
+        format!("the tensors in {}", self.path.display())
     }
 
     fn in_file(&self, error: Error) -> Error {

@@ -69,7 +69,7 @@ impl<'a> Sizes<'a> {
         LayerWidths { attention_dim: qkv / 3, hidden_dim, fc1_rows }
     }
 
-    /// Classes that the classifier of this name tells apart; 0 where there is none.
+    /// Number of classes of the classifier of this name; 0 where there is none.
     pub fn classes(&mut self, classifier: &str) -> usize {
         let [weight, bias] = ["weight", "bias"].map(|leaf| format!("{classifier}.{leaf}"));
         let mut stored = self.names.stored(&weight).chain(self.names.stored(&bias));

@@ -7,6 +7,7 @@ use super::{Context, Sizes, windows::Windows};
 use crate::{
     Dialect,
     sidecar::{Fact, spread},
+    unsupported::ffn_width,
 };
 
 /// LayerNorm's epsilon where nothing gives it: that of every published Swin.
@@ -68,7 +69,7 @@ fn agree(context: &Context, swin: &Swin) -> Result<()> {
     if let Some(heads) = &context.options.num_heads {
         let spread = spread(heads, swin.num_heads.len(), depths);
         if spread.as_ref() != Some(&swin.num_heads) {
-            let expected = format!("{:?}, as {} says", swin.num_heads, context.tensors());
+            let expected = format!("{:?} to match {}", swin.num_heads, context.tensors());
             return Err(Error::invalid("--num-heads", format!("{heads:?}"), expected));
         }
     }
@@ -87,12 +88,11 @@ fn agree(context: &Context, swin: &Swin) -> Result<()> {
     context.agree_on_classes(swin.num_classes)?;
     let Some(sidecar) = context.sidecar else { return Ok(()) };
     let Some(ratio) = sidecar.positive("mlp_ratio")? else { return Ok(()) };
-    // Implementations round the product down.
-    let hidden = |stage| (ratio * swin.stage_dim(stage) as f64) as usize;
+    let hidden = |stage| ffn_width(ratio, swin.stage_dim(stage));
     let hidden: Vec<usize> = (0..stages).map(hidden).collect();
     if spread(&hidden, swin.hidden_dim.len(), depths).as_ref() != Some(&swin.hidden_dim) {
         let widths = &swin.hidden_dim;
-        let expected = format!("hidden widths of {widths:?}, as {} says", context.tensors());
+        let expected = format!("hidden widths of {widths:?} to match {}", context.tensors());
         return Err(sidecar.unfit("mlp_ratio", format!("{ratio}"), expected));
     }
     Ok(())

@@ -82,12 +82,14 @@ fn heads(
     notes: &mut Vec<String>,
 ) -> Result<(Vec<usize>, usize)> {
     let mut given = Vec::new();
-    given.extend(context.options.num_heads.clone().map(|heads| ("--num-heads".into(), heads)));
+    let of_options = context.options.num_heads.clone();
+    given.extend(of_options.map(|heads| ("--num-heads".into(), false, heads)));
     for sidecar in context.sidecars() {
-        given.extend(sidecar.num_heads()?.map(|heads| (sidecar.name.clone(), heads)));
+        let heads = sidecar.num_heads()?;
+        given.extend(heads.map(|heads| (sidecar.name.clone(), sidecar.is_file, heads)));
     }
     let published = PUBLISHED_HEADS.iter().find(|(width, _)| *width == embed_dim);
-    let (source, heads) = match (given.into_iter().next(), published) {
+    let (source, is_file, heads) = match (given.into_iter().next(), published) {
         (Some(given), _) => given,
         (None, Some((_, heads))) if attention_dims.iter().all(|dim| *dim == embed_dim) => {
             let head_dim = embed_dim / heads;
@@ -95,7 +97,7 @@ fn heads(
                 "assumed heads {head_dim} wide, as in the published model of this width; pass \
                  --num-heads if it has others"
             ));
-            ("the published model of this width".into(), vec![*heads])
+            ("the published model of this width".into(), false, vec![*heads])
         }
         _ => {
             let found = format!("layers whose heads together are {attention_dims:?} wide");
@@ -104,8 +106,8 @@ fn heads(
         }
     };
     let (num_heads, head_dim) = split(&source, &heads, attention_dims).map_err(|error| {
-        // Options and presets speak of a file that they do not name.
-        if source.starts_with("--") { error.in_file(context.path) } else { error }
+        // What is not a file does not name the one that it is about.
+        if is_file { error } else { error.in_file(context.path) }
     })?;
     let depths = [attention_dims.len()];
     for sidecar in context.sidecars() {

@@ -80,7 +80,7 @@ impl Windows {
         match (self.measured_image_size(swin), of_sidecar) {
             (Some(ImageSize { source, pixels }), Some((sidecar, found))) if found != pixels => {
                 let path = context.path.display();
-                let expected = format!("{pixels}, as {source} in {path} says");
+                let expected = format!("{pixels} to match {source} in {path}");
                 Err(sidecar.unfit("image_size", found, expected))
             }
             (Some(measured), _) => Ok(Some(measured)),

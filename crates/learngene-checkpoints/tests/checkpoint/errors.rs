@@ -158,7 +158,7 @@ fn an_architecture_that_is_not_that_of_the_file() {
     let arch = |name: &str| ReadOptions { arch: Some(name.into()), ..ReadOptions::default() };
     let wanted = ["--arch: found resnet50, expected one of deit_tiny", "swin_base_patch4_"];
     refused_options(arch("resnet50"), &wanted);
-    let wanted = "--arch deit_tiny_patch16_224: embed_dim: found 192, expected 48, as the shape of";
+    let wanted = "--arch deit_tiny_patch16_224: embed_dim: found 192, expected 48 to match the";
     refused_options(arch("deit_tiny_patch16_224"), &[wanted]);
     let wanted = r#"--arch swin_tiny_patch4_window7_224: family: found "swin", expected "vit""#;
     refused_options(arch("swin_tiny_patch4_window7_224"), &[wanted]);
@@ -180,7 +180,7 @@ fn a_configuration_that_cannot_be_used() {
 fn a_configuration_that_contradicts_the_tensors() {
     let says = |field: &str, found: usize, expected: &str| {
         let json = format!(r#"{{"num_attention_heads": 3, "{field}": {found}}}"#);
-        refused_config(&json, &format!("{field}{expected}, as the shape of the tensors in "));
+        refused_config(&json, &format!("{field}{expected} to match the tensors in "));
     };
     says("hidden_size", 192, ": found 192, expected 48");
     says("num_hidden_layers", 12, ": found 12, expected 3");
@@ -189,7 +189,7 @@ fn a_configuration_that_contradicts_the_tensors() {
     says("num_channels", 1, ": found 1, expected 3");
     says("num_classes", 1000, ": found 1000, expected 7");
     let labels = r#"{"num_attention_heads": 3, "id2label": {"0": "cat", "1": "dog"}}"#;
-    refused_config(labels, "id2label: found 2 names, expected 7, as the shape");
+    refused_config(labels, "id2label: found 2 names, expected 7 to match the tensors");
     let head_dim = r#"{"num_attention_heads": 3, "head_dim": 8}"#;
     refused_config(head_dim, "head_dim: found 8, expected 16");
 }

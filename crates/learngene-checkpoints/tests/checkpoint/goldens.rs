@@ -6,7 +6,7 @@ use burn::{
     nn::loss::CrossEntropyLossConfig,
     tensor::{Device, Int, Tensor, TensorData},
 };
-use learngene_checkpoints::{Checkpoint, Dialect, ReadOptions, obstacle, read, write};
+use learngene_checkpoints::{Checkpoint, Dialect, ReadOptions, read, unsupported_reason, write};
 use learngene_models::{Classifier, Model};
 use learngene_tensors::{Dtype, Sha256};
 
@@ -189,7 +189,7 @@ fn round_trip(from: &Checkpoint, dialect: Dialect, dtype: Dtype) {
         write(&path, &from.shape, &from.parameters, dialect, dtype, None)
             .expect("the folder is writable")
     };
-    // The first time rounds to the number format; the file then tells all there is to know.
+    // The first time rounds to the number format; the file then holds all there is to know.
     save(from);
     let first = read(&path, &ReadOptions::default()).expect("no options are needed");
     assert_eq!((first.dialect, first.dtype, first.notes.len()), (dialect, dtype, 0));
@@ -199,7 +199,7 @@ fn round_trip(from: &Checkpoint, dialect: Dialect, dtype: Dtype) {
     }
     assert_eq!(Sha256::of_file(&path).expect("it was just read"), first.sha256);
     let has_config = folder.path().join("config.json").exists();
-    let is_needed = dialect == Dialect::HuggingFace || obstacle(&from.shape).is_some();
+    let is_needed = dialect == Dialect::HuggingFace || unsupported_reason(&from.shape).is_some();
     assert_eq!(has_config, is_needed, "others need none");
 
     save(&first);

@@ -194,7 +194,7 @@ fn timm_s_configuration_names_the_architecture() {
     assert_eq!((found.shape, found.notes), (shape, vec![]));
     let options = ReadOptions { num_heads: Some(vec![6]), ..ReadOptions::default() };
     let error = read(&path, &options).expect_err("it has 3 heads").to_string();
-    holds(&error, &["config.json: num_heads[0]: found 3, expected 6, as --num-heads says"]);
+    holds(&error, &["config.json: num_heads[0]: found 3, expected 6 to match --num-heads"]);
 }
 
 /// Files that were written before headers named the family and a hidden width for each layer.
@@ -232,13 +232,13 @@ fn the_nearest_source_wins() {
     let given = |heads| ReadOptions { num_heads: Some(vec![heads]), ..ReadOptions::default() };
     assert_eq!(heads(&given(12)), Ok((12, 1e-5)));
     let error = heads(&given(2)).expect_err("the header says 12");
-    holds(&error, &["header of ", "num_heads: found 12, expected 2, as --num-heads says"]);
+    holds(&error, &["header of ", "num_heads: found 12, expected 2 to match --num-heads"]);
 
     let bare = Tensors::of(&path).save(&folder);
     assert_eq!(bare, path);
     assert_eq!(heads(&ReadOptions::default()), Ok((6, 1e-12)));
     let error = heads(&given(2)).expect_err("config.json says 6");
-    holds(&error, &["config.json: num_heads: found 6, expected 2, as --num-heads says"]);
+    holds(&error, &["config.json: num_heads: found 6, expected 2 to match --num-heads"]);
     fs::remove_file(folder.path().join("config.json")).expect("it was written");
     assert_eq!(heads(&ReadOptions::default()), Ok((3, 1e-6)));
 }

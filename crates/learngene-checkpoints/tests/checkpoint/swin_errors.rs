@@ -115,7 +115,7 @@ fn images_that_would_change_a_window() {
 fn heads_that_are_given_but_not_there() {
     for heads in [&[3][..], &[2, 2], &[2, 2, 4, 8], &[2, 4, 8]] {
         let options = ReadOptions { num_heads: Some(heads.into()), ..SWIN.options() };
-        let wanted = format!("--num-heads: found {heads:?}, expected [2, 2, 4, 4], as the shape");
+        let wanted = format!("--num-heads: found {heads:?}, expected [2, 2, 4, 4] to match");
         refused_options(options, &[&wanted]);
     }
 }
@@ -124,14 +124,14 @@ fn heads_that_are_given_but_not_there() {
 fn an_architecture_of_another_shape() {
     let options =
         || ReadOptions { arch: Some("swin_tiny_patch4_window7_224".into()), ..SWIN.options() };
-    let wanted = "--arch swin_tiny_patch4_window7_224: embed_dim: found 96, expected 16, as the";
+    let wanted = "--arch swin_tiny_patch4_window7_224: embed_dim: found 96, expected 16 to match";
     refused_options(options(), &[wanted]);
 
     let folder = folder();
     let swin = Swin { window_size: 14, image_size: 448, ..Swin::swin_tiny() };
     let path = Tensors::zeros(&shape(swin)).save(&folder);
     let options = ReadOptions { image_size: Some(448), ..options() };
-    refused(&path, &options, &["window_size: found 7, expected 14, as the shape of the tensors"]);
+    refused(&path, &options, &["window_size: found 7, expected 14 to match the tensors"]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_configuration_of_other_images_than_the_masks() {
     let path = folder.path().join("official.pth");
     fs::copy(SWIN.path("official.pth"), &path).expect("writable");
     fs::write(folder.path().join("config.json"), r#"{"image_size": 64}"#).expect("writable");
-    let wanted = "image_size: found 64, expected 32, as the mask of shifted windows in";
+    let wanted = "image_size: found 64, expected 32 to match the mask of shifted windows in";
     refused(&path, &ReadOptions::default(), &[wanted]);
 }
 

@@ -162,7 +162,7 @@ fn heads_that_the_checkpoint_contradicts() {
     bench.check(
         args,
         1,
-        &["d.safetensors: num_heads[0]: found 3, expected 6, as --num-heads says"],
+        &["d.safetensors: num_heads[0]: found 3, expected 6 to match --num-heads"],
     );
     bench.succeed("convert --checkpoint d.safetensors --num-heads 3 --out e.safetensors");
     bench.write("config.json", r#"{"num_attention_heads": 6}"#);

@@ -1,4 +1,4 @@
-//! The files that are written beside a checkpoint.
+//! The config.json and preprocessor_config.json beside a checkpoint.
 
 use std::{
     fs,
@@ -10,18 +10,18 @@ use learngene_tensors::{Dtype, Error, Result, write_whole};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Dialect, PretrainedCfg, obstacle, transformers};
+use crate::{Dialect, PretrainedCfg, transformers, unsupported_reason};
 
-/// What the names of files end with in which PyTorch, TensorFlow, JAX and this crate keep weights.
+/// File name extensions of weights: those of PyTorch, TensorFlow, JAX and this crate.
 const WEIGHTS: [&str; 7] = ["safetensors", "bin", "pth", "pt", "ckpt", "h5", "msgpack"];
 
-/// What the name of an architecture begins with in this crate's own configuration.
+/// Prefix of the architecture's name in this crate's own configuration.
 const OWN: &str = "learngene_";
 
 /// A file that is to be written, or removed.
-pub(crate) struct Companion {
+pub(crate) struct ConfigFile {
     place: PathBuf,
-    /// None where it goes.
+    /// None to remove the file.
     json: Option<Vec<u8>>,
 }
 
@@ -33,28 +33,27 @@ struct Own<'a> {
     shape: &'a Shape,
 }
 
-/// What has to be written beside a checkpoint: transformers' configuration, and how images are
-/// prepared where that is known, where names are Hugging Face's; else this crate's own configuration
-/// where no published implementation can hold the model.
+/// The files to write beside a checkpoint. With Hugging Face's names these are transformers'
+/// config.json and, where preprocessing is known, preprocessor_config.json; otherwise this crate's own
+/// config.json where no published implementation can hold the model.
 ///
-/// Files of such names speak for all checkpoints of their folder. So one that says something else is
-/// replaced only together with its model: that of the checkpoint to be replaced, and no other
-/// checkpoint lies there. Where the new model needs none, a config.json as this crate writes goes with
-/// the old model, whose shape it tells.
+/// Such files describe every checkpoint of their folder. So an existing one with other content is
+/// replaced only when the checkpoint itself is replaced and is the only one in the folder. Where the
+/// new model needs no config.json, one that this crate could have written for the old model is removed.
 ///
 /// # Errors
-/// Says why transformers has no such model; or which file belongs to another checkpoint, where
-/// transformers needs one of this name. Without this crate's own configuration a checkpoint does: its
-/// header tells the same.
-pub(crate) fn companions(
+/// The reason why transformers has no such model; or the file that belongs to another checkpoint,
+/// where transformers needs one of this name. This crate's own config.json is optional, because the
+/// checkpoint's header holds the same fields.
+pub(crate) fn config_files(
     checkpoint: &Path,
     shape: &Shape,
     dialect: Dialect,
     dtype: Dtype,
     pretrained_cfg: Option<&PretrainedCfg>,
-) -> Result<Vec<Companion>> {
+) -> Result<Vec<ConfigFile>> {
     let is_alone = !has_other_weights(checkpoint);
-    let mut companions = Vec::new();
+    let mut config_files = Vec::new();
     if dialect == Dialect::HuggingFace {
         let label_names = pretrained_cfg.map_or(&[][..], |found| &found.label_names);
         let fields = transformers::fields(shape, dtype, label_names);
@@ -74,26 +73,26 @@ pub(crate) fn companions(
                     let expected = "none, or this checkpoint's: choose an empty folder";
                     return Err(Error::invalid(place.display().to_string(), found, expected));
                 }
-                _ => companions.push(Companion { place, json: Some(json) }),
+                _ => config_files.push(ConfigFile { place, json: Some(json) }),
             }
         }
     } else if is_alone {
         let place = checkpoint.with_file_name("config.json");
         let is_replaced = checkpoint.exists();
-        if obstacle(shape).is_some() {
+        if unsupported_reason(shape).is_some() {
             let architecture = format!("{OWN}{}", shape.family());
             let json = Some(to_json(&Own { architecture, shape }));
             if is_replaced || !place.exists() {
-                companions.push(Companion { place, json });
+                config_files.push(ConfigFile { place, json });
             }
         } else if is_replaced && is_as_written(&place) {
-            companions.push(Companion { place, json: None });
+            config_files.push(ConfigFile { place, json: None });
         }
     }
-    Ok(companions)
+    Ok(config_files)
 }
 
-impl Companion {
+impl ConfigFile {
     pub fn write(&self) -> Result<()> {
         let Self { place, json } = self;
         let written = match json {
@@ -113,8 +112,8 @@ fn is_as_written(config_json: &Path) -> bool {
     architecture.or(fields["model_type"].as_str()).is_some_and(is_family)
 }
 
-/// Whether weights of another checkpoint lie in its folder: then no config.json tells a shape that
-/// [`obstacle`] finds unusual, for it would seem to be the other's.
+/// Whether the folder holds weights of another checkpoint. Then no config.json is written for a shape
+/// with an [`unsupported_reason`], because it would seem to describe the other checkpoint.
 pub fn has_other_weights(checkpoint: &Path) -> bool {
     let folder = match checkpoint.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

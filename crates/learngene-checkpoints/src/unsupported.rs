@@ -3,8 +3,8 @@
 
 use learngene_shape::{FfnKind, LayerShape, Shape};
 
-/// What of a model of this shape no published implementation has; none where one has it all.
-pub fn obstacle(shape: &Shape) -> Option<String> {
+/// Why no published implementation can hold a model of this shape; none where one can.
+pub fn unsupported_reason(shape: &Shape) -> Option<String> {
     for layers in shape.stages() {
         let first = layers.start;
         let LayerShape { embed_dim, heads, ffn, .. } = shape.layer(first);
@@ -44,10 +44,13 @@ pub fn obstacle(shape: &Shape) -> Option<String> {
 pub(crate) fn mlp_ratio(shape: &Shape) -> Option<f64> {
     let (embed_dim, hidden_dim) = stages(shape).next()?;
     let exact = hidden_dim as f64 / embed_dim as f64;
-    // Implementations round the product down.
-    let hidden = |ratio: f64, embed_dim: usize| (ratio * embed_dim as f64) as usize;
-    let fits = |ratio: &f64| stages(shape).all(|(embed, want)| hidden(*ratio, embed) == want);
+    let fits = |ratio: &f64| stages(shape).all(|(embed, want)| ffn_width(*ratio, embed) == want);
     [exact, exact.next_up()].into_iter().find(fits)
+}
+
+/// Hidden width of an FFN by its ratio to the width of the tokens: implementations round it down.
+pub(crate) fn ffn_width(mlp_ratio: f64, embed_dim: usize) -> usize {
+    (mlp_ratio * embed_dim as f64) as usize
 }
 
 /// Width of the tokens and of the FFNs of each stage, by its first layer.
@@ -64,13 +67,13 @@ mod tests {
     use learngene_shape::{Family, Swin, Vit};
 
     fn check(family: impl Family, want: Option<&str>) {
-        assert_eq!(obstacle(&family.shape().expect("possible")).as_deref(), want);
+        assert_eq!(unsupported_reason(&family.shape().expect("possible")).as_deref(), want);
     }
 
     #[test]
     fn presets_have_none() {
         for (name, shape) in Shape::presets() {
-            assert_eq!(obstacle(&shape), None, "{name}");
+            assert_eq!(unsupported_reason(&shape), None, "{name}");
         }
     }
 
