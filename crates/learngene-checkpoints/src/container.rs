@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pytorch_reader::{PytorchError, PytorchReader};
 use learngene_tensors::{
     Dtype, Error, Result, Safetensors, check_shapes,
     safetensors::{LENGTH_BYTES, check_finite},
 };
+use pytorch_reader::{PytorchError, PytorchReader};
 
 /// Keys under which PyTorch training scripts (DeiT's, timm's) nest the weights.
 const PYTORCH_KEYS: [&str; 2] = ["model", "state_dict"];

@@ -12,12 +12,10 @@ pub(crate) fn check_parameters(ancestor: &Checkpoint) -> Result<()> {
 
 /// Checks that a checkpoint has the shape of a learngene's ancestor, whatever its classifier.
 pub(crate) fn check_shape(found: &Shape, expected: &Shape) -> Result<()> {
-    if found.with_num_classes(0)? == expected.with_num_classes(0)? {
-        return Ok(());
-    }
-    let text = |shape| serde_json::to_string(shape).expect("a shape is plain data");
-    let expected = format!("that of the learngene's ancestor, {}", text(expected));
-    Err(Error::invalid("shape of the checkpoint", text(found), expected))
+    let difference = found.with_num_classes(0)?.first_difference(&expected.with_num_classes(0)?);
+    let Some((field, found, expected)) = difference else { return Ok(()) };
+    let expected = format!("{expected}, as in the learngene's ancestor");
+    Err(Error::invalid(format!("{field} of the checkpoint"), found, expected))
 }
 
 /// Checks that distances are sound, and were measured on this checkpoint.

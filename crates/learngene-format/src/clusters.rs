@@ -65,6 +65,7 @@ impl Clusters {
 
 impl JsonFile for Clusters {
     const EXPECTED: &'static str = "clusters from `learngene cluster`";
+    const FIELD: &'static str = "heads";
 
     fn check(&self) -> Result<()> {
         self.check()

@@ -125,6 +125,7 @@ impl Distances {
 
 impl JsonFile for Distances {
     const EXPECTED: &'static str = "distances from `learngene probe`";
+    const FIELD: &'static str = "mean_attention_distance";
 
     fn check(&self) -> Result<()> {
         self.check()

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The one key of the safetensors metadata.
-const KEY: &str = "learngene";
+pub(crate) const KEY: &str = "learngene";
 
 /// Shapes of a learngene's tensors by name, in the order in which they follow the header.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
@@ -65,7 +65,13 @@ fn unseal(text: &str) -> Result<Manifest> {
     struct Versioned {
         version: u64,
     }
-    let not_json = |error| Error::invalid("manifest", error, "that of a learngene");
+    let not_json = |error| {
+        Error::invalid(
+            "manifest",
+            format!("JSON that does not fit ({error})"),
+            "that of a learngene",
+        )
+    };
     let Versioned { version } = serde_json::from_str(text).map_err(not_json)?;
     let expected = format!("{VERSION}, the only one that this program reads");
     ensure(version == u64::from(VERSION), "format version", version, expected)?;

@@ -57,6 +57,11 @@ impl Learngene {
         file.map_err(|error| error.in_file(path))
     }
 
+    /// Whether a file is a learngene, of whatever version and in whatever state: its metadata says so.
+    pub fn is_one(path: impl AsRef<Path>) -> bool {
+        Safetensors::open(path.as_ref()).is_ok_and(|file| file.metadata.contains_key(header::KEY))
+    }
+
     /// Reads the manifest alone, however large the file is.
     ///
     /// # Errors

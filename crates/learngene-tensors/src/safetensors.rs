@@ -79,7 +79,8 @@ impl<Source: Read + Seek> Safetensors<Source> {
     fn new(mut source: Source, length: u64) -> Result<Self> {
         let header = read_header(&mut source, length)?;
         let refused = |error: &dyn ToString| {
-            Error::invalid("header", error.to_string(), "that of a safetensors file")
+            let found = format!("one that does not fit ({})", error.to_string());
+            Error::invalid("header", found, "that of a safetensors file")
         };
         let parsed: Metadata =
             serde_json::from_slice(&header[LENGTH_BYTES..]).map_err(|error| refused(&error))?;

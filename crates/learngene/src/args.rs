@@ -59,10 +59,10 @@ impl CheckpointArgs {
         };
         let source = &self.checkpoint;
         let path = source.path()?;
+        if Learngene::is_one(path) {
+            bail!("{source} is a learngene: `learngene expand` makes checkpoints from it");
+        }
         let checkpoint = match learngene_checkpoints::read(path, &options) {
-            Err(_) if Learngene::read_manifest(path).is_ok() => {
-                bail!("{source} is a learngene: `learngene expand` makes checkpoints from it")
-            }
             Err(error) => {
                 // A damaged download is reported as one.
                 if let Ok(found) = Sha256::of_file(path) {

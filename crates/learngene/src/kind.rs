@@ -111,7 +111,7 @@ impl Kind {
         match self {
             Self::Learngene => Learngene::read_manifest(path).is_ok(),
             // A learngene has the names of a checkpoint too.
-            Self::Checkpoint => is_checkpoint(path) && !Self::Learngene.is_of(path),
+            Self::Checkpoint => is_checkpoint(path) && !Learngene::is_one(path),
             Self::Description => Description::read(path).is_ok(),
             Self::Distances => Distances::read(path).is_ok(),
             Self::Clusters => Clusters::read(path).is_ok(),

@@ -61,9 +61,15 @@ impl<'a> Sizes<'a> {
         (embed_dim, in_channels, patch_size)
     }
 
-    /// Widths of a layer, by timm's name.
-    pub fn layer(&mut self, name: &str) -> LayerWidths {
-        let [qkv, _] = self.of(&format!("{name}.attn.qkv.weight"));
+    /// Widths of a layer of tokens of that width, by timm's name.
+    pub fn layer(&mut self, name: &str, embed_dim: usize) -> LayerWidths {
+        let qkv_name = format!("{name}.attn.qkv.weight");
+        let [qkv, columns] = self.of(&qkv_name);
+        if qkv > 0 && (columns != embed_dim || !qkv.is_multiple_of(3)) {
+            let stored = self.names.stored(&qkv_name).collect::<Vec<_>>().join(", ");
+            let expected = format!("equal rows for query, key and value, and {embed_dim} columns");
+            self.mismatched.push(format!("{stored} is [{qkv}, {columns}], expected {expected}"));
+        }
         let [_, hidden_dim] = self.of(&format!("{name}.mlp.fc2.weight"));
         let [fc1_rows] = self.of(&format!("{name}.mlp.fc1.bias"));
         LayerWidths { attention_dim: qkv / 3, hidden_dim, fc1_rows }

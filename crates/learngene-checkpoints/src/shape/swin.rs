@@ -22,7 +22,7 @@ pub(super) fn shape(context: &Context, mut sizes: Sizes, notes: &mut Vec<String>
     for (stage, depth) in depths.iter().enumerate() {
         layers.extend((0..*depth).map(|block| {
             let name = format!("layers.{stage}.blocks.{block}");
-            (stage, sizes.layer(&name))
+            (stage, sizes.layer(&name, embed_dim << stage))
         }));
         let table = format!("layers.{stage}.blocks.0.attn.relative_position_bias_table");
         tables.push(sizes.of::<2>(&table));

@@ -21,7 +21,7 @@ pub(super) fn shape(context: &Context, mut sizes: Sizes, notes: &mut Vec<String>
     let [_, positions, _] = sizes.of("pos_embed");
     let depths = sizes.depths.clone();
     let layers: Vec<_> =
-        (0..depths[0]).map(|layer| sizes.layer(&format!("blocks.{layer}"))).collect();
+        (0..depths[0]).map(|layer| sizes.layer(&format!("blocks.{layer}"), embed_dim)).collect();
     let num_classes = sizes.classes("head");
     sizes.check(context.path)?;
 
@@ -114,7 +114,8 @@ fn heads(
         if let Some(heads) = sidecar.num_heads()? {
             sidecar.agree_on("num_heads", &heads, &num_heads, &depths, &source)?;
         }
-        sidecar.agree(&[(&["head_dim"], &[head_dim])], &depths, &source)?;
+        let width = format!("the width of the attention over the heads from {source}");
+        sidecar.agree(&[(&["head_dim"], &[head_dim])], &depths, &width)?;
     }
     Ok((num_heads, head_dim))
 }

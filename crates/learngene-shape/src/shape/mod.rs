@@ -126,6 +126,20 @@ impl Shape {
         }
     }
 
+    /// The first field in which another description differs: its name, its value here and there.
+    pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let fields = |shape: &Self| match serde_json::to_value(shape) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => unreachable!("a description is an object"),
+        };
+        let (ours, theirs) = (fields(self), fields(other));
+        if ours["family"] != theirs["family"] {
+            return Some(("family".into(), self.family().into(), other.family().into()));
+        }
+        let (name, value) = ours.iter().find(|(name, value)| theirs.get(*name) != Some(*value))?;
+        Some((name.clone(), value.to_string(), theirs[name].to_string()))
+    }
+
     /// The same model with other layers, widths, image size or classes. What is absent stays.
     ///
     /// # Errors

@@ -154,7 +154,7 @@ fn describe_fits(refit: &Refit, layer: usize) -> String {
 }
 
 /// `vit, 12 layers, embed_dim 384, patch 14 on 224 px`, with the layers of each stage where there are
-/// several.
+/// several, and the side of a window where a token attends to less than the image.
 fn describe_shape(shape: &Shape) -> String {
     let stages: Vec<usize> = shape.stages().iter().map(ExactSizeIterator::len).collect();
     let layers = match stages.as_slice() {
@@ -163,7 +163,13 @@ fn describe_shape(shape: &Shape) -> String {
     };
     let (embed_dim, image) = (shape.embed_dim(), shape.image());
     let (patch_size, size) = (image.patch_size, image.size);
-    format!("{}, {layers}, embed_dim {embed_dim}, patch {patch_size} on {size} px", shape.family())
+    let field = shape.layer(0).field;
+    let window = match field.window < field.resolution {
+        true => format!(", window {}", field.window),
+        false => String::new(),
+    };
+    let family = shape.family();
+    format!("{family}, {layers}, embed_dim {embed_dim}{window}, patch {patch_size} on {size} px")
 }
 
 /// `3.750 px`, or `1.250, 2.500 px` where layers differ.

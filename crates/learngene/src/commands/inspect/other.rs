@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use learngene_checkpoints::is_checkpoint;
+use learngene_format::Learngene;
 use serde_json::Value;
 
 /// Fields by which JSON files of this and other programs are known, and which command reads them.
@@ -54,7 +55,8 @@ pub(super) fn file(path: &Path) -> Option<String> {
             false => format!("{} is a folder", path.display()),
         });
     }
-    is_checkpoint(path).then(|| {
+    // A learngene has the names of a checkpoint too; what is wrong with it says more.
+    (is_checkpoint(path) && !Learngene::is_one(path)).then(|| {
         let description = path.with_extension("json");
         let origins = match description.exists() {
             true => {
