@@ -39,8 +39,10 @@ fn messages_name_the_file() {
     let mut edited = tiny_manifest().clusters;
     edited.write(folder.path().join("clusters")).expect("the folder is ours");
     let message = refused("clusters", &distances);
-    assert!(message.starts_with("FILE: found unknown field `heads`"), "{message}");
-    assert!(message.ends_with("expected distances from `learngene probe`"), "{message}");
+    assert_eq!(
+        message,
+        "FILE: found JSON of another kind, expected distances from `learngene probe`"
+    );
     edited.heads.layers[0].sizes[0] = 3;
     fs::write(folder.path().join("edited"), serde_json::to_string(&edited).expect("JSON"))
         .expect("the folder is ours");
@@ -190,7 +192,8 @@ fn unknown_and_missing_fields() {
         }
     }
     for field in ["clusters", "distances", "classifier"] {
-        check_changed(&tiny(), &format!("manifest: found missing field `{field}`"), |forgery| {
+        let message = format!("manifest: found JSON that does not fit (missing field `{field}`");
+        check_changed(&tiny(), &message, |forgery| {
             forgery.manifest.as_object_mut().expect("a manifest is an object").remove(field);
         });
     }
