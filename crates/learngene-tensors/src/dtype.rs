@@ -1,6 +1,10 @@
 //! Number formats of stored values; in memory they are always `f32`.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, Read},
+};
 
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use serde::{Deserialize, Serialize};
@@ -38,6 +42,22 @@ impl Dtype {
             Self::F16 => words(bytes).map(f16::from_le_bytes).collect::<Vec<_>>().to_f32_vec(),
             Self::BF16 => words(bytes).map(bf16::from_le_bytes).collect::<Vec<_>>().to_f32_vec(),
         }
+    }
+
+    /// The next `count` values of a source of little-endian bytes.
+    ///
+    /// # Errors
+    /// A failure to read; a source that ends before.
+    pub fn read(self, source: &mut impl Read, count: usize) -> io::Result<Vec<f32>> {
+        if self == Self::F32 && cfg!(target_endian = "little") {
+            // Straight to where they stay: a second copy costs as much as the reading.
+            let mut values = vec![0.0; count];
+            source.read_exact(bytemuck::cast_slice_mut(&mut values))?;
+            return Ok(values);
+        }
+        let mut bytes = vec![0; count * self.size()];
+        source.read_exact(&mut bytes)?;
+        Ok(self.decode(&bytes))
     }
 
     /// Little-endian bytes of values, each rounded to the nearest (ties to even).

@@ -126,38 +126,30 @@ impl<Source: Read + Seek> Safetensors<Source> {
             .map_err(|other: ::safetensors::Dtype| Error::invalid(name, other, "f32, f16 or bf16"))
     }
 
-    /// The bytes of a tensor.
-    ///
-    /// # Errors
-    /// A name that the file does not have; a failure to read.
-    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
-        let range = self.stored(name)?.range.clone();
-        let start = SeekFrom::Start((self.header.len() + range.start) as u64);
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        // `read_to_end` fills memory that was never set to zero, as `read_exact` would need it.
-        let mut bytes = Vec::with_capacity(range.len());
-        let read = source
-            .seek(start)
-            .and_then(|_| source.by_ref().take(range.len() as u64).read_to_end(&mut bytes));
-        match read {
-            Ok(count) if count == range.len() => Ok(bytes),
-            Ok(count) => {
-                let wanted = format!("{} bytes", range.len());
-                Err(Error::invalid(name, format!("{count} bytes"), wanted))
-            }
-            Err(error) => Err(Error::invalid(name, error, "a readable file")),
-        }
-    }
-
     /// The values of a tensor, all finite.
     ///
     /// # Errors
     /// A name that the file does not have; a format that weights are not stored in; a value that is
     /// NaN or infinite; a failure to read.
     pub fn values(&self, name: &str) -> Result<Vec<f32>> {
-        let values = self.dtype(name)?.decode(&self.bytes(name)?);
+        let values = self.any_values(name)?;
         check_finite(name, &values, Dtype::F32)?;
         Ok(values)
+    }
+
+    /// The values of a tensor, finite or not.
+    ///
+    /// # Errors
+    /// Those of [`Safetensors::values`] but for the values themselves.
+    pub fn any_values(&self, name: &str) -> Result<Vec<f32>> {
+        let dtype = self.dtype(name)?;
+        let range = self.stored(name)?.range.clone();
+        let start = SeekFrom::Start((self.header.len() + range.start) as u64);
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source
+            .seek(start)
+            .and_then(|_| dtype.read(&mut *source, range.len() / dtype.size()))
+            .map_err(|error| Error::invalid(name, error, "a readable file"))
     }
 
     fn stored(&self, name: &str) -> Result<&Stored> {
