@@ -22,6 +22,7 @@ use crate::{
     device::{DeviceChoice, memory},
     files,
     hub::Source,
+    kind::Kind,
 };
 
 /// Which checkpoint, and what its tensors do not say.
@@ -100,9 +101,9 @@ pub struct Written {
 }
 
 impl OutArgs {
-    /// See [`files::prepare`].
-    pub fn prepare(&self, kind: files::Kind, inputs: &[&Path]) -> anyhow::Result<()> {
-        files::prepare(&self.out, kind, inputs)
+    /// See [`Kind::prepare`].
+    pub fn prepare(&self, kind: Kind, inputs: &[&Path]) -> anyhow::Result<()> {
+        kind.prepare(&self.out, inputs)
     }
 
     /// What was written.

@@ -7,30 +7,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, bail, ensure};
-
-pub use crate::kind::Kind;
+use anyhow::{Context, bail};
 
 /// Writes a file, naming it when that fails.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     learngene_tensors::write_whole(path, [bytes])
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Refuses a file that cannot be written, or would replace one of another kind, before the work for it
-/// begins, and makes the folders that it lies in.
-pub fn prepare(out: &Path, kind: Kind, inputs: &[&Path]) -> anyhow::Result<()> {
-    let is_out = |input: &&&Path| match (input.canonicalize(), out.canonicalize()) {
-        (Ok(input), Ok(out)) => input == out,
-        // What does not exist is not overwritten.
-        _ => false,
-    };
-    if let Some(input) = inputs.iter().find(is_out) {
-        bail!("{} is read, so choose another --out", input.display());
-    }
-    ensure!(!out.is_dir(), "cannot write {}: it is a folder", out.display());
-    kind.check_replaced(out)?;
-    prepare_folder(folder_of(out)).with_context(|| format!("cannot write {}", out.display()))
 }
 
 /// Makes a folder and those that it lies in, and checks that files can be made there.

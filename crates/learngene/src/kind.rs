@@ -1,9 +1,9 @@
 //! Kinds of files that commands write: how their names end, and what each may replace. Each command
-//! gives its own to `--out`, for the name, and to `prepare`, for what lies there.
+//! gives its own to `--out`, for the name, and prepares what lies there.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail, ensure};
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
 use learngene_checkpoints::is_checkpoint;
 use learngene_condensing::TuneCurve;
@@ -11,7 +11,10 @@ use learngene_format::{Clusters, Distances, Learngene};
 use learngene_report::data::AttentionMap;
 use learngene_tensors::Safetensors;
 
-use crate::{description::Description, files::read};
+use crate::{
+    description::Description,
+    files::{folder_of, prepare_folder, read},
+};
 
 /// What a command writes into one file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,8 +63,24 @@ impl Kind {
         PathBufValueParser::new().try_map(check).into()
     }
 
+    /// Refuses a file that cannot be written, or would replace one of another kind, before the work
+    /// for it begins, and makes the folders that it lies in.
+    pub fn prepare(self, out: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+        let is_out = |input: &&&Path| match (input.canonicalize(), out.canonicalize()) {
+            (Ok(input), Ok(out)) => input == out,
+            // What does not exist is not overwritten.
+            _ => false,
+        };
+        if let Some(input) = inputs.iter().find(is_out) {
+            bail!("{} is read, so choose another --out", input.display());
+        }
+        ensure!(!out.is_dir(), "cannot write {}: it is a folder", out.display());
+        self.check_replaced(out)?;
+        prepare_folder(folder_of(out)).with_context(|| format!("cannot write {}", out.display()))
+    }
+
     /// Refuses to write over a file of another kind, or a damaged one.
-    pub fn check_replaced(self, out: &Path) -> anyhow::Result<()> {
+    fn check_replaced(self, out: &Path) -> anyhow::Result<()> {
         if !out.exists() || self.is_of(out) {
             return Ok(());
         }

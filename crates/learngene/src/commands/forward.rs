@@ -11,7 +11,6 @@ use learngene_tensors::{
 
 use crate::{
     args::{CheckpointArgs, DeviceArgs},
-    files::prepare,
     kind::Kind,
 };
 
@@ -44,7 +43,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let inputs: Vec<&Path> =
         args.checkpoint.checkpoint.file().into_iter().chain([&*args.input]).collect();
-    prepare(&args.out, Kind::Outputs, &inputs)?;
+    Kind::Outputs.prepare(&args.out, &inputs)?;
     let (values, shape) = read_input(&args.input).map_err(|error| error.in_file(&args.input))?;
     let [_, channels, height, _] = shape;
     let device = args.device.device.open()?;

@@ -37,7 +37,7 @@ struct Drawn {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    files::prepare(&args.out, Kind::Page, &[&args.report])?;
+    Kind::Page.prepare(&args.out, &[&args.report])?;
     let report = read(&args.report).with_context(|| {
         let report = args.report.display();
         format!("{report} is no report that `cargo xtask reproduce` wrote")

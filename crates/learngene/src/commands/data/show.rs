@@ -15,7 +15,7 @@ use learngene_training::Recipe;
 
 use crate::{
     args::{at_least_one, dataset, whole_number},
-    files::{prepare, write_whole},
+    files::write_whole,
     kind::Kind,
 };
 
@@ -58,7 +58,7 @@ fn tiles(text: &str) -> Result<NonZeroUsize, String> {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let inputs: Vec<&Path> = args.recipe.iter().map(PathBuf::as_path).collect();
-    prepare(&args.out, Kind::Picture, &inputs)?;
+    Kind::Picture.prepare(&args.out, &inputs)?;
     let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
     let augment = if args.augmented { recipe.augment } else { Augment::none() };
     let images: Arc<dyn Dataset> = open(&args.data, Split::Train, BadImages::Refuse)?.into();

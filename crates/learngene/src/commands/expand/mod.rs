@@ -20,7 +20,7 @@ use crate::{
     checkpoint_file::WriteArgs,
     description::Description,
     device::DeviceChoice,
-    files::{prepare, write_whole},
+    files::write_whole,
     kind::Kind,
     method::Method,
     text::{count, heads, thousands},
@@ -241,8 +241,8 @@ impl Args {
              another --out",
             description.display()
         );
-        prepare(&self.out, Kind::Checkpoint, &inputs)?;
-        prepare(&description, Kind::Description, &inputs)?;
+        Kind::Checkpoint.prepare(&self.out, &inputs)?;
+        Kind::Description.prepare(&description, &inputs)?;
         Ok(description)
     }
 

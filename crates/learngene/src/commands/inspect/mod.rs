@@ -12,7 +12,7 @@ use learngene_format::Learngene;
 
 use crate::{
     description::Description,
-    files::{prepare, read, write_whole},
+    files::{read, write_whole},
     kind::Kind,
 };
 
@@ -43,7 +43,7 @@ const READS: &str =
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(svg) = &args.svg {
-        prepare(svg, Kind::Drawing, &[&args.file])?;
+        Kind::Drawing.prepare(svg, &[&args.file])?;
     }
     let draw = |flow: flow::Flow| match &args.svg {
         Some(svg) => write_whole(svg, svg::draw(&flow).as_bytes()),

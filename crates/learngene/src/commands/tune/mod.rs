@@ -157,7 +157,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Curve, checkpoint.checkpoint.file().as_slice())?;
     if let Some(svg) = &args.svg {
         ensure!(*svg != args.out.out, "--out and --svg are both {}", svg.display());
-        files::prepare(svg, Kind::Drawing, checkpoint.checkpoint.file().as_slice())?;
+        Kind::Drawing.prepare(svg, checkpoint.checkpoint.file().as_slice())?;
     }
     let ancestor = checkpoint.read(probe.preprocess.image_size, None)?;
     let images = probe.open(&ancestor, &checkpoint.checkpoint)?;
