@@ -36,6 +36,7 @@ pub fn cluster(distances: &Distances, params: &CheckedClusterParams) -> Result<H
         ClusterAlgorithm::Kmeans { k, seed } => {
             Ok(of_partition(&kmeans::partition(layer, distances, k[layer], *seed)?, distances))
         }
+        ClusterAlgorithm::Order { .. } => unreachable!("checked parameters find clusters"),
     };
     let layers = distances.mean_attention_distance.iter().enumerate().map(layer);
     let layers = layers.collect::<Result<_>>()?;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cluster;
+mod density_order;
 mod dbscan;
 mod ffn;
 mod ffn_params;
@@ -18,6 +19,7 @@ mod law_tests;
 mod test_distances;
 
 pub use cluster::{cluster, dbscan_layer};
+pub use density_order::density_order;
 pub use ffn::cluster_ffns;
 pub use ffn_params::{CheckedFfnParams, FfnParams, default_ffn_eps};
 pub use params::{CheckedClusterParams, ClusterParams, default_eps};

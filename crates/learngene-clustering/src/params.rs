@@ -53,6 +53,10 @@ impl ClusterParams {
                     return Err(Error::invalid("k", 0, "at least 1"));
                 }
             }
+            ClusterAlgorithm::Order { .. } => {
+                let expected = "one that finds clusters: dbscan or kmeans";
+                return Err(Error::invalid("algorithm", "an order of the heads", expected));
+            }
         }
         Ok(CheckedClusterParams(self))
     }
@@ -74,6 +78,7 @@ impl CheckedClusterParams {
         let k = match &self.0.algorithm {
             ClusterAlgorithm::Dbscan { eps, .. } => return check_length("eps", eps, depth),
             ClusterAlgorithm::Kmeans { k, .. } => k,
+            ClusterAlgorithm::Order { .. } => return Ok(()),
         };
         check_length("k", k, depth)?;
         let mut layers = num_heads.iter().zip(for_each_layer(k, depth)).enumerate();
@@ -92,6 +97,7 @@ impl CheckedClusterParams {
         match &mut algorithm {
             ClusterAlgorithm::Dbscan { eps, .. } => *eps = for_each_layer(eps, depth),
             ClusterAlgorithm::Kmeans { k, .. } => *k = for_each_layer(k, depth),
+            ClusterAlgorithm::Order { .. } => {}
         }
         algorithm
     }

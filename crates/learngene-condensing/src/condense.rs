@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use learngene_checkpoints::Checkpoint;
 use learngene_format::{Ancestor, Clusters, Distances, Learngene, Manifest, Parameters, VERSION};
-use learngene_tensors::{Result, StateDict};
+use learngene_tensors::{Error, Result, StateDict};
 use rayon::prelude::*;
 
 use crate::{PRODUCER, ancestor::check_parameters, tensor_sources::tensor_sources};
@@ -37,7 +37,7 @@ pub fn condense(
     clusters: &Clusters,
     options: CondenseOptions,
 ) -> Result<Learngene> {
-    let manifest = describe(ancestor, distances, clusters, options);
+    let manifest = describe(ancestor, distances, clusters, options)?;
     manifest.check()?;
     check_parameters(ancestor)?;
     let tensors = tensor_sources(&manifest).into_par_iter().map(|(name, source)| {
@@ -49,29 +49,38 @@ pub fn condense(
 }
 
 /// The manifest of what [`condense`] makes, but for what follows from the tensors.
-pub(crate) fn describe(
+fn describe(
     ancestor: &Checkpoint,
     distances: &Distances,
     clusters: &Clusters,
     options: CondenseOptions,
-) -> Manifest {
-    Manifest {
+) -> Result<Manifest> {
+    clusters.check()?;
+    let (whole, kept) = (&ancestor.shape, clusters.heads.num_centroids());
+    let (found, expected) = (kept.len(), whole.depth());
+    if found != expected {
+        return Err(Error::invalid("layers of the clusters", found, expected));
+    }
+    Ok(Manifest {
         version: VERSION,
         producer: PRODUCER.into(),
         ancestor: Ancestor {
             sha256: ancestor.sha256,
-            parameters: ancestor.shape.count_parameters(),
-            shape: ancestor.shape.clone(),
+            parameters: whole.count_parameters(),
+            shape: whole.clone(),
         },
         distances: distances.clone(),
         clusters: clusters.clone(),
+        shape: whole.with_num_heads(&kept)?,
+        layers: (0..whole.depth()).collect(),
         refit: None,
+        curves: None,
         dtype: ancestor.dtype,
         keep_projection: options.keep_projection,
-        classifier: options.classifier && ancestor.shape.num_classes() > 0,
+        classifier: options.classifier && whole.num_classes() > 0,
         parameters: Parameters::default(),
         tensors: BTreeMap::new(),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -2,23 +2,25 @@
 
 mod ancestor;
 mod condense;
+mod depth;
+mod fit;
 mod images;
+mod measure;
 mod probe;
-mod refit;
+mod select;
+mod sensitivity;
+mod size;
 mod sums;
 mod tensor_sources;
 #[cfg(test)]
 mod test_ancestor;
-mod tune;
+mod tokens;
 mod verify;
 
 pub use condense::{CondenseOptions, condense};
-pub use probe::{ImageDistances, ProbeSettings, probe, probe_each_image};
-pub use refit::{CheckedRefitParams, RefitParams, refit};
-pub use tune::{
-    Budget, CheckedTuneParams, ClusterStability, Stability, TuneCurve, TuneParams, TunePoint,
-    TuneSetting, stability, tune,
-};
+pub use measure::{Worth, measure};
+pub use probe::{ProbeSettings, probe};
+pub use select::{FitOptions, condense_to, refit};
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 
 /// Name and version written into the files this crate makes.

@@ -2,8 +2,6 @@
 
 mod accumulator;
 mod attention_field;
-mod image_distances;
 mod measure;
 
-pub use image_distances::ImageDistances;
-pub use measure::{ProbeSettings, probe, probe_each_image};
+pub use measure::{ProbeSettings, probe};

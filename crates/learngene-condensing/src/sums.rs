@@ -4,30 +4,8 @@ use burn::tensor::Tensor;
 use learngene_least_squares::{NotFinite, Products, Sums};
 use learngene_tensors::{Error, Result};
 
-/// Takes the tokens of a batch, which a layer made.
-///
-/// # Shapes
-/// - features: `[batch, seq, features]`
-/// - targets: `[batch, seq, targets]`
-pub(crate) fn push(
-    sums: &mut Sums,
-    layer: usize,
-    features: Tensor<3>,
-    targets: Tensor<3>,
-) -> Result<()> {
-    sums.push(&fetch(features), &fetch(targets)).map_err(not_finite(layer))
-}
-
-/// Takes the features of a batch whose targets are a linear map of them.
-///
-/// # Shapes
-/// - features: `[batch, seq, features]`
-pub(crate) fn push_features(sums: &mut Sums, layer: usize, features: Tensor<3>) -> Result<()> {
-    sums.push(&fetch(features), &[]).map_err(not_finite(layer))
-}
-
-/// Takes the tokens of a batch as [`push`] does, but multiplied where they are, in `f32`: on a GPU,
-/// or with many features, a small part of the time.
+/// Takes the tokens of a batch, which a layer made. They are multiplied where they are, in `f32`: a small
+/// part of the time that it takes in `f64` on the host.
 ///
 /// The sums are centred afterwards: what rounding does to a variance or covariance, relative to it, is
 /// about 1e-7 times 1 + (mean / std)^2 of the features and targets: below 1e-4 while means are less
@@ -35,22 +13,28 @@ pub(crate) fn push_features(sums: &mut Sums, layer: usize, features: Tensor<3>) 
 ///
 /// # Shapes
 /// - features: `[batch, seq, features]`
-/// - targets: `[batch, seq, targets]`
-pub(crate) fn push_on_device(
+/// - targets: `[batch, seq, targets]`; none where they are a linear map of the features
+pub(crate) fn push(
     sums: &mut Sums,
     layer: usize,
     features: Tensor<3>,
-    targets: Tensor<3>,
+    targets: Option<Tensor<3>>,
 ) -> Result<()> {
-    let ([batch, seq, width], [_, _, outputs]) = (features.dims(), targets.dims());
-    let tokens = batch * seq;
-    let features = features.reshape([tokens, width]);
-    let targets = targets.reshape([tokens, outputs]);
-    let squares = targets.clone().powi_scalar(2).sum_dim(0);
-    let rows = Tensor::cat(vec![features.clone(), targets], 1); // [tokens, width + outputs]
-    let sum = rows.clone().sum_dim(0);
-    let products = fetch(features.transpose().matmul(rows)); // [width, width + outputs]
-    let (sum, squares) = (fetch(sum), fetch(squares));
+    let rows = |tokens: Tensor<3>| {
+        let [batch, seq, width] = tokens.dims();
+        tokens.reshape([batch * seq, width])
+    };
+    let features = rows(features);
+    let [tokens, _] = features.dims();
+    let (all, squares) = match targets.map(rows) {
+        Some(targets) => {
+            let squares = fetch(targets.clone().powi_scalar(2).sum_dim(0));
+            (Tensor::cat(vec![features.clone(), targets], 1), squares)
+        }
+        None => (features.clone(), Vec::new()),
+    };
+    let sum = fetch(all.clone().sum_dim(0));
+    let products = fetch(features.transpose().matmul(all)); // [features, features + targets]
     let products =
         Products { rows: tokens as u64, products: &products, sums: &sum, squares: &squares };
     sums.push_products(&products).map_err(not_finite(layer))

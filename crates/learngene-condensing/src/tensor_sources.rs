@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use learngene_format::{
-    FfnNorm, LayerClusters, Manifest, RepresentativePolicy, bias_name, first_names,
-    is_output_projection, origin_name, output_projections,
+    FfnNorm, LayerClusters, Manifest, RepresentativePolicy, is_nested, nested_names, origin_name,
 };
-use learngene_shape::{Axis, Parameter, Part, Place, Shape, average_heads};
+use learngene_shape::{Parameter, Part, Place, Shape, average_heads};
 use learngene_tensors::{StateDict, Tensor};
 
 /// What a tensor of a learngene is made of.
@@ -22,18 +21,19 @@ pub(crate) enum TensorSource {
 pub(crate) fn tensor_sources(manifest: &Manifest) -> Vec<(String, TensorSource)> {
     let roles = Roles::of(&manifest.ancestor.shape);
     let mut sources = Vec::new();
-    for parameter in manifest.ancestor.shape.parameters() {
-        let name = parameter.name.clone();
-        if manifest.keep_projection && is_output_projection(&parameter) {
-            sources.push((origin_name(&parameter), TensorSource::Whole(vec![name.clone()])));
+    for kept in manifest.shape.parameters() {
+        let parameter = roles.of_ancestor(kept.clone(), &manifest.layers);
+        if manifest.keep_projection && kept.is_output_projection() {
+            let whole = TensorSource::Whole(vec![parameter.name.clone()]);
+            sources.push((origin_name(&kept), whole));
         }
-        if !manifest.stores(&parameter) {
+        if !manifest.stores(&kept) {
             continue;
         }
         let source = match parameter.place {
             Place::Layer { layer, part } if travels_with_ffn(part, manifest) => {
                 let layers = ffn_layers(manifest, layer).into_iter();
-                let names = layers.map(|from| roles.in_layer(&parameter, from).to_owned());
+                let names = layers.map(|from| roles.in_layer(&parameter, from).name.clone());
                 TensorSource::Whole(names.collect())
             }
             Place::Layer { layer, .. } if parameter.head_axis().is_some() => {
@@ -41,9 +41,9 @@ pub(crate) fn tensor_sources(manifest: &Manifest) -> Vec<(String, TensorSource)>
                 let centroids = centroids(&heads.layers[layer], heads.representative);
                 TensorSource::Heads { parameter, centroids }
             }
-            _ => TensorSource::Whole(vec![name.clone()]),
+            _ => TensorSource::Whole(vec![parameter.name]),
         };
-        sources.push((name, source));
+        sources.push((kept.name, source));
     }
     sources
 }
@@ -64,52 +64,38 @@ impl TensorSource {
     }
 }
 
-/// Names of a learngene's tensors that may hold fitted numbers instead of the ancestor's.
-pub(crate) fn refitted_names(manifest: &Manifest) -> BTreeSet<String> {
+/// Names of a learngene's tensors that hold fitted numbers instead of the ancestor's.
+pub(crate) fn fitted_names(manifest: &Manifest) -> BTreeSet<String> {
     let Some(refit) = &manifest.refit else { return BTreeSet::new() };
-    let mut names = BTreeSet::new();
-    let shape = &manifest.ancestor.shape;
-    for (projection, fits) in output_projections(shape).iter().zip(&refit.attention) {
-        names.extend([projection.name.clone(), bias_name(projection)]);
-        names.extend(fits[1..].iter().flat_map(|fit| first_names(projection, fit.heads)));
-    }
-    for (group, fit) in manifest.clusters.ffn.groups.iter().zip(&refit.ffn) {
-        if fit.is_some() {
-            let second = second_matrix(shape, group.representative);
-            names.extend([second.name.clone(), bias_name(&second)]);
-        }
-    }
-    names
-}
-
-/// The weight of a layer's FFN that reads its hidden units.
-pub(crate) fn second_matrix(shape: &Shape, layer: usize) -> Parameter {
-    let is_second = |parameter: &Parameter| {
-        parameter.reads(1) && matches!(parameter.axes[1], Axis::Hidden { .. })
+    let weights = manifest.shape.parameters().into_iter().filter(is_nested);
+    let names = |weight: Parameter| {
+        let nested = refit.any_size.then(|| nested_names(&weight));
+        [weight.bias_name(), weight.name].into_iter().chain(nested.into_iter().flatten())
     };
-    let second = shape.layer_parameters(layer).into_iter().find(is_second);
-    second.expect("a layer's FFN reads its hidden units")
+    weights.flat_map(names).collect()
 }
 
-/// Names of the parameters of each layer; those at one place of the lists have one role.
-pub(crate) struct Roles(Vec<Vec<String>>);
+/// The parameters of each layer; those at one place of the lists have one role.
+struct Roles(Vec<Vec<Parameter>>);
 
 impl Roles {
-    pub fn of(shape: &Shape) -> Self {
-        let mut names = vec![Vec::new(); shape.depth()];
-        for parameter in shape.parameters() {
-            if let Some(layer) = parameter.place.layer() {
-                names[layer].push(parameter.name);
-            }
-        }
-        Self(names)
+    fn of(shape: &Shape) -> Self {
+        Self((0..shape.depth()).map(|layer| shape.layer_parameters(layer)).collect())
     }
 
-    /// Name of the parameter that has in another layer the role of a layer's parameter.
-    pub fn in_layer(&self, parameter: &Parameter, layer: usize) -> &str {
+    /// The parameter that has in another layer the role of a layer's parameter.
+    fn in_layer(&self, parameter: &Parameter, layer: usize) -> &Parameter {
         let own = parameter.place.layer().expect("a parameter of a layer");
-        let role = self.0[own].iter().position(|name| *name == parameter.name);
+        let role = self.0[own].iter().position(|of_layer| of_layer.name == parameter.name);
         &self.0[layer][role.expect("the layer has the parameter")]
+    }
+
+    /// The ancestor's parameter that one of the centroid model comes from.
+    fn of_ancestor(&self, kept: Parameter, layers: &[usize]) -> Parameter {
+        match kept.place.layer() {
+            Some(layer) => self.in_layer(&kept, layers[layer]).clone(),
+            None => kept,
+        }
     }
 }
 

@@ -8,14 +8,10 @@ use learngene_clustering::{ClusterParams, FfnParams, cluster, cluster_ffns};
 use learngene_format::{
     Clusters, Convention, Distances, Learngene, Preprocessing, RepresentativePolicy,
 };
-use learngene_models::{Classifier, Model};
 use learngene_shape::{Family, Shape, Swin, Vit};
 use learngene_tensors::{Dtype, Sha256, StateDict, Tensor as HostTensor};
 
-use crate::{
-    CondenseOptions, ProbeSettings, condense,
-    refit::{centroid_model, half_layers},
-};
+use crate::{CondenseOptions, ProbeSettings, condense};
 
 pub(crate) const EMBED_DIM: usize = 24;
 pub(crate) const HEAD_DIM: usize = 6;
@@ -185,30 +181,4 @@ pub(crate) fn edited(
     edit(&mut tensor);
     tensors.insert(name, tensor);
     Learngene::new(manifest, tensors).expect("a valid learngene")
-}
-
-/// `[layer]`: mean squared difference of a learngene's FFN outputs from the ancestor's, on the
-/// ancestor's tokens, relative to the variance of the latter.
-pub(crate) fn ffn_errors(
-    ancestor: &Checkpoint,
-    learngene: &Learngene,
-    images: Vec<Result<Tensor<4>, Infallible>>,
-) -> Vec<f64> {
-    let device = Device::flex();
-    let own = centroid_model(learngene, &device).expect("a learngene of it");
-    let of_ancestor =
-        Model::load(&ancestor.shape, &ancestor.parameters, &device).expect("good parameters");
-    let images = images.into_iter().map(|batch| batch.expect("infallible")).collect();
-    let mut tokens = of_ancestor.embed(Tensor::cat(images, 0));
-    let mut errors = Vec::new();
-    for layer in 0..ancestor.shape.depth() {
-        tokens = half_layers(&of_ancestor, tokens, 2 * layer..2 * layer + 1);
-        let target = of_ancestor.feed_forward(layer, tokens.clone());
-        let sum = |squares: Tensor<3>| f64::from(squares.powi_scalar(2).sum().into_scalar::<f32>());
-        let mean = target.clone().mean_dim(1).mean_dim(0);
-        let rest = own.feed_forward(layer, tokens.clone()) - target.clone();
-        errors.push(sum(rest) / sum(target.clone() - mean));
-        tokens = tokens + target;
-    }
-    errors
 }

@@ -83,7 +83,7 @@ fn a_family_that_is_only_described_is_condensed_and_verified() {
     let nearest = dbscan(10.0, RepresentativePolicy::Nearest);
     let learngene = condensed(&ancestor, nearest, FfnParams::given(vec![vec![0, 1]]));
     let manifest = learngene.manifest();
-    assert_eq!(manifest.centroid_shape().num_heads(), [3, 2, 1]);
+    assert_eq!(manifest.shape.num_heads(), [3, 2, 1]);
     let heads = &manifest.clusters.heads.layers;
     for parameter in ancestor.shape.parameters() {
         let source = ancestor.parameters.get(&parameter.name).expect("the ancestor's own");

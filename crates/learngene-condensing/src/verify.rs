@@ -1,19 +1,19 @@
 //! Where the heads of a learngene came from, as its bytes say.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
 };
 
 use learngene_checkpoints::Checkpoint;
-use learngene_format::{LayerClusters, Learngene, Manifest, is_output_projection};
-use learngene_shape::{Parameter, Shape, average_heads, select_heads};
+use learngene_format::{LayerClusters, Learngene, Manifest};
+use learngene_shape::{Axis, Parameter, Shape, average_heads, select_heads};
 use learngene_tensors::{Dtype, Result, StateDict, Tensor};
 use serde::Serialize;
 
 use crate::{
     ancestor::{check_parameters, check_shape},
-    tensor_sources::{TensorSource, centroids, refitted_names, tensor_sources},
+    tensor_sources::{TensorSource, centroids, fitted_names, tensor_sources},
 };
 
 /// What comparing a learngene with an ancestor, byte for byte, brought to light.
@@ -148,14 +148,23 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
     check_shape(&ancestor.shape, &manifest.ancestor.shape)?;
     check_parameters(ancestor)?;
     let sources: BTreeMap<String, TensorSource> = tensor_sources(manifest).into_iter().collect();
-    let fitted = refitted_names(manifest);
+    let fitted = fitted_names(manifest);
+    let has_units = |parameter: &Parameter| matches!(parameter.axes[0], Axis::Hidden { .. });
+    let of_units = manifest.shape.parameters().into_iter().filter(has_units);
+    let units: HashSet<String> = of_units.map(|parameter| parameter.name).collect();
     let is_ancestors = |source: &TensorSource, tensor: &Tensor| {
         let of_ancestor = source.of(&ancestor.parameters);
         of_ancestor.is_some_and(|of_ancestor| {
-            of_ancestor.shape == tensor.shape
-                && manifest.dtype.encode(&of_ancestor.values)
-                    == manifest.dtype.encode(&tensor.values)
+            let [found, expected] =
+                [tensor, &of_ancestor].map(|of| manifest.dtype.encode(&of.values));
+            of_ancestor.shape == tensor.shape && found == expected
         })
+    };
+    // Hidden units are chosen, and in another order, where they are not those of all.
+    let is_of_units = |name: &str, tensor: &Tensor| {
+        let of_ancestor = sources.get(name).and_then(|source| source.of(&ancestor.parameters));
+        units.contains(name)
+            && of_ancestor.is_some_and(|of| has_rows_of(manifest.dtype, tensor, &of))
     };
 
     let heads = inherited_heads(learngene, &ancestor.parameters);
@@ -171,6 +180,7 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
                 &mut refitted
             }
             Some(source) if is_ancestors(source, tensor) => &mut shared,
+            Some(_) if is_of_units(name, tensor) => &mut shared,
             _ if fitted.contains(name) => &mut refitted,
             _ => &mut differing,
         };
@@ -180,11 +190,21 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
     Ok(Verification { is_named_file, heads, shared, refitted, differing })
 }
 
+/// Whether every row of a tensor is one of another's: of the FFN's first matrix, whose rows are hidden
+/// units.
+fn has_rows_of(dtype: Dtype, tensor: &Tensor, other: &Tensor) -> bool {
+    let rows = |of: &Tensor| -> HashSet<Vec<u8>> {
+        let width: usize = of.shape[1..].iter().product();
+        of.values.chunks_exact(width).map(|row| dtype.encode(row).into_owned()).collect()
+    };
+    tensor.shape[1..] == other.shape[1..] && rows(tensor).is_subset(&rows(other))
+}
+
 fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<InheritedHead> {
     let manifest = learngene.manifest();
     let sources = sources(&manifest.clusters.heads.layers);
     let of_ancestor = parts(&manifest.ancestor.shape);
-    let of_learngene = parts(&manifest.centroid_shape());
+    let of_learngene = parts(&manifest.shape);
     let mut heads = claimed_heads(manifest);
     let mut found: Vec<Vec<Vec<usize>>> = vec![Vec::new(); heads.len()]; // [head][part][source]
     let count = of_learngene.iter().map(Vec::len).max().unwrap_or(0);
@@ -205,7 +225,7 @@ fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<Inherited
         let parts = parts.filter_map(|(parameter, source)| {
             let source = source.map(|at| sources[at].clone());
             // Columns that are not the ancestor's were fitted, where some were.
-            let may_be_fitted = manifest.refit.is_some() && is_output_projection(parameter);
+            let may_be_fitted = manifest.refit.is_some() && parameter.is_output_projection();
             let is_part = !may_be_fitted || source.as_ref() == Some(&head.claimed);
             is_part.then(|| PartOrigin { part: parameter.name.clone(), source })
         });
@@ -238,10 +258,11 @@ fn sources(layers: &[LayerClusters]) -> Vec<HeadSource> {
 /// The centroids of all layers as the manifest says.
 fn claimed_heads(manifest: &Manifest) -> Vec<InheritedHead> {
     let clusters = &manifest.clusters.heads;
-    let heads = clusters.layers.iter().enumerate().flat_map(|(layer, of_layer)| {
+    let heads = manifest.layers.iter().enumerate().flat_map(|(layer, &from)| {
+        let of_layer = &clusters.layers[from];
         let centroids = centroids(of_layer, clusters.representative).into_iter().enumerate();
         centroids.map(move |(centroid, heads)| {
-            let claimed = HeadSource::new(layer, heads);
+            let claimed = HeadSource::new(from, heads);
             InheritedHead { layer, centroid, claimed, parts: Vec::new() }
         })
     });

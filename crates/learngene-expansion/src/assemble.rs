@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use learngene_format::is_output_projection;
-use learngene_shape::{Axis, HeadLayout, Parameter, Part, Place, Shape, select_heads};
+use learngene_shape::{
+    Axis, HeadLayout, LayerSizes, Parameter, Part, Place, Shape, select_heads,
+};
 use learngene_tensors::{StateDict, Tensor};
 
 use crate::{
@@ -36,27 +37,27 @@ pub(crate) struct LayerHeads {
     pub(crate) substitutes: BTreeMap<String, Substitute>,
 }
 
-/// A tensor of the source that is read instead of a parameter, with heads of its own.
+/// A tensor that is read instead of a parameter.
 pub(crate) struct Substitute {
-    /// Its name in the source.
-    pub(crate) stored: String,
-    /// Heads that the tensor holds.
-    pub(crate) num_heads: usize,
+    pub(crate) tensor: Tensor,
+    /// Heads and hidden units that it holds.
+    pub(crate) sizes: LayerSizes,
     /// For each slot its head.
     pub(crate) heads: Vec<usize>,
 }
 
 /// Makes a descendant from a source. `heads` gives what fills a layer's heads, for a layer of the
-/// source and a number of heads.
+/// source and the sizes that the layer is to have.
 pub(crate) fn assemble(
     source: &Source<'_>,
     config: CheckedDescendantConfig,
-    heads: impl Fn(usize, usize) -> LayerHeads,
+    heads: impl Fn(usize, LayerSizes) -> LayerHeads,
 ) -> Descendant {
     let CheckedDescendantConfig { shape, sources, norm_sources, drawn, seed, .. } = config;
+    let sizes = shape.layer_sizes();
     let layer_heads = |layer: usize| match drawn[layer] {
         true => LayerHeads::default(),
-        false => heads(sources[layer], shape.layer(layer).heads.num_heads),
+        false => heads(sources[layer], sizes[layer]),
     };
     let layer_heads: Vec<LayerHeads> = (0..shape.depth()).map(layer_heads).collect();
     let is_silent = |layer: usize| {
@@ -123,15 +124,18 @@ fn inherit(
     ledger: &mut Ledger,
 ) -> Tensor {
     let mut from = from.clone();
-    let mut chosen = &heads.heads;
-    if let Some(substitute) = heads.substitutes.get(&from.name) {
-        from.name.clone_from(&substitute.stored);
-        set_num_heads(&mut from, substitute.num_heads);
-        chosen = &substitute.heads;
-    }
-    let tensor = source.tensors.get(&from.name).expect("a source has whatever is inherited");
+    let (tensor, chosen) = match heads.substitutes.get(&from.name) {
+        Some(substitute) => {
+            set_sizes(&mut from, substitute.sizes);
+            (&substitute.tensor, &substitute.heads)
+        }
+        None => {
+            let tensor = source.tensors.get(&from.name);
+            (tensor.expect("a source has whatever is inherited"), &heads.heads)
+        }
+    };
     let mut selected = select_heads(&from, tensor, chosen);
-    let reads_heads = is_output_projection(&from);
+    let reads_heads = from.is_output_projection();
     if reads_heads {
         scale_columns(&mut selected, &heads.slots);
     }
@@ -153,12 +157,13 @@ fn scale_columns(weight: &mut Tensor, slots: &[SlotSource]) {
     }
 }
 
-/// Makes a parameter that of a layer with another number of heads.
-fn set_num_heads(parameter: &mut Parameter, heads: usize) {
+/// Makes a parameter that of a layer of other sizes.
+fn set_sizes(parameter: &mut Parameter, sizes: LayerSizes) {
     for axis in &mut parameter.axes {
         match axis {
             Axis::Heads { layout: HeadLayout { num_heads, .. }, .. }
-            | Axis::PerHead { num_heads } => *num_heads = heads,
+            | Axis::PerHead { num_heads } => *num_heads = sizes.num_heads,
+            Axis::Hidden { width, .. } => *width = sizes.hidden_dim,
             _ => {}
         }
     }

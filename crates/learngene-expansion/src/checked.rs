@@ -79,7 +79,15 @@ impl DescendantConfig {
             num_classes: self.num_classes,
         })?;
         // Widths of tokens follow from the shape, hidden widths from them.
-        let hidden_dim = self.hidden_dim(ancestor, &shape, &sources)?;
+        let hidden_dim = match &self.hidden_dim {
+            Some(widths) if widths.len() == sources.len() => widths.clone(),
+            Some(widths) => {
+                let found = format!("{} entries", widths.len());
+                let expected = format!("{}, one for each layer", sources.len());
+                return Err(Error::invalid("hidden widths", found, expected));
+            }
+            None => self.hidden_dim(ancestor, &shape, &sources)?,
+        };
         let layers = Some(layer_sizes(depths, &num_heads, &hidden_dim));
         let shape = shape.reshaped(&Reshape { layers, ..Reshape::default() })?;
         check_windows(ancestor, &shape, &sources)?;

@@ -42,6 +42,8 @@ pub struct DescendantConfig {
     /// Hidden width of every FFN divided by the width of a token; by default that of the inherited
     /// layer.
     pub mlp_ratio: Option<Ratio>,
+    /// Hidden width of each layer's FFN, instead of a ratio.
+    pub hidden_dim: Option<Vec<usize>>,
     /// Whether the classifier is drawn or inherited.
     pub classifier: ClassifierPolicy,
     /// Number of classes, 0 for a backbone without classifier; by default the ancestor's.
@@ -96,6 +98,7 @@ mod tests {
             new_layers: NewLayers::Identity,
             embed_dim: Some(96),
             mlp_ratio: Some("3".parse().expect("a ratio")),
+            hidden_dim: None,
             classifier: ClassifierPolicy::Inherit,
             num_classes: None,
             image_size: None,

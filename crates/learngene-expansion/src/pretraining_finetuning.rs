@@ -38,8 +38,8 @@ pub(crate) fn inherit_whole_heads(
     check_ancestor(parameters, ancestor, config.classifier)?;
     let ffn = (0..ancestor.depth()).collect();
     let source = Source { shape: ancestor.clone(), tensors: parameters, ffn };
-    Ok(assemble(&source, config, |layer, num_heads| {
-        let heads = assign_slots(ancestor.layer(layer).heads.num_heads, num_heads);
+    Ok(assemble(&source, config, |layer, sizes| {
+        let heads = assign_slots(ancestor.layer(layer).heads.num_heads, sizes.num_heads);
         let slot = |&head: &usize| SlotSource {
             layer,
             head,

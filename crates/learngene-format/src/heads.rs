@@ -44,6 +44,21 @@ pub enum ClusterAlgorithm {
         /// Seed of the first centres.
         seed: u64,
     },
+    /// No clusters: of an order of the heads the first ones are kept, each for itself alone.
+    Order {
+        /// What the order is by.
+        by: HeadOrder,
+    },
+}
+
+/// An order of the heads of a layer, the most useful first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadOrder {
+    /// By attention distance: the last are those that lie nearest others.
+    Density,
+    /// By what heads write: forward selection of their outputs.
+    Output,
 }
 
 /// What becomes of heads in no cluster, which are possible for `min_points` above 1.
@@ -116,6 +131,7 @@ impl HeadClusters {
                 check_each("eps", eps.iter().copied(), is_radius, "a positive, finite distance")?;
             }
             ClusterAlgorithm::Kmeans { k, .. } => check_length("k", k.len(), depth)?,
+            ClusterAlgorithm::Order { .. } => {}
         }
         self.layers.iter().enumerate().try_for_each(|(index, layer)| self.check_layer(index, layer))
     }
@@ -124,7 +140,10 @@ impl HeadClusters {
     fn check_layer(&self, index: usize, layer: &LayerClusters) -> Result<()> {
         let at = |field: &str| format!("layer {index}: {field}");
         let LayerClusters { labels, clusters, sizes, representatives } = layer;
-        let by_labels = LayerClusters::new(labels, |members| members[0]);
+        let by_labels = match self.algorithm {
+            ClusterAlgorithm::Order { .. } => LayerClusters::of_order(labels.len(), representatives),
+            _ => LayerClusters::new(labels, |members| members[0]),
+        };
         let check_list = |field: &str, list: &dyn Fn(&LayerClusters) -> String| {
             let (found, expected) = (list(layer), list(&by_labels));
             let is_same = found == expected;
@@ -140,7 +159,8 @@ impl HeadClusters {
         let expected = format!("one head of each cluster {}", json::text(clusters));
         ensure(are_members, at("representatives"), json::text(representatives), expected)?;
         match &self.algorithm {
-            ClusterAlgorithm::Dbscan { noise: NoisePolicy::Drop, .. } => Ok(()),
+            ClusterAlgorithm::Dbscan { noise: NoisePolicy::Drop, .. }
+            | ClusterAlgorithm::Order { .. } => Ok(()),
             _ if labels.contains(&None) => {
                 ensure(false, at("labels"), "null", "a label, since noise is not dropped")
             }
@@ -180,6 +200,17 @@ impl LayerClusters {
             sizes: clusters.iter().map(|cluster| members[*cluster].len()).collect(),
             representatives: clusters.iter().map(|c| representative(&members[*c])).collect(),
             clusters,
+        }
+    }
+
+    /// The first heads of an order, each for itself; all others are left out.
+    pub fn of_order(num_heads: usize, kept: &[usize]) -> Self {
+        let place = |head: usize| kept.iter().position(|kept| *kept == head);
+        Self {
+            labels: (0..num_heads).map(place).collect(),
+            clusters: (0..kept.len()).collect(),
+            sizes: vec![1; kept.len()],
+            representatives: kept.to_vec(),
         }
     }
 

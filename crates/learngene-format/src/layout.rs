@@ -2,29 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use learngene_shape::{Axis, Parameter, Part, Place, Shape};
+use learngene_shape::{Parameter, Part, Place, Shape};
 use learngene_tensors::{Result, Sha256};
 
 use crate::{Manifest, Parameters, TensorEntry, header};
 
 impl Manifest {
-    /// The ancestor's shape with the kept heads alone: that of the *centroid model*, whose tensors a
-    /// learngene holds.
+    /// The layer under whose names the FFN of a layer of the centroid model is stored: the
+    /// representative of its group.
     ///
     /// # Panics
-    /// Panics where the clusters are not those of the ancestor, which [`Manifest::check`] refuses.
-    pub fn centroid_shape(&self) -> Shape {
-        let kept = self.clusters.heads.num_centroids();
-        let shape = self.ancestor.shape.with_num_heads(&kept);
-        shape.expect("each layer keeps at least one of its heads")
-    }
-
-    /// The layer under whose names the FFN of a layer is stored: the representative of its group.
-    ///
-    /// # Panics
-    /// Panics where the ancestor is not so deep.
+    /// Panics where the model is not so deep.
     pub fn ffn_layer(&self, layer: usize) -> usize {
-        self.clusters.ffn.group_of(layer).representative
+        match self.clusters.ffn.group_of(self.layers[layer]) {
+            // Layers share FFNs only where all of the ancestor's are kept.
+            group if group.layers.len() > 1 => group.representative,
+            _ => layer,
+        }
     }
 
     /// Whether a parameter of the centroid model is stored under its name: all are but those of FFNs
@@ -46,20 +40,24 @@ impl Manifest {
     /// Those of [`Manifest::check`].
     pub fn expected_tensors(&self) -> Result<BTreeMap<String, Vec<usize>>> {
         self.check()?;
-        let parameters = self.centroid_shape().parameters().into_iter();
+        let parameters = self.shape.parameters().into_iter();
         let stored = parameters.filter(|parameter| self.stores(parameter));
         let mut tensors: BTreeMap<_, _> = stored.map(|p| (p.name.clone(), p.shape())).collect();
-        for projection in &output_projections(&self.ancestor.shape) {
-            let Some(layer) = projection.place.layer() else { continue };
-            if self.keep_projection {
-                tensors.insert(origin_name(projection), projection.shape());
+        if self.keep_projection {
+            for (layer, projection) in output_projections(&self.ancestor.shape).iter().enumerate() {
+                if let Some(layer) = self.layers.iter().position(|from| *from == layer) {
+                    let name = origin_name(&output_projections(&self.shape)[layer]);
+                    tensors.insert(name, projection.shape());
+                }
             }
-            let embed_dim = projection.axes[0].len();
-            let head_dim = self.ancestor.shape.layer(layer).heads.head_dim;
-            for fit in self.refit.iter().flat_map(|refit| &refit.attention[layer][1..]) {
-                let [weight, bias] = first_names(projection, fit.heads);
-                tensors.insert(weight, vec![embed_dim, fit.heads * head_dim]);
-                tensors.insert(bias, vec![embed_dim]);
+        }
+        if self.refit.as_ref().is_some_and(|refit| refit.any_size) {
+            let stored = self.shape.parameters().into_iter().filter(|weight| self.stores(weight));
+            for weight in &stored.filter(is_nested).collect::<Vec<_>>() {
+                let inputs = weight.axes[1].len();
+                let [factor, means] = nested_names(weight);
+                tensors.insert(factor, vec![inputs * (inputs + 1) / 2]);
+                tensors.insert(means, vec![inputs]);
             }
         }
         Ok(tensors)
@@ -94,13 +92,13 @@ impl Parameters {
 
 /// The weights of the output projections of a model's layers, in their order.
 pub fn output_projections(shape: &Shape) -> Vec<Parameter> {
-    shape.parameters().into_iter().filter(is_output_projection).collect()
+    shape.parameters().into_iter().filter(Parameter::is_output_projection).collect()
 }
 
-/// Whether a parameter is the weight of a layer's output projection: it reads the heads' outputs.
-pub fn is_output_projection(parameter: &Parameter) -> bool {
-    let is_read = |axis: &Axis| matches!(axis, Axis::Heads { roles: 1, .. });
-    parameter.reads(1) && is_read(&parameter.axes[1])
+/// Whether a parameter is a weight that can be had for fewer heads or hidden units than are kept:
+/// one that reads what a layer's heads, or its hidden units, give.
+pub fn is_nested(parameter: &Parameter) -> bool {
+    parameter.is_output_projection() || parameter.is_second_ffn_matrix()
 }
 
 /// Name under which the ancestor's whole output projection is stored, with the columns of all its
@@ -109,27 +107,14 @@ pub fn is_output_projection(parameter: &Parameter) -> bool {
 /// # Panics
 /// Panics for a parameter that is no weight.
 pub fn origin_name(projection: &Parameter) -> String {
-    format!("{}.origin.weight", module(projection))
+    format!("{}.origin.weight", projection.module())
 }
 
-/// Names under which the weight and the bias of an output projection are stored that was fitted for
-/// the first so many centroids alone, in order of priority.
+/// Names under which it is stored what a weight is for fewer inputs, the first ones: the factor of
+/// the inputs' penalised covariance, row by row its lower triangle, and the inputs' means.
 ///
 /// # Panics
 /// Panics for a parameter that is no weight.
-pub fn first_names(projection: &Parameter, heads: usize) -> [String; 2] {
-    ["weight", "bias"].map(|tensor| format!("{}.first.{heads}.{tensor}", module(projection)))
-}
-
-/// Name of the bias that goes with a weight.
-///
-/// # Panics
-/// Panics for a parameter that is no weight.
-pub fn bias_name(weight: &Parameter) -> String {
-    format!("{}.bias", module(weight))
-}
-
-/// What comes before the last part of a weight's name.
-fn module(weight: &Parameter) -> &str {
-    weight.name.strip_suffix(".weight").expect("a weight's name says so")
+pub fn nested_names(weight: &Parameter) -> [String; 2] {
+    ["factor", "means"].map(|tensor| format!("{}.{tensor}", weight.module()))
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod clusters;
+mod curves;
 mod distances;
 mod ffn;
 mod header;
@@ -17,13 +18,16 @@ mod manifest;
 mod refit;
 
 pub use clusters::Clusters;
+pub use curves::{Curves, LayerCurves, Point};
 pub use distances::{Convention, Distances, Preprocessing};
 pub use ffn::{FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, ffn_runs};
-pub use heads::{ClusterAlgorithm, HeadClusters, LayerClusters, NoisePolicy, RepresentativePolicy};
-pub use layout::{bias_name, first_names, is_output_projection, origin_name, output_projections};
+pub use heads::{
+    ClusterAlgorithm, HeadClusters, HeadOrder, LayerClusters, NoisePolicy, RepresentativePolicy,
+};
+pub use layout::{is_nested, nested_names, origin_name, output_projections};
 pub use learngene::Learngene;
-pub use manifest::{Ancestor, Manifest, Parameters, TensorEntry};
-pub use refit::{Fit, ProjectionFit, Refit, RefitInputs, Residual};
+pub use manifest::{Ancestor, Manifest, Parameters, TensorEntry, centroid_shape};
+pub use refit::{Fit, LayerFits, Refit, Residual};
 
 /// Version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use learngene_shape::{LayerShape, Shape};
+use learngene_shape::{LayerShape, LayerSizes, Reshape, Shape};
 use learngene_tensors::{Dtype, Error, Result, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Clusters, Distances, FfnGroup, Refit, VERSION,
+    Clusters, Curves, Distances, FfnGroup, Refit, VERSION,
     check::{ensure, same},
     json,
 };
@@ -27,8 +27,15 @@ pub struct Manifest {
     pub distances: Distances,
     /// Clusters of the ancestor's heads, and layers that share an FFN.
     pub clusters: Clusters,
-    /// How output projections and shared FFNs were fitted to the ancestor's outputs, where they were.
+    /// Shape of the *centroid model*, whose parameters the file holds: of the ancestor's layers those
+    /// in [`layers`](Self::layers), with the kept heads and hidden units alone.
+    pub shape: Shape,
+    /// The ancestor's layer that each layer of the centroid model comes from.
+    pub layers: Vec<usize>,
+    /// How its matrices were fitted to the ancestor's outputs, where they were.
     pub refit: Option<Refit>,
+    /// What smaller models lose, where it was measured.
+    pub curves: Option<Curves>,
     /// Number format of all tensors.
     pub dtype: Dtype,
     /// Whether each layer's whole output projection is kept
@@ -84,7 +91,43 @@ impl Manifest {
         self.clusters.check()?;
         self.check_ancestor()?;
         self.clusters.ffn.groups.iter().try_for_each(|group| self.check_group(group))?;
-        self.refit.as_ref().map_or(Ok(()), |refit| refit.check(&self.clusters))
+        self.check_shape()?;
+        let depth = self.shape.depth();
+        self.refit.as_ref().map_or(Ok(()), |refit| refit.check(depth))?;
+        self.curves.as_ref().map_or(Ok(()), |curves| curves.check(&self.shape))
+    }
+
+    /// The centroid model is made of the ancestor's layers, with the heads of the clusters and no
+    /// more hidden units than they have.
+    fn check_shape(&self) -> Result<()> {
+        let (ancestor, depth) = (&self.ancestor.shape, self.shape.depth());
+        let are_some = self.layers.len() == depth
+            && self.layers.is_sorted_by(|layer, next| layer < next)
+            && self.layers.iter().all(|layer| *layer < ancestor.depth());
+        let expected = format!("{depth} of the ancestor's {} layers, rising", ancestor.depth());
+        ensure(are_some, "layers", json::text(&self.layers), expected)?;
+        let are_shared = self.clusters.ffn.groups.iter().any(|group| group.layers.len() > 1);
+        let are_all = depth == ancestor.depth();
+        ensure(are_all || !are_shared, "layers", depth, "all, where layers share an FFN")?;
+        let kept = self.clusters.heads.num_centroids();
+        let sizes = |layer: usize| LayerSizes {
+            num_heads: kept[self.layers[layer]],
+            hidden_dim: self.shape.layer(layer).ffn.hidden_dim,
+        };
+        let expected = centroid_shape(ancestor, &self.layers, sizes)?;
+        if let Some((field, found, expected)) = self.shape.first_difference(&expected) {
+            let expected = format!("{expected}, by the ancestor and the clusters");
+            return Err(Error::invalid(format!("{field} of the shape"), found, expected));
+        }
+        for (layer, &from) in self.layers.iter().enumerate() {
+            let found = self.shape.layer(layer).ffn.hidden_dim;
+            let most = ancestor.layer(from).ffn.hidden_dim;
+            let expected = format!("at most {most}, those of the ancestor");
+            ensure(found <= most, format!("layer {layer}: hidden units"), found, expected)?;
+            let whole = "all of the ancestor's, where layers share an FFN";
+            ensure(found == most || !are_shared, format!("layer {layer}: hidden units"), found, whole)?;
+        }
+        Ok(())
     }
 
     /// Distances and clusters are those of the ancestor, and of the same images.
@@ -127,4 +170,20 @@ impl Manifest {
             ensure(found == shared, format!("layer {layer}"), found, &expected)
         })
     }
+}
+
+/// The ancestor's shape with some of its layers alone, of other sizes.
+///
+/// # Errors
+/// Layers that are no model of the family, such as none of a stage.
+pub fn centroid_shape(
+    ancestor: &Shape,
+    layers: &[usize],
+    sizes: impl Fn(usize) -> LayerSizes,
+) -> Result<Shape> {
+    let mut stages = vec![Vec::new(); ancestor.stages().len()];
+    for (layer, from) in layers.iter().enumerate() {
+        stages[ancestor.layer(*from).stage].push(sizes(layer));
+    }
+    ancestor.reshaped(&Reshape { layers: Some(stages), ..Reshape::default() })
 }

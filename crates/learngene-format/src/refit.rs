@@ -1,51 +1,35 @@
 use learngene_tensors::{Result, Sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Clusters,
-    check::{SIZE, check_each, check_length, ensure, is_size},
-};
+use crate::check::{SIZE, check_each, check_length, ensure, is_size};
 
-/// How output projections, and second matrices of shared FFNs, were fitted to the
-/// ancestor's outputs by ridge regression on the probe images.
+/// How the output projections and the second matrices of FFNs were fitted, by ridge regression on
+/// images: layer by layer on the tokens that the layers before leave, so that each makes up for them
+/// and for its own missing heads and hidden units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refit {
-    /// What every layer was fed.
-    pub inputs: RefitInputs,
     /// Ridge, as a multiple of the features' mean variance.
     pub ridge: f64,
     /// Number of images.
     pub images: u64,
     /// Hash of the image list and of the images' contents.
     pub images_sha256: Sha256,
-    /// `[layer]`: the fits of its output projection: that of all centroids, then those of fewer, the
-    /// first in order of priority, each in tensors of its own (`attn.proj.first.{heads}`).
-    pub attention: Vec<Vec<ProjectionFit>>,
-    /// `[group]`: the fit of a shared FFN's second matrix; null for an FFN of
-    /// one layer, which needs none.
-    pub ffn: Vec<Option<Fit>>,
+    /// Whether the file holds what the matrices are for fewer heads and hidden units
+    /// ([`nested_names`](crate::nested_names)).
+    pub any_size: bool,
+    /// One entry for each layer of the centroid model.
+    pub layers: Vec<LayerFits>,
 }
 
-/// What the layers were fed while they were fitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RefitInputs {
-    /// The ancestor's tokens, each layer on its own.
-    Ancestor,
-    /// The tokens of the model with centroid heads alone, with the ancestor's tokens as target, so
-    /// that a layer also makes up for those before it.
-    Own,
-}
-
-/// The fit of an output projection.
+/// How well the matrices of one layer were fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProjectionFit {
-    /// Centroids that it reads, the first in order of priority.
-    pub heads: usize,
-    /// How well it went.
-    pub fit: Fit,
+pub struct LayerFits {
+    /// Of the output projection.
+    pub attention: Fit,
+    /// Of the FFN's second matrix.
+    pub ffn: Fit,
 }
 
 /// How far outputs are from their targets, before and after a fit.
@@ -71,31 +55,14 @@ pub struct Residual {
 }
 
 impl Refit {
-    pub(crate) fn check(&self, clusters: &Clusters) -> Result<()> {
+    pub(crate) fn check(&self, depth: usize) -> Result<()> {
         check_each("ridge", [self.ridge], is_size, SIZE)?;
         ensure(self.images > 0, "images of the refit", 0, "at least 1")?;
-        let centroids = clusters.heads.num_centroids();
-        check_length("fits of attention", self.attention.len(), centroids.len())?;
-        for (layer, (fits, centroids)) in self.attention.iter().zip(centroids).enumerate() {
-            let place = format!("layer {layer}: fits");
-            let heads: Vec<usize> = fits.iter().map(|fit| fit.heads).collect();
-            let is_falling = heads.is_sorted_by(|more, fewer| more > fewer);
-            let are_right =
-                heads.first() == Some(&centroids) && is_falling && heads.last() != Some(&0);
-            let expected = format!("all {centroids} centroids, then falling numbers of at least 1");
-            ensure(are_right, &place, format!("{heads:?} heads"), expected)?;
-            fits.iter().try_for_each(|fit| fit.fit.check(&place))?;
-        }
-        check_length("fits of FFNs", self.ffn.len(), clusters.ffn.groups.len())?;
-        for (index, (fit, group)) in self.ffn.iter().zip(&clusters.ffn.groups).enumerate() {
-            let place = format!("fit of FFN group {index}");
-            let is_shared = group.layers.len() > 1;
-            let found = if fit.is_some() { "a fit" } else { "null" };
-            let expected = "a fit for several layers, null for one";
-            ensure(fit.is_some() == is_shared, &place, found, expected)?;
-            fit.iter().try_for_each(|fit| fit.check(&place))?;
-        }
-        Ok(())
+        check_length("layers of the refit", self.layers.len(), depth)?;
+        self.layers.iter().enumerate().try_for_each(|(layer, LayerFits { attention, ffn })| {
+            attention.check(&format!("layer {layer}: fit of the attention"))?;
+            ffn.check(&format!("layer {layer}: fit of the FFN"))
+        })
     }
 }
 

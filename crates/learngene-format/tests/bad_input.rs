@@ -106,8 +106,8 @@ fn other_safetensors_files() {
 
 #[test]
 fn other_versions_are_named_first() {
-    for version in [1, 2, 4] {
-        let message = format!("format version: found {version}, expected 3, the only one");
+    for version in [1, 3, 5] {
+        let message = format!("format version: found {version}, expected 4, the only one");
         let text = format!(r#"{{"version":{version},"anything":[]}}"#);
         let bytes = Forgery::of(&tiny()).with_metadata(&[("learngene", &text)]);
         check_refused(&bytes, &message);
@@ -181,7 +181,7 @@ fn unknown_and_missing_fields() {
         (tiny(), &["/distances", "/distances/preprocessing", "/clusters", "/clusters/heads"]),
         (tiny(), &["/clusters/heads/algorithm", "/clusters/heads/layers/0", "/clusters/ffn"]),
         (tiny_swin(), &["/clusters/ffn/algorithm", "/clusters/ffn/groups/0", "/refit"]),
-        (tiny_swin(), &["/refit/attention/0/0", "/refit/ffn/0", "/refit/ffn/0/after"]),
+        (tiny_swin(), &["/refit/layers/0", "/refit/layers/0/ffn", "/refit/layers/0/ffn/after"]),
     ] {
         for place in places {
             let mut forgery = Forgery::of(&learngene);
@@ -209,8 +209,8 @@ fn other_spellings() {
         (r#"{"name":"none"}"#, r#"{"name":"none","surprise":1}"#),
         (r#""images":2,"#, r#""images": 2,"#),
         (
-            r#""version":3,"producer":"learngene 0.1.0","#,
-            r#""producer":"learngene 0.1.0","version":3,"#,
+            r#""version":4,"producer":"learngene 0.1.0","#,
+            r#""producer":"learngene 0.1.0","version":4,"#,
         ),
     ] {
         let other = text.replacen(part, instead, 1);

@@ -26,7 +26,7 @@ fn check(manifest: &Manifest, changes: &[(&str, Value)], message: &str) {
 fn of_a_vit() {
     let other = json!("cd".repeat(32));
     let cases: &[(&str, Value, &str)] = &[
-        ("/version", json!(2), "format version: found 2, expected 3"),
+        ("/version", json!(3), "format version: found 3, expected 4"),
         ("/ancestor/parameters", json!(5), "parameters of the ancestor: found 5, expected 320"),
         ("/ancestor/sha256", other.clone(), "ancestor of the distances: found ba78"),
         // Distances.
@@ -109,6 +109,39 @@ fn of_a_vit() {
 }
 
 #[test]
+fn of_the_centroid_model() {
+    let curve = |place: &str| format!("/curves/layers/0/{place}");
+    let point = |kept: usize, error: f64| json!({"kept": kept, "error": error});
+    let cases: &[(&str, Value, &str)] = &[
+        ("/layers", json!([0]), "layers: found [0], expected 2 of the ancestor's 2 layers, rising"),
+        ("/layers", json!([1, 0]), "layers: found [1,0]"),
+        ("/layers", json!([0, 2]), "layers: found [0,2]"),
+        ("/shape/embed_dim", json!(4), "embed_dim of the shape: found 4, expected 3, by the"),
+        ("/shape/num_heads", json!([2, 1]), "num_heads of the shape: found [2,1], expected [2,2]"),
+        ("/shape/hidden_dim", json!([4, 6]), "layer 1: hidden units: found 6, expected at most 5"),
+        ("/curves/depth", json!([0.5]), "depth of the curves: found 1 entries, expected 2"),
+        ("/curves/depth", json!([0.5, null]), "depth of the curves: found null at last"),
+        ("/curves/depth", json!([-0.5, 0]), "depth of the curves[0]: found -0.5"),
+        ("/curves/layers", json!([]), "layers of the curves: found 0 entries, expected 2"),
+        (&curve("heads"), json!([]), "layer 0: curve of heads: found , expected rising numbers"),
+        (&curve("heads"), json!([point(1, 0.0)]), "layer 0: curve of heads: found 1, expected"),
+        (&curve("heads"), json!([point(0, 1.0), point(2, 0.0)]), "layer 0: curve of heads: found 0"),
+        (&curve("neurons"), json!([point(4, -1.0)]), "layer 0: curve of hidden units[0]: found -1"),
+        (
+            &curve("neurons"),
+            json!([point(2, 0.0), point(4, 0.5)]),
+            "layer 0: curve of hidden units: found an error that grows",
+        ),
+    ];
+    for (place, value, message) in cases {
+        check(&tiny_manifest(), &[(place, value.clone())], message);
+    }
+    let shared = [("/shape/hidden_dim", json!([4, 3, 3]))];
+    let message = "layer 1: hidden units: found 3, expected all of the ancestor's, where layers share";
+    check(&tiny_swin_manifest(), &shared, message);
+}
+
+#[test]
 fn of_several_fields() {
     let check =
         |changes: &[(&str, Value)], message: &str| check(&tiny_manifest(), changes, message);
@@ -147,11 +180,6 @@ fn of_several_fields() {
 
 #[test]
 fn of_a_swin_with_a_refit() {
-    let fit = json!({"before": {"relative": 0, "median_channel": 0, "worst_channel": 0},
-                     "after": {"relative": 0, "median_channel": 0, "worst_channel": 0}});
-    let fits = |heads: &[u64]| -> Value {
-        heads.iter().map(|heads| json!({"heads": heads, "fit": fit})).collect()
-    };
     let across =
         json!([{"layers": [0], "representative": 0}, {"layers": [1, 2], "representative": 1}]);
     let cases: &[(&str, Value, &str)] = &[
@@ -172,26 +200,17 @@ fn of_a_swin_with_a_refit() {
         ),
         ("/refit/ridge", json!(-1.0), "ridge[0]: found -1"),
         ("/refit/images", json!(0), "images of the refit: found 0"),
-        ("/refit/attention", json!([]), "fits of attention: found 0 entries, expected 3"),
+        ("/refit/layers", json!([]), "layers of the refit: found 0 entries, expected 3"),
         (
-            "/refit/attention/0",
-            fits(&[]),
-            "layer 0: fits: found [] heads, expected all 2 centroids",
+            "/refit/layers/0/attention/after/relative",
+            json!(-0.5),
+            "layer 0: fit of the attention[0]: found -0.5",
         ),
-        ("/refit/attention/0", fits(&[1]), "layer 0: fits: found [1] heads"),
-        ("/refit/attention/0", fits(&[1, 2]), "layer 0: fits: found [1, 2] heads"),
-        ("/refit/attention/0", fits(&[2, 2]), "layer 0: fits: found [2, 2] heads"),
-        ("/refit/attention/0", fits(&[2, 1, 0]), "layer 0: fits: found [2, 1, 0] heads"),
-        ("/refit/attention/0", fits(&[u64::MAX, 2]), "layer 0: fits: found [1844"),
-        ("/refit/attention/0/1/fit/after/relative", json!(-0.5), "layer 0: fits[0]: found -0.5"),
-        ("/refit/ffn", json!([]), "fits of FFNs: found 0 entries, expected 2"),
-        ("/refit/ffn/0", json!(null), "fit of FFN group 0: found null, expected a fit for several"),
         (
-            "/refit/ffn/1",
-            fit.clone(),
-            "fit of FFN group 1: found a fit, expected a fit for several",
+            "/refit/layers/1/ffn/before/worst_channel",
+            json!(-0.5),
+            "layer 1: fit of the FFN[2]: found -0.5",
         ),
-        ("/refit/ffn/0/before/worst_channel", json!(-0.5), "fit of FFN group 0[2]: found -0.5"),
     ];
     for (place, value, message) in cases {
         check(&tiny_swin_manifest(), &[(place, value.clone())], message);
@@ -210,7 +229,7 @@ fn numbers_that_are_none() {
         |manifest, value| manifest.distances.preprocessing.mean[0] = value as f32,
         |manifest, value| manifest.distances.preprocessing.crop_pct = value as f32,
         |manifest, value| refit(manifest).ridge = value,
-        |manifest, value| refit(manifest).attention[0][1].fit.after.relative = value,
+        |manifest, value| refit(manifest).layers[0].ffn.after.relative = value,
     ];
     for value in [f64::NAN, f64::INFINITY] {
         for (index, change) in changes.iter().enumerate() {

@@ -8,15 +8,16 @@ use std::{collections::BTreeMap, fs};
 
 use common::{tensors_of, tiny, tiny_manifest, tiny_swin, tiny_swin_manifest};
 use learngene_format::{
-    Clusters, Distances, FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters,
+    Clusters, Distances, FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters, centroid_shape,
     output_projections,
 };
+use learngene_shape::LayerSizes;
 use learngene_tensors::{Dtype, Sha256};
 use proptest::prelude::*;
 
 /// These bytes are the format: if they change, files already written can no longer be read.
 #[test]
-fn the_bytes_of_version_3_stay_as_they_are() {
+fn the_bytes_of_version_4_stay_as_they_are() {
     let check = |learngene: Learngene, length: usize, hash: &str| {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
@@ -123,11 +124,20 @@ fn tensors_of_a_swin() {
         ("layers.0.blocks.1.attn.proj.origin.weight", &[2, 4]),
         ("layers.1.blocks.0.attn.proj.origin.weight", &[4, 2]),
     ];
-    let first: &[(&str, &[usize])] = &[
-        ("layers.0.blocks.0.attn.proj.first.1.weight", &[2, 2]),
-        ("layers.0.blocks.0.attn.proj.first.1.bias", &[2]),
+    // Of n inputs, n (n + 1) / 2 numbers of the factor.
+    let nested: &[(&str, &[usize])] = &[
+        ("layers.0.blocks.0.attn.proj.factor", &[10]),
+        ("layers.0.blocks.0.attn.proj.means", &[4]),
+        ("layers.0.blocks.0.mlp.fc2.factor", &[10]),
+        ("layers.0.blocks.0.mlp.fc2.means", &[4]),
+        ("layers.0.blocks.1.attn.proj.factor", &[3]),
+        ("layers.0.blocks.1.attn.proj.means", &[2]),
+        ("layers.1.blocks.0.attn.proj.factor", &[3]),
+        ("layers.1.blocks.0.attn.proj.means", &[2]),
+        ("layers.1.blocks.0.mlp.fc2.factor", &[6]),
+        ("layers.1.blocks.0.mlp.fc2.means", &[3]),
     ];
-    check_tensors(&manifest, &ffn, &[heads, origin, first].concat());
+    check_tensors(&manifest, &ffn, &[heads, origin, nested].concat());
     assert_eq!(manifest.ffn_layer(1), 0);
     assert_eq!(output_projections(&manifest.ancestor.shape).len(), 3);
 
@@ -137,6 +147,21 @@ fn tensors_of_a_swin() {
     manifest.clusters.ffn.groups[0] = FfnGroup { layers: vec![0, 1], representative: 1 };
     let ffn: Vec<String> = ffn.iter().map(|name| name.replace("blocks.1", "blocks.0")).collect();
     check_tensors(&manifest, &ffn.iter().map(String::as_str).collect::<Vec<_>>(), heads);
+}
+
+/// Of `tests/data/tiny.json`, its first layer alone, with three of four hidden units.
+#[test]
+fn tensors_of_some_layers() {
+    let mut manifest = tiny_manifest();
+    manifest.layers = vec![0];
+    let sizes = LayerSizes { num_heads: 2, hidden_dim: 3 };
+    let shape = centroid_shape(&manifest.ancestor.shape, &[0], |_| sizes).expect("possible");
+    manifest.curves = manifest.curves.map(|curves| curves.of_sizes(&[sizes]));
+    let expected = shape.parameter_shapes();
+    manifest.shape = shape;
+    assert_eq!(manifest.expected_tensors().expect("consistent"), expected);
+    assert_eq!(expected["blocks.0.mlp.fc1.weight"], [3, 3]);
+    assert!(expected.keys().all(|name| !name.starts_with("blocks.1")));
 }
 
 proptest! {

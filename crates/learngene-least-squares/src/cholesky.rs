@@ -13,6 +13,7 @@ const BLOCK: usize = 64;
 const LEAST_PIVOT: f64 = 1e-12;
 
 /// The lower triangular `L` of `A = L L^T`, computed in blocks on all threads.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cholesky(Array2<f64>);
 
 impl Cholesky {
@@ -53,14 +54,14 @@ impl Cholesky {
         columns.into_par_iter().for_each(|mut view| {
             let mut columns = view.to_owned();
             self.forward(&mut columns);
-            self.backward(&mut columns);
+            backward(self.0.view(), &mut columns);
             view.assign(&columns);
         });
         right
     }
 
-    /// `L Y = right`, in place.
-    fn forward(&self, right: &mut Array2<f64>) {
+    /// `Y` of `L Y = right`, in place: `[size, columns]`.
+    pub fn forward(&self, right: &mut Array2<f64>) {
         let factor = &self.0;
         for start in (0..factor.nrows()).step_by(BLOCK) {
             let end = factor.nrows().min(start + BLOCK);
@@ -74,20 +75,58 @@ impl Cholesky {
         }
     }
 
-    /// `L^T X = right`, in place.
-    fn backward(&self, right: &mut Array2<f64>) {
-        let factor = &self.0;
-        for start in (0..factor.nrows()).step_by(BLOCK).rev() {
-            let end = factor.nrows().min(start + BLOCK);
-            let (upper, done) = right.view_mut().split_at(Axis(0), end);
-            let (_, mut rows) = upper.split_at(Axis(0), start);
-            let below: ArrayView2<'_, f64> = factor.slice(s![end.., start..end]);
-            general_mat_mul(-1.0, &below.t(), &done, 1.0, &mut rows);
-            for at in (0..end - start).rev() {
-                let weights = factor.slice(s![start + at + 1..end, start + at]);
-                let others = at + 1..end - start;
-                substitute(&mut rows, at, others, weights.iter(), factor[[start + at, start + at]]);
+    /// `L^T X = right` of the leading block of as many rows, in place: `[rows, columns]`.
+    pub fn backward_first(&self, right: &mut Array2<f64>) {
+        let rows = right.nrows();
+        backward(self.0.slice(s![..rows, ..rows]), right);
+    }
+
+    /// The first rows of `L^T X`: `[rows, columns]` of `[size, columns]`.
+    pub fn transposed_times(&self, right: &Array2<f64>, rows: usize) -> Array2<f64> {
+        self.lower().slice(s![.., ..rows]).t().dot(right)
+    }
+
+    /// `L`, zero above the diagonal.
+    pub fn lower(&self) -> Array2<f64> {
+        Array2::from_shape_fn(self.0.dim(), |(row, column)| {
+            if row < column { 0.0 } else { self.0[[row, column]] }
+        })
+    }
+
+    /// The lower triangle, row by row.
+    pub fn packed(&self) -> Vec<f64> {
+        let rows = self.0.rows().into_iter().enumerate();
+        rows.flat_map(|(at, row)| row.slice(s![..=at]).to_vec()).collect()
+    }
+
+    /// The factor whose lower triangle is this, row by row; `None` where it is no triangle with a
+    /// diagonal above 0.
+    pub fn from_packed(packed: &[f64]) -> Option<Self> {
+        let size = (1..).find(|size| size * (size + 1) / 2 >= packed.len())?;
+        let mut factor = Array2::zeros((size, size));
+        let mut values = packed.iter();
+        for row in 0..size {
+            for column in 0..=row {
+                factor[[row, column]] = *values.next()?;
             }
+        }
+        let is_one = values.next().is_none() && factor.diag().iter().all(|entry| *entry > 0.0);
+        is_one.then_some(Self(factor))
+    }
+}
+
+/// `L^T X = right`, in place.
+fn backward(factor: ArrayView2<'_, f64>, right: &mut Array2<f64>) {
+    for start in (0..factor.nrows()).step_by(BLOCK).rev() {
+        let end = factor.nrows().min(start + BLOCK);
+        let (upper, done) = right.view_mut().split_at(Axis(0), end);
+        let (_, mut rows) = upper.split_at(Axis(0), start);
+        let below = factor.slice(s![end.., start..end]);
+        general_mat_mul(-1.0, &below.t(), &done, 1.0, &mut rows);
+        for at in (0..end - start).rev() {
+            let weights = factor.slice(s![start + at + 1..end, start + at]);
+            let others = at + 1..end - start;
+            substitute(&mut rows, at, others, weights.iter(), factor[[start + at, start + at]]);
         }
     }
 }

@@ -3,16 +3,20 @@
 mod cholesky;
 mod linear_map;
 mod moments;
+mod nested;
 mod ridge;
 mod row_cholesky;
+mod selection;
 
 use std::{error::Error, fmt};
 
 pub use cholesky::Cholesky;
 pub use linear_map::LinearMap;
 pub use moments::{Moments, Products, Sums};
+pub use nested::NestedFit;
 pub use ridge::{Fit, NEGLIGIBLE, Residual};
 pub use row_cholesky::{RowCholesky, dot};
+pub use selection::Selection;
 
 /// A number that is infinite or NaN, among rows or in their sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -184,6 +184,18 @@ impl Moments {
         }
     }
 
+    /// The moments of these targets times a matrix: `[targets, others]`. Nothing is known of the others'
+    /// variances, which are said to be nothing.
+    pub fn times(&self, matrix: &Array2<f64>) -> Self {
+        Self {
+            feature_means: self.feature_means.clone(),
+            target_means: self.target_means.dot(matrix),
+            covariance: self.covariance.clone(),
+            cross: self.cross.dot(matrix),
+            target_variances: Array1::zeros(matrix.ncols()),
+        }
+    }
+
     /// The moments of some features alone.
     pub fn of(&self, features: &[usize]) -> Self {
         Self {

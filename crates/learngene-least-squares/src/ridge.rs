@@ -3,10 +3,10 @@
 use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::{Cholesky, LinearMap, Moments, NotFinite};
+use crate::{Cholesky, LinearMap, Moments, NestedFit, NotFinite};
 
-/// A relative error below this is rounding of `f32`.
-pub const NEGLIGIBLE: f64 = 1e-10;
+/// A relative error below this is rounding of sums in `f32`.
+pub const NEGLIGIBLE: f64 = 1e-6;
 
 /// How far the outputs of a map are from the targets: the squared difference, relative to the
 /// variance of the targets.
@@ -47,16 +47,19 @@ impl Moments {
         prior: LinearMap,
         ridge: f64,
         round: impl Fn(Vec<f32>) -> Vec<f32>,
-    ) -> Result<(LinearMap, Fit), NotFinite> {
+    ) -> Result<(NestedFit, Fit), NotFinite> {
         let before = self.residual(&prior);
+        let mut nested = self.nested_fit(&prior.weight, ridge)?;
         if before.relative > NEGLIGIBLE {
-            let fitted = self.fit(&prior.weight, ridge)?.rounded(round);
+            let fitted = nested.map.rounded(round);
             let after = self.residual(&fitted);
             if after.relative < before.relative {
-                return Ok((fitted, Fit { before, after }));
+                nested.map = fitted;
+                return Ok((nested, Fit { before, after }));
             }
         }
-        Ok((prior, Fit { before, after: before }))
+        nested.map = prior;
+        Ok((nested, Fit { before, after: before }))
     }
 
     /// The map `W` from features to targets with the least
@@ -69,16 +72,27 @@ impl Moments {
     /// # Errors
     /// Moments that are not finite.
     pub fn fit(&self, prior: &Array2<f64>, ridge: f64) -> Result<LinearMap, NotFinite> {
-        let mut weight = prior.clone();
+        Ok(self.nested_fit(prior, ridge)?.map)
+    }
+
+    /// [`Moments::fit`], and with it the fits of any number of first features.
+    ///
+    /// # Errors
+    /// Moments that are not finite.
+    pub fn nested_fit(&self, prior: &Array2<f64>, ridge: f64) -> Result<NestedFit, NotFinite> {
         let variance = self.covariance.diag().mean().unwrap_or(0.0);
-        if variance != 0.0 {
-            // Covariance of the features with what the prior leaves of the targets.
-            let rest = &self.cross - &product(self.covariance.view(), prior);
-            let factor = self.factor(ridge * variance, variance).ok_or(NotFinite)?;
-            weight += &factor.solve(rest);
-        }
+        let factor = match variance {
+            // Nothing is known of the features, so the prior stays.
+            0.0 => Cholesky::of(Array2::eye(prior.nrows())),
+            _ => self.factor(ridge * variance, variance),
+        };
+        let factor = factor.ok_or(NotFinite)?;
+        // Covariance of the features with what the prior leaves of the targets.
+        let rest = &self.cross - &product(self.covariance.view(), prior);
+        let weight = prior + &factor.solve(rest);
         let bias = &self.target_means - &self.feature_means.dot(&weight);
-        Ok(LinearMap { weight, bias })
+        let feature_means = self.feature_means.clone();
+        Ok(NestedFit { factor, feature_means, map: LinearMap { weight, bias } })
     }
 
     /// The factor of the penalised covariance, by the least penalty that gives it full rank.

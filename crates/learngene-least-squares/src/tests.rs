@@ -1,6 +1,6 @@
 use ndarray::{Array1, Array2, s};
 
-use super::{LinearMap, NotFinite, Products, Sums};
+use super::{LinearMap, NestedFit, NotFinite, Products, Sums};
 
 /// Numbers without pattern, from -1 to 1.
 fn scattered(count: usize, seed: usize) -> Vec<f32> {
@@ -13,7 +13,7 @@ fn scattered(count: usize, seed: usize) -> Vec<f32> {
     draws.collect()
 }
 
-struct Case {
+pub(crate) struct Case {
     tokens: usize,
     features: Vec<f32>,
     targets: Vec<f32>,
@@ -22,7 +22,7 @@ struct Case {
 const FEATURES: usize = 4;
 const TARGETS: usize = 3;
 
-fn case() -> Case {
+pub(crate) fn case() -> Case {
     let tokens = 60;
     // Offsets of features and targets are what the bias is for.
     let shifted = |values: Vec<f32>, by: f32| values.into_iter().map(|v| v + by).collect();
@@ -33,7 +33,7 @@ fn case() -> Case {
     }
 }
 
-fn prior() -> LinearMap {
+pub(crate) fn prior() -> LinearMap {
     let weight = scattered(FEATURES * TARGETS, 3).into_iter().map(f64::from).collect();
     LinearMap {
         weight: Array2::from_shape_vec((FEATURES, TARGETS), weight).expect("as many values"),
@@ -42,7 +42,7 @@ fn prior() -> LinearMap {
 }
 
 impl Case {
-    fn sums(&self) -> Sums {
+    pub(crate) fn sums(&self) -> Sums {
         let mut sums = Sums::new(FEATURES, TARGETS);
         // In two batches, as images come.
         let middle = self.tokens / 3;
@@ -117,7 +117,7 @@ impl Case {
     }
 }
 
-fn distance(left: &LinearMap, right: &LinearMap) -> f64 {
+pub(crate) fn distance(left: &LinearMap, right: &LinearMap) -> f64 {
     let weights = left.weight.iter().zip(&right.weight);
     let biases = left.bias.iter().zip(&right.bias);
     weights.chain(biases).fold(0.0, |worst, (a, b)| (a - b).abs().max(worst))
@@ -307,12 +307,12 @@ fn targets_that_are_a_map_need_not_be_measured() {
 fn maps_are_rounded_and_kept_only_where_they_help() {
     let moments = case().sums().moments();
     let coarse = |values: Vec<f32>| values.into_iter().map(|v| (v * 8.0).round() / 8.0).collect();
-    let (map, fit) = moments.best(prior(), 1e-2, coarse).expect("a solution");
+    let (NestedFit { map, .. }, fit) = moments.best(prior(), 1e-2, coarse).expect("a solution");
     assert!(map.weight.iter().all(|weight| (weight * 8.0).fract() == 0.0));
     assert!(fit.after.relative < fit.before.relative);
     assert_eq!(moments.residual(&map), fit.after);
     let useless = |values: Vec<f32>| vec![1e3; values.len()];
-    let (map, fit) = moments.best(prior(), 1e-2, useless).expect("a solution");
+    let (NestedFit { map, .. }, fit) = moments.best(prior(), 1e-2, useless).expect("a solution");
     assert_eq!((map, fit.after), (prior(), fit.before));
 }
 

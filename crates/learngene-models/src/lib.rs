@@ -18,7 +18,7 @@ pub use block::Block;
 pub use classifier::{BranchScales, Classifier};
 pub use merging::PatchMerging;
 pub use mlp::Mlp;
-pub use model::{LayerLinears, Model, ModelOutput};
+pub use model::{LayerLinears, Model, ModelOutput, Pool};
 pub use patch_embed::PatchEmbed;
 pub use state_dict::{load_into, state_dict};
 pub use swin::{ClassifierHead, Stage, SwinModule};

@@ -5,7 +5,7 @@ use burn::{
     nn,
     tensor::{Device, Tensor, assert_shape},
 };
-use learngene_shape::{Family, ImageShape, Shape, Swin, Vit};
+use learngene_shape::{Family, ImageShape, LayerSizes, Shape, Swin, Vit};
 use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
@@ -31,6 +31,18 @@ pub struct ModelOutput {
     /// Attention of each layer after softmax: `[batch * windows, num_heads, queries, keys]`, the
     /// windows of an image in raster order.
     pub attention: Vec<Tensor<4>>,
+}
+
+/// Which of the last layer's tokens are features, in timm's words. A model without a class token has
+/// the mean of its patches alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The class token.
+    Token,
+    /// The mean of the patches.
+    Avg,
+    /// The class token, then the mean of the patches.
+    Both,
 }
 
 /// The linear layers of one transformer layer.
@@ -113,20 +125,79 @@ impl Model {
         self.pool((0..self.num_layers()).fold(self.embed(images), run))
     }
 
-    /// Mean over the patches of the last layer's tokens after the final norm: what a Swin's
-    /// classifier reads anyway, and other features than the class token's, which a DINOv2 backbone
-    /// is often used with.
+    /// Features of an image, by the name that timm has for them.
     ///
     /// # Shapes
     /// - images: `[batch, in_channels, image_size, image_size]`
-    /// - output: `[batch, num_features]`
+    /// - output: as of [`Model::pool_tokens`]
     ///
     /// # Panics
     /// As [`Model::forward_observed`].
-    pub fn patch_features(&self, images: Tensor<4>) -> Tensor<2> {
+    pub fn pooled_features(&self, images: Tensor<4>, pool: Pool) -> Tensor<2> {
         let run = |tokens, layer| self.run(layer, tokens, Pass::default());
-        let tokens = (0..self.num_layers()).fold(self.embed(images), run);
-        self.mean_patch(tokens)
+        self.pool_tokens((0..self.num_layers()).fold(self.embed(images), run), pool)
+    }
+
+    /// Features of the tokens that a layer leaves, after the final norm.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[batch, num_features]`, of [`Pool::Both`] in a ViT twice as wide
+    pub fn pool_tokens(&self, tokens: Tensor<3>, pool: Pool) -> Tensor<2> {
+        let has_token = matches!(self, Self::Vit(_));
+        let normed = self.final_norm(tokens);
+        let mean = |tokens: Tensor<3>| tokens.mean_dim(1).squeeze_dim(1);
+        if !has_token {
+            return mean(normed);
+        }
+        let token = || normed.clone().slice_dim(1, 0..1).squeeze_dim(1);
+        let patches = || mean(normed.clone().slice_dim(1, 1..));
+        match pool {
+            Pool::Token => token(),
+            Pool::Avg => patches(),
+            Pool::Both => Tensor::cat(vec![token(), patches()], 1),
+        }
+    }
+
+    /// The norm after the last layer: `[batch, seq, num_features]` to the same.
+    pub fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3> {
+        either!(self, model => layer_norm(&model.norm, tokens, model.layer_norm_eps))
+    }
+
+    /// Replaces a layer by one with other heads and hidden units.
+    ///
+    /// # Errors
+    /// Lists every parameter of the layer that is missing, unused or of another shape.
+    ///
+    /// # Panics
+    /// Panics when the model is not so deep.
+    pub fn replace_layer(
+        &mut self,
+        layer: usize,
+        sizes: LayerSizes,
+        parameters: &StateDict,
+    ) -> Result<()> {
+        let mut all = self.described().layer_sizes();
+        all[layer] = sizes;
+        let shape = self.described().with_layer_sizes(&all)?;
+        let device = self.device();
+        let (prefix, block) = match self {
+            Self::Vit(vit) => {
+                let block = Block::new(shape.layer(layer), vit.layer_norm_eps, &device);
+                (format!("blocks.{layer}."), block)
+            }
+            Self::Swin(swin) => {
+                let (stage, place) = swin.place(layer);
+                let block = swin.block(shape.layer(layer), &device);
+                (format!("layers.{stage}.blocks.{place}."), block)
+            }
+        };
+        let of_block = parameters.iter().map(|(name, tensor)| {
+            (name.strip_prefix(&prefix).unwrap_or(name).to_owned(), tensor.clone())
+        });
+        *self.block_mut(layer) = load_into(block, &of_block.collect())?;
+        either!(self, model => model.shape = shape);
+        Ok(())
     }
 
     /// Logits and the attention of every layer.
@@ -201,13 +272,7 @@ impl Model {
     /// # Panics
     /// Panics when the model is not so deep.
     pub fn linears_mut(&mut self, layer: usize) -> LayerLinears<'_> {
-        let Block { attn, mlp, .. } = match self {
-            Self::Vit(vit) => &mut vit.blocks[layer],
-            Self::Swin(swin) => {
-                let (stage, block) = swin.place(layer);
-                &mut swin.layers[stage].blocks[block]
-            }
-        };
+        let Block { attn, mlp, .. } = self.block_mut(layer);
         LayerLinears {
             qkv: &mut attn.qkv,
             proj: &mut attn.proj,
@@ -238,22 +303,19 @@ impl Model {
         }
     }
 
+    fn block_mut(&mut self, layer: usize) -> &mut Block {
+        match self {
+            Self::Vit(vit) => &mut vit.blocks[layer],
+            Self::Swin(swin) => {
+                let (stage, block) = swin.place(layer);
+                &mut swin.layers[stage].blocks[block]
+            }
+        }
+    }
+
     /// Whether nobody but a classifier that reads the class token comes after that layer.
     fn is_read_by_classifier_alone(&self, layer: usize) -> bool {
         matches!(self, Self::Vit(_)) && layer + 1 == self.num_layers()
-    }
-
-    fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3> {
-        either!(self, model => layer_norm(&model.norm, tokens, model.layer_norm_eps))
-    }
-
-    /// Mean of the normed patches, `[batch, num_features]`.
-    fn mean_patch(&self, tokens: Tensor<3>) -> Tensor<2> {
-        let patches = match self {
-            Self::Vit(_) => tokens.slice_dim(1, 1..), // [batch, patches, embed_dim]
-            Self::Swin(_) => tokens,
-        };
-        self.final_norm(patches).mean_dim(1).squeeze_dim(1)
     }
 
     fn described(&self) -> &Shape {
@@ -292,7 +354,7 @@ impl Classifier for Model {
         match self {
             // The norm works token by token, so the class token is all that need pass through it.
             Self::Vit(_) => self.final_norm(tokens.slice_dim(1, 0..1)).squeeze_dim(1),
-            Self::Swin(_) => self.mean_patch(tokens),
+            Self::Swin(_) => self.pool_tokens(tokens, Pool::Avg),
         }
     }
 

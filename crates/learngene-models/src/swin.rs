@@ -47,11 +47,7 @@ pub struct ClassifierHead {
 impl SwinModule {
     pub(crate) fn new(swin: &Swin, shape: &Shape, device: &Device) -> Self {
         let Swin { embed_dim, num_classes, layer_norm_eps: eps, .. } = *swin;
-        let block = |layer: &LayerShape| {
-            let mut block = Block::new(*layer, eps, device);
-            block.attn = block.attn.with_relative_positions(device);
-            block
-        };
+        let block = |layer: &LayerShape| block(*layer, eps, device);
         let stage = |layers: std::ops::Range<usize>| {
             let LayerShape { stage, embed_dim, .. } = shape.layer(layers.start);
             let merging = || PatchMerging::new(embed_dim, eps, device);
@@ -74,6 +70,11 @@ impl SwinModule {
         }
     }
 
+    /// A layer of other sizes, its weights still to be loaded.
+    pub(crate) fn block(&self, shape: LayerShape, device: &Device) -> Block {
+        block(shape, self.layer_norm_eps, device)
+    }
+
     /// The normed patches: `[batch, patches, embed_dim]` to the same.
     pub(crate) fn tokens(&self, patches: Tensor<3>) -> Tensor<3> {
         let norm = self.patch_embed.norm.as_ref().expect("a Swin has a norm of its patches");
@@ -86,4 +87,10 @@ impl SwinModule {
         let before: usize = self.layers[..stage].iter().map(|stage| stage.blocks.len()).sum();
         (stage, layer - before)
     }
+}
+
+fn block(shape: LayerShape, layer_norm_eps: f64, device: &Device) -> Block {
+    let mut block = Block::new(shape, layer_norm_eps, device);
+    block.attn = block.attn.with_relative_positions(device);
+    block
 }

@@ -1,7 +1,7 @@
 //! What every model must keep to, whatever its family.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use learngene_models::{Classifier, Model, load_into, state_dict};
+use learngene_models::{Classifier, Model, Pool, load_into, state_dict};
 use learngene_shape::{
     Family, FfnKind, ImageShape, LayerShape, Parameter, Preset, Reshape, Shape, Swin, Vit,
 };
@@ -196,7 +196,7 @@ fn patch_features_are_the_mean_of_normed_patches() {
         let each =
             (prefix..seq).map(|token| model.pool(tokens.clone().slice_dim(1, token..token + 1)));
         let mean = Tensor::<2>::stack::<3>(each.collect(), 0).mean_dim(0).squeeze_dim(0);
-        check_equal(shape.family(), model.patch_features(images), mean);
+        check_equal(shape.family(), model.pooled_features(images, Pool::Avg), mean);
     }
 }
 

@@ -57,6 +57,29 @@ pub fn average_heads(parameter: &Parameter, tensor: &Tensor, groups: &[Vec<usize
     Tensor::new(shape, values)
 }
 
+/// The parameter with some hidden units in place of all: unit `u` of the result is unit `units[u]`, in
+/// each part of an axis that has several. What no unit owns stays.
+///
+/// # Panics
+/// Panics when the tensor is not of the parameter's shape, or there is no such unit.
+pub fn select_units(parameter: &Parameter, tensor: &Tensor, units: &[usize]) -> Tensor {
+    assert_eq!(tensor.shape, parameter.shape(), "shape of {}", parameter.name);
+    let is_of_units = |axis: &Axis| matches!(axis, Axis::Hidden { .. });
+    let Some(axis) = parameter.axes.iter().position(is_of_units) else { return tensor.clone() };
+    let parts = parameter.axes[axis].parts();
+    let width = tensor.shape[axis] / parts;
+    let inner: usize = tensor.shape[axis + 1..].iter().product();
+    let mut values = Vec::with_capacity(tensor.values.len() / width * units.len());
+    for part in tensor.values.chunks_exact(width * inner) {
+        for unit in units {
+            values.extend_from_slice(&part[unit * inner..(unit + 1) * inner]);
+        }
+    }
+    let mut shape = tensor.shape.clone();
+    shape[axis] = parts * units.len();
+    Tensor::new(shape, values)
+}
+
 /// Mean of rows of one length, summed in f64 in their order.
 fn mean(rows: Vec<&[f32]>) -> impl Iterator<Item = f32> {
     let count = rows.len() as f64;
@@ -108,6 +131,19 @@ mod tests {
         let swin = Swin { window_size: 1, ..Swin::uniform(2, &[1], &[2]) };
         let (table, values) = counted(swin.parameters(), "relative_position_bias_table");
         assert_eq!(select_heads(&table, &values, &[1, 0, 0]).values, [1., 0., 0.]);
+    }
+
+    #[test]
+    fn hidden_units_are_selected_in_every_part() {
+        let vit = Vit { ffn: crate::FfnKind::SwiGlu, ..Vit::new(2, vec![1], 2, vec![3]) };
+        let (first, values) = counted(vit.parameters(), "fc1.weight");
+        // Rows are gate 0, 1, 2, then value 0, 1, 2.
+        let selected = select_units(&first, &values, &[2, 0]);
+        assert_eq!((selected.shape, selected.values), (vec![4, 2], vec![4., 5., 0., 1., 10., 11., 6., 7.]));
+        let (second, values) = counted(vit.parameters(), "fc2.weight");
+        assert_eq!(select_units(&second, &values, &[2, 0]).values, [2., 0., 5., 3.]);
+        let (norm, values) = counted(vit.parameters(), "norm2.weight");
+        assert_eq!(select_units(&norm, &values, &[1]), values);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod vit;
 
 pub use field::Field;
 pub use head_layout::{Head, HeadLayout, Projection};
-pub use heads::{average_heads, select_heads};
+pub use heads::{average_heads, select_heads, select_units};
 pub use layer::{FfnKind, FfnShape, ImageShape, LayerShape};
 pub use limits::{
     MAX_CHANNELS, MAX_CLASSES, MAX_DEPTH, MAX_HEADS, MAX_IMAGE_SIZE, MAX_WIDTH, at_most,

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
-use learngene_condensing::{ImageDistances, ProbeSettings, probe, probe_each_image};
+use learngene_condensing::{ProbeSettings, probe};
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
@@ -74,21 +74,6 @@ impl ProbeArgs {
         let measured = probe(&model, images.batches(&bar), settings, &images.device)?;
         bar.finish_and_clear();
         Ok(Distances { producer: crate::PRODUCER.into(), ..measured })
-    }
-
-    /// [`ProbeArgs::measure`] that keeps the distances on every image too.
-    pub fn measure_each_image(
-        &self,
-        ancestor: &Checkpoint,
-        images: &ProbeImages,
-    ) -> anyhow::Result<(Distances, ImageDistances)> {
-        let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
-        let bar = progress::bar(images.len() as u64, "images").with_message("probing");
-        let settings = self.settings(ancestor, images);
-        let (measured, each) =
-            probe_each_image(&model, images.batches(&bar), settings, &images.device)?;
-        bar.finish_and_clear();
-        Ok((Distances { producer: crate::PRODUCER.into(), ..measured }, each))
     }
 
     /// How the images are shown to the ancestor.

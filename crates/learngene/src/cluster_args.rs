@@ -204,6 +204,7 @@ impl FfnArgs {
                 ClusterAlgorithm::Kmeans { .. } => {
                     bail!("--ffn auto is half of eps, which k-means does not have: pass pixels")
                 }
+                ClusterAlgorithm::Order { .. } => unreachable!("no flag asks for an order"),
             },
         };
         let representative = self.ffn_representative.unwrap_or_default();

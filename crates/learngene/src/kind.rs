@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
 use learngene_checkpoints::is_checkpoint;
-use learngene_condensing::TuneCurve;
 use learngene_format::{Clusters, Distances, Learngene};
 use learngene_report::data::AttentionMap;
 use learngene_tensors::Safetensors;
@@ -25,7 +24,6 @@ pub enum Kind {
     Description,
     Distances,
     Clusters,
-    Curve,
     AttentionMaps,
     /// What `forward` computes.
     Outputs,
@@ -35,13 +33,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 10] = [
         Self::Learngene,
         Self::Checkpoint,
         Self::Description,
         Self::Distances,
         Self::Clusters,
-        Self::Curve,
         Self::AttentionMaps,
         Self::Outputs,
         Self::Picture,
@@ -103,7 +100,6 @@ impl Kind {
             Self::Description
             | Self::Distances
             | Self::Clusters
-            | Self::Curve
             | Self::AttentionMaps => "json",
         }
     }
@@ -115,7 +111,6 @@ impl Kind {
             Self::Description => "the description of a descendant",
             Self::Distances => "a file of distances",
             Self::Clusters => "a file of clusters",
-            Self::Curve => "a curve of `tune`",
             Self::AttentionMaps => "a file of attention maps",
             Self::Outputs => "a file of a model's outputs",
             Self::Picture => "a PNG picture",
@@ -134,7 +129,6 @@ impl Kind {
             Self::Description => Description::read(path).is_ok(),
             Self::Distances => Distances::read(path).is_ok(),
             Self::Clusters => Clusters::read(path).is_ok(),
-            Self::Curve => TuneCurve::read(path).is_ok(),
             Self::AttentionMaps => read(path)
                 .is_ok_and(|json| serde_json::from_slice::<Vec<AttentionMap>>(&json).is_ok()),
             Self::Outputs => {

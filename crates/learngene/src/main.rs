@@ -1,6 +1,5 @@
 //! The program `learngene`.
 
-mod again;
 mod ancestry;
 mod args;
 mod checkpoint_file;

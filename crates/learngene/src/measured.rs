@@ -9,7 +9,7 @@ use learngene_tensors::Sha256;
 
 use crate::{
     hub::Source,
-    text::{count, heads},
+    text::{count, layer_list},
 };
 
 /// Refuses distances that were measured on another checkpoint than the one of this hash. The shape of
@@ -41,5 +41,5 @@ pub fn check_ancestor(
 /// `12 layers of 6 heads, images of 224 px`.
 fn layers(num_heads: &[usize], image_size: usize) -> String {
     let layers = count(num_heads.len(), "layer", "layers");
-    format!("{layers} of {} heads, images of {image_size} px", heads(num_heads))
+    format!("{layers} of {} heads, images of {image_size} px", layer_list(num_heads))
 }

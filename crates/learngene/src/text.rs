@@ -9,16 +9,6 @@ pub fn thousands(value: u64) -> String {
     HumanCount(value).to_string()
 }
 
-/// A number of at most four digits, but for large ones: `1.429`, `0.0003`, `12000`.
-pub fn short(number: f64) -> String {
-    let digits = if number == 0.0 { 0 } else { number.abs().log10().floor() as i32 };
-    let text = format!("{number:.*}", (3 - digits).clamp(0, 15) as usize);
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
 /// `1 seed`, `3 seeds`.
 pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number as u64), if number == 1 { one } else { many })
@@ -41,11 +31,11 @@ pub fn bytes(bytes: u64) -> String {
 /// Entries of a list that are shown one by one.
 const SHOWN: usize = 12;
 
-/// Heads of every layer: `8` where all agree, else `4, 4, 6, 8`, or `12 x 4, 12 x 8` where that would
+/// Numbers of every layer: `8` where all agree, else `4, 4, 6, 8`, or `12 x 4, 12 x 8` where that would
 /// be long.
-pub fn heads(heads: &[usize]) -> String {
-    match heads {
-        [first, rest @ ..] if rest.iter().all(|head| head == first) => first.to_string(),
+pub fn layer_list(numbers: &[usize]) -> String {
+    match numbers {
+        [first, rest @ ..] if rest.iter().all(|next| next == first) => first.to_string(),
         few if few.len() <= SHOWN => list(few),
         many => {
             let equal = many.chunk_by(|one, next| one == next);
@@ -105,12 +95,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_at_most_four_digits() {
-        let texts = [0.0, 10.0, 10.0 / 7.0, 0.000_3, 12_000.4].map(short);
-        assert_eq!(texts, ["0", "10", "1.429", "0.0003", "12000"]);
-    }
-
-    #[test]
     fn bytes_have_the_largest_unit_that_fits() {
         let texts = [0, 1023, 1024, 346_000_000, 25_125_558_681].map(bytes);
         assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "330 MiB", "23.4 GiB"]);
@@ -118,13 +102,13 @@ mod tests {
 
     #[test]
     fn equal_heads_are_shown_once() {
-        assert_eq!(heads(&[8, 8, 8]), "8");
-        assert_eq!(heads(&[4, 6, 8]), "4, 6, 8");
+        assert_eq!(layer_list(&[8, 8, 8]), "8");
+        assert_eq!(layer_list(&[4, 6, 8]), "4, 6, 8");
     }
 
     #[test]
     fn long_lists_are_abbreviated() {
-        assert_eq!(heads(&[[4; 8], [6; 8]].concat()), "8 x 4, 8 x 6");
+        assert_eq!(layer_list(&[[4; 8], [6; 8]].concat()), "8 x 4, 8 x 6");
         assert_eq!(runs(&[0, 1, 2, 3, 5, 6, 7, 8, 9, 7]), "0, 1, 2, 3, 5 to 9, 7");
         assert_eq!(first(&[7; 24]).matches('7').count(), 24);
         assert!(first(&[7; 25]).ends_with("7, 7, ... (25)"));

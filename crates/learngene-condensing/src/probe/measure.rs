@@ -5,7 +5,7 @@ use learngene_format::{Convention, Distances, Preprocessing};
 use learngene_models::{Classifier, Model};
 use learngene_tensors::{Result, Sha256};
 
-use super::{ImageDistances, accumulator::DistanceAccumulator, attention_field::AttentionField};
+use super::{accumulator::DistanceAccumulator, attention_field::AttentionField};
 use crate::{PRODUCER, images::each_batch, sums::fetch};
 
 /// Whom and what a probe looks at, and how: the part of [`Distances`] that is known beforehand.
@@ -38,34 +38,6 @@ pub fn probe<E: StdError>(
     settings: ProbeSettings,
     device: &Device,
 ) -> Result<Distances> {
-    measure(model, batches, settings, device, |_, _| {})
-}
-
-/// [`probe`] that keeps what it measured of every image too: one number per head and image, four
-/// bytes each.
-///
-/// # Errors
-/// As [`probe`].
-pub fn probe_each_image<E: StdError>(
-    model: &Model,
-    batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
-    settings: ProbeSettings,
-    device: &Device,
-) -> Result<(Distances, ImageDistances)> {
-    let mut images = ImageDistances::new(model.shape().num_heads());
-    let show = |distances: &[f32], batch| images.push(distances, batch);
-    let measured = measure(model, batches, settings, device, show)?;
-    Ok((measured, images))
-}
-
-/// A probe whose distances of every batch are shown, as the accumulator takes them.
-fn measure<E: StdError>(
-    model: &Model,
-    batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
-    settings: ProbeSettings,
-    device: &Device,
-    mut show: impl FnMut(&[f32], usize),
-) -> Result<Distances> {
     let shape = model.shape();
     let fields = AttentionField::of_layers(&shape, device);
     let mut accumulator = DistanceAccumulator::new(shape.num_heads());
@@ -79,7 +51,6 @@ fn measure<E: StdError>(
         let (distances, skipped): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
         let distances = fetch(Tensor::cat(distances, 0));
         accumulator.push(&distances, batch)?;
-        show(&distances, batch);
         skipped_rows += fetch(Tensor::cat(skipped, 0)).iter().map(|rows| *rows as u64).sum::<u64>();
         Ok(())
     })?;

@@ -26,7 +26,7 @@ fn verified(learngene: &Learngene, ancestor: &Checkpoint) -> Verification {
 
 /// The learngene with the heads of a tensor in another order.
 fn reordered(learngene: &Learngene, name: &str, order: &[usize]) -> Learngene {
-    let parameters = learngene.manifest().centroid_shape().parameters();
+    let parameters = learngene.manifest().shape.parameters();
     let parameter = parameters.into_iter().find(|p| p.name == name).expect(name);
     edited(learngene, name, |tensor| *tensor = select_heads(&parameter, tensor, order))
 }

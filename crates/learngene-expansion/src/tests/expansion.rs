@@ -1,7 +1,9 @@
 //! Which part of a learngene comes where in a descendant.
 
+use learngene_format::Learngene;
 use learngene_shape::{Family, Vit};
 use learngene_tensors::{Dtype, StateDict};
+use ndarray::{Array1, Array2, s};
 
 use super::support::{
     Condensing, check_heads, config, expanded, heads_of, inherit_all, random_parameters, tiny,
@@ -9,7 +11,7 @@ use super::support::{
 };
 use crate::{DescendantConfig, HeadPolicy, LayerPolicy, Order, ProjectionPolicy};
 
-fn joined() -> (StateDict, learngene_format::Learngene) {
+fn joined() -> (StateDict, Learngene) {
     let parameters = random_parameters(&tiny());
     let learngene = Condensing::joined().condense(&tiny(), &parameters);
     (parameters, learngene)
@@ -115,27 +117,58 @@ fn layers_bring_their_norms_and_ffns() {
     }
 }
 
-/// Where as many heads are asked for as a projection was fitted for, it is used, undivided.
+/// What the tensors of the format say that a matrix is for its first inputs, by the normal equations.
+fn of_first(learngene: &Learngene, module: &str, inputs: usize) -> [Vec<f32>; 2] {
+    let values = |name: &str| {
+        let tensor = learngene.tensors().get(&format!("{module}.{name}")).expect(name);
+        tensor.values.iter().copied().map(f64::from).collect::<Vec<f64>>()
+    };
+    let (weight, bias, packed) = (values("weight"), values("bias"), values("factor"));
+    let (means, all) = (values("means"), weight.len() / bias.len());
+    let factor = |row: usize, column: usize| packed[row * (row + 1) / 2 + column];
+    let covariance = Array2::from_shape_fn((all, all), |(a, b)| {
+        (0..=a.min(b)).map(|k| factor(a, k) * factor(b, k)).sum::<f64>()
+    });
+    let weight = Array2::from_shape_vec((bias.len(), all), weight).expect("as many values");
+    let right = covariance.dot(&weight.t());
+    let leading = covariance.slice(s![..inputs, ..inputs]).to_owned();
+    let solved = learngene_least_squares::Cholesky::of(leading).expect("positive definite");
+    let solved = solved.solve(right.slice(s![..inputs, ..]).to_owned());
+    let means = Array1::from_vec(means);
+    let change = weight.dot(&means) - solved.t().dot(&means.slice(s![..inputs]));
+    let bias = Array1::from_vec(bias) + change;
+    [solved.t().iter().map(|v| *v as f32).collect(), bias.iter().map(|v| *v as f32).collect()]
+}
+
+/// Where fewer heads or hidden units are asked for than a fitted learngene holds, their matrices are
+/// those for the first ones.
 #[test]
-fn a_fit_for_the_first_heads_is_used_for_them_alone() {
+fn fewer_heads_and_units_get_matrices_fitted_for_them() {
     let parameters = random_parameters(&tiny());
     let learngene =
         Condensing { refit: true, ..Condensing::joined() }.condense(&tiny(), &parameters);
-    let is_fit = |config: &DescendantConfig| {
-        ["weight", "bias"].map(|tensor| {
-            let found = expanded(&learngene, config).parameters;
-            let fit = learngene.tensors().get(&format!("blocks.1.attn.proj.first.1.{tensor}"));
-            found.get(&format!("blocks.1.attn.proj.{tensor}")) == fit
-        })
+    let check = |config: &DescendantConfig, module: &str, inputs: usize, expected: bool| {
+        let found = expanded(&learngene, config).parameters;
+        let fitted = of_first(&learngene, module, inputs);
+        for (name, fitted) in ["weight", "bias"].iter().zip(fitted) {
+            let found = &found.get(&format!("{module}.{name}")).expect(name).values;
+            let largest = fitted.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let is_equal = found.len() == fitted.len()
+                && found.iter().zip(&fitted).all(|(a, b)| (a - b).abs() < 1e-4 * largest);
+            assert_eq!(is_equal, expected, "{module}.{name}");
+        }
     };
     let one = DescendantConfig { heads: HeadPolicy::Count(1), ..Default::default() };
-    assert_eq!(is_fit(&one), [true; 2]);
-    assert_eq!(is_fit(&DescendantConfig { order: Order::Increasing, ..one }), [false; 2]);
-    assert_eq!(is_fit(&five_heads(None)), [false; 2]);
-    // Beside the projection of both heads, its fit for one counts.
-    let count = |json: &str| expanded(&learngene, &config(json)).inherited_parameters;
-    let both = count(r#"{"layers":"0,0","heads":"2,2"}"#);
-    assert_eq!(count(r#"{"layers":"0,0","heads":"1,2"}"#), both + 24 * 8 + 24);
+    check(&one, "blocks.1.attn.proj", 8, true);
+    check(&DescendantConfig { order: Order::Increasing, ..one }, "blocks.1.attn.proj", 8, false);
+    check(&five_heads(None), "blocks.1.attn.proj", 8, false);
+    let narrow = DescendantConfig { hidden_dim: Some(vec![9, 40, 1]), ..Default::default() };
+    check(&narrow, "blocks.0.mlp.fc2", 9, true);
+    check(&narrow, "blocks.2.mlp.fc2", 1, true);
+    let narrow = expanded(&learngene, &narrow).parameters;
+    let first = narrow.get("blocks.0.mlp.fc1.weight").expect("an FFN");
+    let whole = parameters.get("blocks.0.mlp.fc1.weight").expect("an FFN");
+    assert_eq!((&*first.shape, &first.values[..]), (&[9, 24][..], &whole.values[..9 * 24]));
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use learngene_format::{
     Ancestor, ClusterAlgorithm, Clusters, Convention, Distances, FfnAlgorithm, FfnClusters,
-    FfnGroup, FfnNorm, Fit, HeadClusters, LayerClusters, Learngene, Manifest, NoisePolicy,
-    Parameters, Preprocessing, ProjectionFit, Refit, RefitInputs, RepresentativePolicy, Residual,
-    VERSION, first_names, is_output_projection, origin_name, output_projections,
+    FfnGroup, FfnNorm, Fit, HeadClusters, LayerClusters, LayerFits, Learngene, Manifest,
+    NoisePolicy, Parameters, Preprocessing, Refit, RepresentativePolicy, Residual, VERSION,
+    origin_name,
 };
 use learngene_shape::{Family, Parameter, Shape, Swin, Vit, select_heads};
 use learngene_tensors::{Dtype, Sha256, StateDict, Tensor};
@@ -61,7 +61,7 @@ pub(super) struct Condensing {
     pub keep_projection: bool,
     pub classifier: bool,
     pub dtype: Dtype,
-    /// Whether projections are called refitted, with others for the first head alone.
+    /// Whether matrices are called fitted, with what they are for fewer inputs.
     pub refit: bool,
 }
 
@@ -98,7 +98,7 @@ impl Condensing {
         let mut tensors = StateDict::default();
         for parameter in shape.parameters() {
             let tensor = parameters.get(&parameter.name).expect("a parameter of the shape");
-            if manifest.keep_projection && is_output_projection(&parameter) {
+            if manifest.keep_projection && parameter.is_output_projection() {
                 tensors.insert(origin_name(&parameter), tensor.clone());
             }
             let clusters = parameter.place.layer().map(|l| &manifest.clusters.heads.layers[l]);
@@ -108,16 +108,9 @@ impl Condensing {
                 tensors.insert(parameter.name, selected);
             }
         }
-        for (layer, projection) in output_projections(shape).iter().enumerate() {
-            let embed_dim = shape.layer(layer).embed_dim;
-            for fit in manifest.refit.iter().flat_map(|refit| &refit.attention[layer][1..]) {
-                let [weight, bias] = first_names(projection, fit.heads);
-                let width = fit.heads * shape.layer(layer).heads.head_dim;
-                let value = |i: usize| ((layer * 1000 + i * 37) % 211) as f32 / 128.0 - 0.75;
-                let values = |range: std::ops::Range<usize>| range.map(value).collect();
-                let count = embed_dim * width;
-                tensors.insert(weight, Tensor::new([embed_dim, width], values(0..count)));
-                tensors.insert(bias, Tensor::new([embed_dim], values(count..count + embed_dim)));
+        for (name, shape) in manifest.expected_tensors().expect("a consistent manifest") {
+            if tensors.get(&name).is_none() {
+                tensors.insert(name.clone(), nested_tensor(&name, shape));
             }
         }
         Learngene::new(manifest, tensors).expect("a whole learngene")
@@ -167,7 +160,8 @@ impl Condensing {
             norm: FfnNorm::Own,
             groups: self.ffn_groups.iter().map(group).collect(),
         };
-        let refit = self.refit.then(|| refit(&heads.num_centroids(), &ffn));
+        let refit = self.refit.then(|| refit(shape.depth()));
+        let kept = shape.with_num_heads(&heads.num_centroids()).expect("heads in each layer");
         Manifest {
             version: VERSION,
             producer: "test".into(),
@@ -178,7 +172,10 @@ impl Condensing {
             },
             clusters: Clusters::new(heads, ffn, &distances, "test"),
             distances,
+            shape: kept,
+            layers: (0..shape.depth()).collect(),
             refit,
+            curves: None,
             dtype: self.dtype,
             keep_projection: self.keep_projection,
             classifier: self.classifier,
@@ -188,21 +185,27 @@ impl Condensing {
     }
 }
 
-fn refit(num_centroids: &[usize], ffn: &FfnClusters) -> Refit {
+fn refit(depth: usize) -> Refit {
     let zero = || Residual { relative: 0.0, median_channel: 0.0, worst_channel: 0.0 };
     let fit = || Fit { before: zero(), after: zero() };
-    let of_layer = |&all: &usize| {
-        let heads = if all > 1 { vec![all, 1] } else { vec![all] };
-        heads.into_iter().map(|heads| ProjectionFit { heads, fit: fit() }).collect()
-    };
     Refit {
-        inputs: RefitInputs::Own,
         ridge: 0.0,
         images: 1,
         images_sha256: Sha256::of(b"images"),
-        attention: num_centroids.iter().map(of_layer).collect(),
-        ffn: ffn.groups.iter().map(|group| (group.layers.len() > 1).then(fit)).collect(),
+        any_size: true,
+        layers: (0..depth).map(|_| LayerFits { attention: fit(), ffn: fit() }).collect(),
     }
+}
+
+/// A factor with a diagonal of 1 and smaller numbers below it, or means.
+fn nested_tensor(name: &str, shape: Vec<usize>) -> Tensor {
+    let count = shape[0];
+    let ends: Vec<usize> = (0..count).scan(0, |at, row| { *at += row + 1; Some(*at - 1) }).collect();
+    let value = |at: usize| match name.ends_with(".factor") && ends.contains(&at) {
+        true => 1.0,
+        false => ((at * 37) % 211) as f32 / 1024.0 - 0.1,
+    };
+    Tensor::new(shape, (0..count).map(value).collect())
 }
 
 /// The random ancestor of a shape and its learngene with nothing joined.
@@ -257,7 +260,7 @@ pub(super) fn head(
     let of_heads = of_layer.filter(|(parameter, _)| parameter.head_axis().is_some());
     let (columns, rows): (Vec<_>, Vec<_>) = of_heads
         .map(|(parameter, tensor)| {
-            (is_output_projection(&parameter), select_heads(&parameter, tensor, &[head]))
+            (parameter.is_output_projection(), select_heads(&parameter, tensor, &[head]))
         })
         .partition(|(is_columns, _)| *is_columns);
     let rows = rows.into_iter().map(|(_, tensor)| tensor).collect();

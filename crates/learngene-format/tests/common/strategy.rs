@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use learngene_format::{
-    Ancestor, ClusterAlgorithm, Clusters, Convention, Distances, FfnAlgorithm, FfnClusters,
-    FfnGroup, FfnNorm, Fit, HeadClusters, LayerClusters, Learngene, Manifest, NoisePolicy,
-    Parameters, Preprocessing, ProjectionFit, Refit, RefitInputs, RepresentativePolicy, Residual,
-    VERSION,
+    Ancestor, ClusterAlgorithm, Clusters, Convention, Curves, Distances, FfnAlgorithm, FfnClusters,
+    FfnGroup, FfnNorm, Fit, HeadClusters, HeadOrder, LayerClusters, LayerCurves, LayerFits,
+    Learngene, Manifest, NoisePolicy, Parameters, Point, Preprocessing, Refit,
+    RepresentativePolicy, Residual, VERSION, centroid_shape,
 };
-use learngene_shape::{Family, FfnKind, Shape, Swin, Vit};
+use learngene_shape::{Family, FfnKind, LayerSizes, Shape, Swin, Vit};
 use learngene_tensors::{Dtype, Sha256, Tensor};
 use proptest::{collection::vec, prelude::*};
 
@@ -135,6 +135,9 @@ impl Dice {
     fn heads(&mut self, shape: &Shape) -> HeadClusters {
         let depth = shape.depth();
         let noise = self.one_of(&[NoisePolicy::Singleton, NoisePolicy::Nearest, NoisePolicy::Drop]);
+        if self.flag() {
+            return self.order(shape);
+        }
         let algorithm = match self.flag() {
             true => ClusterAlgorithm::Dbscan {
                 eps: self.positives(depth),
@@ -155,6 +158,22 @@ impl Dice {
             algorithm,
             representative: self.policy(),
             random_heads: self.flag().then(|| self.throw()),
+            layers,
+        }
+    }
+
+    fn order(&mut self, shape: &Shape) -> HeadClusters {
+        let layer = |heads: usize| {
+            let first = self.size(heads) - 1;
+            let order: Vec<usize> = (0..self.size(heads)).map(|at| (first + at) % heads).collect();
+            LayerClusters::of_order(heads, &order)
+        };
+        let layers = shape.num_heads().into_iter().map(layer).collect();
+        let by = self.one_of(&[HeadOrder::Density, HeadOrder::Output]);
+        HeadClusters {
+            algorithm: ClusterAlgorithm::Order { by },
+            representative: RepresentativePolicy::Nearest,
+            random_heads: None,
             layers,
         }
     }
@@ -195,23 +214,57 @@ impl Dice {
         Fit { before: residual(), after: residual() }
     }
 
-    fn refit(&mut self, clusters: &Clusters) -> Refit {
-        let fits = |centroids: usize| {
-            let kept: Vec<usize> =
-                (1..=centroids).rev().filter(|heads| *heads == centroids || self.flag()).collect();
-            kept.into_iter().map(|heads| ProjectionFit { heads, fit: self.fit() }).collect()
-        };
-        let attention = clusters.heads.num_centroids().into_iter().map(fits).collect();
-        let groups = clusters.ffn.groups.iter();
-        let ffn = groups.map(|group| (group.layers.len() > 1).then(|| self.fit())).collect();
+    fn refit(&mut self, depth: usize) -> Refit {
+        let layers = (0..depth).map(|_| LayerFits { attention: self.fit(), ffn: self.fit() });
+        let layers = layers.collect();
         Refit {
-            inputs: self.one_of(&[RefitInputs::Ancestor, RefitInputs::Own]),
             ridge: self.positive(),
             images: 1 + self.throw() / 2,
             images_sha256: self.hash(),
-            attention,
-            ffn,
+            any_size: self.flag(),
+            layers,
         }
+    }
+
+    fn curve(&mut self, all: usize) -> Vec<Point> {
+        let kept = (1..=all).filter(|kept| *kept == all || self.flag()).collect::<Vec<_>>();
+        let mut errors = self.positives(kept.len());
+        errors.sort_by(|a, b| b.total_cmp(a));
+        kept.into_iter().zip(errors).map(|(kept, error)| Point { kept, error }).collect()
+    }
+
+    fn curves(&mut self, shape: &Shape) -> Curves {
+        let layer = |layer: &LayerSizes| LayerCurves {
+            heads: self.curve(layer.num_heads),
+            neurons: self.curve(layer.hidden_dim),
+        };
+        let layers = shape.layer_sizes().iter().map(layer).collect();
+        let mut depth: Vec<_> =
+            (1..shape.depth()).map(|_| self.flag().then(|| self.positive())).collect();
+        depth.push(Some(0.0));
+        Curves { depth, layers }
+    }
+
+    /// Some of the ancestor's layers, at least one of each stage, with some of their hidden units; all
+    /// where layers share FFNs.
+    fn kept(&mut self, ancestor: &Shape, clusters: &Clusters) -> (Vec<usize>, Shape) {
+        let is_shared = clusters.ffn.groups.len() < ancestor.depth();
+        let firsts: Vec<usize> = ancestor.stages().iter().map(|stage| stage.start).collect();
+        let layers = 0..ancestor.depth();
+        let layers: Vec<usize> = layers
+            .filter(|layer| is_shared || firsts.contains(layer) || self.flag())
+            .collect();
+        let heads = clusters.heads.num_centroids();
+        let sizes: Vec<LayerSizes> = layers
+            .iter()
+            .map(|layer| {
+                let all = ancestor.layer(*layer).ffn.hidden_dim;
+                let hidden_dim = if is_shared { all } else { self.size(all) };
+                LayerSizes { num_heads: heads[*layer], hidden_dim }
+            })
+            .collect();
+        let shape = centroid_shape(ancestor, &layers, |layer| sizes[layer]);
+        (layers, shape.expect("a layer of each stage"))
     }
 
     fn learngene(mut self) -> Learngene {
@@ -219,10 +272,14 @@ impl Dice {
         let distances = self.distances(&shape, sha256);
         let (heads, ffn) = (self.heads(&shape), self.ffn(&shape));
         let clusters = Clusters::new(heads, ffn, &distances, "");
+        let (layers, kept) = self.kept(&shape, &clusters);
         let manifest = Manifest {
             version: VERSION,
             producer: self.throw().to_string(),
-            refit: self.flag().then(|| self.refit(&clusters)),
+            refit: self.flag().then(|| self.refit(kept.depth())),
+            curves: self.flag().then(|| self.curves(&kept)),
+            shape: kept,
+            layers,
             dtype: self.one_of(&[Dtype::F32, Dtype::F16, Dtype::BF16]),
             keep_projection: self.flag(),
             classifier: self.flag() && shape.num_classes() > 0,

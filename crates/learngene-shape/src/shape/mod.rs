@@ -172,14 +172,32 @@ impl Shape {
     /// # Panics
     /// Panics where there is not one number for each layer.
     pub fn with_num_heads(&self, num_heads: &[usize]) -> Result<Self> {
-        assert_eq!(num_heads.len(), self.depth(), "one number of heads for each layer");
-        let sizes = |layer: usize| LayerSizes {
-            num_heads: num_heads[layer],
-            hidden_dim: self.layer(layer).ffn.hidden_dim,
-        };
-        let stages = self.stages().into_iter();
-        let layers = stages.map(|stage| stage.map(sizes).collect()).collect();
+        let sizes = num_heads.iter().zip(self.layers.iter());
+        let sizes = sizes
+            .map(|(&num_heads, layer)| LayerSizes { num_heads, hidden_dim: layer.ffn.hidden_dim });
+        self.with_layer_sizes(&sizes.collect::<Vec<_>>())
+    }
+
+    /// The same model with other heads and hidden units in each layer.
+    ///
+    /// # Errors
+    /// A layer without heads or hidden units, or with too many.
+    ///
+    /// # Panics
+    /// Panics where there are not as many layers.
+    pub fn with_layer_sizes(&self, sizes: &[LayerSizes]) -> Result<Self> {
+        assert_eq!(sizes.len(), self.depth(), "sizes of each layer");
+        let layers = self.stages().into_iter().map(|stage| sizes[stage].to_vec()).collect();
         self.reshaped(&Reshape { layers: Some(layers), ..Reshape::default() })
+    }
+
+    /// Heads and hidden units of each layer.
+    pub fn layer_sizes(&self) -> Vec<LayerSizes> {
+        let sizes = |layer: &LayerShape| LayerSizes {
+            num_heads: layer.heads.num_heads,
+            hidden_dim: layer.ffn.hidden_dim,
+        };
+        self.layers.iter().map(sizes).collect()
     }
 }
 

@@ -1,16 +1,24 @@
 //! `learngene condense`
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
+use burn::tensor::Tensor;
+use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
-use learngene_condensing::{CheckedRefitParams, CondenseOptions, RefitParams, condense, refit};
-use learngene_format::{Clusters, Distances, Learngene, RefitInputs};
+use learngene_condensing::{
+    CondenseOptions, FitOptions, condense, condense_to, measure, refit,
+};
+use learngene_datasets::DatasetError;
+use learngene_format::{Clusters, Distances, HeadOrder, Learngene};
 use learngene_tensors::Sha256;
 use serde::Serialize;
 
 use crate::{
     ancestry::{ProbeArgs, ProbeImages},
-    args::{CheckpointArgs, Either, OutArgs, Written, choice, number, whole_number},
+    args::{CheckpointArgs, Either, OutArgs, Written, choice, count_with_unit, number},
     cluster_args::{ClusterArgs, FfnArgs},
     kind::Kind,
     measured::check_ancestor,
@@ -45,56 +53,112 @@ pub struct Args {
     #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
     #[command(flatten)]
-    refit: RefitArgs,
+    fit: FitArgs,
     #[command(flatten)]
     out: OutArgs,
 }
 
-/// How output projections are fitted to the ancestor's outputs.
+/// How much is kept, and how matrices are fitted to it.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Refit")]
-struct RefitArgs {
-    /// Fits every output projection, so that the heads kept alone give what all heads gave on the
-    /// probe images: each layer fed the ancestor's inputs, or its own, which also makes up for the
-    /// layers before it.
-    #[arg(long, value_name = "ancestor|own", requires = "images",
-        value_parser = choice::<RefitInputs>(["ancestor", "own"]))]
-    refit: Option<RefitInputs>,
-    /// Ridge of the fit, as a multiple of the mean variance of what the heads give.
-    #[arg(long, value_name = "RIDGE", default_value_t = RefitParams::default().ridge,
-        value_parser = number::<f64>, requires = "refit")]
+#[command(next_help_heading = "Size and fit")]
+struct FitArgs {
+    /// The largest size of the file, in bytes (5M) or as a share of the bytes of the ancestor's
+    /// parameters (50%). Layers, heads and hidden units of FFNs are then chosen that lose least of the
+    /// ancestor's last features, in place of one head of each cluster, and all matrices that read them
+    /// are fitted.
+    #[arg(long, value_name = "SIZE", requires = "images", conflicts_with_all = ["ClusterArgs",
+        "FfnArgs", "keep_projection", "refit"], allow_hyphen_values = true)]
+    max_size: Option<MaxSize>,
+    /// Which heads --max-size keeps: those that write most, or those whose distances differ most.
+    #[arg(long, default_value = "output", requires = "max_size",
+        value_parser = choice::<HeadOrder>(["output", "density"]))]
+    heads_by: HeadOrder,
+    /// Leaves out what matrices are for fewer heads and hidden units: the file is smaller, but
+    /// descendants with fewer of them lose more.
+    #[arg(long, requires = "max_size")]
+    one_size: bool,
+    /// Fits the output projections of the heads that clusters keep, layer by layer.
+    #[arg(long, requires = "images")]
+    refit: bool,
+    /// Ridge of the fits, as a multiple of the mean variance of what is fitted to.
+    #[arg(long, value_name = "RIDGE", default_value_t = FitOptions::default().ridge,
+        value_parser = number::<f64>)]
     ridge: f64,
-    /// Fits the projections of so many heads too, the first of each layer in order of priority, for
-    /// descendants in that order with fewer heads than a layer has clusters; one number, or several
-    /// sizes.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "refit",
-        value_parser = whole_number::<usize>, allow_hyphen_values = true)]
-    target_heads: Vec<usize>,
 }
 
-impl RefitArgs {
-    fn params(&self) -> anyhow::Result<Option<CheckedRefitParams>> {
-        let Some(inputs) = self.refit else { return Ok(None) };
-        let Self { ridge, ref target_heads, .. } = *self;
-        Ok(Some(RefitParams { inputs, ridge, target_heads: target_heads.clone() }.check()?))
+/// What `--max-size` says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum MaxSize {
+    Bytes(u64),
+    /// In parts of the ancestor's parameters.
+    Share(f64),
+}
+
+impl FromStr for MaxSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(percent) = text.strip_suffix('%') else {
+            return count_with_unit(text).map(Self::Bytes);
+        };
+        let percent = percent.trim().parse().ok().filter(|percent| (0.0..=1e6).contains(percent));
+        let percent: f64 = percent.ok_or_else(|| format!("wanted a share such as 50%, got `{text}`"))?;
+        Ok(Self::Share(percent / 100.0))
     }
 }
 
-/// The learngene with fitted projections.
-fn refitted(
-    learngene: Learngene,
-    ancestor: &Checkpoint,
-    images: &ProbeImages,
-    params: &CheckedRefitParams,
-) -> anyhow::Result<Learngene> {
-    let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
-    let batches = || {
+impl MaxSize {
+    fn bytes(self, ancestor: &Checkpoint) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Share(share) => {
+                let values = ancestor.shape.count_parameters() * ancestor.dtype.size() as u64;
+                (share * values as f64) as u64
+            }
+        }
+    }
+}
+
+impl FitArgs {
+    fn options(&self, classifier: bool) -> FitOptions {
+        let any_size = self.max_size.is_some() && !self.one_size;
+        FitOptions { ridge: self.ridge, any_size, classifier }
+    }
+}
+
+/// Batches of images again and again, each time counted by a bar.
+fn batches<'a>(
+    images: &'a ProbeImages,
+    bar: &'a ProgressBar,
+) -> impl Fn() -> Box<dyn Iterator<Item = Result<Tensor<4>, DatasetError>> + 'a> {
+    || {
         bar.set_position(0);
-        images.batches(&bar)
-    };
-    let learngene = refit(&learngene, ancestor, batches, images.sha256, params, &images.device)?;
-    bar.finish_and_clear();
-    Ok(learngene)
+        Box::new(images.batches(bar))
+    }
+}
+
+impl Args {
+    /// The learngene of the given size that loses least.
+    fn condense_to(
+        &self,
+        size: MaxSize,
+        ancestor: &Checkpoint,
+        distances: &Distances,
+        images: &ProbeImages,
+    ) -> anyhow::Result<Learngene> {
+        let options = self.fit.options(self.keep_classifier);
+        let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
+        let device = &images.device;
+        let worth =
+            measure(ancestor, distances, self.fit.heads_by, batches(images, &bar), device)?;
+        let sizes = worth.within(ancestor, distances, size.bytes(ancestor), options)?;
+        bar.set_message("fitting");
+        let images = batches(images, &bar);
+        let learngene =
+            condense_to(ancestor, distances, &worth, &sizes, images, options, device)?;
+        bar.finish_and_clear();
+        Ok(learngene)
+    }
 }
 
 /// What earlier commands left.
@@ -149,7 +213,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
-    let refit = args.refit.params()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
@@ -167,15 +230,30 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             (ancestor, distances, None)
         }
     };
-    let clusters = match clusters {
-        Some(clusters) => clusters,
-        None => args.cluster.cluster(&args.ffn, &distances, Some(&ancestor.shape))?,
+    let learngene = match (args.fit.max_size, &probed) {
+        (Some(size), Some(images)) => args.condense_to(size, &ancestor, &distances, images)?,
+        _ => {
+            let clusters = match clusters {
+                Some(clusters) => clusters,
+                None => args.cluster.cluster(&args.ffn, &distances, Some(&ancestor.shape))?,
+            };
+            let options = CondenseOptions {
+                keep_projection: args.keep_projection,
+                classifier: args.keep_classifier,
+            };
+            condense(&ancestor, &distances, &clusters, options)?
+        }
     };
-    let options =
-        CondenseOptions { keep_projection: args.keep_projection, classifier: args.keep_classifier };
-    let learngene = condense(&ancestor, &distances, &clusters, options)?;
-    let learngene = match (refit, probed) {
-        (Some(params), Some(images)) => refitted(learngene, &ancestor, &images, &params)?,
+    let learngene = match probed {
+        Some(images) if args.fit.refit => {
+            let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
+            let options = args.fit.options(args.keep_classifier);
+            let (sha256, device) = (images.sha256, &images.device);
+            let images = batches(&images, &bar);
+            let learngene = refit(learngene, &ancestor, images, sha256, options, device)?;
+            bar.finish_and_clear();
+            learngene
+        }
         _ => learngene,
     };
     drop(ancestor); // Its memory serves what is written.
@@ -186,7 +264,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let condensed = Condensed {
         written: args.out.written()?,
         heads: distances.num_heads().iter().sum(),
-        kept_heads: clusters.heads.num_centroids().iter().sum(),
+        kept_heads: manifest.shape.num_heads().iter().sum(),
         images: distances.images,
         parameters: manifest.parameters.stored,
         ancestor_parameters: manifest.ancestor.parameters,

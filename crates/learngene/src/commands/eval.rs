@@ -90,6 +90,18 @@ enum Pool {
     Token,
     /// The mean patch.
     Avg,
+    /// Both, side by side.
+    Both,
+}
+
+impl From<Pool> for learngene_models::Pool {
+    fn from(pool: Pool) -> Self {
+        match pool {
+            Pool::Token => Self::Token,
+            Pool::Avg => Self::Avg,
+            Pool::Both => Self::Both,
+        }
+    }
 }
 
 /// What the features are worth.
@@ -207,8 +219,9 @@ impl Args {
             let bar = progress::bar(images.len() as u64, "images").with_message(name);
             let mut show = |done| bar.set_position(done as u64);
             let features = |batch| match self.pool {
+                // The last layer then passes the class token alone.
                 Pool::Token => model.features(batch),
-                Pool::Avg => model.patch_features(batch),
+                pool => model.pooled_features(batch, pool.into()),
             };
             let (images, size): (Arc<dyn Dataset>, _) = (images.into(), self.batch_size);
             let features = frozen_features(features, &images, preprocess, size, device, &mut show)?;
@@ -239,6 +252,10 @@ fn describe(FrozenResult { judge, pool, top1, images }: &FrozenResult) -> String
         Judge::Knn { k } => format!("{k} nearest neighbours"),
         Judge::Linear { ridge } => format!("linear probe, ridge {ridge}"),
     };
-    let pool = if *pool == Pool::Avg { " of mean patches" } else { "" };
+    let pool = match pool {
+        Pool::Token => "",
+        Pool::Avg => " of mean patches",
+        Pool::Both => " of class token and mean patch",
+    };
     format!("top-1 {top1:.2} % by {judge}{pool} on {}", count(*images, "image", "images"))
 }

@@ -16,8 +16,8 @@ pub mod probe;
 pub mod report;
 #[cfg(feature = "remote")]
 pub mod serve;
+pub mod sizes;
 pub mod train;
-pub mod tune;
 pub mod verify;
 
 use std::{
@@ -66,7 +66,7 @@ pub enum Command {
     Attention(attention::Args),
     Cluster(cluster::Args),
     Condense(condense::Args),
-    Tune(tune::Args),
+    Sizes(sizes::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Expand(expand::Args),
@@ -89,8 +89,8 @@ pub enum Command {
 impl Command {
     /// Whether it takes `--bad-images`.
     pub fn takes_bad_images(&self) -> bool {
-        use Command::{Condense, Eval, Probe, Train, Tune};
-        matches!(self, Probe(_) | Condense(_) | Tune(_) | Train(_) | Eval(_))
+        use Command::{Condense, Eval, Probe, Train};
+        matches!(self, Probe(_) | Condense(_) | Train(_) | Eval(_))
     }
 
     pub fn run(self) -> anyhow::Result<()> {
@@ -99,7 +99,7 @@ impl Command {
             Self::Attention(args) => attention::run(args),
             Self::Cluster(args) => cluster::run(args),
             Self::Condense(args) => condense::run(args),
-            Self::Tune(args) => tune::run(args),
+            Self::Sizes(args) => sizes::run(args),
             Self::Inspect(args) => inspect::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Expand(args) => expand::run(args),

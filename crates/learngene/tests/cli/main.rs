@@ -25,7 +25,6 @@ mod repeat;
 mod report;
 mod swin;
 mod tensors;
-mod tune;
 mod usage;
 mod verify;
 mod vits14;

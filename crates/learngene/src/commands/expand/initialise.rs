@@ -3,12 +3,13 @@
 use anyhow::{Context, bail, ensure};
 use learngene_checkpoints::{Checkpoint, Preprocessing};
 use learngene_expansion::{
-    ClassifierPolicy, Descendant, DescendantConfig, LayerPolicy, auto_learngene, expand,
+    ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, auto_learngene, expand,
     from_scratch, heuristic_learngene, pretraining_finetuning, weight_selection,
     weight_transformation,
 };
-use learngene_format::Learngene;
-use learngene_shape::Shape;
+use learngene_budget::choose;
+use learngene_format::{Learngene, Manifest};
+use learngene_shape::{Reshape, Shape};
 use learngene_tensors::Sha256;
 
 use super::Args;
@@ -48,6 +49,8 @@ impl Args {
             ("--new-layers", repeats_layers, config.new_layers != default.new_layers),
             ("--classifier", !is_scratch, config.classifier != default.classifier),
             ("--fold", !is_scratch, self.fold.is_some()),
+            ("--max-params", is_cluster, self.max_params.is_some()),
+            ("--max-macs", is_cluster, self.max_macs.is_some()),
             ("--inherited-layers", method.chooses_layers(), self.inherited_layers.is_some()),
             (
                 "--shared-layers",
@@ -81,7 +84,8 @@ impl Args {
         });
         if self.method == Method::ClusterLearngene {
             let learngene = learngene.context("a cluster-learngene needs a learngene")?;
-            let descendant = expand(&learngene, config)?;
+            let config = self.within_budget(learngene.manifest(), config)?;
+            let descendant = expand(&learngene, &config)?;
             let ancestor = learngene.manifest().ancestor.shape.clone();
             return Ok(Initialised {
                 descendant,
@@ -108,6 +112,35 @@ impl Args {
             ancestor: whole.shape,
             preprocessing: whole.pretrained_cfg.preprocessing.or(probed),
             ancestor_sha256: Some(whole.sha256),
+        })
+    }
+
+    /// The configuration of the model that a budget buys, where there is one.
+    fn within_budget(
+        &self,
+        manifest: &Manifest,
+        config: &DescendantConfig,
+    ) -> anyhow::Result<DescendantConfig> {
+        let (limit, cost): (u64, fn(&Shape) -> u64) = match (self.max_params, self.max_macs) {
+            (Some(limit), _) => (limit, Shape::count_parameters),
+            (_, Some(limit)) => (limit, Shape::count_macs),
+            _ => return Ok(config.clone()),
+        };
+        let curves = manifest.curves.as_ref().context(
+            "what smaller models lose was not measured for this learngene: condense one with --max-size",
+        )?;
+        let shape = manifest.shape.reshaped(&Reshape {
+            image_size: config.image_size,
+            num_classes: config.num_classes,
+            ..Reshape::default()
+        })?;
+        let choice = choose(&shape, curves, limit, &cost)?;
+        tracing::info!("feature error of this size, by the curves: {:.3}", choice.error);
+        Ok(DescendantConfig {
+            layers: LayerPolicy::List((0..choice.sizes.len()).collect()),
+            heads: HeadPolicy::List(choice.sizes.iter().map(|sizes| sizes.num_heads).collect()),
+            hidden_dim: Some(choice.sizes.iter().map(|sizes| sizes.hidden_dim).collect()),
+            ..config.clone()
         })
     }
 

@@ -16,14 +16,14 @@ use learngene_tensors::Sha256;
 use learngene_training::attach;
 
 use crate::{
-    args::{CheckpointArgs, Either, Nothing, image_size, whole_number},
+    args::{CheckpointArgs, Either, Nothing, count_with_unit, image_size, whole_number},
     checkpoint_file::WriteArgs,
     description::Description,
     device::DeviceChoice,
     files::write_whole,
     kind::Kind,
     method::Method,
-    text::{count, heads, thousands},
+    text::{count, layer_list, thousands},
     transformations_file::{self, Origin},
 };
 
@@ -96,6 +96,15 @@ pub struct Args {
     /// default.
     #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
     mlp_ratio: Option<Ratio>,
+    /// The largest number of parameters; layers, heads and hidden units are chosen that lose least. For
+    /// learngenes that were condensed with --max-size.
+    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with_all = SIZES,
+        help_heading = SHAPE)]
+    max_params: Option<u64>,
+    /// The largest number of multiply-accumulates of one image, likewise.
+    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with_all = SIZES,
+        conflicts_with = "max_params", help_heading = SHAPE)]
+    max_macs: Option<u64>,
     /// Classes of the descendant, 0 for no classifier; the ancestor's by default.
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
         help_heading = SHAPE)]
@@ -134,6 +143,8 @@ pub struct Args {
 }
 
 const SHAPE: &str = "Shape";
+/// Flags that say what a budget chooses.
+const SIZES: [&str; 6] = ["depth", "layers", "heads", "head_ratio", "mlp_ratio", "embed_dim"];
 const INHERITANCE: &str = "Inheritance";
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -184,7 +195,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             "{}: {} of {} heads, {} parameters, {} values inherited, {} multiply-accumulates an image",
             args.out.display(),
             count(shape.depth(), "layer", "layers"),
-            heads(&shape.num_heads()),
+            layer_list(&shape.num_heads()),
             thousands(*parameters),
             thousands(*inherited_parameters),
             thousands(*macs)
@@ -261,6 +272,7 @@ impl Args {
             new_layers: self.new_layers,
             embed_dim: self.embed_dim,
             mlp_ratio: self.mlp_ratio,
+            hidden_dim: None,
             classifier: self.classifier,
             num_classes: self.num_classes,
             image_size: self.image_size,

@@ -8,7 +8,7 @@ use learngene_format::Manifest;
 use crate::{
     description::Description,
     method::Method,
-    text::{count, first, heads, list, runs, thousands},
+    text::{count, first, layer_list, list, runs, thousands},
 };
 
 /// Heads and FFNs of two models, and which come from which.
@@ -130,7 +130,7 @@ impl Description {
             "{}: {} of {} heads, embed_dim {}, hidden_dim {}, {} parameters, {} values inherited",
             self.origin.method.name(),
             count(self.shape.depth(), "layer", "layers"),
-            heads(&self.shape.num_heads()),
+            layer_list(&self.shape.num_heads()),
             self.shape.embed_dim(),
             list(&widths),
             thousands(self.parameters),

@@ -3,21 +3,21 @@
 use std::fmt::Write;
 
 use learngene_format::{
-    ClusterAlgorithm, FfnAlgorithm, FfnClusters, LayerClusters, Manifest, Refit, RefitInputs,
+    ClusterAlgorithm, FfnAlgorithm, FfnClusters, HeadOrder, LayerClusters, LayerFits, Manifest,
     RepresentativePolicy,
 };
 use learngene_shape::Shape;
 
-use crate::text::{count, list, thousands};
+use crate::text::{count, layer_list, thousands};
 
 pub(super) fn describe(manifest: &Manifest) -> String {
     let mut text = String::new();
     let mut line = |what: &str, is: String| {
         let _infallible = writeln!(text, "{what:12} {is}");
     };
-    let Manifest { ancestor, distances, clusters, .. } = manifest;
+    let Manifest { ancestor, distances, clusters, shape, .. } = manifest;
     let heads: usize = ancestor.shape.num_heads().iter().sum();
-    let kept: usize = clusters.heads.num_centroids().iter().sum();
+    let kept: usize = shape.num_heads().iter().sum();
     line(
         "ancestor",
         format!(
@@ -37,6 +37,9 @@ pub(super) fn describe(manifest: &Manifest) -> String {
         ),
     );
     line("heads", format!("{kept} of {heads}"));
+    line("layers", format!("{} of {}", shape.depth(), ancestor.shape.depth()));
+    let hidden: Vec<usize> = shape.layers().iter().map(|layer| layer.ffn.hidden_dim).collect();
+    line("hidden units", layer_list(&hidden));
     line(
         "probe",
         format!(
@@ -50,20 +53,23 @@ pub(super) fn describe(manifest: &Manifest) -> String {
             format!("dbscan, eps {}, min_points {min_points}", describe_radii(eps))
         }
         ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
+        ClusterAlgorithm::Order { by: HeadOrder::Output } => "none: heads by what they write".into(),
+        ClusterAlgorithm::Order { by: HeadOrder::Density } => "none: heads by distance".into(),
     };
     let random = clusters.heads.random_heads;
     let random = random.map(|seed| format!(", heads drawn at random, seed {seed}"));
     line("clustering", algorithm + &random.unwrap_or_default());
     line("FFNs", describe_ffn(&clusters.ffn, ancestor.shape.depth()));
     if let Some(refit) = &manifest.refit {
-        line("refit", describe_refit(refit, &clusters.ffn));
+        line("refit", format!("{} images, ridge {}", refit.images, refit.ridge));
     }
-    for (layer, clusters) in clusters.heads.layers.iter().enumerate() {
+    for (kept, &layer) in manifest.layers.iter().enumerate() {
+        let clusters = &clusters.heads.layers[layer];
         let means = &distances.mean_attention_distance[layer];
         line(&format!("layer {layer}"), describe_heads(means, &distances.std[layer]));
         line("", describe_clusters(clusters, means));
         if let Some(refit) = &manifest.refit {
-            line("", describe_fits(refit, layer));
+            line("", describe_fits(&refit.layers[kept]));
         }
     }
     line("", "distance of each head ± standard deviation over the images".into());
@@ -117,40 +123,18 @@ fn describe_ffn(ffn: &FfnClusters, depth: usize) -> String {
     format!("{kept} for {depth} layers, joined {how}: {joined}")
 }
 
-/// `ancestor's inputs, 128 images, ridge 0.01`.
-fn describe_refit(refit: &Refit, ffn: &FfnClusters) -> String {
-    let inputs = match refit.inputs {
-        RefitInputs::Ancestor => "the ancestor's inputs",
-        RefitInputs::Own => "its own inputs",
-    };
-    let fits = refit.ffn.iter().enumerate().filter_map(|(group, fit)| Some((group, fit.as_ref()?)));
-    let fits: String = fits
-        .map(|(group, fit)| {
-            format!(
-                "; FFN of layers {}: error {:.4} to {:.4}",
-                list(&ffn.groups[group].layers),
-                fit.before.relative,
-                fit.after.relative
-            )
-        })
-        .collect();
-    format!("fed {inputs}, {} images, ridge {}{fits}", refit.images, refit.ridge)
-}
-
-/// `3 heads: error 0.2100 to 0.0400 (median channel 0.1800 to 0.0700)`.
-fn describe_fits(refit: &Refit, layer: usize) -> String {
-    let fits = refit.attention[layer].iter().map(|projection| {
-        let (heads, fit) = (projection.heads, &projection.fit);
+/// `attention: error 0.2100 to 0.0400 (median channel 0.1800 to 0.0700); FFN: ...`.
+fn describe_fits(fits: &LayerFits) -> String {
+    let fits = [("attention", &fits.attention), ("FFN", &fits.ffn)].map(|(half, fit)| {
         format!(
-            "{}: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
-            count(heads, "head", "heads"),
+            "{half}: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
             fit.before.relative,
             fit.after.relative,
             fit.before.median_channel,
             fit.after.median_channel
         )
     });
-    fits.collect::<Vec<_>>().join("; ")
+    fits.join("; ")
 }
 
 /// `vit, 12 layers, embed_dim 384, patch 14 on 224 px`, with the layers of each stage where there are

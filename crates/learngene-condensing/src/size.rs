@@ -1,0 +1,70 @@
+//! What fits into a file of a given size.
+
+use learngene_budget::{choose, front};
+use learngene_checkpoints::Checkpoint;
+use learngene_format::{Distances, is_nested};
+use learngene_shape::{LayerSizes, Shape};
+use learngene_tensors::{Error, Result};
+use serde::Serialize;
+
+use crate::{FitOptions, Worth};
+
+/// Bytes of the header for each tensor, at most: its name three times, its shape and its hash.
+const BYTES_PER_TENSOR: usize = 400;
+
+/// Bytes of the header for each layer, at most: how well its matrices were fitted, its clusters.
+const BYTES_PER_LAYER: usize = 2000;
+
+/// Bytes of all else in the header but its long lists, at most.
+const BYTES_OF_REST: usize = 4000;
+
+impl Worth {
+    /// Heads and hidden units of the first layers, those that lose least in a file of so many bytes.
+    ///
+    /// # Errors
+    /// Fewer bytes than the smallest learngene has.
+    pub fn within(
+        &self,
+        ancestor: &Checkpoint,
+        distances: &Distances,
+        bytes: u64,
+        options: FitOptions,
+    ) -> Result<Vec<LayerSizes>> {
+        let classes = if options.classifier { ancestor.shape.num_classes() } else { 0 };
+        let shape = ancestor.shape.with_num_classes(classes)?;
+        let each = ancestor.dtype.size() as u64;
+        let cost = |shape: &Shape| each * stored_values(shape, options.any_size);
+        let header = self.header_bytes(&shape, distances);
+        let room = bytes.saturating_sub(header);
+        let smallest = front(&shape, &self.curves, &cost)?[0].cost + header;
+        if bytes < smallest {
+            let expected = format!("at least {smallest} bytes for the smallest learngene");
+            return Err(Error::invalid("largest size", format!("{bytes} bytes"), expected));
+        }
+        Ok(choose(&shape, &self.curves, room, &cost)?.sizes)
+    }
+
+    /// What the header takes, at most.
+    fn header_bytes(&self, shape: &Shape, distances: &Distances) -> u64 {
+        let lists = json_length(&self.curves) + json_length(distances);
+        let tensors = BYTES_PER_TENSOR * (shape.parameters().len() + 4 * shape.depth());
+        (lists + tensors + BYTES_PER_LAYER * shape.depth() + BYTES_OF_REST) as u64
+    }
+}
+
+fn json_length(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).expect("lists of numbers are JSON").len()
+}
+
+/// Values that a learngene of a shape stores.
+fn stored_values(shape: &Shape, any_size: bool) -> u64 {
+    let nested = |inputs: u64| inputs * (inputs + 1) / 2 + inputs;
+    let values = shape.parameters().into_iter().map(|parameter| {
+        let nested = match any_size && is_nested(&parameter) {
+            true => nested(parameter.axes[1].len() as u64),
+            false => 0,
+        };
+        parameter.count() as u64 + nested
+    });
+    values.sum()
+}

@@ -1,0 +1,98 @@
+//! `learngene sizes`
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use learngene_budget::{Choice, front};
+use learngene_format::Learngene;
+use learngene_shape::Shape;
+use serde::Serialize;
+
+use crate::text::{layer_list, thousands};
+
+/// Lists the sizes of descendants that lose least, from the smallest to what the learngene holds.
+///
+/// Each row can be had with `learngene expand --max-params` and its number of parameters. The error is
+/// an estimate: the part of the ancestor's last features that is lost, right after the expansion.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  learngene sizes deit_base.learngene")]
+pub struct Args {
+    /// A learngene that was condensed with --max-size.
+    learngene: PathBuf,
+    /// Rows at most.
+    #[arg(long, value_name = "N", default_value = "16", value_parser = crate::args::at_least_one)]
+    rows: std::num::NonZeroUsize,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One size, for a program.
+#[derive(Serialize)]
+struct Row {
+    parameters: u64,
+    macs: u64,
+    /// Of a checkpoint in f32.
+    bytes: u64,
+    error: f64,
+    heads: Vec<usize>,
+    hidden: Vec<usize>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let manifest = Learngene::read_manifest(&args.learngene)?;
+    let curves = manifest.curves.as_ref().with_context(|| {
+        format!(
+            "{}: what smaller models lose was not measured: condense with --max-size",
+            args.learngene.display()
+        )
+    })?;
+    let shape = match manifest.classifier {
+        true => manifest.shape.clone(),
+        false => manifest.shape.with_num_classes(0)?,
+    };
+    let choices = front(&shape, curves, &Shape::count_parameters)?;
+    let rows = evenly(&choices, args.rows.get()).into_iter().map(|choice| row(&shape, choice));
+    let rows = rows.collect::<anyhow::Result<Vec<Row>>>()?;
+    super::print(args.json, &rows, |rows| {
+        let mut text = format!(
+            "{:>12} {:>14} {:>7} {:>7}  {:<20} {}",
+            "parameters", "macs", "error", "layers", "heads", "hidden units"
+        );
+        for row in rows {
+            text += &format!(
+                "\n{:>12} {:>14} {:>7.3} {:>7}  {:<20} {}",
+                thousands(row.parameters),
+                thousands(row.macs),
+                row.error,
+                row.heads.len(),
+                layer_list(&row.heads),
+                layer_list(&row.hidden),
+            );
+        }
+        text
+    })
+}
+
+fn row(shape: &Shape, choice: &Choice) -> anyhow::Result<Row> {
+    let of_choice = choice.shape(shape)?;
+    Ok(Row {
+        parameters: choice.cost,
+        macs: of_choice.count_macs(),
+        bytes: 4 * choice.cost,
+        error: choice.error,
+        heads: choice.sizes.iter().map(|sizes| sizes.num_heads).collect(),
+        hidden: choice.sizes.iter().map(|sizes| sizes.hidden_dim).collect(),
+    })
+}
+
+/// Choices at even distances of cost, the first and the last among them.
+fn evenly(choices: &[Choice], rows: usize) -> Vec<&Choice> {
+    let (first, last) = (choices[0].cost, choices[choices.len() - 1].cost);
+    let wanted = |row: usize| first + (last - first) * row as u64 / (rows.max(2) - 1) as u64;
+    let mut chosen: Vec<&Choice> = (0..rows.max(2))
+        .filter_map(|row| choices.iter().rfind(|choice| choice.cost <= wanted(row)))
+        .collect();
+    chosen.dedup();
+    chosen
+}
