@@ -36,7 +36,7 @@ Config = dict[str, Any]
 COMMON = ("embed_dim", "num_heads", "head_dim", "hidden_dim", "image_size", "patch_size",
           "in_channels", "num_classes", "layer_norm_eps")
 FIELDS = {"vit": (*COMMON, "ffn"), "swin": (*COMMON, "depths", "window_size")}
-VERSION = 3
+VERSION = 4
 
 
 # Checkpoints: models of any shape in timm's names.
@@ -195,15 +195,18 @@ def read_learngene(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def descendant_config(manifest: dict[str, Any]) -> Config:
-    """Shape of the descendant that has the ancestor's layers and heads."""
-    config = dict(manifest["ancestor"]["shape"])
+    """Shape of the plainest descendant: the learngene's own, with as many heads as the ancestor where
+    those that are kept stand for clusters."""
+    config = dict(manifest["shape"])
+    if manifest["clusters"]["heads"]["algorithm"]["name"] != "order":
+        config["num_heads"] = manifest["ancestor"]["shape"]["num_heads"]
     if not manifest["classifier"]:
         config["num_classes"] = 0
     return config
 
 
 def expand_plain(path: str | Path) -> nn.Module:
-    """The plainest descendant of a learngene: with the ancestor's layers and heads.
+    """The plainest descendant of a learngene: with its layers, and all heads.
 
     A learngene holds the model of the kept heads alone, in timm's names and in order of priority, and
     the FFN of layers that share one under the names of their representative. Head s of a layer takes
@@ -219,12 +222,13 @@ def expand_plain(path: str | Path) -> nn.Module:
               for stage, depth in enumerate(depths) for block in range(depth)]
     head_dims = [width for stage, width in enumerate(config["head_dim"]) for _ in range(depths[stage])] \
         if swin else [config["head_dim"]] * len(blocks)
-    extras = (".attn.proj.origin.", ".attn.proj.first.")
     state = {name: tensor.float() for name, tensor in tensors.items()
-             if not any(extra in name for extra in extras)}
+             if not name.endswith((".origin.weight", ".factor", ".means"))}
     for group in manifest["clusters"]["ffn"]["groups"]:
+        if len(group["layers"]) == 1:
+            continue  # Its layer may have another number here, or none.
         source = f"{blocks[group['representative']]}.mlp."
-        parts = [name.removeprefix(source) for name in tensors if name.startswith(source)]
+        parts = [name.removeprefix(source) for name in state if name.startswith(source)]
         for layer in group["layers"]:
             state |= {f"{blocks[layer]}.mlp.{part}": state[source + part] for part in parts}
     for block, heads, head_dim in zip(blocks, config["num_heads"], head_dims):

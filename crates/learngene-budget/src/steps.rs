@@ -53,7 +53,9 @@ impl Steps {
         let mut steps = Vec::new();
         for (layer, of_layer) in curves.layers.iter().enumerate() {
             error.push(of_layer.heads[0].error + of_layer.neurons[0].error);
-            for (part, points) in [(Part::Heads, &of_layer.heads), (Part::Neurons, &of_layer.neurons)] {
+            for (part, points) in
+                [(Part::Heads, &of_layer.heads), (Part::Neurons, &of_layer.neurons)]
+            {
                 // What a part costs does not depend on the sizes of the others.
                 let cost_of = |point: &Point| {
                     let mut sizes = least.clone();

@@ -22,8 +22,11 @@ pub fn density_order(distances: &[f64]) -> Vec<usize> {
             _ => (right.head, into.head),
         };
         gone.push(lost);
-        *into =
-            Cluster { head: kept, size: into.size + right.size, ends: [into.ends[0], right.ends[1]] };
+        *into = Cluster {
+            head: kept,
+            size: into.size + right.size,
+            ends: [into.ends[0], right.ends[1]],
+        };
     }
     gone.extend(clusters.into_iter().map(|cluster| cluster.head));
     gone.reverse();

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod cluster;
-mod density_order;
 mod dbscan;
+mod density_order;
 mod ffn;
 mod ffn_params;
 mod kmeans;

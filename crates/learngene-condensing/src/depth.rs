@@ -90,7 +90,8 @@ fn held_out_error(features: &Array2<f64>, targets: &Array2<f64>) -> Option<f64> 
     let kernel = features.dot(&features.t()) / width as f64; // [images, images]
     let mut error = 0.0;
     for fold in 0..FOLDS {
-        let (held_out, fitted): (Vec<_>, Vec<_>) = (0..images).partition(|image| image % FOLDS == fold);
+        let (held_out, fitted): (Vec<_>, Vec<_>) =
+            (0..images).partition(|image| image % FOLDS == fold);
         let means: Array1<f64> = targets.select(Axis(0), &fitted).mean_axis(Axis(0))?;
         let of_fitted = kernel.select(Axis(1), &fitted);
         let mut penalised = of_fitted.select(Axis(0), &fitted);

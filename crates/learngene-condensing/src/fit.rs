@@ -26,6 +26,8 @@ pub(crate) struct Fitting<'a> {
     pub dtype: Dtype,
     /// Whether the file holds what a matrix is for fewer inputs.
     pub any_size: bool,
+    /// Whether nothing of the ancestor was left out so far, so that there is nothing to make up for.
+    pub is_whole: bool,
 }
 
 /// Layers that were cut and fitted.
@@ -70,8 +72,13 @@ impl Fitting<'_> {
         let inputs = half.features_of(&shape, layer, &kept);
         let weight = half.weight(&shape, layer);
         let prior = linear(self.parameters, &weight).of_inputs(&inputs);
-        let round = |values| self.dtype.round(values);
-        let best = moments.of(&inputs).best(prior, self.ridge, round);
+        let all = half.num_features(&self.ancestor.shape(), layer);
+        self.is_whole &= inputs.len() == all;
+        let moments = moments.of(&inputs);
+        let best = match self.is_whole {
+            true => moments.unchanged(prior, self.ridge),
+            false => moments.best(prior, self.ridge, |values| self.dtype.round(values)),
+        };
         let (nested, fit) = best.map_err(unsolvable(layer))?;
         drop(moments);
 

@@ -13,8 +13,8 @@ use learngene_tensors::{Result, StateDict};
 
 use crate::{
     ancestor::{check_distances, check_parameters},
-    images::Images,
     depth::DepthErrors,
+    images::Images,
     sensitivity::{Metric, metrics},
     sums::{push, unsolvable},
     tokens::{Half, Tokens},

@@ -42,7 +42,11 @@ impl Default for FitOptions {
 }
 
 impl FitOptions {
-    fn check(self) -> Result<()> {
+    /// Checks all that can be known without the ancestor.
+    ///
+    /// # Errors
+    /// A ridge that is negative or not finite.
+    pub fn check(self) -> Result<()> {
         if self.ridge.is_finite() && self.ridge >= 0.0 {
             return Ok(());
         }
@@ -91,6 +95,7 @@ where
         ridge: options.ridge,
         dtype: ancestor.dtype,
         any_size: options.any_size,
+        is_whole: true,
     };
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])
@@ -221,6 +226,7 @@ where
         ridge: options.ridge,
         dtype: manifest.dtype,
         any_size: options.any_size,
+        is_whole: true,
     };
     let depth = backbone.depth();
     let fitted = fitting.run(depth, &mut |layer, half, _| {

@@ -40,28 +40,28 @@ pub(crate) fn metrics(
     images: &mut Images<'_>,
     device: &Device,
 ) -> Result<Vec<[Metric; 2]>> {
-        let batches = chosen(ancestor, images)?;
-        let deviations = deviations(ancestor, &batches);
-        let tracked = ancestor.clone().fork(&device.clone().autodiff()).no_grad();
-        let shape = ancestor.shape();
-        let zeros = |layer: &learngene_shape::LayerShape| {
-            [(); 2].map(|()| Array2::<f64>::zeros((layer.embed_dim, layer.embed_dim)))
-        };
-        let mut sums: Vec<[Array2<f64>; 2]> = shape.layers().iter().map(zeros).collect();
-        let mut draw = ChaCha8Rng::seed_from_u64(0);
-        let mut count = 0;
-        for images in &batches {
-            count += images.dims()[0];
-            let images = Tensor::from_data(images.to_data(), &device.clone().autodiff());
-            add_gradients(&tracked, images, &deviations, &mut draw, &mut sums);
-        }
-        let features = deviations.len() as f64;
-        let root = |(layer, sums): (usize, [Array2<f64>; 2])| -> Result<[Array2<f64>; 2]> {
-            let [attention, ffn] = sums.map(|sum| factor(sum / (count as f64 * features)));
-            let none = || unsolvable(layer)(NotFinite);
-            Ok([attention.ok_or_else(none)?, ffn.ok_or_else(none)?])
-        };
-        sums.into_iter().enumerate().map(root).collect()
+    let batches = chosen(ancestor, images)?;
+    let deviations = deviations(ancestor, &batches);
+    let tracked = ancestor.clone().fork(&device.clone().autodiff()).no_grad();
+    let shape = ancestor.shape();
+    let zeros = |layer: &learngene_shape::LayerShape| {
+        [(); 2].map(|()| Array2::<f64>::zeros((layer.embed_dim, layer.embed_dim)))
+    };
+    let mut sums: Vec<[Array2<f64>; 2]> = shape.layers().iter().map(zeros).collect();
+    let mut draw = ChaCha8Rng::seed_from_u64(0);
+    let mut count = 0;
+    for images in &batches {
+        count += images.dims()[0];
+        let images = Tensor::from_data(images.to_data(), &device.clone().autodiff());
+        add_gradients(&tracked, images, &deviations, &mut draw, &mut sums);
+    }
+    let features = deviations.len() as f64;
+    let root = |(layer, sums): (usize, [Array2<f64>; 2])| -> Result<[Array2<f64>; 2]> {
+        let [attention, ffn] = sums.map(|sum| factor(sum / (count as f64 * features)));
+        let none = || unsolvable(layer)(NotFinite);
+        Ok([attention.ok_or_else(none)?, ffn.ok_or_else(none)?])
+    };
+    sums.into_iter().enumerate().map(root).collect()
 }
 
 /// Images evenly taken of all.
@@ -95,7 +95,10 @@ fn deviations(model: &Model, batches: &[Tensor<4>]) -> Vec<f64> {
     let variances: Vec<f64> = variances.into_iter().map(f64::from).collect();
     // A feature that hardly varies would drown all others.
     let least = 1e-4 * variances.iter().sum::<f64>() / variances.len() as f64;
-    variances.into_iter().map(|variance| variance.max(least).max(f64::MIN_POSITIVE).sqrt()).collect()
+    variances
+        .into_iter()
+        .map(|variance| variance.max(least).max(f64::MIN_POSITIVE).sqrt())
+        .collect()
 }
 
 /// Adds `g g^T` over all tokens, for one draw of `r` for each image.
@@ -122,7 +125,8 @@ fn add_gradients(
         let drawn: f64 = StandardNormal.sample(draw);
         (drawn / deviation) as f32
     };
-    let numbers: Vec<f32> = deviations.iter().cycle().take(batch * deviations.len()).map(normal).collect();
+    let numbers: Vec<f32> =
+        deviations.iter().cycle().take(batch * deviations.len()).map(normal).collect();
     let weights = TensorData::new(numbers, [batch, deviations.len()]);
     let gradients = (features * Tensor::from_data(weights, &device)).sum().backward();
     for (sums, changes) in sums.iter_mut().zip(changes) {

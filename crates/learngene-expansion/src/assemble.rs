@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use learngene_shape::{
-    Axis, HeadLayout, LayerSizes, Parameter, Part, Place, Shape, select_heads,
-};
+use learngene_shape::{Axis, HeadLayout, LayerSizes, Parameter, Part, Place, Shape, select_heads};
 use learngene_tensors::{StateDict, Tensor};
 
 use crate::{

@@ -28,7 +28,8 @@ pub(crate) fn fewer_inputs(
     let is_of_ffn =
         |parameter: &Parameter| matches!(parameter.place, Place::Layer { part: Part::Ffn, .. });
     let ffn = shape.layer_parameters(ffn_layer).into_iter().filter(is_of_ffn);
-    for parameter in shape.layer_parameters(layer).into_iter().filter(|p| !is_of_ffn(p)).chain(ffn) {
+    for parameter in shape.layer_parameters(layer).into_iter().filter(|p| !is_of_ffn(p)).chain(ffn)
+    {
         if sizes.num_heads < held.num_heads && parameter.is_output_projection() {
             let head_dim = shape.layer(layer).heads.head_dim;
             substitutes.extend(first_inputs(learngene, &parameter, sizes.num_heads * head_dim));

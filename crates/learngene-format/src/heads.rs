@@ -141,7 +141,9 @@ impl HeadClusters {
         let at = |field: &str| format!("layer {index}: {field}");
         let LayerClusters { labels, clusters, sizes, representatives } = layer;
         let by_labels = match self.algorithm {
-            ClusterAlgorithm::Order { .. } => LayerClusters::of_order(labels.len(), representatives),
+            ClusterAlgorithm::Order { .. } => {
+                LayerClusters::of_order(labels.len(), representatives)
+            }
             _ => LayerClusters::new(labels, |members| members[0]),
         };
         let check_list = |field: &str, list: &dyn Fn(&LayerClusters) -> String| {

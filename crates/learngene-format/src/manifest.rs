@@ -125,7 +125,12 @@ impl Manifest {
             let expected = format!("at most {most}, those of the ancestor");
             ensure(found <= most, format!("layer {layer}: hidden units"), found, expected)?;
             let whole = "all of the ancestor's, where layers share an FFN";
-            ensure(found == most || !are_shared, format!("layer {layer}: hidden units"), found, whole)?;
+            ensure(
+                found == most || !are_shared,
+                format!("layer {layer}: hidden units"),
+                found,
+                whole,
+            )?;
         }
         Ok(())
     }

@@ -125,7 +125,11 @@ fn of_the_centroid_model() {
         ("/curves/layers", json!([]), "layers of the curves: found 0 entries, expected 2"),
         (&curve("heads"), json!([]), "layer 0: curve of heads: found , expected rising numbers"),
         (&curve("heads"), json!([point(1, 0.0)]), "layer 0: curve of heads: found 1, expected"),
-        (&curve("heads"), json!([point(0, 1.0), point(2, 0.0)]), "layer 0: curve of heads: found 0"),
+        (
+            &curve("heads"),
+            json!([point(0, 1.0), point(2, 0.0)]),
+            "layer 0: curve of heads: found 0",
+        ),
         (&curve("neurons"), json!([point(4, -1.0)]), "layer 0: curve of hidden units[0]: found -1"),
         (
             &curve("neurons"),
@@ -137,7 +141,8 @@ fn of_the_centroid_model() {
         check(&tiny_manifest(), &[(place, value.clone())], message);
     }
     let shared = [("/shape/hidden_dim", json!([4, 3, 3]))];
-    let message = "layer 1: hidden units: found 3, expected all of the ancestor's, where layers share";
+    let message =
+        "layer 1: hidden units: found 3, expected all of the ancestor's, where layers share";
     check(&tiny_swin_manifest(), &shared, message);
 }
 

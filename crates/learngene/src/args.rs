@@ -161,8 +161,10 @@ pub fn whole_number<T: FromStr>(text: &str) -> Result<T, String> {
 /// A count that may be given in thousands, millions or billions: `5M`, `1.5G`.
 pub fn count_with_unit(text: &str) -> Result<u64, String> {
     let units = [('K', 1e3), ('M', 1e6), ('G', 1e9)];
-    let unit = units.into_iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
-    let (number, factor) = unit.map_or((text, 1.0), |(_, factor)| (&text[..text.len() - 1], factor));
+    let unit =
+        units.into_iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
+    let (number, factor) =
+        unit.map_or((text, 1.0), |(_, factor)| (&text[..text.len() - 1], factor));
     let count = number.parse().ok().map(|number: f64| number * factor);
     let count = count.filter(|count| (1.0..9e15).contains(count));
     let count = count.ok_or_else(|| format!("wanted a number such as 5M or 1.5G, got `{text}`"))?;

@@ -97,10 +97,7 @@ impl Kind {
             Self::Picture => "png",
             Self::Drawing => "svg",
             Self::Page => "html",
-            Self::Description
-            | Self::Distances
-            | Self::Clusters
-            | Self::AttentionMaps => "json",
+            Self::Description | Self::Distances | Self::Clusters | Self::AttentionMaps => "json",
         }
     }
 

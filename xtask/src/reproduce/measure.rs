@@ -125,8 +125,8 @@ fn heads(manifest: &Value) -> Option<f64> {
 
 /// The error of a fitted attention's output, mean over layers, that a manifest tells.
 fn feature_error(manifest: &Value) -> Option<f64> {
-    let layers = manifest["refit"]["attention"].as_array().filter(|layers| !layers.is_empty())?;
-    let errors = layers.iter().map(|layer| layer[0]["fit"]["after"]["relative"].as_f64());
+    let layers = manifest["refit"]["layers"].as_array().filter(|layers| !layers.is_empty())?;
+    let errors = layers.iter().map(|layer| layer["attention"]["after"]["relative"].as_f64());
     errors.sum::<Option<f64>>().map(|sum| sum / layers.len() as f64)
 }
 
@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn the_error_of_features_is_a_mean_over_layers_where_there_is_one() {
-        let layer = |error: f64| json!([{"fit": {"after": {"relative": error}}}]);
-        let manifest = json!({"refit": {"attention": [layer(0.25), layer(0.75)]}});
+        let layer = |error: f64| json!({"attention": {"after": {"relative": error}}});
+        let manifest = json!({"refit": {"layers": [layer(0.25), layer(0.75)]}});
         assert_eq!(feature_error(&manifest), Some(0.5));
         assert_eq!(feature_error(&json!({"refit": null})), None);
     }

@@ -66,7 +66,8 @@ fn keeping_all_is_the_identity() {
         let learngene = condensed_to(&ancestor, &worth, &ancestor.shape.layer_sizes());
         for fit in fits(&learngene) {
             assert_eq!(fit.before, fit.after);
-            assert!(fit.before.relative < 1e-5, "{fit:?}");
+            // Sums in f32 of numbers far from 0.
+            assert!(fit.before.relative < 1e-3, "{fit:?}");
         }
         for parameter in learngene.manifest().shape.parameters() {
             let Some(kept) = learngene.tensors().get(&parameter.name) else { continue };
@@ -120,7 +121,8 @@ fn matrices_for_fewer_inputs_are_those_that_would_be_fitted() {
         let worth = worth(&ancestor, HeadOrder::Output);
         let all = ancestor.shape.layer_sizes();
         let mut fewer = all.clone();
-        fewer[0] = LayerSizes { num_heads: all[0].num_heads - 1, hidden_dim: all[0].hidden_dim / 2 };
+        fewer[0] =
+            LayerSizes { num_heads: all[0].num_heads - 1, hidden_dim: all[0].hidden_dim / 2 };
         let direct = condensed_to(&ancestor, &worth, &fewer);
         let mut held = all.clone();
         held[0].num_heads = fewer[0].num_heads;
@@ -153,7 +155,11 @@ fn files_are_no_larger_than_asked() {
             let refused = within(1000, options).expect_err("too small").to_string();
             let message = "largest size: found 1000 bytes, expected at least ";
             assert!(refused.starts_with(message), "{refused}");
-            let least: u64 = refused[message.len()..].split(' ').next().expect("a number").parse()
+            let least: u64 = refused[message.len()..]
+                .split(' ')
+                .next()
+                .expect("a number")
+                .parse()
                 .expect("a number");
             for bytes in [least, least + 4000, 1 << 30] {
                 let sizes = within(bytes, options).expect("large enough");

@@ -42,7 +42,7 @@ const SWIN: [&str; 9] = [
 const DIGESTS: [(&str, &str, u64); 22] = [
     ("vit", "whole", 0x9aecb5bda4e0c570),
     ("vit", "joined", 0xd211d28a091a1947),
-    ("vit", "refitted", 0xceac6ddd199ffb3b),
+    ("vit", "refitted", 0x3de2292f46e6adb5),
     ("vit", "origin", 0xc56f3cf67ccef75e),
     ("vit", "centroid", 0x49c5401c7c05c7c2),
     ("vit", "pretraining-finetuning", 0x2ba9a5015c70b0db),
@@ -53,7 +53,7 @@ const DIGESTS: [(&str, &str, u64); 22] = [
     ("vit", "weight-selection", 0x26372a5abace7a63),
     ("swin", "whole", 0x356d6575a4a5789b),
     ("swin", "joined", 0xfde093b62e1f8d5b),
-    ("swin", "refitted", 0x4b4d179a4fb87c45),
+    ("swin", "refitted", 0xed2348a2e3f3d2b5),
     ("swin", "origin", 0xaa56083720651bf9),
     ("swin", "centroid", 0x819dadd6dafb6868),
     ("swin", "pretraining-finetuning", 0xac3cc9d1ee1b425c),

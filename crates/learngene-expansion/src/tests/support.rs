@@ -200,7 +200,12 @@ fn refit(depth: usize) -> Refit {
 /// A factor with a diagonal of 1 and smaller numbers below it, or means.
 fn nested_tensor(name: &str, shape: Vec<usize>) -> Tensor {
     let count = shape[0];
-    let ends: Vec<usize> = (0..count).scan(0, |at, row| { *at += row + 1; Some(*at - 1) }).collect();
+    let ends: Vec<usize> = (0..count)
+        .scan(0, |at, row| {
+            *at += row + 1;
+            Some(*at - 1)
+        })
+        .collect();
     let value = |at: usize| match name.ends_with(".factor") && ends.contains(&at) {
         true => 1.0,
         false => ((at * 37) % 211) as f32 / 1024.0 - 0.1,

@@ -251,9 +251,8 @@ impl Dice {
         let is_shared = clusters.ffn.groups.len() < ancestor.depth();
         let firsts: Vec<usize> = ancestor.stages().iter().map(|stage| stage.start).collect();
         let layers = 0..ancestor.depth();
-        let layers: Vec<usize> = layers
-            .filter(|layer| is_shared || firsts.contains(layer) || self.flag())
-            .collect();
+        let layers: Vec<usize> =
+            layers.filter(|layer| is_shared || firsts.contains(layer) || self.flag()).collect();
         let heads = clusters.heads.num_centroids();
         let sizes: Vec<LayerSizes> = layers
             .iter()

@@ -8,9 +8,7 @@ use std::{
 use burn::tensor::Tensor;
 use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
-use learngene_condensing::{
-    CondenseOptions, FitOptions, condense, condense_to, measure, refit,
-};
+use learngene_condensing::{CondenseOptions, FitOptions, condense, condense_to, measure, refit};
 use learngene_datasets::DatasetError;
 use learngene_format::{Clusters, Distances, HeadOrder, Learngene};
 use learngene_tensors::Sha256;
@@ -102,7 +100,8 @@ impl FromStr for MaxSize {
             return count_with_unit(text).map(Self::Bytes);
         };
         let percent = percent.trim().parse().ok().filter(|percent| (0.0..=1e6).contains(percent));
-        let percent: f64 = percent.ok_or_else(|| format!("wanted a share such as 50%, got `{text}`"))?;
+        let percent: f64 =
+            percent.ok_or_else(|| format!("wanted a share such as 50%, got `{text}`"))?;
         Ok(Self::Share(percent / 100.0))
     }
 }
@@ -149,13 +148,11 @@ impl Args {
         let options = self.fit.options(self.keep_classifier);
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
         let device = &images.device;
-        let worth =
-            measure(ancestor, distances, self.fit.heads_by, batches(images, &bar), device)?;
+        let worth = measure(ancestor, distances, self.fit.heads_by, batches(images, &bar), device)?;
         let sizes = worth.within(ancestor, distances, size.bytes(ancestor), options)?;
         bar.set_message("fitting");
         let images = batches(images, &bar);
-        let learngene =
-            condense_to(ancestor, distances, &worth, &sizes, images, options, device)?;
+        let learngene = condense_to(ancestor, distances, &worth, &sizes, images, options, device)?;
         bar.finish_and_clear();
         Ok(learngene)
     }
@@ -213,6 +210,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
+    args.fit.options(args.keep_classifier).check()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {

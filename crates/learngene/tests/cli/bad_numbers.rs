@@ -47,8 +47,7 @@ fn what_condense_cannot_cluster_is_refused_before_the_probe() {
     check("--ffn 1-900", "group of FFNs: found layers [1, 2, 3, ");
     check("--ffn 0-1,1-2", "found layer 1 more than once");
     check("--ffn-norm own", "have no effect where no FFNs are joined");
-    check("--refit own --ridge nan", "ridge: found NaN");
-    check("--refit own --target-heads 0", "found 0");
+    check("--refit --ridge nan", "ridge: found NaN");
 }
 
 /// Each names the flag, what was found and what was wanted, and is not taken for another flag.
@@ -56,7 +55,7 @@ fn what_condense_cannot_cluster_is_refused_before_the_probe() {
 fn numbers_below_zero_or_none() {
     let bench = Workbench::new();
     bench.write("photos/0.png", "no picture");
-    let condense = format!("condense {TINY} --images photos --refit own --out x.learngene");
+    let condense = format!("condense {TINY} --images photos --refit --out x.learngene");
     let check = |flag: &str, value: &str, wanted: &str| {
         let got = value.split(',').next().expect("it has a first part");
         let parts = [flag, &format!("wanted {wanted}, got `{got}`")];
@@ -73,7 +72,6 @@ fn numbers_below_zero_or_none() {
     }
     for value in ["-1", "-1,2", "much,2"] {
         check("--kmeans", value, "a number of at least 1");
-        check("--target-heads", value, "a whole number of 0 or more");
     }
     let refused = |flags: &str, code: i32, parts: &[&str]| {
         bench.check(&format!("{condense} {flags}"), code, parts);

@@ -53,33 +53,76 @@ fn help_says_what_chooses_the_best_checkpoint() {
 fn fitted_projections_are_shown_and_used() {
     let bench = Workbench::new();
     bench.photos("photos", 8);
-    let condense = format!("condense {TINY} --images photos --eps 5");
-    for inputs in ["ancestor", "own"] {
-        let flags = format!("--refit {inputs} --target-heads 1");
-        bench.succeed(&format!("{condense} {flags} --ffn 0-1 --out r.learngene"));
-        let refit = &bench.succeed_json("inspect r.learngene --json")["refit"];
-        assert_eq!(refit["inputs"], inputs);
-        let fit = &refit["attention"][0][0]["fit"];
-        let error = |when: &str| fit[when]["relative"].as_f64().expect("a number");
-        assert!(error("after") <= error("before"), "{fit}");
-        let said = bench.succeed("inspect r.learngene");
-        assert!(said.contains("head: error "), "{said}");
-        assert!(said.contains("FFN of layers 0, 1: error "), "{said}");
-        let said = bench.succeed(&format!("verify r.learngene {TINY}"));
-        assert!(said.contains("fitted to the ancestor's outputs and cannot be compared"), "{said}");
-        bench.succeed("expand r.learngene --heads 1 --out d.safetensors");
-        bench.check(
-            "expand r.learngene --projection centroid --out d.safetensors",
-            1,
-            &["projection `centroid`"],
-        );
-    }
+    let condense = format!("condense {TINY} --images photos");
+    bench.succeed(&format!("{condense} --eps 5 --refit --out r.learngene"));
+    let refit = &bench.succeed_json("inspect r.learngene --json")["refit"];
+    let fit = &refit["layers"][0]["attention"];
+    let error = |when: &str| fit[when]["relative"].as_f64().expect("a number");
+    assert!(error("after") <= error("before"), "{fit}");
+    let said = bench.succeed("inspect r.learngene");
+    assert!(said.contains("attention: error "), "{said}");
+    let said = bench.succeed(&format!("verify r.learngene {TINY}"));
+    assert!(said.contains("fitted to the ancestor's outputs and cannot be compared"), "{said}");
+    bench.succeed("expand r.learngene --heads 1 --out d.safetensors");
+    bench.check(
+        "expand r.learngene --projection centroid --out d.safetensors",
+        1,
+        &["projection `centroid`"],
+    );
+    bench.check(
+        &format!("{condense} --refit --ffn 0-1 --out s.learngene"),
+        1,
+        &["learngene to refit: found layers that share an FFN"],
+    );
     bench.succeed(&format!("{condense} --out plain.learngene"));
     bench.check(
         "expand plain.learngene --projection refit --out d.safetensors",
         1,
         &["projection `refit`", "--refit"],
     );
+}
+
+#[test]
+fn learngenes_of_a_size_give_descendants_of_any_smaller_one() {
+    let bench = Workbench::new();
+    bench.photos("photos", 40);
+    let condense = format!("condense {TINY} --images photos --max-size");
+    bench.check(
+        &format!("{condense} 1K --out s.learngene"),
+        1,
+        &["largest size: found 1000 bytes"],
+    );
+    for (value, wanted) in [("half", "such as 5M"), ("-1", "such as 5M"), ("x%", "such as 50%")] {
+        let refused = format!("{condense} {value} --out s.learngene");
+        bench.check(&refused, 2, &["--max-size", wanted]);
+    }
+    let all = format!("{condense} 1000% --heads-by density --out all.learngene");
+    let made = bench.succeed_json(&format!("{all} --json"));
+    assert_eq!(made["kept_heads"], made["heads"]);
+    let rows = bench.succeed_json("sizes all.learngene --json");
+    let rows = rows.as_array().expect("a list");
+    let parameters = |row: &serde_json::Value| row["parameters"].as_u64().expect("a number");
+    assert!(rows.is_sorted_by(|one, next| parameters(one) < parameters(next)));
+    let smaller = parameters(&rows[rows.len() / 2]);
+    let expand = "expand all.learngene --num-classes 0 --out d.safetensors";
+    let made = bench.succeed_json(&format!("{expand} --max-params {smaller} --json"));
+    assert_eq!(made["parameters"], smaller);
+    let macs = rows[1]["macs"].as_u64().expect("a number");
+    let made = bench.succeed_json(&format!("{expand} --max-macs {macs} --json"));
+    assert!(made["macs"].as_u64().expect("a number") <= macs);
+    bench.check(&format!("{expand} --max-params 10"), 1, &["budget: found 10, expected at least"]);
+    bench.check(&format!("{expand} --max-params 1M --depth 1"), 2, &["--max-params", "--depth"]);
+    bench.succeed(&format!("{condense} 1000% --one-size --out one.learngene"));
+    let length = |name: &str| bench.read(name).len();
+    assert!(length("one.learngene") < length("all.learngene"));
+
+    bench.succeed(&format!("condense {TINY} --images photos --out clusters.learngene"));
+    for command in [
+        "sizes clusters.learngene",
+        "expand clusters.learngene --max-params 1M --out d.safetensors",
+    ] {
+        bench.check(command, 1, &["--max-size"]);
+    }
 }
 
 #[test]

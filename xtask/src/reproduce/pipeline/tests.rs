@@ -101,9 +101,9 @@ fn a_learngene_is_condensed_from_distances_and_expanded_by_the_seed() {
 
 #[test]
 fn fitting_sees_the_images_again() {
-    let [condense, _] = &commands("condense = '--refit own'")[..] else { panic!("two") };
+    let [condense, _] = &commands("condense = '--refit'")[..] else { panic!("two") };
     let images = "--images cifar10-sample --limit 512 --batch-size 64";
-    let expected = format!("{CONDENSE} 0.3 {images} --refit own --out *.learngene");
+    let expected = format!("{CONDENSE} 0.3 {images} --refit --out *.learngene");
     assert_eq!(condense, &expected);
 }
 
@@ -117,5 +117,5 @@ fn other_methods_take_the_checkpoint() {
 #[test]
 fn a_model_from_scratch_does_not_depend_on_how_a_learngene_is_condensed() {
     let plain = commands("method = 'from-scratch'");
-    assert_eq!(commands("method = 'from-scratch'\ncondense = '--refit own'\neps = 1.0"), plain);
+    assert_eq!(commands("method = 'from-scratch'\ncondense = '--refit'\neps = 1.0"), plain);
 }

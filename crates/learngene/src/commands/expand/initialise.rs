@@ -1,13 +1,13 @@
 //! How a descendant is initialised, and which flags each method looks at.
 
 use anyhow::{Context, bail, ensure};
+use learngene_budget::choose;
 use learngene_checkpoints::{Checkpoint, Preprocessing};
 use learngene_expansion::{
-    ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, auto_learngene, expand,
-    from_scratch, heuristic_learngene, pretraining_finetuning, weight_selection,
+    ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, auto_learngene,
+    expand, from_scratch, heuristic_learngene, pretraining_finetuning, weight_selection,
     weight_transformation,
 };
-use learngene_budget::choose;
 use learngene_format::{Learngene, Manifest};
 use learngene_shape::{Reshape, Shape};
 use learngene_tensors::Sha256;

@@ -53,7 +53,9 @@ pub(super) fn describe(manifest: &Manifest) -> String {
             format!("dbscan, eps {}, min_points {min_points}", describe_radii(eps))
         }
         ClusterAlgorithm::Kmeans { k, seed } => format!("k-means, k {k:?}, seed {seed}"),
-        ClusterAlgorithm::Order { by: HeadOrder::Output } => "none: heads by what they write".into(),
+        ClusterAlgorithm::Order { by: HeadOrder::Output } => {
+            "none: heads by what they write".into()
+        }
         ClusterAlgorithm::Order { by: HeadOrder::Density } => "none: heads by distance".into(),
     };
     let random = clusters.heads.random_heads;
