@@ -4,9 +4,11 @@ mod ancestor;
 mod condense;
 mod depth;
 mod fit;
+mod fit_options;
 mod images;
 mod measure;
 mod probe;
+mod refit;
 mod select;
 mod sensitivity;
 mod size;
@@ -18,9 +20,11 @@ mod tokens;
 mod verify;
 
 pub use condense::{CondenseOptions, condense};
+pub use fit_options::FitOptions;
 pub use measure::{Worth, measure};
 pub use probe::{ProbeSettings, probe};
-pub use select::{FitOptions, condense_to, refit};
+pub use refit::refit;
+pub use select::condense_to;
 pub use verify::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 
 /// Name and version written into the files this crate makes.

@@ -41,7 +41,7 @@ impl Curves {
     pub fn of_sizes(&self, sizes: &[LayerSizes]) -> Self {
         let until = |points: &[Point], most: usize| {
             let fewer = points.iter().copied().filter(|point| point.kept < most);
-            let error = points.iter().filter(|point| point.kept <= most).next_back();
+            let error = points.iter().rfind(|point| point.kept <= most);
             let last = Point { kept: most, error: error.map_or(0.0, |point| point.error) };
             fewer.chain([last]).collect()
         };
@@ -78,7 +78,7 @@ fn check_curve(place: &str, points: &[Point], all: usize) -> Result<()> {
     let is_rising = kept().is_sorted_by(|one, next| one < next) && kept().next() > Some(0);
     let found = kept().map(|kept| kept.to_string()).collect::<Vec<_>>().join(", ");
     let expected = format!("rising numbers of at least 1, the last {all}");
-    ensure(is_rising && kept().last() == Some(all), place, found, expected)?;
+    ensure(is_rising && kept().next_back() == Some(all), place, found, expected)?;
     let is_falling = points.is_sorted_by(|one, next| one.error >= next.error);
     ensure(is_falling, place, "an error that grows", "errors that never grow")
 }

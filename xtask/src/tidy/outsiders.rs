@@ -7,7 +7,7 @@ use crate::workspace::{Dependency, Package};
 /// them; dev-dependencies are free.
 const RESERVED: &[(&[&str], &[&str])] = &[
     (&["linfa", "kmeans"], &["learngene-clustering"]),
-    (&["ndarray"], &["learngene-clustering", "learngene-least-squares"]),
+    (&["ndarray"], &["learngene-clustering", "learngene-condensing", "learngene-least-squares"]),
     (&["anyhow"], &["learngene", "xtask"]),
     (
         &["burn"],

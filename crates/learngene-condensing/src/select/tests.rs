@@ -7,9 +7,11 @@ use learngene_format::{Fit, is_nested};
 use learngene_models::Classifier;
 use learngene_shape::{Family, FfnKind, Shape, Vit};
 
+use learngene_tensors::Sha256;
+
 use super::*;
 use crate::{
-    measure,
+    measure, refit,
     test_ancestor::{ancestors, condensed, dbscan, distances, images, scattered, vit},
     verify,
 };

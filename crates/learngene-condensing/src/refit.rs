@@ -1,0 +1,96 @@
+//! Learngenes by clusters, with fitted matrices.
+
+use std::error::Error as StdError;
+
+use burn::tensor::{Device, Tensor};
+use learngene_checkpoints::Checkpoint;
+use learngene_format::{Learngene, Refit};
+use learngene_models::Model;
+use learngene_tensors::{Error, Result, Sha256, StateDict};
+
+use crate::{
+    FitOptions,
+    ancestor::{check_parameters, check_shape},
+    fit::Fitting,
+    images::Images,
+    tokens::{Half, Tokens},
+};
+
+/// Fits the output projection of every layer of a learngene by clusters, and the second matrix of its
+/// FFN, so that tokens become the ancestor's.
+///
+/// # Shapes
+/// - images: batches, each `[batch, 3, image_size, image_size]`, normalised
+///
+/// # Errors
+/// A learngene that is fitted already, comes from another ancestor, or whose layers share FFNs; the
+/// images' own error; no image; images that are nearly blank; tokens that are not finite.
+pub fn refit<F, I, E>(
+    learngene: Learngene,
+    ancestor: &Checkpoint,
+    images: F,
+    images_sha256: Sha256,
+    options: FitOptions,
+    device: &Device,
+) -> Result<Learngene>
+where
+    F: Fn() -> I,
+    I: IntoIterator<Item = Result<Tensor<4>, E>>,
+    E: StdError,
+{
+    options.check()?;
+    check(&learngene, ancestor)?;
+    let (mut manifest, mut tensors) = learngene.into_parts();
+    let backbone = manifest.shape.with_num_classes(0)?;
+    let names = backbone.parameter_shapes();
+    let of_backbone = tensors.iter().filter(|(name, _)| names.contains_key(*name));
+    let parameters: StateDict =
+        of_backbone.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
+    let own = Model::load(&backbone, &parameters, device)?;
+    let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
+    let mut images = Images::new(images);
+    let tokens = Tokens::embed(&model, &mut images)?;
+    let fitting = Fitting {
+        ancestor: &model,
+        tokens: [tokens.clone(), tokens],
+        own,
+        parameters: &parameters,
+        ridge: options.ridge,
+        dtype: manifest.dtype,
+        any_size: options.any_size,
+        is_whole: true,
+    };
+    let depth = backbone.depth();
+    let fitted = fitting.run(depth, &mut |layer, half, _| {
+        let sizes = backbone.layer_sizes()[layer];
+        Ok((0..if half == Half::Attention { sizes.num_heads } else { sizes.hidden_dim }).collect())
+    })?;
+    tensors.extend(fitted.tensors);
+    manifest.refit = Some(Refit {
+        ridge: options.ridge,
+        images: images.count(),
+        images_sha256,
+        any_size: options.any_size,
+        layers: fitted.fits,
+    });
+    Learngene::new(manifest, tensors)
+}
+
+/// Checks that the learngene was condensed from this ancestor and not fitted since.
+fn check(learngene: &Learngene, ancestor: &Checkpoint) -> Result<()> {
+    let manifest = learngene.manifest();
+    if manifest.refit.is_some() {
+        return Err(Error::invalid("learngene", "one that is refitted", "one as condensed"));
+    }
+    if manifest.clusters.ffn.groups.len() < manifest.shape.depth() {
+        let expected = "an FFN of its own for each layer";
+        return Err(Error::invalid("learngene to refit", "layers that share an FFN", expected));
+    }
+    let expected = manifest.ancestor.sha256;
+    if ancestor.sha256 != expected {
+        let expected = format!("{expected}, of which the learngene was condensed");
+        return Err(Error::invalid("hash of the checkpoint", ancestor.sha256, expected));
+    }
+    check_shape(&ancestor.shape, &manifest.ancestor.shape)?;
+    check_parameters(ancestor)
+}
