@@ -49,7 +49,7 @@ pub fn condense(
 }
 
 /// The manifest of what [`condense`] makes, but for what follows from the tensors.
-fn describe(
+pub(crate) fn describe(
     ancestor: &Checkpoint,
     distances: &Distances,
     clusters: &Clusters,

@@ -1,13 +1,13 @@
 //! Learngenes of a chosen size.
 
-use std::{collections::BTreeMap, error::Error as StdError};
+use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor};
 use learngene_checkpoints::Checkpoint;
 use learngene_format::{
-    Ancestor, ClusterAlgorithm, Clusters, Distances, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm,
-    HeadClusters, HeadOrder, LayerClusters, Learngene, Manifest, Parameters, Refit,
-    RepresentativePolicy, VERSION, centroid_shape,
+    ClusterAlgorithm, Clusters, Distances, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm,
+    HeadClusters, HeadOrder, LayerClusters, Learngene, Manifest, Refit, RepresentativePolicy,
+    centroid_shape,
 };
 use learngene_least_squares::Moments;
 use learngene_models::Model;
@@ -15,8 +15,9 @@ use learngene_shape::{LayerSizes, Place};
 use learngene_tensors::Result;
 
 use crate::{
-    FitOptions, PRODUCER, Worth,
+    CondenseOptions, FitOptions, PRODUCER, Worth,
     ancestor::{check_distances, check_parameters},
+    condense::describe,
     fit::Fitting,
     images::Images,
     sums::unsolvable,
@@ -40,7 +41,7 @@ pub fn condense_to<F, I, E>(
     worth: &Worth,
     sizes: &[LayerSizes],
     images: F,
-    options: FitOptions,
+    fit: FitOptions,
     device: &Device,
 ) -> Result<Learngene>
 where
@@ -48,7 +49,7 @@ where
     I: IntoIterator<Item = Result<Tensor<4>, E>>,
     E: StdError,
 {
-    options.check()?;
+    fit.check()?;
     check_parameters(ancestor)?;
     check_distances(ancestor, distances)?;
     let layers: Vec<usize> = (0..sizes.len()).collect();
@@ -61,59 +62,29 @@ where
         tokens: [tokens.clone(), tokens],
         own: model.clone(),
         parameters: &ancestor.parameters,
-        ridge: options.ridge,
+        ridge: fit.ridge,
         dtype: ancestor.dtype,
-        any_size: options.any_size,
+        any_size: fit.any_size,
         is_whole: true,
     };
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])
     })?;
 
-    // Of layers that go, nothing is kept but the head that would be the first.
-    let heads = (0..ancestor.shape.depth()).map(|layer| {
-        let kept = fitted.heads.get(layer).unwrap_or(&worth.by_density[layer]);
-        let count = if layer < sizes.len() { kept.len() } else { 1 };
-        LayerClusters::of_order(ancestor.shape.layer(layer).heads.num_heads, &kept[..count])
-    });
-    let heads = HeadClusters {
-        algorithm: ClusterAlgorithm::Order { by: worth.heads_by },
-        representative: RepresentativePolicy::Nearest,
-        random_heads: None,
-        layers: heads.collect(),
-    };
-    let group = |layer| FfnGroup { layers: vec![layer], representative: layer };
-    let ffn = FfnClusters {
-        algorithm: FfnAlgorithm::None,
-        representative: RepresentativePolicy::Nearest,
-        norm: FfnNorm::Own,
-        groups: (0..ancestor.shape.depth()).map(group).collect(),
-    };
+    let clusters = clusters(distances, worth, &fitted.heads);
+    let options = CondenseOptions { classifier: fit.classifier, ..CondenseOptions::default() };
     let manifest = Manifest {
-        version: VERSION,
-        producer: PRODUCER.into(),
-        ancestor: Ancestor {
-            sha256: ancestor.sha256,
-            parameters: ancestor.shape.count_parameters(),
-            shape: ancestor.shape.clone(),
-        },
-        distances: distances.clone(),
-        clusters: Clusters::new(heads, ffn, distances, PRODUCER),
-        curves: Some(worth.curves.of_sizes(sizes)),
+        shape,
+        layers,
         refit: Some(Refit {
-            ridge: options.ridge,
+            ridge: fit.ridge,
             images: images.count(),
             images_sha256: distances.images_sha256,
-            any_size: options.any_size,
+            any_size: fit.any_size,
             layers: fitted.fits,
         }),
-        layers,
-        dtype: ancestor.dtype,
-        keep_projection: false,
-        classifier: options.classifier && shape.num_classes() > 0,
-        shape,
-        parameters: Parameters::default(),
-        tensors: BTreeMap::new(),
+        curves: Some(worth.curves.of_sizes(sizes)),
+        ..describe(ancestor, distances, &clusters, options)?
     };
     let mut tensors = fitted.tensors;
     for parameter in manifest.shape.parameters() {
@@ -125,6 +96,29 @@ where
         }
     }
     Learngene::new(manifest, tensors)
+}
+
+/// The kept heads of each layer in their order; of layers that go, the head that would be the first.
+fn clusters(distances: &Distances, worth: &Worth, kept: &[Vec<usize>]) -> Clusters {
+    let depth = worth.by_density.len();
+    let layer = |(layer, by_density): (usize, &Vec<usize>)| {
+        let kept = kept.get(layer).map_or(&by_density[..1], |kept| kept);
+        LayerClusters::of_order(by_density.len(), kept)
+    };
+    let heads = HeadClusters {
+        algorithm: ClusterAlgorithm::Order { by: worth.heads_by },
+        representative: RepresentativePolicy::Nearest,
+        random_heads: None,
+        layers: worth.by_density.iter().enumerate().map(layer).collect(),
+    };
+    let group = |layer| FfnGroup { layers: vec![layer], representative: layer };
+    let ffn = FfnClusters {
+        algorithm: FfnAlgorithm::None,
+        representative: RepresentativePolicy::Nearest,
+        norm: FfnNorm::Own,
+        groups: (0..depth).map(group).collect(),
+    };
+    Clusters::new(heads, ffn, distances, PRODUCER)
 }
 
 impl Worth {
