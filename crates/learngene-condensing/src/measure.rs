@@ -65,8 +65,8 @@ where
     check_distances(ancestor, distances)?;
     let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
     let mut images = Images::new(images);
-    let mut tokens = Tokens::embed(&model, &mut images)?;
     let metrics = metrics(&model, &mut images, device)?;
+    let mut tokens = Tokens::embed(&model, &mut images)?;
     let mut depth = DepthErrors::new(&ancestor.shape, images.count());
     let by_density: Vec<Vec<usize>> =
         distances.mean_attention_distance.iter().map(|layer| density_order(layer)).collect();

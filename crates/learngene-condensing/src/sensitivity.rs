@@ -26,6 +26,9 @@ use crate::{
 /// Tokens for each channel that suffice for a covariance of gradients.
 const TOKENS_PER_CHANNEL: usize = 16;
 
+/// Images whose activations are kept at a time.
+const IMAGES: usize = 2;
+
 /// Part of the mean of a covariance's diagonal that is added to it, so that it has a factor.
 const JITTER: f64 = 1e-6;
 
@@ -50,14 +53,14 @@ pub(crate) fn metrics(
     let mut sums: Vec<[Array2<f64>; 2]> = shape.layers().iter().map(zeros).collect();
     let mut draw = ChaCha8Rng::seed_from_u64(0);
     let mut count = 0;
-    for images in &batches {
+    for images in batches.iter().flat_map(|images| images.clone().split(IMAGES, 0)) {
         count += images.dims()[0];
         let images = Tensor::from_data(images.to_data(), &device.clone().autodiff());
         add_gradients(&tracked, images, &deviations, &mut draw, &mut sums);
     }
     let features = deviations.len() as f64;
     let root = |(layer, sums): (usize, [Array2<f64>; 2])| -> Result<[Array2<f64>; 2]> {
-        let [attention, ffn] = sums.map(|sum| factor(sum / (count as f64 * features)));
+        let [attention, ffn] = sums.map(|sum| factor(&(sum / (count as f64 * features))));
         let none = || unsolvable(layer)(NotFinite);
         Ok([attention.ok_or_else(none)?, ffn.ok_or_else(none)?])
     };
@@ -69,6 +72,7 @@ fn chosen(model: &Model, images: &mut Images<'_>) -> Result<Vec<Tensor<4>>> {
     let shape = model.shape();
     let last = shape.layer(shape.depth() - 1);
     let wanted = (TOKENS_PER_CHANNEL * last.embed_dim).div_ceil(last.field.tokens());
+    images.each(|_| Ok(()))?; // They are counted first.
     let all = images.count() as usize;
     let stride = (all / wanted).max(1);
     let (mut seen, mut chosen) = (0, Vec::new());
@@ -141,8 +145,7 @@ fn add_gradients(
 }
 
 /// `M` of `M M^T = S`; `None` where a number is not finite.
-fn factor(mut sum: Array2<f64>) -> Option<Array2<f64>> {
-    let mean = sum.diag().mean().unwrap_or(0.0);
-    sum.diag_mut().mapv_inplace(|entry| entry + (JITTER * mean).max(f64::MIN_POSITIVE));
-    Some(Cholesky::of(sum)?.lower())
+fn factor(sum: &Array2<f64>) -> Option<Metric> {
+    let mean = sum.diag().mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
+    Some(Cholesky::of_penalised(sum, JITTER * mean, mean)?.lower())
 }

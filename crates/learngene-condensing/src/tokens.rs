@@ -19,14 +19,16 @@ pub(crate) struct Tokens(pub Vec<Tensor<3>>);
 impl Tokens {
     /// Before the first layer; of images that are few for what is fitted, mirrored ones too.
     pub fn embed(model: &Model, images: &mut Images<'_>) -> Result<Self> {
-        let (mut tokens, mut mirrored) = (Vec::new(), Vec::new());
+        let mut tokens = Vec::new();
         images.each(|batch| {
-            tokens.push(model.embed(batch.clone()));
-            mirrored.push(model.embed(batch.flip([3])));
+            tokens.push(model.embed(batch));
             Ok(())
         })?;
         if are_few(&model.shape(), images.count()) {
-            tokens.append(&mut mirrored);
+            images.each(|batch| {
+                tokens.push(model.embed(batch.flip([3])));
+                Ok(())
+            })?;
         }
         Ok(Self(tokens))
     }

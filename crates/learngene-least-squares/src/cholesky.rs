@@ -12,6 +12,9 @@ const BLOCK: usize = 64;
 /// A pivot below this part of its diagonal entry is rounding noise of a matrix without full rank.
 const LEAST_PIVOT: f64 = 1e-12;
 
+/// What helps out where a matrix has no full rank, in parts of what its diagonal is on average.
+const JITTER: [f64; 5] = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2];
+
 /// The lower triangular `L` of `A = L L^T`, computed in blocks on all threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cholesky(Array2<f64>);
@@ -46,6 +49,17 @@ impl Cholesky {
             });
         }
         Some(Self(matrix))
+    }
+
+    /// Factors a matrix with a penalty on its diagonal; where that has no full rank, with the least of
+    /// some larger ones, which are small parts of `scale`.
+    pub fn of_penalised(matrix: &Array2<f64>, penalty: f64, scale: f64) -> Option<Self> {
+        let jitters = JITTER.map(|jitter| jitter * scale);
+        [0.0].into_iter().chain(jitters).find_map(|jitter| {
+            let mut penalised = matrix.clone();
+            penalised.diag_mut().mapv_inplace(|entry| entry + penalty + jitter);
+            Self::of(penalised)
+        })
     }
 
     /// `X` of `A X = right`, `[size, columns]`.

@@ -32,10 +32,6 @@ pub struct Fit {
 /// Columns that one thread works on.
 const BLOCK: usize = 64;
 
-/// Smallest and largest penalty, in parts of the features' mean variance, that help out where
-/// features without full rank have no unique solution.
-const JITTER: [f64; 2] = [1e-10, 1e-4];
-
 impl Moments {
     /// The fitted map with its numbers rounded, or the prior where that does as well, and how well
     /// it went.
@@ -107,23 +103,9 @@ impl Moments {
         let factor = match variance {
             // Nothing is known of the features, so a prior stays.
             0.0 => Cholesky::of(Array2::eye(self.covariance.nrows())),
-            _ => self.factor(ridge * variance, variance),
+            _ => Cholesky::of_penalised(&self.covariance, ridge * variance, variance),
         };
         factor.ok_or(NotFinite)
-    }
-
-    /// The factor of the penalised covariance, by the least penalty that gives it full rank.
-    fn factor(&self, penalty: f64, variance: f64) -> Option<Cholesky> {
-        let [least, most] = JITTER;
-        let jitters = (0..).map(|power| least * 10_f64.powi(power));
-        let jitters = jitters.take_while(|jitter| *jitter <= most);
-        let penalties =
-            std::iter::once(penalty).chain(jitters.map(|jitter| penalty + jitter * variance));
-        penalties.into_iter().find_map(|penalty| {
-            let mut penalised = self.covariance.clone();
-            penalised.diag_mut().mapv_inplace(|entry| entry + penalty);
-            Cholesky::of(penalised)
-        })
     }
 
     /// How far the outputs of a map are from the targets.

@@ -65,9 +65,8 @@ impl Moments {
     }
 
     fn rest(&self, width: usize, count: usize) -> Residual<'_> {
-        let mean = self.covariance.diag().mean().unwrap_or(0.0);
-        let jitter = if mean > 0.0 { JITTER * mean } else { 1.0 };
-        Residual::new(self.covariance.view(), self.cross.view(), width, jitter, count)
+        let mean = self.covariance.diag().mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
+        Residual::new(self.covariance.view(), self.cross.view(), width, mean, count)
     }
 
     fn selection(&self, taken: Vec<(usize, f64)>) -> Selection {
@@ -83,7 +82,8 @@ impl Moments {
 struct Residual<'a> {
     width: usize,
     covariance: ArrayView2<'a, f64>,
-    jitter: f64,
+    /// Of a feature, on average.
+    variance: f64,
     /// Covariance with the targets, orthogonal to the groups taken: `[features, targets]`.
     cross: Array2<f64>,
     groups: Vec<Group>,
@@ -108,7 +108,7 @@ impl<'a> Residual<'a> {
         covariance: ArrayView2<'a, f64>,
         cross: ArrayView2<'_, f64>,
         width: usize,
-        jitter: f64,
+        variance: f64,
         most: usize,
     ) -> Self {
         let features = covariance.nrows();
@@ -122,7 +122,7 @@ impl<'a> Residual<'a> {
         Self {
             width,
             covariance,
-            jitter,
+            variance,
             cross: cross.to_owned(),
             groups: (0..features / width).map(group).collect(),
             factor: Array2::zeros((most * width, features)),
@@ -173,7 +173,7 @@ impl<'a> Residual<'a> {
         let covariance = self.columns(&features).select(Axis(1), &features);
         let cross = self.cross.select(Axis(0), &features);
         let (covariance, cross) = (covariance.view(), cross.view());
-        let among = Residual::new(covariance, cross, self.width, self.jitter, count);
+        let among = Residual::new(covariance, cross, self.width, self.variance, count);
         let best = among.select(count, 1)?.into_iter();
         let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || *gain >= least);
         Some(good.map(|(_, (index, _))| candidates[index]).collect())
@@ -224,8 +224,8 @@ impl<'a> Residual<'a> {
 
     /// The factor of a covariance that may lack full rank.
     fn root(&self, mut covariance: Array2<f64>) -> Option<Cholesky> {
-        covariance.diag_mut().mapv_inplace(|variance| variance.max(0.0) + self.jitter);
-        Cholesky::of(covariance)
+        covariance.diag_mut().mapv_inplace(|variance| variance.max(0.0));
+        Cholesky::of_penalised(&covariance, JITTER * self.variance, self.variance)
     }
 
     fn features(&self, group: usize) -> Range<usize> {
