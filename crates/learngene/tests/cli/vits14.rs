@@ -69,7 +69,7 @@ fn real_vits14_is_condensed_to_a_size() {
     );
     let bytes = made["bytes"].as_u64().expect("a number");
     assert!(bytes <= 21_535_104 * 2 * 6 / 10, "{bytes}");
-    bench.succeed("verify vits14.learngene --checkpoint vits14.safetensors --image-size 84");
+    bench.succeed("verify vits14.learngene --checkpoint vits14.safetensors");
     let rows = bench.succeed_json("sizes vits14.learngene --json");
     let errors = rows.as_array().expect("a list").iter().map(|row| row["error"].as_f64());
     let errors: Vec<f64> = errors.map(|error| error.expect("a number")).collect();
