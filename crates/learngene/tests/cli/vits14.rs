@@ -65,11 +65,13 @@ fn real_vits14_is_condensed_to_a_size() {
     bench.lay("vits14.safetensors", &checkpoint());
     let made = bench.succeed_json(
         "condense --checkpoint vits14.safetensors --images cifar10-sample --limit 32 \
-         --image-size 84 --max-size 60% --out vits14.learngene --json",
+         --image-size 84 --max-size 30% --one-size --out vits14.learngene --json",
     );
     let bytes = made["bytes"].as_u64().expect("a number");
-    assert!(bytes <= 21_535_104 * 2 * 6 / 10, "{bytes}");
+    assert!(bytes <= 21_535_104 * 2 * 3 / 10, "{bytes}");
     bench.succeed("verify vits14.learngene --checkpoint vits14.safetensors");
+    let said = bench.succeed("inspect vits14.learngene --svg heads.svg");
+    assert!(said.contains("heads by what they write"), "{said}");
     let rows = bench.succeed_json("sizes vits14.learngene --json");
     let errors = rows.as_array().expect("a list").iter().map(|row| row["error"].as_f64());
     let errors: Vec<f64> = errors.map(|error| error.expect("a number")).collect();
@@ -79,4 +81,6 @@ fn real_vits14_is_condensed_to_a_size() {
     );
     let parameters = made["parameters"].as_u64().expect("a number");
     assert!((4_800_000..=5_000_000).contains(&parameters), "{parameters}");
+    let layers = bench.succeed_json("inspect vits14.learngene --json")["layers"].clone();
+    assert!(layers.as_array().expect("a list").len() < 12, "{layers}");
 }

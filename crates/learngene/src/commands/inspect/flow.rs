@@ -56,18 +56,20 @@ pub(super) fn of_learngene(manifest: &Manifest) -> Flow {
         |heads: &mut dyn Iterator<Item = usize>| heads.map(|head| head.to_string()).collect();
     let mut heads = Vec::new();
     let mut to = Vec::new();
-    for (layer, clusters) in manifest.clusters.heads.layers.iter().enumerate() {
+    for (layer, &of) in manifest.layers.iter().enumerate() {
+        let clusters = &manifest.clusters.heads.layers[of];
         let kept = names(&mut clusters.representatives.iter().copied());
-        to.push(row(layer, kept, manifest.ffn_layer(layer) == layer));
+        to.push(row(of, kept, manifest.ffn_layer(layer) == layer));
         for (place, cluster) in clusters.clusters.iter().enumerate() {
             let members = clusters.members(*cluster).into_iter();
-            heads.extend(members.map(|head| Link { from: (layer, head), to: (layer, place) }));
+            heads.extend(members.map(|head| Link { from: (of, head), to: (layer, place) }));
         }
     }
     let num_heads = manifest.ancestor.shape.num_heads();
     let from = num_heads.iter().enumerate();
     let from = from.map(|(layer, heads)| row(layer, names(&mut (0..*heads)), true)).collect();
-    let ffns = (0..num_heads.len()).map(|layer| (layer, manifest.ffn_layer(layer))).collect();
+    let layers = manifest.layers.iter().enumerate();
+    let ffns = layers.map(|(layer, of)| (*of, manifest.ffn_layer(layer))).collect();
     Flow { title: "learngene".into(), from, to, heads, ffns }
 }
 
