@@ -8,7 +8,7 @@ use crate::{
     ClassifierPolicy, Descendant, DescendantConfig, Order, ProjectionPolicy, SlotSource,
     assemble::{LayerHeads, Source, Substitute, assemble},
     assign_slots,
-    fewer::fewer_inputs,
+    fewer::{check_factors, fewer_inputs},
     slots::copies,
 };
 
@@ -31,6 +31,7 @@ pub fn expand(learngene: &Learngene, config: &DescendantConfig) -> Result<Descen
         let expected = "a fresh classifier, or a learngene condensed with --keep-classifier";
         return Err(Error::invalid("classifier to inherit", "none in the learngene", expected));
     }
+    check_factors(learngene)?;
     let source = Source {
         shape: manifest.shape.clone(),
         tensors: learngene.tensors(),
@@ -110,7 +111,9 @@ impl Centroids<'_> {
             let columns = slots.iter().map(|slot| slot.projection_head).collect();
             substitutes.extend([self.origin(layer, ancestor_heads, columns)]);
         }
-        if manifest.refit.as_ref().is_some_and(|refit| refit.any_size) {
+        let is_ordered =
+            matches!(manifest.clusters.heads.algorithm, ClusterAlgorithm::Order { .. });
+        if is_ordered || manifest.refit.as_ref().is_some_and(|refit| refit.any_size) {
             // The first heads alone are those that matrices were fitted for.
             let fewer_heads = self.order == Order::Priority;
             let num_heads = if fewer_heads { sizes.num_heads } else { usize::MAX };

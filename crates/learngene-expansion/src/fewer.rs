@@ -1,10 +1,10 @@
 //! Layers with fewer heads or hidden units than a learngene holds: the first ones, and the matrices that
 //! were fitted for their number.
 
-use learngene_format::{Learngene, nested_names};
+use learngene_format::{Learngene, is_nested, nested_names};
 use learngene_least_squares::{Cholesky, LinearMap, NestedFit};
 use learngene_shape::{LayerSizes, Parameter, Part, Place, select_units};
-use learngene_tensors::Tensor;
+use learngene_tensors::{Error, Result, Tensor};
 
 use crate::assemble::Substitute;
 
@@ -46,18 +46,36 @@ pub(crate) fn fewer_inputs(
     substitutes.into_iter().map(|(name, tensor)| (name, substitute(tensor))).collect()
 }
 
-/// Weight and bias for the first inputs of a matrix.
+/// Checks that factors have a diagonal above 0, which a file's checksums do not.
+pub(crate) fn check_factors(learngene: &Learngene) -> Result<()> {
+    for weight in learngene.manifest().shape.parameters().iter().filter(|weight| is_nested(weight))
+    {
+        let [name, _] = nested_names(weight);
+        let Some(factor) = learngene.tensors().get(&name) else { continue };
+        let ends = (0..weight.axes[1].len()).map(|row| row * (row + 3) / 2);
+        if let Some(end) = ends.into_iter().find(|end| factor.values[*end] <= 0.0) {
+            let found = format!("{} on its diagonal", factor.values[end]);
+            return Err(Error::invalid(name, found, "numbers above 0"));
+        }
+    }
+    Ok(())
+}
+
+/// Weight and bias for the first inputs of a matrix; as they are where nothing is known of fewer.
 fn first_inputs(learngene: &Learngene, weight: &Parameter, inputs: usize) -> [(String, Tensor); 2] {
     let values = |name: &str| &tensor(learngene, name).values;
-    let [factor, means] = nested_names(weight);
-    let factor: Vec<f64> = values(&factor).iter().copied().map(f64::from).collect();
+    let wide = |name: &str| values(name).iter().copied().map(f64::from);
     let bias = weight.bias_name();
-    let nested = NestedFit {
-        factor: Cholesky::from_packed(&factor).expect("a factor has a diagonal above 0"),
-        feature_means: values(&means).iter().copied().map(f64::from).collect(),
-        map: LinearMap::from_rows(values(&weight.name), values(&bias)),
+    let map = LinearMap::from_rows(values(&weight.name), values(&bias));
+    let [factor, means] = nested_names(weight);
+    let map = match learngene.tensors().get(&factor) {
+        None => map.of_first(inputs),
+        Some(_) => {
+            let factor = Cholesky::from_packed(&wide(&factor).collect::<Vec<f64>>());
+            let factor = factor.expect("a factor has a diagonal above 0");
+            NestedFit { factor, feature_means: wide(&means).collect(), map }.of_first(inputs)
+        }
     };
-    let map = nested.of_first(inputs);
     let [weights, biases] = map.to_rows();
     let outputs = biases.len();
     [

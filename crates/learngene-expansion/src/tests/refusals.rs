@@ -1,5 +1,6 @@
 //! What is refused, and in which words.
 
+use learngene_format::Learngene;
 use learngene_tensors::Result;
 
 use super::support::{Condensing, config, inherit_all, random_parameters, tiny, tiny_swin};
@@ -81,4 +82,20 @@ fn weight_selection_only_makes_models_smaller() {
     let message = "layer 3: layer of the ancestor: found 2, which layer 2 is made from, expected \
                    one of its own";
     refused(select(r#"{"depth":"4","heads":"1"}"#), message);
+}
+
+/// A file whose checksums are right may still hold any number.
+#[test]
+fn a_factor_that_is_none_is_refused() {
+    let parameters = random_parameters(&tiny());
+    let learngene = Condensing { refit: true, ..Condensing::joined() };
+    let (manifest, mut tensors) = learngene.condense(&tiny(), &parameters).into_parts();
+    let name = "blocks.1.attn.proj.factor";
+    let mut factor = tensors.remove(name).expect("it was fitted");
+    factor.values[2] = -0.5; // The second on the diagonal.
+    tensors.insert(name.to_owned(), factor);
+    let learngene = Learngene::new(manifest, tensors).expect("finite numbers");
+    let error = expand(&learngene, &DescendantConfig::default()).expect_err("no factor");
+    let message = format!("{name}: found -0.5 on its diagonal, expected numbers above 0");
+    assert_eq!(error.to_string(), message);
 }
