@@ -287,7 +287,9 @@ mod tests {
     /// Rows of independent numbers.
     fn rows(count: usize, features: usize) -> impl Strategy<Value = Array2<f64>> {
         let values = prop::collection::vec(-1.0..1.0_f64, count * features);
-        values.prop_map(move |values| Array2::from_shape_vec((count, features), values).unwrap())
+        values.prop_map(move |values| {
+            Array2::from_shape_vec((count, features), values).expect("as many values")
+        })
     }
 
     proptest! {
