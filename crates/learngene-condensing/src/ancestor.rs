@@ -1,9 +1,36 @@
-//! Whether a checkpoint is what a learngene or distances were made of.
+//! An ancestor that runs, and whether a checkpoint is what a learngene or distances were made of.
 
+use burn::tensor::Device;
 use learngene_checkpoints::Checkpoint;
 use learngene_format::Distances;
+use learngene_models::Model;
 use learngene_shape::Shape;
 use learngene_tensors::{Error, Result};
+
+/// An ancestor on a device.
+pub struct RunningAncestor {
+    /// The whole model.
+    pub model: Model,
+    /// Its checkpoint; parameters of layers are read from the model and need not be here.
+    pub checkpoint: Checkpoint,
+}
+
+impl RunningAncestor {
+    /// Brings a checkpoint to a device.
+    ///
+    /// # Errors
+    /// Lists every parameter that is missing, unused or of another shape.
+    pub fn load(mut checkpoint: Checkpoint, device: &Device) -> Result<Self> {
+        check_parameters(&checkpoint)?;
+        let model = Model::load(&checkpoint.shape, &checkpoint.parameters, device)?;
+        for parameter in checkpoint.shape.parameters() {
+            if parameter.place.layer().is_some() {
+                checkpoint.parameters.remove(&parameter.name);
+            }
+        }
+        Ok(Self { model, checkpoint })
+    }
+}
 
 /// Checks that a checkpoint has all parameters of its shape.
 pub(crate) fn check_parameters(ancestor: &Checkpoint) -> Result<()> {

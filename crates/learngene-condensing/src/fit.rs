@@ -1,26 +1,27 @@
 //! Layers cut to size one after another, each fitted on the tokens that those before it leave.
 
 use learngene_format::{Fit, LayerFits, Residual, nested_names};
-use learngene_least_squares::{self as least_squares, LinearMap, Moments, NestedFit, Sums};
+use learngene_least_squares::{self as least_squares, LinearMap, Moments, NestedFit};
 use learngene_models::{Classifier, Model};
-use learngene_shape::{Head, Parameter, Part, Place, Shape, select_heads, select_units};
+use learngene_shape::{select_heads, select_units};
 use learngene_tensors::{Dtype, Result, StateDict, Tensor};
 
 use crate::{
+    FitOptions,
+    half::Half,
     measure::linear,
-    sums::{push, unsolvable},
-    tokens::{Half, Tokens},
+    sums::{TokenSums, unsolvable},
+    tokens::Tokens,
 };
 
-/// A model whose layers are cut and fitted to those of an ancestor, from the first on.
-pub(crate) struct Fitting<'a> {
-    pub ancestor: &'a Model,
-    /// Tokens of the ancestor, and of the model.
-    pub tokens: [Tokens; 2],
+/// A model whose layers are cut and fitted to those of an ancestor, from the first on. Of both, the
+/// layers that are done are forgotten.
+pub(crate) struct Fitting {
+    pub ancestor: Model,
     /// The model, with what was fitted so far.
     pub own: Model,
-    /// Its parameters before anything was cut or fitted.
-    pub parameters: &'a StateDict,
+    /// Tokens of the ancestor, and of the model.
+    pub tokens: [Tokens; 2],
     pub ridge: f64,
     /// Number format of the file.
     pub dtype: Dtype,
@@ -43,38 +44,61 @@ pub(crate) struct Fitted {
 /// Which heads or hidden units a layer keeps, in their order, by the moments of all.
 pub(crate) type Keep<'k> = dyn FnMut(usize, Half, &Moments) -> Result<Vec<usize>> + 'k;
 
-impl Fitting<'_> {
+impl Fitting {
+    /// Starts with the tokens of all images.
+    pub fn new(
+        ancestor: Model,
+        own: Model,
+        tokens: Tokens,
+        options: FitOptions,
+        dtype: Dtype,
+    ) -> Self {
+        Self {
+            ancestor,
+            own,
+            tokens: [tokens.clone(), tokens],
+            ridge: options.ridge,
+            dtype,
+            any_size: options.any_size,
+            is_whole: true,
+        }
+    }
+
     /// Fits so many of the first layers.
     pub fn run(mut self, depth: usize, keep: &mut Keep<'_>) -> Result<Fitted> {
         let mut fitted = Fitted::default();
         for layer in 0..depth {
-            self.tokens[0].enter(self.ancestor, layer);
+            self.tokens[0].enter(&self.ancestor, layer);
             self.tokens[1].enter(&self.own, layer);
             let (heads, attention) = self.fit(layer, Half::Attention, keep, &mut fitted.tensors)?;
             let (_, ffn) = self.fit(layer, Half::Ffn, keep, &mut fitted.tensors)?;
+            fitted.tensors.extend(self.own.layer_parameters(layer));
             fitted.heads.push(heads);
             fitted.fits.push(LayerFits { attention, ffn });
+            self.ancestor.forget_layer(layer);
+            self.own.forget_layer(layer);
         }
         Ok(fitted)
     }
 
-    /// Cuts and fits one half of a layer; says which groups it keeps and how well it was fitted.
+    /// Cuts and fits one half of a layer; says which groups it keeps and how well it was fitted. Gives
+    /// tensors for fewer inputs.
     fn fit(
         &mut self,
         layer: usize,
         half: Half,
         keep: &mut Keep<'_>,
-        tensors: &mut StateDict,
+        nested_tensors: &mut StateDict,
     ) -> Result<(Vec<usize>, Fit)> {
         let shape = self.own.shape();
         let moments = self.moments(layer, half)?;
         let kept = keep(layer, half, &moments)?;
         let inputs = half.features_of(&shape, layer, &kept);
-        let weight = half.weight(&shape, layer);
-        let prior = linear(self.parameters, &weight).of_inputs(&inputs);
-        let all = half.num_features(&self.ancestor.shape(), layer);
-        self.is_whole &= inputs.len() == all;
         let moments = moments.of(&inputs);
+        let mut parameters = self.own.layer_parameters(layer);
+        let weight = half.weight(&shape, layer);
+        let prior = linear(&parameters, &weight).of_inputs(&inputs);
+        self.is_whole &= inputs.len() == half.num_features(&self.ancestor.shape(), layer);
         let best = match self.is_whole {
             true => moments.unchanged(prior, self.ridge),
             false => moments.best(prior, self.ridge, |values| self.dtype.round(values)),
@@ -82,33 +106,27 @@ impl Fitting<'_> {
         let (nested, fit) = best.map_err(unsolvable(layer))?;
         drop(moments);
 
-        let mut sizes = shape.layer_sizes()[layer];
         let of_half = shape.layer_parameters(layer).into_iter();
         for parameter in of_half.filter(|parameter| half.owns(parameter)) {
-            let tensor = self.parameters.get(&parameter.name);
-            let tensor = tensor.expect("a model has all its parameters");
+            let tensor = parameters.get(&parameter.name).expect("a model has all its parameters");
             let cut = match half {
                 Half::Attention => select_heads(&parameter, tensor, &kept),
                 Half::Ffn => select_units(&parameter, tensor, &kept),
             };
-            tensors.insert(parameter.name, cut);
+            parameters.insert(parameter.name, cut);
         }
+        let mut sizes = shape.layer_sizes()[layer];
         match half {
             Half::Attention => sizes.num_heads = kept.len(),
             Half::Ffn => sizes.hidden_dim = kept.len(),
         }
         let names = [weight.name.clone(), weight.bias_name()];
-        tensors.extend(names.into_iter().zip(tensors_of(&nested.map)));
+        parameters.extend(names.into_iter().zip(tensors_of(&nested.map)));
         if self.any_size {
-            tensors.extend(nested_names(&weight).into_iter().zip(nested_tensors(&nested)));
+            nested_tensors
+                .extend(nested_names(&weight).into_iter().zip(tensors_of_factor(&nested)));
         }
-
-        // What was not fitted yet stays as it was.
-        let of_layer = shape.layer_parameters(layer).into_iter().map(|parameter| {
-            let tensor = tensors.get(&parameter.name).or(self.parameters.get(&parameter.name));
-            (parameter.name, tensor.expect("a model has all its parameters").clone())
-        });
-        self.own.replace_layer(layer, sizes, &of_layer.collect())?;
+        self.own.replace_layer(layer, sizes, &parameters)?;
         let (own, [_, tokens]) = (&self.own, &mut self.tokens);
         tokens.replace(|tokens| half.run(own, layer, tokens));
         Ok((kept, fit_of(&fit)))
@@ -117,56 +135,16 @@ impl Fitting<'_> {
     /// Moments of what a half of a layer reads last, for targets that bring the model's tokens to the
     /// ancestor's after it; takes the ancestor's tokens there.
     fn moments(&mut self, layer: usize, half: Half) -> Result<Moments> {
-        let shape = self.own.shape();
-        let mut sums = Sums::new(half.num_features(&shape, layer), shape.layer(layer).embed_dim);
+        let drawn = self.tokens[0].drawn(half.num_features(&self.own.shape(), layer));
+        let mut sums = TokenSums::default();
         let [of_ancestor, own] = &mut self.tokens;
-        for (of_ancestor, own) in of_ancestor.0.iter_mut().zip(&own.0) {
-            *of_ancestor = half.run(self.ancestor, layer, of_ancestor.clone());
-            let features = half.features(&self.own, layer, own.clone());
-            push(&mut sums, layer, features, Some(of_ancestor.clone() - own.clone()))?;
+        for ((of_ancestor, own), drawn) in of_ancestor.0.iter_mut().zip(&own.0).zip(drawn) {
+            *of_ancestor = half.run(&self.ancestor, layer, of_ancestor.clone());
+            let features = half.features(&self.own, layer, own.clone(), &drawn);
+            let targets = drawn.of(of_ancestor.clone()) - drawn.of(own.clone());
+            sums.push(features, Some(targets));
         }
-        Ok(sums.moments())
-    }
-}
-
-impl Half {
-    /// Number of features that its last matrix reads.
-    pub fn num_features(self, shape: &Shape, layer: usize) -> usize {
-        let layer = shape.layer(layer);
-        match self {
-            Self::Attention => layer.heads.attention_dim(),
-            Self::Ffn => layer.ffn.hidden_dim,
-        }
-    }
-
-    /// Features of some heads, or of some hidden units.
-    fn features_of(self, shape: &Shape, layer: usize, groups: &[usize]) -> Vec<usize> {
-        match self {
-            Self::Attention => {
-                let heads = shape.layer(layer).heads;
-                groups.iter().flat_map(|head| heads.columns(Head(*head))).collect()
-            }
-            Self::Ffn => groups.to_vec(),
-        }
-    }
-
-    /// Its last matrix.
-    pub fn weight(self, shape: &Shape, layer: usize) -> Parameter {
-        let is_last = |parameter: &Parameter| match self {
-            Self::Attention => parameter.is_output_projection(),
-            Self::Ffn => parameter.is_second_ffn_matrix(),
-        };
-        let last = shape.layer_parameters(layer).into_iter().find(is_last);
-        last.expect("each half of a layer ends in a matrix")
-    }
-
-    /// Whether a parameter is one of its norm or its own.
-    fn owns(self, parameter: &Parameter) -> bool {
-        let Place::Layer { part, .. } = parameter.place else { return false };
-        match self {
-            Self::Attention => matches!(part, Part::Norm1 | Part::Attention),
-            Self::Ffn => matches!(part, Part::Norm2 | Part::Ffn),
-        }
+        sums.moments(layer)
     }
 }
 
@@ -188,7 +166,7 @@ fn tensors_of(map: &LinearMap) -> [Tensor; 2] {
 
 /// The factor and the means of a nested fit. Fits do not depend on the factor's scale, so it is such
 /// that its diagonal is 1 on average and any number format holds it.
-fn nested_tensors(nested: &NestedFit) -> [Tensor; 2] {
+fn tensors_of_factor(nested: &NestedFit) -> [Tensor; 2] {
     let packed = nested.factor.packed();
     let scale = nested.factor.lower().diag().mean().unwrap_or(1.0);
     let factor: Vec<f32> = packed.iter().map(|value| (value / scale) as f32).collect();

@@ -5,6 +5,7 @@ mod condense;
 mod depth;
 mod fit;
 mod fit_options;
+mod half;
 mod images;
 mod measure;
 mod probe;
@@ -19,6 +20,7 @@ mod test_ancestor;
 mod tokens;
 mod verify;
 
+pub use ancestor::RunningAncestor;
 pub use condense::{CondenseOptions, condense};
 pub use fit_options::FitOptions;
 pub use measure::{Worth, measure};

@@ -2,22 +2,23 @@
 
 use std::error::Error as StdError;
 
-use burn::tensor::{Device, Tensor};
-use learngene_checkpoints::Checkpoint;
+use burn::tensor::Tensor;
 use learngene_clustering::density_order;
 use learngene_format::{Curves, Distances, HeadOrder, LayerCurves, Point};
-use learngene_least_squares::{LinearMap, Moments, NEGLIGIBLE, Selection, Sums};
+use learngene_least_squares::{LinearMap, Moments, NEGLIGIBLE, Selection};
 use learngene_models::{Classifier, Model};
 use learngene_shape::Parameter;
 use learngene_tensors::{Result, StateDict};
 
 use crate::{
-    ancestor::{check_distances, check_parameters},
+    RunningAncestor,
+    ancestor::check_distances,
     depth::DepthErrors,
+    half::Half,
     images::Images,
     sensitivity::{Metric, metrics},
-    sums::{push, unsolvable},
-    tokens::{Half, Tokens},
+    sums::{TokenSums, unsolvable},
+    tokens::Tokens,
 };
 
 /// Points of a curve of hidden units.
@@ -50,60 +51,59 @@ pub struct Worth {
 /// Distances of another ancestor; the images' own error; no image; images that are nearly blank;
 /// tokens that are not finite.
 pub fn measure<F, I, E>(
-    ancestor: &Checkpoint,
+    ancestor: &RunningAncestor,
     distances: &Distances,
     heads_by: HeadOrder,
     images: F,
-    device: &Device,
 ) -> Result<Worth>
 where
     F: Fn() -> I,
     I: IntoIterator<Item = Result<Tensor<4>, E>>,
     E: StdError,
 {
-    check_parameters(ancestor)?;
-    check_distances(ancestor, distances)?;
-    let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
+    let RunningAncestor { model, checkpoint } = ancestor;
+    check_distances(checkpoint, distances)?;
+    let shape = &checkpoint.shape;
     let mut images = Images::new(images);
-    let metrics = metrics(&model, &mut images, device)?;
-    let mut tokens = Tokens::embed(&model, &mut images)?;
-    let mut depth = DepthErrors::new(&ancestor.shape, images.count());
+    let metrics = metrics(model, &mut images)?;
+    let mut tokens = Tokens::embed(model, &mut images)?;
+    let mut depth = DepthErrors::new(shape, images.count());
     let by_density: Vec<Vec<usize>> =
         distances.mean_attention_distance.iter().map(|layer| density_order(layer)).collect();
     let mut layers = Vec::new();
     for (layer, metrics) in metrics.iter().enumerate() {
-        let shape = ancestor.shape.layer(layer);
-        tokens.enter(&model, layer);
-        let projection =
-            linear(&ancestor.parameters, &Half::Attention.weight(&ancestor.shape, layer));
-        let moments = pass(&model, layer, Half::Attention, &mut tokens)?;
-        let moments = in_metric(moments, &projection, &metrics[0]);
-        let width = shape.heads.head_dim;
+        tokens.enter(model, layer);
+        let (sizes, parameters) = (shape.layer(layer), model.layer_parameters(layer));
+        let mut moments = |half: Half| -> Result<Moments> {
+            let map = linear(&parameters, &half.weight(shape, layer));
+            let moments = pass(model, layer, half, &mut tokens)?;
+            Ok(in_metric(moments, &map, &metrics[half as usize]))
+        };
+        let of_heads = moments(Half::Attention)?;
+        let width = sizes.heads.head_dim;
         let selection = match heads_by {
-            HeadOrder::Output => moments.forward_select(width, shape.heads.num_heads),
-            HeadOrder::Density => moments.select_in_order(width, &by_density[layer]),
+            HeadOrder::Output => of_heads.forward_select(width, sizes.heads.num_heads),
+            HeadOrder::Density => of_heads.select_in_order(width, &by_density[layer]),
         };
         let heads = curve(&selection.map_err(unsolvable(layer))?, 1);
-
-        let second = linear(&ancestor.parameters, &Half::Ffn.weight(&ancestor.shape, layer));
-        let moments = pass(&model, layer, Half::Ffn, &mut tokens)?;
-        let moments = in_metric(moments, &second, &metrics[1]);
-        let units = shape.ffn.hidden_dim;
-        let selection = moments.forward_select(1, units).map_err(unsolvable(layer))?;
+        let units = sizes.ffn.hidden_dim;
+        let selection = moments(Half::Ffn)?.forward_select(1, units).map_err(unsolvable(layer))?;
         layers.push(LayerCurves { heads, neurons: curve(&selection, units.div_ceil(POINTS)) });
-        depth.after_layer(&model, layer, &tokens);
+        depth.after_layer(model, layer, &tokens);
     }
     Ok(Worth { curves: Curves { depth: depth.errors(), layers }, metrics, heads_by, by_density })
 }
 
-/// Moments of what a half of a layer reads last, and the tokens after it.
+/// Moments of what a half of a layer reads last; takes the tokens after it.
 fn pass(model: &Model, layer: usize, half: Half, tokens: &mut Tokens) -> Result<Moments> {
-    let mut sums = Sums::new(half.num_features(&model.shape(), layer), 0);
-    for tokens in &tokens.0 {
-        push(&mut sums, layer, half.features(model, layer, tokens.clone()), None)?;
+    let drawn = tokens.drawn(half.num_features(&model.shape(), layer));
+    let mut sums = TokenSums::default();
+    for (tokens, drawn) in tokens.0.iter_mut().zip(drawn) {
+        let (features, next) = half.pass(model, layer, tokens.clone(), &drawn);
+        sums.push(features, None);
+        *tokens = next;
     }
-    tokens.replace(|tokens| half.run(model, layer, tokens));
-    Ok(sums.moments())
+    sums.moments(layer)
 }
 
 /// Moments with targets that are a map of the features, in a metric.

@@ -2,18 +2,15 @@
 
 use std::error::Error as StdError;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use learngene_checkpoints::Checkpoint;
 use learngene_format::{Learngene, Refit};
-use learngene_models::Model;
-use learngene_tensors::{Error, Result, Sha256, StateDict};
+use learngene_models::{Classifier, Model};
+use learngene_tensors::{Error, Result, Sha256};
 
 use crate::{
-    FitOptions,
-    ancestor::{check_parameters, check_shape},
-    fit::Fitting,
-    images::Images,
-    tokens::{Half, Tokens},
+    FitOptions, RunningAncestor, ancestor::check_shape, fit::Fitting, half::Half, images::Images,
+    tokens::Tokens,
 };
 
 /// Fits the output projection of every layer of a learngene by clusters, and the second matrix of its
@@ -27,11 +24,10 @@ use crate::{
 /// images' own error; no image; images that are nearly blank; tokens that are not finite.
 pub fn refit<F, I, E>(
     learngene: Learngene,
-    ancestor: &Checkpoint,
+    ancestor: RunningAncestor,
     images: F,
     images_sha256: Sha256,
     options: FitOptions,
-    device: &Device,
 ) -> Result<Learngene>
 where
     F: Fn() -> I,
@@ -39,27 +35,17 @@ where
     E: StdError,
 {
     options.check()?;
-    check(&learngene, ancestor)?;
+    check(&learngene, &ancestor.checkpoint)?;
     let (mut manifest, mut tensors) = learngene.into_parts();
     let backbone = manifest.shape.with_num_classes(0)?;
     let names = backbone.parameter_shapes();
     let of_backbone = tensors.iter().filter(|(name, _)| names.contains_key(*name));
-    let parameters: StateDict =
-        of_backbone.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
-    let own = Model::load(&backbone, &parameters, device)?;
-    let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
+    let parameters = of_backbone.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
+    let model = ancestor.model;
+    let own = Model::load(&backbone, &parameters, &model.device())?;
     let mut images = Images::new(images);
     let tokens = Tokens::embed(&model, &mut images)?;
-    let fitting = Fitting {
-        ancestor: &model,
-        tokens: [tokens.clone(), tokens],
-        own,
-        parameters: &parameters,
-        ridge: options.ridge,
-        dtype: manifest.dtype,
-        any_size: options.any_size,
-        is_whole: true,
-    };
+    let fitting = Fitting::new(model, own, tokens, options, manifest.dtype);
     let depth = backbone.depth();
     let fitted = fitting.run(depth, &mut |layer, half, _| {
         let sizes = backbone.layer_sizes()[layer];
@@ -91,6 +77,5 @@ fn check(learngene: &Learngene, ancestor: &Checkpoint) -> Result<()> {
         let expected = format!("{expected}, of which the learngene was condensed");
         return Err(Error::invalid("hash of the checkpoint", ancestor.sha256, expected));
     }
-    check_shape(&ancestor.shape, &manifest.ancestor.shape)?;
-    check_parameters(ancestor)
+    check_shape(&ancestor.shape, &manifest.ancestor.shape)
 }

@@ -2,26 +2,19 @@
 
 use std::error::Error as StdError;
 
-use burn::tensor::{Device, Tensor};
-use learngene_checkpoints::Checkpoint;
+use burn::tensor::Tensor;
 use learngene_format::{
     ClusterAlgorithm, Clusters, Distances, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm,
     HeadClusters, HeadOrder, LayerClusters, Learngene, Manifest, Refit, RepresentativePolicy,
     centroid_shape,
 };
 use learngene_least_squares::Moments;
-use learngene_models::Model;
 use learngene_shape::{LayerSizes, Place};
 use learngene_tensors::Result;
 
 use crate::{
-    CondenseOptions, FitOptions, PRODUCER, Worth,
-    ancestor::{check_distances, check_parameters},
-    condense::describe,
-    fit::Fitting,
-    images::Images,
-    sums::unsolvable,
-    tokens::{Half, Tokens},
+    CondenseOptions, FitOptions, PRODUCER, RunningAncestor, Worth, ancestor::check_distances,
+    condense::describe, fit::Fitting, half::Half, images::Images, sums::unsolvable, tokens::Tokens,
 };
 
 /// Condenses an ancestor to its first layers, with so many heads and hidden units each.
@@ -36,13 +29,12 @@ use crate::{
 /// Sizes that the ancestor does not have; the images' own error; no image; images that are nearly
 /// blank; tokens that are not finite.
 pub fn condense_to<F, I, E>(
-    ancestor: &Checkpoint,
+    ancestor: RunningAncestor,
     distances: &Distances,
     worth: &Worth,
     sizes: &[LayerSizes],
     images: F,
     fit: FitOptions,
-    device: &Device,
 ) -> Result<Learngene>
 where
     F: Fn() -> I,
@@ -50,23 +42,13 @@ where
     E: StdError,
 {
     fit.check()?;
-    check_parameters(ancestor)?;
-    check_distances(ancestor, distances)?;
+    let RunningAncestor { model, checkpoint } = ancestor;
+    check_distances(&checkpoint, distances)?;
     let layers: Vec<usize> = (0..sizes.len()).collect();
-    let shape = centroid_shape(&ancestor.shape, &layers, |layer| sizes[layer])?;
-    let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
+    let shape = centroid_shape(&checkpoint.shape, &layers, |layer| sizes[layer])?;
     let mut images = Images::new(images);
     let tokens = Tokens::embed(&model, &mut images)?;
-    let fitting = Fitting {
-        ancestor: &model,
-        tokens: [tokens.clone(), tokens],
-        own: model.clone(),
-        parameters: &ancestor.parameters,
-        ridge: fit.ridge,
-        dtype: ancestor.dtype,
-        any_size: fit.any_size,
-        is_whole: true,
-    };
+    let fitting = Fitting::new(model.clone(), model, tokens, fit, checkpoint.dtype);
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])
     })?;
@@ -84,14 +66,14 @@ where
             layers: fitted.fits,
         }),
         curves: Some(worth.curves.of_sizes(sizes)),
-        ..describe(ancestor, distances, &clusters, options)?
+        ..describe(&checkpoint, distances, &clusters, options)?
     };
     let mut tensors = fitted.tensors;
     for parameter in manifest.shape.parameters() {
         let is_whole = parameter.place.layer().is_none()
             && (manifest.classifier || parameter.place != Place::Classifier);
         if is_whole {
-            let tensor = ancestor.parameters.get(&parameter.name);
+            let tensor = checkpoint.parameters.get(&parameter.name);
             tensors.insert(parameter.name, tensor.expect("it was checked").clone());
         }
     }
@@ -142,8 +124,7 @@ impl Worth {
         };
         let [attention, ffn] = &self.metrics[layer];
         let metric = if half == Half::Attention { attention } else { ffn };
-        let selection = moments.times(metric).forward_select(width, count);
-        Ok(selection.map_err(unsolvable(layer))?.order)
+        moments.order_for(metric, width, count).map_err(unsolvable(layer))
     }
 }
 

@@ -7,7 +7,7 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Tensor, TensorData},
 };
 use learngene_least_squares::{Cholesky, NotFinite};
 use learngene_models::{Classifier, Model, Pool};
@@ -18,16 +18,16 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::{
+    half::Half,
     images::Images,
-    sums::{fetch, unsolvable},
-    tokens::Half,
+    sums::{add, fetch, unsolvable},
 };
 
 /// Tokens for each channel that suffice for a covariance of gradients.
 const TOKENS_PER_CHANNEL: usize = 16;
 
-/// Images whose activations are kept at a time.
-const IMAGES: usize = 2;
+/// Images whose tokens of all layers are kept at a time.
+const IMAGES: usize = 4;
 
 /// Part of the mean of a covariance's diagonal that is added to it, so that it has a factor.
 const JITTER: f64 = 1e-6;
@@ -36,33 +36,28 @@ const JITTER: f64 = 1e-6;
 /// `|M^T e|^2` of the features' variance. `[embed_dim, embed_dim]`
 pub(crate) type Metric = Array2<f64>;
 
+/// Sums of `g g^T` over tokens, of both halves of a layer.
+type Sums = [Option<Tensor<2>>; 2];
+
 /// The metrics of both halves of every layer, from images evenly taken of all, as many as have enough
 /// tokens.
-pub(crate) fn metrics(
-    ancestor: &Model,
-    images: &mut Images<'_>,
-    device: &Device,
-) -> Result<Vec<[Metric; 2]>> {
+pub(crate) fn metrics(ancestor: &Model, images: &mut Images<'_>) -> Result<Vec<[Metric; 2]>> {
     let batches = chosen(ancestor, images)?;
     let deviations = deviations(ancestor, &batches);
-    let tracked = ancestor.clone().fork(&device.clone().autodiff()).no_grad();
-    let shape = ancestor.shape();
-    let zeros = |layer: &learngene_shape::LayerShape| {
-        [(); 2].map(|()| Array2::<f64>::zeros((layer.embed_dim, layer.embed_dim)))
-    };
-    let mut sums: Vec<[Array2<f64>; 2]> = shape.layers().iter().map(zeros).collect();
+    let tracked = ancestor.clone().fork(&ancestor.device().autodiff()).no_grad();
+    let mut sums: Vec<Sums> = vec![[None, None]; ancestor.num_layers()];
     let mut draw = ChaCha8Rng::seed_from_u64(0);
     let mut count = 0;
-    for images in batches.iter().flat_map(|images| images.clone().split(IMAGES, 0)) {
+    for images in batches.into_iter().flat_map(|images| images.split(IMAGES, 0)) {
         count += images.dims()[0];
-        let images = Tensor::from_data(images.to_data(), &device.clone().autodiff());
-        add_gradients(&tracked, images, &deviations, &mut draw, &mut sums);
+        let weights = weights(images.dims()[0], &deviations, &mut draw);
+        add_gradients([ancestor, &tracked], images, weights, &mut sums);
     }
-    let features = deviations.len() as f64;
-    let root = |(layer, sums): (usize, [Array2<f64>; 2])| -> Result<[Array2<f64>; 2]> {
-        let [attention, ffn] = sums.map(|sum| factor(&(sum / (count as f64 * features))));
-        let none = || unsolvable(layer)(NotFinite);
-        Ok([attention.ok_or_else(none)?, ffn.ok_or_else(none)?])
+    let scale = (count * deviations.len()) as f64;
+    let root = |(layer, sums): (usize, Sums)| -> Result<[Metric; 2]> {
+        let factors = sums.map(|sum| factor(sum.expect("every half has gradients"), scale));
+        let [attention, ffn] = factors.map(|factor| factor.ok_or(NotFinite));
+        Ok([attention.map_err(unsolvable(layer))?, ffn.map_err(unsolvable(layer))?])
     };
     sums.into_iter().enumerate().map(root).collect()
 }
@@ -105,47 +100,69 @@ fn deviations(model: &Model, batches: &[Tensor<4>]) -> Vec<f64> {
         .collect()
 }
 
-/// Adds `g g^T` over all tokens, for one draw of `r` for each image.
-fn add_gradients(
-    model: &Model,
-    images: Tensor<4>,
-    deviations: &[f64],
-    draw: &mut ChaCha8Rng,
-    sums: &mut [[Array2<f64>; 2]],
-) {
-    let (batch, device) = (images.dims()[0], images.device());
-    let mut tokens = model.embed(images);
-    let mut changes: Vec<[Tensor<3>; 2]> = Vec::new();
-    for layer in 0..sums.len() {
-        tokens = model.layer_input(layer, tokens);
-        changes.push(Half::BOTH.map(|half| {
-            let change = Tensor::zeros_like(&tokens).require_grad();
-            tokens = half.run(model, layer, tokens.clone()) + change.clone();
-            change
-        }));
-    }
-    let features = model.pool_tokens(tokens, Pool::Both);
+/// `r` in units of the features' standard deviations, one draw for each image.
+fn weights(images: usize, deviations: &[f64], draw: &mut ChaCha8Rng) -> TensorData {
     let normal = |deviation: &f64| {
         let drawn: f64 = StandardNormal.sample(draw);
         (drawn / deviation) as f32
     };
-    let numbers: Vec<f32> =
-        deviations.iter().cycle().take(batch * deviations.len()).map(normal).collect();
-    let weights = TensorData::new(numbers, [batch, deviations.len()]);
-    let gradients = (features * Tensor::from_data(weights, &device)).sum().backward();
-    for (sums, changes) in sums.iter_mut().zip(changes) {
-        for (sum, change) in sums.iter_mut().zip(changes) {
-            let gradient = change.grad(&gradients).expect("features depend on every token");
+    let numbers = deviations.iter().cycle().take(images * deviations.len()).map(normal);
+    TensorData::new(numbers.collect::<Vec<f32>>(), [images, deviations.len()])
+}
+
+/// Adds `g g^T` over the tokens of some images, for `g` from the last half to the first. One half at a
+/// time is run by the model that tracks gradients: it keeps much more of each than the tokens.
+fn add_gradients(
+    [plain, tracked]: [&Model; 2],
+    images: Tensor<4>,
+    weights: TensorData,
+    sums: &mut [Sums],
+) {
+    let mut tokens = plain.embed(images);
+    let mut before: Vec<[Tensor<3>; 2]> = Vec::new();
+    for layer in 0..sums.len() {
+        before.push(Half::BOTH.map(|half| {
+            let before = tokens.clone();
+            tokens = step(plain, layer, half, before.clone());
+            before
+        }));
+    }
+    let device = tracked.device();
+    let weights = Tensor::from_data(weights, &device);
+    let mut gradient =
+        gradient_of(tokens, |tokens| (tracked.pool_tokens(tokens, Pool::Both) * weights).sum());
+    for (layer, (before, sums)) in before.into_iter().zip(sums).enumerate().rev() {
+        for (half, tokens) in Half::BOTH.into_iter().zip(before).rev() {
             let [batch, seq, width] = gradient.dims();
-            let rows = gradient.reshape([batch * seq, width]);
-            let products = fetch(rows.clone().transpose().matmul(rows));
-            sum.iter_mut().zip(products).for_each(|(sum, product)| *sum += f64::from(product));
+            let rows = gradient.clone().reshape([batch * seq, width]);
+            add(&mut sums[half as usize], rows.clone().transpose().matmul(rows));
+            gradient = gradient_of(tokens, |tokens| {
+                (step(tracked, layer, half, tokens) * Tensor::from_inner(gradient)).sum()
+            });
         }
     }
 }
 
+/// Tokens after a half of a layer.
+fn step(model: &Model, layer: usize, half: Half, tokens: Tensor<3>) -> Tensor<3> {
+    let tokens = match half {
+        Half::Attention => model.layer_input(layer, tokens),
+        Half::Ffn => tokens,
+    };
+    half.run(model, layer, tokens)
+}
+
+/// Gradient of a scalar in the tokens that it is computed from.
+fn gradient_of(tokens: Tensor<3>, scalar: impl FnOnce(Tensor<3>) -> Tensor<1>) -> Tensor<3> {
+    let tokens = Tensor::from_inner(tokens).require_grad();
+    tokens.grad(&scalar(tokens.clone()).backward()).expect("the scalar depends on the tokens")
+}
+
 /// `M` of `M M^T = S`; `None` where a number is not finite.
-fn factor(sum: &Array2<f64>) -> Option<Metric> {
+fn factor(sum: Tensor<2>, scale: f64) -> Option<Metric> {
+    let dims = sum.dims();
+    let values = fetch(sum).into_iter().map(|value| f64::from(value) / scale).collect();
+    let sum = Array2::from_shape_vec(dims, values).expect("as many values");
     let mean = sum.diag().mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
-    Some(Cholesky::of_penalised(sum, JITTER * mean, mean)?.lower())
+    Some(Cholesky::of_penalised(&sum, JITTER * mean, mean)?.lower())
 }

@@ -1,43 +1,85 @@
-//! Tokens on a device as rows of [`Sums`]; errors name the layer that made them.
+//! Moments of tokens on a device; errors name the layer that made them.
 
 use burn::tensor::Tensor;
-use learngene_least_squares::{NotFinite, Products, Sums};
+use learngene_least_squares::{Moments, NotFinite, Products};
 use learngene_tensors::{Error, Result};
 
-/// Takes the tokens of a batch, which a layer made. They are multiplied where they are, in `f32`: a small
-/// part of the time that it takes in `f64` on the host.
+/// Columns of a block of products. Of features with each other only blocks on and above the diagonal
+/// are computed.
+const BLOCK: usize = 512;
+
+/// Sums over tokens, in `f32` where the tokens are: a small part of the time that it takes in `f64` on
+/// the host.
 ///
 /// The sums are centred afterwards: what rounding does to a variance or covariance, relative to it, is
 /// about 1e-7 times 1 + (mean / std)^2 of the features and targets: below 1e-4 while means are less
 /// than 30 standard deviations.
-///
-/// # Shapes
-/// - features: `[batch, seq, features]`
-/// - targets: `[batch, seq, targets]`; none where they are a linear map of the features
-pub(crate) fn push(
-    sums: &mut Sums,
-    layer: usize,
-    features: Tensor<3>,
-    targets: Option<Tensor<3>>,
-) -> Result<()> {
-    let rows = |tokens: Tensor<3>| {
-        let [batch, seq, width] = tokens.dims();
-        tokens.reshape([batch * seq, width])
-    };
-    let features = rows(features);
-    let [tokens, _] = features.dims();
-    let (all, squares) = match targets.map(rows) {
-        Some(targets) => {
-            let squares = fetch(targets.clone().powi_scalar(2).sum_dim(0));
-            (Tensor::cat(vec![features.clone(), targets], 1), squares)
+#[derive(Default)]
+pub(crate) struct TokenSums {
+    tokens: usize,
+    features: usize,
+    /// Of some features with themselves, those that follow, and all targets.
+    products: Vec<Tensor<2>>,
+    /// Of features, then of targets: `[1, features + targets]`.
+    sums: Option<Tensor<2>>,
+    /// Of targets: `[1, targets]`.
+    squares: Option<Tensor<2>>,
+}
+
+impl TokenSums {
+    /// Takes some tokens.
+    ///
+    /// # Shapes
+    /// - features: `[tokens, features]`
+    /// - targets: `[tokens, targets]`; none where they are a linear map of the features
+    pub fn push(&mut self, features: Tensor<2>, targets: Option<Tensor<2>>) {
+        let [tokens, width] = features.dims();
+        (self.tokens, self.features) = (self.tokens + tokens, width);
+        let all = match targets {
+            Some(targets) => {
+                add(&mut self.squares, targets.clone().powi_scalar(2).sum_dim(0));
+                Tensor::cat(vec![features.clone(), targets], 1)
+            }
+            None => features.clone(),
+        };
+        add(&mut self.sums, all.clone().sum_dim(0));
+        let starts = (0..width).step_by(BLOCK);
+        let products = starts.map(|start| {
+            let block = features.clone().slice_dim(1, start..width.min(start + BLOCK));
+            block.transpose().matmul(all.clone().slice_dim(1, start..))
+        });
+        if self.products.is_empty() {
+            self.products = products.collect();
+        } else {
+            let so_far = std::mem::take(&mut self.products).into_iter();
+            self.products = so_far.zip(products).map(|(sum, product)| sum + product).collect();
         }
-        None => (features.clone(), Vec::new()),
-    };
-    let sum = fetch(all.clone().sum_dim(0));
-    let products = fetch(features.transpose().matmul(all)); // [features, features + targets]
-    let products =
-        Products { rows: tokens as u64, products: &products, sums: &sum, squares: &squares };
-    sums.push_products(&products).map_err(not_finite(layer))
+    }
+
+    /// The moments of all tokens, which that layer made.
+    pub fn moments(self, layer: usize) -> Result<Moments> {
+        let sums = self.sums.map_or_else(Vec::new, fetch);
+        let mut products = vec![0.0; self.features * sums.len()];
+        for (index, block) in self.products.into_iter().enumerate() {
+            let (start, [_, width]) = (index * BLOCK, block.dims());
+            let rows = products[start * sums.len()..].chunks_exact_mut(sums.len());
+            for (row, values) in rows.zip(fetch(block).chunks_exact(width)) {
+                row[start..].copy_from_slice(values);
+            }
+        }
+        let squares = self.squares.map_or_else(Vec::new, fetch);
+        let rows = self.tokens as u64;
+        let moments = Products { rows, products: &products, sums: &sums, squares: &squares };
+        moments.moments().map_err(|_| not_finite(layer))
+    }
+}
+
+/// Adds a value to a sum that may be of nothing yet.
+pub(crate) fn add(sum: &mut Option<Tensor<2>>, value: Tensor<2>) {
+    *sum = Some(match sum.take() {
+        Some(sum) => sum + value,
+        None => value,
+    });
 }
 
 /// A fit of a layer that has no solution; for `map_err`.
@@ -48,11 +90,9 @@ pub(crate) fn unsolvable(layer: usize) -> impl FnOnce(NotFinite) -> Error {
     }
 }
 
-fn not_finite(layer: usize) -> impl FnOnce(NotFinite) -> Error {
-    move |_| {
-        let place = format!("tokens that layer {layer} makes of the images");
-        Error::invalid(place, "a number that is infinite or NaN", "finite numbers")
-    }
+fn not_finite(layer: usize) -> Error {
+    let place = format!("tokens that layer {layer} makes of the images");
+    Error::invalid(place, "a number that is infinite or NaN", "finite numbers")
 }
 
 /// The numbers of a tensor, brought to the host.

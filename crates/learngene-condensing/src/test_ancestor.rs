@@ -11,7 +11,7 @@ use learngene_format::{
 use learngene_shape::{Family, Shape, Swin, Vit};
 use learngene_tensors::{Dtype, Sha256, StateDict, Tensor as HostTensor};
 
-use crate::{CondenseOptions, ProbeSettings, condense};
+use crate::{CondenseOptions, ProbeSettings, RunningAncestor, condense};
 
 pub(crate) const EMBED_DIM: usize = 24;
 pub(crate) const HEAD_DIM: usize = 6;
@@ -80,6 +80,11 @@ pub(crate) fn scattered(shape: Shape, seed: u64) -> Checkpoint {
         sha256: Sha256::of(&seed.to_le_bytes()),
         notes: Vec::new(),
     }
+}
+
+/// It, running.
+pub(crate) fn running(ancestor: &Checkpoint) -> RunningAncestor {
+    RunningAncestor::load(ancestor.clone(), &Device::flex()).expect("good parameters")
 }
 
 /// Pixels without pattern, in batches of four images.

@@ -1,15 +1,20 @@
 //! Tokens of the probe images, half a layer at a time.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use learngene_models::{Classifier, Model};
 use learngene_shape::Shape;
 use learngene_tensors::Result;
+use rand::{SeedableRng, seq::index::sample};
+use rand_chacha::ChaCha8Rng;
 
 use crate::images::Images;
 
 /// Fewer tokens than this for each hidden unit of the widest layer leave much to chance: mirrored
 /// images are then looked at too.
 const TOKENS_PER_UNIT: usize = 16;
+
+/// More tokens than this for each feature say nothing new: so many are drawn of them.
+const ENOUGH_PER_FEATURE: usize = 8;
 
 /// Tokens of all images, `[batch, seq, embed_dim]` each batch, somewhere between two halves of layers.
 /// They take four bytes for each image, token and channel.
@@ -44,6 +49,41 @@ impl Tokens {
             *tokens = next(tokens.clone());
         }
     }
+
+    /// Which tokens of each batch are looked at to learn of so many features.
+    pub fn drawn(&self, features: usize) -> Vec<Drawn> {
+        let counts: Vec<usize> =
+            self.0.iter().map(|tokens| tokens.dims()[0] * tokens.dims()[1]).collect();
+        let wanted = ENOUGH_PER_FEATURE * features;
+        let all: usize = counts.iter().sum();
+        let mut draw = ChaCha8Rng::seed_from_u64(0);
+        let of_batch = |(count, tokens): (usize, &Tensor<3>)| {
+            if all <= wanted {
+                return Drawn(None);
+            }
+            let mut drawn = sample(&mut draw, count, (count * wanted).div_ceil(all)).into_vec();
+            drawn.sort_unstable();
+            let drawn: Vec<i64> = drawn.into_iter().map(|token| token as i64).collect();
+            let data = TensorData::new(drawn.clone(), [drawn.len()]);
+            Drawn(Some(Tensor::from_data(data, &tokens.device())))
+        };
+        counts.into_iter().zip(&self.0).map(of_batch).collect()
+    }
+}
+
+/// Tokens of a batch that are looked at; all of them where there are none.
+pub(crate) struct Drawn(Option<Tensor<1, Int>>);
+
+impl Drawn {
+    /// `[batch, seq, width]` to `[drawn, width]`
+    pub fn of(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let [batch, seq, width] = tokens.dims();
+        let rows = tokens.reshape([batch * seq, width]);
+        match &self.0 {
+            Some(drawn) => rows.select(0, drawn.clone()),
+            None => rows,
+        }
+    }
 }
 
 /// Whether so many images have few tokens for the widest layer of a model.
@@ -53,36 +93,4 @@ fn are_few(shape: &Shape, images: u64) -> bool {
         tokens < TOKENS_PER_UNIT * layer.ffn.hidden_dim
     };
     shape.layers().iter().any(is_few)
-}
-
-/// The halves of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Half {
-    Attention,
-    Ffn,
-}
-
-impl Half {
-    pub const BOTH: [Self; 2] = [Self::Attention, Self::Ffn];
-
-    /// What the half's last matrix reads: what the heads give, or the hidden units.
-    ///
-    /// # Shapes
-    /// - tokens: `[batch, seq, embed_dim]`
-    /// - output: `[batch, seq, inputs]`
-    pub fn features(self, model: &Model, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Attention => model.heads(layer, tokens),
-            Self::Ffn => model.hidden(layer, tokens),
-        }
-    }
-
-    /// Tokens after the half: `[batch, seq, embed_dim]` to the same.
-    pub fn run(self, model: &Model, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        let added = match self {
-            Self::Attention => model.project(layer, model.heads(layer, tokens.clone())),
-            Self::Ffn => model.feed_forward(layer, tokens.clone()),
-        };
-        tokens + added
-    }
 }

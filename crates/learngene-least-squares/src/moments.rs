@@ -1,9 +1,9 @@
 //! What least squares need to know of features and targets: sums over rows, no row itself.
 
-use ndarray::{Array1, Array2, Axis, linalg::general_mat_mul, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::{LinearMap, NotFinite};
+use crate::{LinearMap, NotFinite, ridge::product};
 
 /// Columns of a block of products. Blocks are shared among threads, so it decides how work can be
 /// split, and with it nothing else.
@@ -23,11 +23,12 @@ pub struct Sums {
     squares: Array1<f64>,
 }
 
-/// Sums over some rows that were computed elsewhere, such as on a GPU.
+/// Sums over all rows that were computed elsewhere, such as on a GPU.
 pub struct Products<'a> {
-    /// Number of rows.
+    /// Number of rows, at least 1.
     pub rows: u64,
-    /// Of a feature times a feature or target: `[features, features + targets]`, row-major.
+    /// Of a feature times a feature or target: `[features, features + targets]`, row-major. Of the
+    /// former only those on and above the diagonal are read.
     pub products: &'a [f32],
     /// Of features, then of targets: `[features + targets]`.
     pub sums: &'a [f32],
@@ -86,15 +87,7 @@ impl Sums {
             let values = features.iter().chain(targets);
             row.iter_mut().zip(values).for_each(|(wide, value)| *wide = f64::from(*value));
         });
-        let rows = Array2::from_shape_vec((count, width + outputs), rows);
-        self.push_rows(&rows.expect("as many values"))
-    }
-
-    /// Takes some rows, features before targets: `[rows, features + targets]`.
-    ///
-    /// # Errors
-    /// A number that is not finite. The rows are then left out, all of them.
-    pub fn push_rows(&mut self, rows: &Array2<f64>) -> Result<(), NotFinite> {
+        let rows = Array2::from_shape_vec((count, width + outputs), rows).expect("as many values");
         if !rows.iter().all(|value| value.is_finite()) {
             return Err(NotFinite);
         }
@@ -115,58 +108,58 @@ impl Sums {
         Ok(())
     }
 
-    /// Takes rows whose sums are known.
+    /// The moments of at least one row.
+    pub fn moments(&self) -> Moments {
+        moments(self.rows, self.products.view(), self.sums.view(), self.squares.view())
+    }
+}
+
+impl Products<'_> {
+    /// The moments of the rows.
     ///
     /// # Errors
-    /// A sum that is not finite. Nothing is then taken.
-    pub fn push_products(&mut self, of: &Products<'_>) -> Result<(), NotFinite> {
-        let Products { rows, products, sums, squares } = *of;
+    /// A sum that is not finite.
+    pub fn moments(&self) -> Result<Moments, NotFinite> {
+        let Self { rows, products, sums, squares } = *self;
         if !products.iter().chain(sums).chain(squares).all(|value| value.is_finite()) {
             return Err(NotFinite);
         }
-        self.rows += rows;
-        let add = |sum: &mut f64, value: &f32| *sum += f64::from(*value);
-        self.products.iter_mut().zip(products).for_each(|(sum, value)| add(sum, value));
-        self.sums.iter_mut().zip(sums).for_each(|(sum, value)| add(sum, value));
-        self.squares.iter_mut().zip(squares).for_each(|(sum, value)| add(sum, value));
-        Ok(())
+        let shape = (sums.len() - squares.len(), sums.len());
+        let products = ArrayView2::from_shape(shape, products).expect("a product for each pair");
+        Ok(moments(rows, products, sums.into(), squares.into()))
     }
+}
 
-    /// Takes the rows of other sums too.
-    pub fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
-        self.products += &other.products;
-        self.sums += &other.sums;
-        self.squares += &other.squares;
-    }
-
-    /// The moments of at least one row.
-    pub fn moments(&self) -> Moments {
-        let rows = self.rows as f64;
-        let means = &self.sums / rows;
-        let (feature_means, target_means) = means.view().split_at(Axis(0), self.features);
-        let centred = |row: usize, column: usize| {
-            self.products[[row, column]] / rows - means[row] * means[column]
-        };
-        let size = self.features;
-        Moments {
-            covariance: Array2::from_shape_fn((size, size), |(row, column)| {
-                centred(row.min(column), row.max(column))
-            }),
-            cross: Array2::from_shape_fn((size, target_means.len()), |(row, column)| {
-                centred(row, size + column)
-            }),
-            target_variances: (size..means.len())
-                .map(|target| {
-                    let mean_square = self.squares[target - size] / rows;
-                    let variance = mean_square - means[target].powi(2);
-                    // What rounding leaves of nothing is nothing.
-                    if variance > 1e-12 * mean_square { variance } else { 0.0 }
-                })
-                .collect(),
-            feature_means: feature_means.to_owned(),
-            target_means: target_means.to_owned(),
-        }
+fn moments<T: Copy + Into<f64>>(
+    rows: u64,
+    products: ArrayView2<'_, T>,
+    sums: ArrayView1<'_, T>,
+    squares: ArrayView1<'_, T>,
+) -> Moments {
+    let rows = rows as f64;
+    let means: Array1<f64> = sums.mapv(|sum| sum.into() / rows);
+    let (feature_means, target_means) = means.view().split_at(Axis(0), products.nrows());
+    let size = feature_means.len();
+    let centred = |row: usize, column: usize| {
+        products[[row, column]].into() / rows - means[row] * means[column]
+    };
+    Moments {
+        covariance: Array2::from_shape_fn((size, size), |(row, column)| {
+            centred(row.min(column), row.max(column))
+        }),
+        cross: Array2::from_shape_fn((size, target_means.len()), |(row, column)| {
+            centred(row, size + column)
+        }),
+        target_variances: (size..means.len())
+            .map(|target| {
+                let mean_square = squares[target - size].into() / rows;
+                let variance = mean_square - means[target].powi(2);
+                // What rounding leaves of nothing is nothing.
+                if variance > 1e-12 * mean_square { variance } else { 0.0 }
+            })
+            .collect(),
+        feature_means: feature_means.to_owned(),
+        target_means: target_means.to_owned(),
     }
 }
 
@@ -174,25 +167,13 @@ impl Moments {
     /// The moments of targets that are this map of the features: they follow from those of the
     /// features, so nothing need be measured of targets.
     pub fn with_targets_of(self, map: &LinearMap) -> Self {
-        let cross = self.covariance.dot(&map.weight);
+        let cross = product(self.covariance.view(), &map.weight);
         let variances = (&map.weight * &cross).sum_axis(Axis(0));
         Self {
             target_means: self.feature_means.dot(&map.weight) + &map.bias,
             target_variances: variances.mapv(|variance| variance.max(0.0)),
             cross,
             ..self
-        }
-    }
-
-    /// The moments of these targets times a matrix: `[targets, others]`. Nothing is known of the others'
-    /// variances, which are said to be nothing.
-    pub fn times(&self, matrix: &Array2<f64>) -> Self {
-        Self {
-            feature_means: self.feature_means.clone(),
-            target_means: self.target_means.dot(matrix),
-            covariance: self.covariance.clone(),
-            cross: self.cross.dot(matrix),
-            target_variances: Array1::zeros(matrix.ncols()),
         }
     }
 

@@ -151,7 +151,7 @@ fn median(sorted: &[f64]) -> f64 {
 }
 
 /// Product of two matrices, split among threads by columns of the right one.
-fn product(left: ArrayView2<'_, f64>, right: &Array2<f64>) -> Array2<f64> {
+pub(crate) fn product(left: ArrayView2<'_, f64>, right: &Array2<f64>) -> Array2<f64> {
     let mut product = Array2::zeros((left.nrows(), right.ncols()));
     let columns: Vec<_> = product.axis_chunks_iter_mut(Axis(1), BLOCK).enumerate().collect();
     columns.into_par_iter().for_each(|(index, mut columns)| {

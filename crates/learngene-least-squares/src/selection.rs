@@ -11,7 +11,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::{Cholesky, Moments, NotFinite};
+use crate::{Cholesky, Moments, NotFinite, ridge::product};
 
 /// Most groups that are taken at a time.
 const BLOCK: usize = 16;
@@ -47,10 +47,36 @@ impl Moments {
     /// # Panics
     /// Panics where features are no whole groups, or fewer than `count` of them.
     pub fn forward_select(&self, width: usize, count: usize) -> Result<Selection, NotFinite> {
+        Ok(self.selection(self.take(self.cross.clone(), width, count)?))
+    }
+
+    /// The order of [`Moments::forward_select`] for these targets times a matrix: `[targets, others]`.
+    ///
+    /// # Errors
+    /// Moments that are not finite.
+    ///
+    /// # Panics
+    /// As [`Moments::forward_select`].
+    pub fn order_for(
+        &self,
+        matrix: &Array2<f64>,
+        width: usize,
+        count: usize,
+    ) -> Result<Vec<usize>, NotFinite> {
+        let taken = self.take(product(self.cross.view(), matrix), width, count)?;
+        Ok(taken.into_iter().map(|(group, _)| group).collect())
+    }
+
+    /// Groups in their order, and what each explains after those before it.
+    fn take(
+        &self,
+        cross: Array2<f64>,
+        width: usize,
+        count: usize,
+    ) -> Result<Vec<(usize, f64)>, NotFinite> {
         let groups = self.covariance.nrows() / width;
         let block = (groups / GROUPS_PER_BLOCK).clamp(1, BLOCK);
-        let taken = self.rest(width, count).select(count, block).ok_or(NotFinite)?;
-        Ok(self.selection(taken))
+        self.rest(cross, width, count).select(count, block).ok_or(NotFinite)
     }
 
     /// What groups of `width` features leave that are taken in a given order.
@@ -58,15 +84,15 @@ impl Moments {
     /// # Errors
     /// Moments that are not finite.
     pub fn select_in_order(&self, width: usize, order: &[usize]) -> Result<Selection, NotFinite> {
-        let mut rest = self.rest(width, order.len());
+        let mut rest = self.rest(self.cross.clone(), width, order.len());
         let taken = order.iter().map(|group| rest.deflate(&[*group]));
         let taken = taken.collect::<Option<Vec<_>>>().ok_or(NotFinite)?;
         Ok(self.selection(taken.concat()))
     }
 
-    fn rest(&self, width: usize, count: usize) -> Residual<'_> {
+    fn rest(&self, cross: Array2<f64>, width: usize, count: usize) -> Residual<'_> {
         let mean = self.covariance.diag().mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
-        Residual::new(self.covariance.view(), self.cross.view(), width, mean, count)
+        Residual::new(self.covariance.view(), cross, width, mean, count)
     }
 
     fn selection(&self, taken: Vec<(usize, f64)>) -> Selection {
@@ -106,7 +132,7 @@ impl<'a> Residual<'a> {
     /// Of no group taken; at most `most` will be.
     fn new(
         covariance: ArrayView2<'a, f64>,
-        cross: ArrayView2<'_, f64>,
+        cross: Array2<f64>,
         width: usize,
         variance: f64,
         most: usize,
@@ -123,7 +149,7 @@ impl<'a> Residual<'a> {
             width,
             covariance,
             variance,
-            cross: cross.to_owned(),
+            cross,
             groups: (0..features / width).map(group).collect(),
             factor: Array2::zeros((most * width, features)),
             taken: 0,
@@ -170,10 +196,9 @@ impl<'a> Residual<'a> {
         let least = 0.5 * beyond.first().map_or(0.0, |(_, gain)| *gain);
         let candidates: Vec<usize> = candidates.iter().map(|(group, _)| *group).collect();
         let features = self.features_of(&candidates);
-        let covariance = self.columns(&features).select(Axis(1), &features);
+        let covariance = self.covariance_of(&features);
         let cross = self.cross.select(Axis(0), &features);
-        let (covariance, cross) = (covariance.view(), cross.view());
-        let among = Residual::new(covariance, cross, self.width, self.variance, count);
+        let among = Residual::new(covariance.view(), cross, self.width, self.variance, count);
         let best = among.select(count, 1)?.into_iter();
         let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || *gain >= least);
         Some(good.map(|(_, (index, _))| candidates[index]).collect())
@@ -206,6 +231,14 @@ impl<'a> Residual<'a> {
         self.taken = end;
         let explained = cross.axis_chunks_iter(Axis(0), width).map(sum_of_squares);
         Some(chosen.iter().copied().zip(explained).collect())
+    }
+
+    /// Covariance of some features with each other, orthogonal to the groups taken.
+    fn covariance_of(&self, some: &[usize]) -> Array2<f64> {
+        let mut covariance = self.covariance.select(Axis(0), some).select(Axis(1), some);
+        let left = self.factor.slice(s![..self.taken, ..]).select(Axis(1), some); // [taken, some]
+        general_mat_mul(-1.0, &left.t(), &left, 1.0, &mut covariance);
+        covariance
     }
 
     /// Covariance of some features with all, orthogonal to the groups taken: `[some, features]`.

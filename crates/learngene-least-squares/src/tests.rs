@@ -1,6 +1,6 @@
 use ndarray::{Array1, Array2, s};
 
-use super::{LinearMap, NestedFit, NotFinite, Products, Sums};
+use super::{LinearMap, Moments, NestedFit, NotFinite, Products, Sums};
 
 /// Numbers without pattern, from -1 to 1.
 fn scattered(count: usize, seed: usize) -> Vec<f32> {
@@ -157,12 +157,12 @@ fn errors_are_those_of_the_tokens() {
 }
 
 #[test]
-fn sums_of_two_layers_are_those_of_all_their_tokens() {
+fn rows_may_come_in_parts() {
     let (first, mut second) = (case(), case());
     second.features = scattered(second.tokens * FEATURES, 8);
     second.targets = scattered(second.tokens * TARGETS, 9);
     let mut sums = first.sums();
-    sums.add(&second.sums());
+    sums.push(&second.features, &second.targets).expect("finite numbers");
     let all = Case {
         tokens: first.tokens + second.tokens,
         features: [first.features, second.features].concat(),
@@ -273,11 +273,13 @@ fn sums_that_were_computed_elsewhere_count_like_rows() {
     }
     let rows = case.tokens as u64;
     let given = Products { rows, products: &products, sums: &sums, squares: &squares };
-    let mut elsewhere = Sums::new(FEATURES, TARGETS);
-    elsewhere.push_products(&given).expect("finite numbers");
-    let fit = |sums: Sums| sums.moments().fit(&prior().weight, 1e-2).expect("a solution");
+    let fit = |moments: Moments| moments.fit(&prior().weight, 1e-2).expect("a solution");
+    let elsewhere = given.moments().expect("finite numbers");
     // Sums in f32, of features and targets far from 0.
-    assert!(distance(&fit(elsewhere), &fit(case.sums())) < 1e-2);
+    assert!(distance(&fit(elsewhere), &fit(case.sums().moments())) < 1e-2);
+    products[1] = f32::NAN;
+    let given = Products { rows, products: &products, sums: &sums, squares: &squares };
+    assert!(given.moments().is_err());
 }
 
 /// The moments of targets that are a map of the features.

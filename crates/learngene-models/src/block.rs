@@ -73,18 +73,25 @@ impl Block {
 
     /// As [`Model::hidden`](crate::Model::hidden).
     pub(crate) fn hidden(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.mlp.hidden(layer_norm(&self.norm2, tokens, self.layer_norm_eps))
+        self.mlp.hidden(self.ffn_input(tokens))
     }
 
     /// As [`Model::feed_forward`](crate::Model::feed_forward).
     pub(crate) fn feed_forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.mlp.forward(layer_norm(&self.norm2, tokens, self.layer_norm_eps))
+        self.mlp.forward(self.ffn_input(tokens))
+    }
+
+    pub(crate) fn attention_input(&self, tokens: Tensor<3>) -> Tensor<3> {
+        layer_norm(&self.norm1, tokens, self.layer_norm_eps)
+    }
+
+    pub(crate) fn ffn_input(&self, tokens: Tensor<3>) -> Tensor<3> {
+        layer_norm(&self.norm2, tokens, self.layer_norm_eps)
     }
 
     /// What every head makes of the tokens: `[batch * windows, seq, num_heads * head_dim]`.
     fn attend(&self, tokens: Tensor<3>, observe: Option<&mut dyn FnMut(Tensor<4>)>) -> Tensor<3> {
-        let normed = layer_norm(&self.norm1, tokens, self.layer_norm_eps);
-        self.attn.attend(self.attn.cut(normed), observe)
+        self.attn.attend(self.attn.cut(self.attention_input(tokens)), observe)
     }
 }
 

@@ -5,11 +5,11 @@ use burn::{
     nn,
     tensor::{Device, Tensor, assert_shape},
 };
-use learngene_shape::{Family, ImageShape, LayerSizes, Shape, Swin, Vit};
+use learngene_shape::{Family, ImageShape, Shape, Swin, Vit};
 use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
-    Block, BranchScales, Classifier, SwinModule, VitModule,
+    BranchScales, Classifier, SwinModule, VitModule,
     block::Pass,
     load_into,
     parts::{apply, layer_norm},
@@ -43,18 +43,6 @@ pub enum Pool {
     Avg,
     /// The class token, then the mean of the patches.
     Both,
-}
-
-/// The linear layers of one transformer layer.
-pub struct LayerLinears<'a> {
-    /// Query, key and value of all heads.
-    pub qkv: &'a mut nn::Linear,
-    /// Output projection.
-    pub proj: &'a mut nn::Linear,
-    /// First layer of the feed-forward network.
-    pub fc1: &'a mut nn::Linear,
-    /// Second layer of the feed-forward network.
-    pub fc2: &'a mut nn::Linear,
 }
 
 /// The same expression on the model of either family.
@@ -164,42 +152,6 @@ impl Model {
         either!(self, model => layer_norm(&model.norm, tokens, model.layer_norm_eps))
     }
 
-    /// Replaces a layer by one with other heads and hidden units.
-    ///
-    /// # Errors
-    /// Lists every parameter of the layer that is missing, unused or of another shape.
-    ///
-    /// # Panics
-    /// Panics when the model is not so deep.
-    pub fn replace_layer(
-        &mut self,
-        layer: usize,
-        sizes: LayerSizes,
-        parameters: &StateDict,
-    ) -> Result<()> {
-        let mut all = self.described().layer_sizes();
-        all[layer] = sizes;
-        let shape = self.described().with_layer_sizes(&all)?;
-        let device = self.device();
-        let (prefix, block) = match self {
-            Self::Vit(vit) => {
-                let block = Block::new(shape.layer(layer), vit.layer_norm_eps, &device);
-                (format!("blocks.{layer}."), block)
-            }
-            Self::Swin(swin) => {
-                let (stage, place) = swin.place(layer);
-                let block = swin.block(shape.layer(layer), &device);
-                (format!("layers.{stage}.blocks.{place}."), block)
-            }
-        };
-        let of_block = parameters.iter().map(|(name, tensor)| {
-            (name.strip_prefix(&prefix).unwrap_or(name).to_owned(), tensor.clone())
-        });
-        *self.block_mut(layer) = load_into(block, &of_block.collect())?;
-        either!(self, model => model.shape = shape);
-        Ok(())
-    }
-
     /// Logits and the attention of every layer.
     ///
     /// # Shapes
@@ -211,74 +163,6 @@ impl Model {
         let mut attention = Vec::with_capacity(self.num_layers());
         let features = self.forward_observed(images, |_, weights| attention.push(weights));
         ModelOutput { logits: self.classify(features), attention }
-    }
-
-    /// Tokens as a layer reads them: where a stage of a Swin begins, merged two by two.
-    ///
-    /// With the functions below, a layer is `x = layer_input(x)`, `x = x + project(heads(x))`,
-    /// `x = x + feed_forward(x)`; unlike [`Classifier::forward_layer_scaled`], that gives all tokens
-    /// of the last layer of a ViT too.
-    ///
-    /// # Shapes
-    /// - tokens: `[batch, seq, embed_dim]`, or those that the stage before left
-    /// - output: `[batch, seq, embed_dim]`
-    ///
-    /// # Panics
-    /// Panics when the model is not so deep; so do the functions below.
-    pub fn layer_input(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        let Self::Swin(swin) = self else { return tokens };
-        match swin.place(layer) {
-            (stage, 0) => match &swin.layers[stage].downsample {
-                Some(merging) => merging.forward(tokens),
-                None => tokens,
-            },
-            _ => tokens,
-        }
-    }
-
-    /// What every head of a layer makes of its normed tokens, before the output projection.
-    ///
-    /// # Shapes
-    /// - tokens: `[batch, seq, embed_dim]`
-    /// - output: `[batch, seq, num_heads * head_dim]`
-    pub fn heads(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.block(layer).heads(tokens)
-    }
-
-    /// The output projection of a layer: `[batch, seq, num_heads * head_dim]` to
-    /// `[batch, seq, embed_dim]`.
-    pub fn project(&self, layer: usize, heads: Tensor<3>) -> Tensor<3> {
-        self.block(layer).attn.project(heads)
-    }
-
-    /// What the second matrix of a layer's feed-forward network reads, the hidden units of the
-    /// normed tokens.
-    ///
-    /// # Shapes
-    /// - tokens: `[batch, seq, embed_dim]`
-    /// - output: `[batch, seq, hidden_dim]`
-    pub fn hidden(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.block(layer).hidden(tokens)
-    }
-
-    /// The feed-forward network of a layer, its norm included: `[batch, seq, embed_dim]` to the
-    /// same.
-    pub fn feed_forward(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.block(layer).feed_forward(tokens)
-    }
-
-    /// The linear layers of a layer, to be replaced by computed ones of the same sizes, say.
-    ///
-    /// # Panics
-    /// Panics when the model is not so deep.
-    pub fn linears_mut(&mut self, layer: usize) -> LayerLinears<'_> {
-        let Block { attn, mlp, .. } = self.block_mut(layer);
-        LayerLinears {
-            qkv: &mut attn.qkv,
-            proj: &mut attn.proj,
-            fc1: &mut mlp.fc1,
-            fc2: &mut mlp.fc2,
-        }
     }
 
     /// The classifier, `[num_features, num_classes]`, if there is one.
@@ -293,32 +177,12 @@ impl Model {
         self.block(layer).forward(self.layer_input(layer, tokens), pass)
     }
 
-    fn block(&self, layer: usize) -> &Block {
-        match self {
-            Self::Vit(vit) => &vit.blocks[layer],
-            Self::Swin(swin) => {
-                let (stage, block) = swin.place(layer);
-                &swin.layers[stage].blocks[block]
-            }
-        }
-    }
-
-    fn block_mut(&mut self, layer: usize) -> &mut Block {
-        match self {
-            Self::Vit(vit) => &mut vit.blocks[layer],
-            Self::Swin(swin) => {
-                let (stage, block) = swin.place(layer);
-                &mut swin.layers[stage].blocks[block]
-            }
-        }
-    }
-
     /// Whether nobody but a classifier that reads the class token comes after that layer.
     fn is_read_by_classifier_alone(&self, layer: usize) -> bool {
         matches!(self, Self::Vit(_)) && layer + 1 == self.num_layers()
     }
 
-    fn described(&self) -> &Shape {
+    pub(crate) fn described(&self) -> &Shape {
         either!(self, model => &model.shape)
     }
 }

@@ -65,19 +65,19 @@ impl ProbeArgs {
     /// Measures the mean attention distances of an ancestor on images.
     pub fn measure(
         &self,
-        ancestor: &Checkpoint,
+        ancestor: &Model,
+        ancestor_sha256: Sha256,
         images: &ProbeImages,
     ) -> anyhow::Result<Distances> {
-        let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
         let bar = progress::bar(images.len() as u64, "images").with_message("probing");
-        let settings = self.settings(ancestor, images);
-        let measured = probe(&model, images.batches(&bar), settings, &images.device)?;
+        let settings = self.settings(ancestor_sha256, images);
+        let measured = probe(ancestor, images.batches(&bar), settings, &images.device)?;
         bar.finish_and_clear();
         Ok(Distances { producer: crate::PRODUCER.into(), ..measured })
     }
 
     /// How the images are shown to the ancestor.
-    fn settings(&self, ancestor: &Checkpoint, images: &ProbeImages) -> ProbeSettings {
+    fn settings(&self, ancestor_sha256: Sha256, images: &ProbeImages) -> ProbeSettings {
         let settings = images.preprocess.settings();
         ProbeSettings {
             images_sha256: images.sha256,
@@ -88,7 +88,7 @@ impl ProbeArgs {
                 std: settings.std,
             },
             convention: self.convention,
-            ancestor_sha256: ancestor.sha256,
+            ancestor_sha256,
         }
     }
 

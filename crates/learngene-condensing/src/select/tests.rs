@@ -1,18 +1,19 @@
 //! Small ancestors condensed to a size.
 
+use burn::tensor::Device;
 use learngene_budget::choose;
+use learngene_checkpoints::Checkpoint;
 use learngene_clustering::FfnParams;
 use learngene_expansion::{DescendantConfig, expand};
 use learngene_format::{Fit, is_nested};
-use learngene_models::Classifier;
+use learngene_models::{Classifier, Model};
 use learngene_shape::{Family, FfnKind, Shape, Vit};
-
 use learngene_tensors::Sha256;
 
 use super::*;
 use crate::{
     measure, refit,
-    test_ancestor::{ancestors, condensed, dbscan, distances, images, scattered, vit},
+    test_ancestor::{ancestors, condensed, dbscan, distances, images, running, scattered, vit},
     verify,
 };
 
@@ -34,15 +35,14 @@ fn all_ancestors() -> Vec<Checkpoint> {
 
 fn worth(ancestor: &Checkpoint, heads_by: HeadOrder) -> Worth {
     let distances = distances(ancestor);
-    let worth = measure(ancestor, &distances, heads_by, || images(IMAGES), &Device::flex());
+    let worth = measure(&running(ancestor), &distances, heads_by, || images(IMAGES));
     worth.expect("good images")
 }
 
 fn condensed_to(ancestor: &Checkpoint, worth: &Worth, sizes: &[LayerSizes]) -> Learngene {
     let options = FitOptions { ridge: 1e-6, ..FitOptions::default() };
-    let (distances, device) = (distances(ancestor), Device::flex());
-    let learngene =
-        condense_to(ancestor, &distances, worth, sizes, || images(IMAGES), options, &device);
+    let (ancestor, distances) = (running(ancestor), distances(ancestor));
+    let learngene = condense_to(ancestor, &distances, worth, sizes, || images(IMAGES), options);
     learngene.expect("good images")
 }
 
@@ -165,15 +165,8 @@ fn files_are_no_larger_than_asked() {
                 .expect("a number");
             for bytes in [least, least + 4000, 1 << 30] {
                 let sizes = within(bytes, options).expect("large enough");
-                let learngene = condense_to(
-                    &ancestor,
-                    &distances,
-                    &worth,
-                    &sizes,
-                    || images(IMAGES),
-                    options,
-                    &Device::flex(),
-                );
+                let (ancestor, images) = (running(&ancestor), || images(IMAGES));
+                let learngene = condense_to(ancestor, &distances, &worth, &sizes, images, options);
                 let length = learngene.expect("good images").to_bytes().len() as u64;
                 assert!(length <= bytes, "{length} of {bytes}");
             }
@@ -208,8 +201,7 @@ fn heads_of_clusters_are_fitted_too() {
         let options = FitOptions { any_size: false, ..FitOptions::default() };
         let refitted = |learngene: Learngene| {
             let sha256 = Sha256::of(b"images");
-            let images = || images(IMAGES);
-            refit(learngene, &ancestor, images, sha256, options, &Device::flex())
+            refit(learngene, running(&ancestor), || images(IMAGES), sha256, options)
         };
         let fitted = refitted(learngene.clone()).expect("good images");
         assert!(fits(&fitted).iter().any(|fit| fit.after.relative < fit.before.relative));
@@ -225,11 +217,10 @@ fn heads_of_clusters_are_fitted_too() {
     let learngene = condensed(&ancestor, nearest, shared);
     let refused = refit(
         learngene,
-        &ancestor,
+        running(&ancestor),
         || images(IMAGES),
         Sha256::of(b"images"),
         FitOptions::default(),
-        &Device::flex(),
     );
     let message = "learngene to refit: found layers that share an FFN, expected an FFN of its own \
                    for each layer";

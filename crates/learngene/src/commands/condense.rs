@@ -8,9 +8,12 @@ use std::{
 use burn::tensor::Tensor;
 use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
-use learngene_condensing::{CondenseOptions, FitOptions, condense, condense_to, measure, refit};
+use learngene_condensing::{
+    CondenseOptions, FitOptions, RunningAncestor, condense, condense_to, measure, refit,
+};
 use learngene_datasets::DatasetError;
 use learngene_format::{Clusters, Distances, HeadOrder, Learngene};
+use learngene_models::Model;
 use learngene_tensors::Sha256;
 use serde::Serialize;
 
@@ -141,20 +144,71 @@ impl Args {
     fn condense_to(
         &self,
         size: MaxSize,
-        ancestor: &Checkpoint,
+        ancestor: RunningAncestor,
         distances: &Distances,
         images: &ProbeImages,
     ) -> anyhow::Result<Learngene> {
         let options = self.fit.options(self.keep_classifier);
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
-        let device = &images.device;
-        let worth = measure(ancestor, distances, self.fit.heads_by, batches(images, &bar), device)?;
-        let sizes = worth.within(ancestor, distances, size.bytes(ancestor), options)?;
+        let worth = measure(&ancestor, distances, self.fit.heads_by, batches(images, &bar))?;
+        let bytes = size.bytes(&ancestor.checkpoint);
+        let sizes = worth.within(&ancestor.checkpoint, distances, bytes, options)?;
         bar.set_message("fitting");
         let images = batches(images, &bar);
-        let learngene = condense_to(ancestor, distances, &worth, &sizes, images, options, device)?;
+        let learngene = condense_to(ancestor, distances, &worth, &sizes, images, options)?;
         bar.finish_and_clear();
         Ok(learngene)
+    }
+
+    /// Condenses what earlier commands measured.
+    fn from_files(&self, files: &Measured) -> anyhow::Result<Learngene> {
+        let distances = Distances::read(&files.distances)?;
+        let clusters = files.clusters.as_ref().map(Clusters::read).transpose()?;
+        let ancestor = read_ancestor(&self.checkpoint, &files.distances, &distances)?;
+        self.by_clusters(&ancestor, &distances, clusters)
+    }
+
+    /// Probes the ancestor, then condenses it.
+    fn from_images(&self, probe: &ProbeArgs) -> anyhow::Result<Learngene> {
+        let ancestor = self.checkpoint.read(probe.preprocess.image_size, None)?;
+        self.cluster.check(&self.ffn, &ancestor.shape)?;
+        let images = probe.open(&ancestor, &self.checkpoint.checkpoint)?;
+        if let Some(size) = self.fit.max_size {
+            let ancestor = RunningAncestor::load(ancestor, &images.device)?;
+            let sha256 = ancestor.checkpoint.sha256;
+            let distances = probe.measure(&ancestor.model, sha256, &images)?;
+            return self.condense_to(size, ancestor, &distances, &images);
+        }
+        let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
+        let distances = probe.measure(&model, ancestor.sha256, &images)?;
+        let learngene = self.by_clusters(&ancestor, &distances, None)?;
+        if !self.fit.refit {
+            return Ok(learngene);
+        }
+        let ancestor = RunningAncestor { model, checkpoint: ancestor };
+        let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
+        let options = self.fit.options(self.keep_classifier);
+        let refitted = refit(learngene, ancestor, batches(&images, &bar), images.sha256, options)?;
+        bar.finish_and_clear();
+        Ok(refitted)
+    }
+
+    /// One head of each cluster.
+    fn by_clusters(
+        &self,
+        ancestor: &Checkpoint,
+        distances: &Distances,
+        clusters: Option<Clusters>,
+    ) -> anyhow::Result<Learngene> {
+        let clusters = match clusters {
+            Some(clusters) => clusters,
+            None => self.cluster.cluster(&self.ffn, distances, Some(&ancestor.shape))?,
+        };
+        let options = CondenseOptions {
+            keep_projection: self.keep_projection,
+            classifier: self.keep_classifier,
+        };
+        Ok(condense(ancestor, distances, &clusters, options)?)
     }
 }
 
@@ -212,58 +266,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     args.fit.options(args.keep_classifier).check()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
-    let mut probed = None;
-    let (ancestor, distances, clusters) = match &args.densities {
-        Either::Left(Measured { distances, clusters }) => {
-            let (file, distances) = (distances, Distances::read(distances)?);
-            let clusters = clusters.as_ref().map(Clusters::read).transpose()?;
-            (read_ancestor(&args.checkpoint, file, &distances)?, distances, clusters)
-        }
-        Either::Right(probe) => {
-            let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
-            args.cluster.check(&args.ffn, &ancestor.shape)?;
-            let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
-            let distances = probe.measure(&ancestor, &images)?;
-            probed = Some(images);
-            (ancestor, distances, None)
-        }
+    let learngene = match &args.densities {
+        Either::Left(files) => args.from_files(files)?,
+        Either::Right(probe) => args.from_images(probe)?,
     };
-    let learngene = match (args.fit.max_size, &probed) {
-        (Some(size), Some(images)) => args.condense_to(size, &ancestor, &distances, images)?,
-        _ => {
-            let clusters = match clusters {
-                Some(clusters) => clusters,
-                None => args.cluster.cluster(&args.ffn, &distances, Some(&ancestor.shape))?,
-            };
-            let options = CondenseOptions {
-                keep_projection: args.keep_projection,
-                classifier: args.keep_classifier,
-            };
-            condense(&ancestor, &distances, &clusters, options)?
-        }
-    };
-    let learngene = match probed {
-        Some(images) if args.fit.refit => {
-            let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
-            let options = args.fit.options(args.keep_classifier);
-            let (sha256, device) = (images.sha256, &images.device);
-            let images = batches(&images, &bar);
-            let learngene = refit(learngene, &ancestor, images, sha256, options, device)?;
-            bar.finish_and_clear();
-            learngene
-        }
-        _ => learngene,
-    };
-    drop(ancestor); // Its memory serves what is written.
     learngene.write(&args.out.out)?;
 
     let manifest = learngene.manifest();
     let json = args.out.json;
     let condensed = Condensed {
         written: args.out.written()?,
-        heads: distances.num_heads().iter().sum(),
+        heads: manifest.distances.num_heads().iter().sum(),
         kept_heads: manifest.shape.num_heads().iter().sum(),
-        images: distances.images,
+        images: manifest.distances.images,
         parameters: manifest.parameters.stored,
         ancestor_parameters: manifest.ancestor.parameters,
     };

@@ -1,5 +1,6 @@
 //! `learngene probe`
 
+use learngene_models::Model;
 use serde::Serialize;
 
 use crate::{
@@ -40,7 +41,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
     let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
     let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
-    let distances = args.probe.measure(&ancestor, &images)?;
+    let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
+    let distances = args.probe.measure(&model, ancestor.sha256, &images)?;
     distances.write(&args.out.out)?;
     let json = args.out.json;
     let probed = Probed {

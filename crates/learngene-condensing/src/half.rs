@@ -1,0 +1,105 @@
+//! The halves of a layer, and the matrix that each ends in.
+
+use burn::tensor::Tensor;
+use learngene_models::Model;
+use learngene_shape::{Head, Parameter, Part, Place, Shape};
+
+use crate::tokens::Drawn;
+
+/// A half of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    Attention,
+    Ffn,
+}
+
+impl Half {
+    pub const BOTH: [Self; 2] = [Self::Attention, Self::Ffn];
+
+    /// Tokens after the half: `[batch, seq, embed_dim]` to the same.
+    pub fn run(self, model: &Model, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
+        let added = match self {
+            Self::Attention => model.project(layer, model.heads(layer, tokens.clone())),
+            Self::Ffn => model.feed_forward(layer, tokens.clone()),
+        };
+        tokens + added
+    }
+
+    /// What [`Half::features`] gives of some tokens, and all tokens after the half.
+    pub fn pass(
+        self,
+        model: &Model,
+        layer: usize,
+        tokens: Tensor<3>,
+        drawn: &Drawn,
+    ) -> (Tensor<2>, Tensor<3>) {
+        match self {
+            Self::Attention => {
+                let heads = model.heads(layer, tokens.clone());
+                (drawn.of(heads.clone()), tokens + model.project(layer, heads))
+            }
+            Self::Ffn => {
+                let features = self.features(model, layer, tokens.clone(), drawn);
+                (features, self.run(model, layer, tokens))
+            }
+        }
+    }
+
+    /// What the half's last matrix reads, what the heads give or the hidden units, of some tokens.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, seq, embed_dim]`
+    /// - output: `[drawn, inputs]`
+    pub fn features(
+        self,
+        model: &Model,
+        layer: usize,
+        tokens: Tensor<3>,
+        drawn: &Drawn,
+    ) -> Tensor<2> {
+        match self {
+            Self::Attention => drawn.of(model.heads(layer, tokens)),
+            // It reads every token for itself.
+            Self::Ffn => model.hidden(layer, drawn.of(tokens).unsqueeze_dim(0)).squeeze_dim(0),
+        }
+    }
+
+    /// Number of features that its last matrix reads.
+    pub fn num_features(self, shape: &Shape, layer: usize) -> usize {
+        let layer = shape.layer(layer);
+        match self {
+            Self::Attention => layer.heads.attention_dim(),
+            Self::Ffn => layer.ffn.hidden_dim,
+        }
+    }
+
+    /// Features of some heads, or of some hidden units.
+    pub fn features_of(self, shape: &Shape, layer: usize, groups: &[usize]) -> Vec<usize> {
+        match self {
+            Self::Attention => {
+                let heads = shape.layer(layer).heads;
+                groups.iter().flat_map(|head| heads.columns(Head(*head))).collect()
+            }
+            Self::Ffn => groups.to_vec(),
+        }
+    }
+
+    /// Its last matrix.
+    pub fn weight(self, shape: &Shape, layer: usize) -> Parameter {
+        let is_last = |parameter: &Parameter| match self {
+            Self::Attention => parameter.is_output_projection(),
+            Self::Ffn => parameter.is_second_ffn_matrix(),
+        };
+        let last = shape.layer_parameters(layer).into_iter().find(is_last);
+        last.expect("each half of a layer ends in a matrix")
+    }
+
+    /// Whether a parameter is one of its norm or its own.
+    pub fn owns(self, parameter: &Parameter) -> bool {
+        let Place::Layer { part, .. } = parameter.place else { return false };
+        match self {
+            Self::Attention => matches!(part, Part::Norm1 | Part::Attention),
+            Self::Ffn => matches!(part, Part::Norm2 | Part::Ffn),
+        }
+    }
+}
