@@ -1,5 +1,5 @@
-//! Backends beside the CPU's: whether they compile, and whether one of them computes what the CPU
-//! does, on a graphics card or on a driver in software.
+//! Backends beside the CPU's: whether remote devices work, and whether one backend computes what the
+//! CPU does, on a graphics card or on a driver in software.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -10,13 +10,6 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Compiled together, as one program may have them, and with what else is off by default.
-const CHECKED: &[&str] = if cfg!(target_os = "macos") {
-    &["metal", "wgpu", "dashboard"]
-} else {
-    &["cuda", "vulkan", "wgpu", "dashboard"]
-};
-
 /// Runs on the most drivers, and on those in software too.
 const RUN: &str = "wgpu";
 
@@ -24,23 +17,10 @@ const RUN: &str = "wgpu";
 /// compared.
 const TESTED: &[&str] = &[RUN, "remote"];
 
-/// The build script of the feature `cuda` downloads LLVM, which a check does without where it
-/// believes to make documentation.
-const WITHOUT_DOWNLOAD: (&str, &str) = ("DOCS_RS", "1");
-
 /// # Errors
-/// When a backend does not compile, a test of remote devices fails, or a device computes something
-/// else than the CPU.
+/// When a test of remote devices fails, or a device computes something else than the CPU.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let root = &workspace.root;
-    let (name, value) = WITHOUT_DOWNLOAD;
-    // The whole workspace, for a package alone would have other dependencies built anew.
-    Program::cargo(root)
-        .args(["check", "--workspace"])
-        .args(features(CHECKED))
-        .env(name, value)
-        .run()?;
-
     let command: &[&str] = if has_nextest(root) { &["nextest", "run"] } else { &["test"] };
     Program::cargo(root)
         .args(command)

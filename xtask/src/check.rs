@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{downstream, program::Program, test, tidy, workspace::Workspace};
+use crate::{downstream, lint, program::Program, test, tidy, workspace::Workspace};
 
 /// # Errors
 /// At the first step that fails.
@@ -10,7 +10,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let cargo = || Program::cargo(&workspace.root);
     cargo().args(["fmt", "--all", "--check"]).run()?;
     tidy::run(workspace)?;
-    cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
+    lint::run(workspace)?;
     test::run(workspace, &test::Options::default())?;
     downstream::check(workspace)?;
     cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()

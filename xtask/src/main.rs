@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod downstream;
 mod learngene;
+mod lint;
 mod nightly;
 mod program;
 mod reproduce;
@@ -35,6 +36,8 @@ enum Task {
     Test(test::Options),
     /// Run all that a change must pass: format, tidy, clippy, tests, downstream crates, documentation.
     Check,
+    /// Run clippy over all code, that of every backend included.
+    Lint,
     /// Check what the compiler does not: arrows between crates, documents, links, sizes.
     Tidy,
     /// Run the tables and figures of the paper, at the scale of a desk or its own, and draw the report.
@@ -43,8 +46,7 @@ enum Task {
     Tune(reproduce::tune::Options),
     /// Write the JSON schema of the report's numbers.
     Schema,
-    /// Check that every backend compiles, that remote devices work, and that a device, if only in
-    /// software, computes as the CPU.
+    /// Check that remote devices work, and that a device, if only in software, computes as the CPU.
     Backends,
     /// Time the program alone, against PyTorch, over devices or over sizes.
     Bench(bench::Options),
@@ -67,6 +69,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Test(options) => test::run(&workspace, options),
         Task::Check => check::run(&workspace),
+        Task::Lint => lint::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
         Task::Reproduce(options) => reproduce::run(&workspace, options),
         Task::Tune(options) => reproduce::tune::run(&workspace, options),
