@@ -5,7 +5,10 @@ use image::RgbImage;
 use image::imageops;
 use serde::{Deserialize, Serialize};
 
-use crate::DatasetError;
+use crate::{
+    DatasetError,
+    resize_region::{pixels, pixels_mut},
+};
 
 /// Channels of every image.
 pub(crate) const CHANNELS: usize = 3;
@@ -187,12 +190,12 @@ impl CheckedPreprocess {
             return Ok(image);
         }
         let mut resized = RgbImage::new(width, height);
-        fir::Resizer::new().resize(&image, &mut resized, &self.options()).map_err(|error| {
-            DatasetError::ImageSize {
-                place: "resizing",
-                got: image.dimensions(),
-                want: format!("a picture that can be resized ({error})"),
-            }
+        let (from, to) = (pixels(&image), &mut pixels_mut(&mut resized));
+        let done = fir::Resizer::new().resize_typed(&from, to, &self.options());
+        done.map_err(|error| DatasetError::ImageSize {
+            place: "resizing",
+            got: image.dimensions(),
+            want: format!("a picture that can be resized ({error})"),
         })?;
         Ok(resized)
     }

@@ -1,6 +1,10 @@
 //! A part of an image, brought to the input's size.
 
-use fast_image_resize as fir;
+use fast_image_resize::{
+    self as fir,
+    images::{TypedCroppedImage, TypedImage, TypedImageRef},
+    pixels::U8x3,
+};
 use image::RgbImage;
 
 use crate::preprocess::CHANNELS;
@@ -33,17 +37,32 @@ impl CheckedPreprocess {
         if width == 0 || height == 0 || !region.is_inside(image.dimensions()) {
             return Err(wrong());
         }
-        let part =
-            fir::images::CroppedImage::new(image, left, top, width, height).map_err(|_| wrong())?;
+        let part = TypedCroppedImage::new(pixels(image), left, top, width, height);
+        let part = part.map_err(|_| wrong())?;
         narrowed.resize(CHANNELS * size as usize * height as usize, 0);
-        let pixels = fir::PixelType::U8x3;
-        let mut narrowed = fir::images::Image::from_slice_u8(size, height, narrowed, pixels)
-            .map_err(|_| wrong())?;
-        resizer.resize(&part, &mut narrowed, &self.options()).map_err(|_| wrong())?;
+        let mut narrowed =
+            TypedImage::<U8x3>::from_buffer(size, height, narrowed).map_err(|_| wrong())?;
+        let options = self.options();
+        resizer.resize_typed(&part, &mut narrowed, &options).map_err(|_| wrong())?;
         let mut resized = RgbImage::new(size, size);
-        resizer.resize(&narrowed, &mut resized, &self.options()).map_err(|_| wrong())?;
+        let whole = &mut pixels_mut(&mut resized);
+        resizer.resize_typed(&narrowed, whole, &options).map_err(|_| wrong())?;
         Ok(resized)
     }
+}
+
+// Images of known pixels: the functions for images of any pixels compile the code of all their kinds.
+
+/// The pixels of an image, to be read.
+pub(crate) fn pixels(image: &RgbImage) -> TypedImageRef<'_, U8x3> {
+    let (width, height) = image.dimensions();
+    TypedImageRef::from_buffer(width, height, image.as_raw()).expect("three bytes a pixel")
+}
+
+/// The pixels of an image, to be written.
+pub(crate) fn pixels_mut(image: &mut RgbImage) -> TypedImage<'_, U8x3> {
+    let (width, height) = image.dimensions();
+    TypedImage::from_buffer(width, height, image).expect("three bytes a pixel")
 }
 
 #[cfg(test)]
