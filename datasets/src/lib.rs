@@ -28,6 +28,7 @@ mod pipeline;
 mod preprocess;
 mod provenance;
 mod resize_region;
+mod rgb_pixels;
 mod sample;
 mod subset;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetError,
-    resize_region::{pixels, pixels_mut},
+    rgb_pixels::{pixels, pixels_mut},
 };
 
 /// Channels of every image.

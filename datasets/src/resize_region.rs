@@ -2,12 +2,13 @@
 
 use fast_image_resize::{
     self as fir,
-    images::{TypedCroppedImage, TypedImage, TypedImageRef},
+    images::{TypedCroppedImage, TypedImage},
     pixels::U8x3,
 };
 use image::RgbImage;
 
 use crate::preprocess::CHANNELS;
+use crate::rgb_pixels::{pixels, pixels_mut};
 use crate::{CheckedPreprocess, DatasetError, Region};
 
 /// Memory for resizing that is used again for the next image.
@@ -49,20 +50,6 @@ impl CheckedPreprocess {
         resizer.resize_typed(&narrowed, whole, &options).map_err(|_| wrong())?;
         Ok(resized)
     }
-}
-
-// Images of known pixels: the functions for images of any pixels compile the code of all their kinds.
-
-/// The pixels of an image, to be read.
-pub(crate) fn pixels(image: &RgbImage) -> TypedImageRef<'_, U8x3> {
-    let (width, height) = image.dimensions();
-    TypedImageRef::from_buffer(width, height, image.as_raw()).expect("three bytes a pixel")
-}
-
-/// The pixels of an image, to be written.
-pub(crate) fn pixels_mut(image: &mut RgbImage) -> TypedImage<'_, U8x3> {
-    let (width, height) = image.dimensions();
-    TypedImage::from_buffer(width, height, image).expect("three bytes a pixel")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod cholesky;
 mod linear_map;
 mod moments;
 mod nested;
+mod product;
 mod ridge;
 mod row_cholesky;
 mod selection;

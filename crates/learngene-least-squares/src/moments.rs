@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::{LinearMap, NotFinite, ridge::product};
+use crate::{LinearMap, NotFinite, product::product};
 
 /// Columns of a block of products. Blocks are shared among threads, so it decides how work can be
 /// split, and with it nothing else.

@@ -1,9 +1,8 @@
 //! Ridge regression from moments, and how well a linear map does.
 
-use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
-use rayon::prelude::*;
+use ndarray::Array2;
 
-use crate::{Cholesky, LinearMap, Moments, NestedFit, NotFinite};
+use crate::{Cholesky, LinearMap, Moments, NestedFit, NotFinite, product::product};
 
 /// A relative error below this is rounding of sums in `f32`.
 pub const NEGLIGIBLE: f64 = 1e-6;
@@ -28,9 +27,6 @@ pub struct Fit {
     /// By the fitted map.
     pub after: Residual,
 }
-
-/// Columns that one thread works on.
-const BLOCK: usize = 64;
 
 impl Moments {
     /// The fitted map with its numbers rounded, or the prior where that does as well, and how well
@@ -148,16 +144,4 @@ fn median(sorted: &[f64]) -> f64 {
         length if length % 2 == 1 => sorted[middle],
         _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
     }
-}
-
-/// Product of two matrices, split among threads by columns of the right one.
-pub(crate) fn product(left: ArrayView2<'_, f64>, right: &Array2<f64>) -> Array2<f64> {
-    let mut product = Array2::zeros((left.nrows(), right.ncols()));
-    let columns: Vec<_> = product.axis_chunks_iter_mut(Axis(1), BLOCK).enumerate().collect();
-    columns.into_par_iter().for_each(|(index, mut columns)| {
-        let first = index * BLOCK;
-        let right = right.slice(s![.., first..first + columns.ncols()]);
-        general_mat_mul(1.0, &left, &right, 0.0, &mut columns);
-    });
-    product
 }

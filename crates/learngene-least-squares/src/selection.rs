@@ -11,7 +11,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::{Cholesky, Moments, NotFinite, ridge::product};
+use crate::{Cholesky, Moments, NotFinite, product::product};
 
 /// Most groups that are taken at a time.
 const BLOCK: usize = 16;
