@@ -83,16 +83,7 @@ impl Fitting<'_> {
         drop(moments);
 
         let mut sizes = shape.layer_sizes()[layer];
-        let of_half = shape.layer_parameters(layer).into_iter();
-        for parameter in of_half.filter(|parameter| half.owns(parameter)) {
-            let tensor = self.parameters.get(&parameter.name);
-            let tensor = tensor.expect("a model has all its parameters");
-            let cut = match half {
-                Half::Attention => select_heads(&parameter, tensor, &kept),
-                Half::Ffn => select_units(&parameter, tensor, &kept),
-            };
-            tensors.insert(parameter.name, cut);
-        }
+        tensors.extend(half.cut(self.parameters, &shape, layer, &kept));
         match half {
             Half::Attention => sizes.num_heads = kept.len(),
             Half::Ffn => sizes.hidden_dim = kept.len(),
@@ -140,7 +131,7 @@ impl Half {
     }
 
     /// Features of some heads, or of some hidden units.
-    fn features_of(self, shape: &Shape, layer: usize, groups: &[usize]) -> Vec<usize> {
+    pub fn features_of(self, shape: &Shape, layer: usize, groups: &[usize]) -> Vec<usize> {
         match self {
             Self::Attention => {
                 let heads = shape.layer(layer).heads;
@@ -160,8 +151,32 @@ impl Half {
         last.expect("each half of a layer ends in a matrix")
     }
 
+    /// Its parameters and those of its norm, by name, with some of its heads or hidden units alone.
+    pub fn cut(
+        self,
+        parameters: &StateDict,
+        shape: &Shape,
+        layer: usize,
+        kept: &[usize],
+    ) -> impl Iterator<Item = (String, Tensor)> {
+        let of_half = shape.layer_parameters(layer).into_iter();
+        of_half.filter(move |parameter| self.owns(parameter)).map(move |parameter| {
+            let tensor = parameters.get(&parameter.name).expect("a model has all its parameters");
+            let cut = self.select(&parameter, tensor, kept);
+            (parameter.name, cut)
+        })
+    }
+
+    /// One of its parameters with some of its heads or hidden units alone.
+    pub fn select(self, parameter: &Parameter, tensor: &Tensor, kept: &[usize]) -> Tensor {
+        match self {
+            Self::Attention => select_heads(parameter, tensor, kept),
+            Self::Ffn => select_units(parameter, tensor, kept),
+        }
+    }
+
     /// Whether a parameter is one of its norm or its own.
-    fn owns(self, parameter: &Parameter) -> bool {
+    pub fn owns(self, parameter: &Parameter) -> bool {
         let Place::Layer { part, .. } = parameter.place else { return false };
         match self {
             Self::Attention => matches!(part, Part::Norm1 | Part::Attention),

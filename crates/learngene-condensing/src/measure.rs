@@ -97,7 +97,12 @@ where
 }
 
 /// Moments of what a half of a layer reads last, and the tokens after it.
-fn pass(model: &Model, layer: usize, half: Half, tokens: &mut Tokens) -> Result<Moments> {
+pub(crate) fn pass(
+    model: &Model,
+    layer: usize,
+    half: Half,
+    tokens: &mut Tokens,
+) -> Result<Moments> {
     let mut sums = Sums::new(half.num_features(&model.shape(), layer), 0);
     for tokens in &tokens.0 {
         push(&mut sums, layer, half.features(model, layer, tokens.clone()), None)?;

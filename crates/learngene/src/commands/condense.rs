@@ -220,9 +220,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             (read_ancestor(&args.checkpoint, file, &distances)?, distances, clusters)
         }
         Either::Right(probe) => {
-            let ancestor = args.checkpoint.read(probe.preprocess.image_size, None)?;
+            let ancestor = args.checkpoint.read(probe.shown.preprocess.image_size, None)?;
             args.cluster.check(&args.ffn, &ancestor.shape)?;
-            let images = probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+            let images = probe.shown.open(&ancestor, &args.checkpoint.checkpoint)?;
             let distances = probe.measure(&ancestor, &images)?;
             probed = Some(images);
             (ancestor, distances, None)

@@ -38,8 +38,8 @@ struct Probed {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
-    let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+    let ancestor = args.checkpoint.read(args.probe.shown.preprocess.image_size, None)?;
+    let images = args.probe.shown.open(&ancestor, &args.checkpoint.checkpoint)?;
     let distances = args.probe.measure(&ancestor, &images)?;
     distances.write(&args.out.out)?;
     let json = args.out.json;
