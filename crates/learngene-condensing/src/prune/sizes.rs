@@ -66,24 +66,26 @@ pub(super) fn same_part(whole: &Shape, limit: u64) -> Result<Vec<LayerSizes>> {
     Err(too_small(limit, count(whole, &parts(1, 1))?))
 }
 
-/// First layers, whole; of the next one as large a part as fits.
+/// First layers, whole; of the next one as large a part of the heads and hidden units as fits, and the
+/// hidden units for which there is room beside those heads.
 pub(super) fn first(whole: &Shape, limit: u64) -> Result<Vec<LayerSizes>> {
     let all = whole.layer_sizes();
     let first_stages = whole.stages().last().map_or(0, |stage| stage.start);
-    let cut = |depth: usize, kept: usize| {
+    let cut = |depth: usize, num_heads: usize, hidden_dim: usize| {
         let mut sizes = all[..depth].to_vec();
-        let last = &mut sizes[depth - 1];
-        last.num_heads = part(last.num_heads, kept, last.hidden_dim);
-        last.hidden_dim = kept;
+        sizes[depth - 1] = LayerSizes { num_heads, hidden_dim };
         sizes
     };
     for depth in (first_stages + 1..=all.len()).rev() {
-        let units = all[depth - 1].hidden_dim;
-        if let Some(kept) = most_within(limit, units, |kept| count(whole, &cut(depth, kept)))? {
-            return Ok(cut(depth, kept));
-        }
+        let LayerSizes { num_heads, hidden_dim } = all[depth - 1];
+        let heads = |units| part(num_heads, units, hidden_dim);
+        let of_both = |units| count(whole, &cut(depth, heads(units), units));
+        let Some(units) = most_within(limit, hidden_dim, of_both)? else { continue };
+        let heads = heads(units);
+        let more = most_within(limit, hidden_dim, |units| count(whole, &cut(depth, heads, units)))?;
+        return Ok(cut(depth, heads, more.unwrap_or(units)));
     }
-    Err(too_small(limit, count(whole, &cut(first_stages + 1, 1))?))
+    Err(too_small(limit, count(whole, &cut(first_stages + 1, 1, 1))?))
 }
 
 /// The heads and hidden units of all layers with the highest scores for each of their parameters; of each

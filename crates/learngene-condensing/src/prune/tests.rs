@@ -69,12 +69,14 @@ fn a_number_of_parameters_is_reached_and_not_exceeded() {
     for ancestor in all_ancestors() {
         let all = ancestor.shape.count_parameters();
         for criterion in CRITERIA {
-            for max_params in [9 * all / 10, 7 * all / 10] {
+            // The smallest Swin of these widths has 87.6 % of the whole one's.
+            for max_params in [95, 88].map(|percent| percent * all / 100) {
                 for refit in [None, Some(0.1)] {
                     let options = PruneOptions { refit, ..to(criterion, max_params) };
                     let pruned = pruned(&ancestor, options).expect("large enough");
                     let found = pruned.shape.count_parameters();
-                    let range = max_params - all / 20..=max_params;
+                    // The smallest part of a layer is a head.
+                    let range = max_params - all / 10..=max_params;
                     assert!(range.contains(&found), "{criterion:?}: {found} of {max_params}");
                     let names = pruned.shape.parameter_shapes();
                     pruned.parameters.check_against(&names).expect("all of them");
@@ -102,9 +104,8 @@ fn keeping_all_changes_nothing() {
 fn a_seed_decides_what_is_kept_at_random() {
     let ancestor = vit();
     let max_params = ancestor.shape.count_parameters() * 7 / 10;
-    let random = |seed| {
-        pruned(&ancestor, to(Criterion::Random { seed }, max_params)).expect("large enough")
-    };
+    let random =
+        |seed| pruned(&ancestor, to(Criterion::Random { seed }, max_params)).expect("large enough");
     assert_eq!(random(0), random(0));
     assert_ne!(random(0), random(1));
 }
@@ -217,7 +218,7 @@ fn check_refused(got: Result<Pruned>, message: &str) {
 fn what_cannot_be_pruned_is_refused() {
     let ancestor = vit();
     let whole = PruneOptions { classifier: false, ..to(Criterion::Taylor, 100) };
-    let message = "largest number of parameters: found 100, expected at least 4161, which the smallest \
+    let message = "largest number of parameters: found 100, expected at least 4017, which the smallest \
                    model has";
     check_refused(pruned(&ancestor, whole), message);
     let batches = || images(4).into_iter().map(|batch| batch.map(|images| (images, vec![])));
