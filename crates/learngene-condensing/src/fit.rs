@@ -3,7 +3,6 @@
 use learngene_format::{Fit, LayerFits, Residual, nested_names};
 use learngene_least_squares::{self as least_squares, LinearMap, Moments, NestedFit};
 use learngene_models::{Classifier, Model};
-use learngene_shape::{select_heads, select_units};
 use learngene_tensors::{Dtype, Result, StateDict, Tensor};
 
 use crate::{
@@ -106,15 +105,7 @@ impl Fitting {
         let (nested, fit) = best.map_err(unsolvable(layer))?;
         drop(moments);
 
-        let of_half = shape.layer_parameters(layer).into_iter();
-        for parameter in of_half.filter(|parameter| half.owns(parameter)) {
-            let tensor = parameters.get(&parameter.name).expect("a model has all its parameters");
-            let cut = match half {
-                Half::Attention => select_heads(&parameter, tensor, &kept),
-                Half::Ffn => select_units(&parameter, tensor, &kept),
-            };
-            parameters.insert(parameter.name, cut);
-        }
+        parameters.extend(half.cut(&parameters, &shape, layer, &kept).collect::<Vec<_>>());
         let mut sizes = shape.layer_sizes()[layer];
         match half {
             Half::Attention => sizes.num_heads = kept.len(),

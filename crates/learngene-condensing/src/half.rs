@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use learngene_models::Model;
-use learngene_shape::{Head, Parameter, Part, Place, Shape};
+use learngene_shape::{Head, Parameter, Part, Place, Shape, select_heads, select_units};
+use learngene_tensors::{StateDict, Tensor as HostTensor};
 
 use crate::tokens::Drawn;
 
@@ -92,6 +93,30 @@ impl Half {
         };
         let last = shape.layer_parameters(layer).into_iter().find(is_last);
         last.expect("each half of a layer ends in a matrix")
+    }
+
+    /// Its parameters and those of its norm, by name, with some of its heads or hidden units alone.
+    pub fn cut(
+        self,
+        parameters: &StateDict,
+        shape: &Shape,
+        layer: usize,
+        kept: &[usize],
+    ) -> impl Iterator<Item = (String, HostTensor)> {
+        let of_half = shape.layer_parameters(layer).into_iter();
+        of_half.filter(move |parameter| self.owns(parameter)).map(move |parameter| {
+            let tensor = parameters.get(&parameter.name).expect("a model has all its parameters");
+            let cut = self.select(&parameter, tensor, kept);
+            (parameter.name, cut)
+        })
+    }
+
+    /// One of its parameters with some of its heads or hidden units alone.
+    pub fn select(self, parameter: &Parameter, tensor: &HostTensor, kept: &[usize]) -> HostTensor {
+        match self {
+            Self::Attention => select_heads(parameter, tensor, kept),
+            Self::Ffn => select_units(parameter, tensor, kept),
+        }
     }
 
     /// Whether a parameter is one of its norm or its own.

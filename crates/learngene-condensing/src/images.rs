@@ -93,7 +93,7 @@ pub(crate) fn each_batch<E: StdError>(
 }
 
 /// An error with all its causes.
-fn unreadable(error: &dyn StdError) -> Error {
+pub(crate) fn unreadable(error: &dyn StdError) -> Error {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -95,7 +95,12 @@ where
 }
 
 /// Moments of what a half of a layer reads last; takes the tokens after it.
-fn pass(model: &Model, layer: usize, half: Half, tokens: &mut Tokens) -> Result<Moments> {
+pub(crate) fn pass(
+    model: &Model,
+    layer: usize,
+    half: Half,
+    tokens: &mut Tokens,
+) -> Result<Moments> {
     let drawn = tokens.drawn(half.num_features(&model.shape(), layer));
     let mut sums = TokenSums::default();
     for (tokens, drawn) in tokens.0.iter_mut().zip(drawn) {

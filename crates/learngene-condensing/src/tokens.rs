@@ -59,7 +59,7 @@ impl Tokens {
         let mut draw = ChaCha8Rng::seed_from_u64(0);
         let of_batch = |(count, tokens): (usize, &Tensor<3>)| {
             if all <= wanted {
-                return Drawn(None);
+                return Drawn::ALL;
             }
             let mut drawn = sample(&mut draw, count, (count * wanted).div_ceil(all)).into_vec();
             drawn.sort_unstable();
@@ -75,6 +75,9 @@ impl Tokens {
 pub(crate) struct Drawn(Option<Tensor<1, Int>>);
 
 impl Drawn {
+    /// All tokens.
+    pub const ALL: Self = Self(None);
+
     /// `[batch, seq, width]` to `[drawn, width]`
     pub fn of(&self, tokens: Tensor<3>) -> Tensor<2> {
         let [batch, seq, width] = tokens.dims();

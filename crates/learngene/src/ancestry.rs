@@ -26,6 +26,19 @@ use crate::{
 #[derive(Args)]
 #[command(next_help_heading = "Probe")]
 pub struct ProbeArgs {
+    #[command(flatten)]
+    pub shown: ShownArgs,
+    /// Whether attention rows, without the class token, are divided by their remaining sum or stay
+    /// as they are, as in the paper's published code.
+    #[arg(long, default_value = "renormalized",
+        value_parser = choice::<Convention>(["renormalized", "published"]))]
+    pub convention: Convention,
+}
+
+/// Images that the ancestor is shown.
+#[derive(Args)]
+#[command(next_help_heading = "Probe")]
+pub struct ShownArgs {
     /// Images to show the ancestor: the name of a dataset or a folder.
     #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset)]
     pub images: String,
@@ -38,11 +51,6 @@ pub struct ProbeArgs {
     /// Images of one forward pass.
     #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one)]
     pub batch_size: NonZeroUsize,
-    /// Whether attention rows, without the class token, are divided by their remaining sum or stay
-    /// as they are, as in the paper's published code.
-    #[arg(long, default_value = "renormalized",
-        value_parser = choice::<Convention>(["renormalized", "published"]))]
-    pub convention: Convention,
     #[command(flatten)]
     pub bad_images: BadImagesArgs,
     #[command(flatten)]
@@ -51,7 +59,7 @@ pub struct ProbeArgs {
     pub device: DeviceArgs,
 }
 
-impl ProbeArgs {
+impl ShownArgs {
     /// Opens the images for an ancestor from there.
     pub fn open(&self, ancestor: &Checkpoint, source: &Source) -> anyhow::Result<ProbeImages> {
         let (size, known) = (ancestor.shape.image().size, ancestor.pretrained_cfg.preprocessing);
@@ -62,6 +70,20 @@ impl ProbeArgs {
         Ok(ProbeImages { images, preprocess, sha256, batch_size: self.batch_size.get(), device })
     }
 
+    /// The images to show: all, or so many taken evenly from the whole set.
+    fn open_images(&self) -> anyhow::Result<Box<dyn Dataset>> {
+        let all = self.bad_images.open(&self.images, self.split)?;
+        let limit = self.limit.get();
+        if all.len() <= limit {
+            return Ok(all);
+        }
+        // Sets are often sorted by class, so the first ones would show only a few.
+        let chosen = (0..limit).map(|index| index * all.len() / limit).collect();
+        Ok(Box::new(Subset::new(all.into(), chosen)?))
+    }
+}
+
+impl ProbeArgs {
     /// Measures the mean attention distances of an ancestor on images.
     pub fn measure(
         &self,
@@ -91,18 +113,6 @@ impl ProbeArgs {
             ancestor_sha256,
         }
     }
-
-    /// The images to show: all, or so many taken evenly from the whole set.
-    fn open_images(&self) -> anyhow::Result<Box<dyn Dataset>> {
-        let all = self.bad_images.open(&self.images, self.split)?;
-        let limit = self.limit.get();
-        if all.len() <= limit {
-            return Ok(all);
-        }
-        // Sets are often sorted by class, so the first ones would show only a few.
-        let chosen = (0..limit).map(|index| index * all.len() / limit).collect();
-        Ok(Box::new(Subset::new(all.into(), chosen)?))
-    }
 }
 
 /// The images of a probe, to be shown as often as they are needed.
@@ -120,18 +130,37 @@ impl ProbeImages {
         self.images.len()
     }
 
+    /// How they become the ancestor's input.
+    pub fn preprocessing(&self) -> learngene_checkpoints::Preprocessing {
+        let settings = self.preprocess.settings();
+        learngene_checkpoints::Preprocessing {
+            mean: settings.mean,
+            std: settings.std,
+            crop_pct: Some(settings.crop_pct),
+        }
+    }
+
     /// Every image once, in batches, counted by the bar.
     pub fn batches<'a>(
         &'a self,
         bar: &'a ProgressBar,
     ) -> impl Iterator<Item = Result<Tensor<4>, DatasetError>> + 'a {
+        self.labelled(bar).map(|batch| batch.map(|(images, _)| images))
+    }
+
+    /// The same with the class of each image, as far as they have one.
+    pub fn labelled<'a>(
+        &'a self,
+        bar: &'a ProgressBar,
+    ) -> impl Iterator<Item = Result<(Tensor<4>, Vec<usize>), DatasetError>> + 'a {
         let starts = (0..self.images.len()).step_by(self.batch_size);
         starts.map(move |start| {
             let end = self.images.len().min(start + self.batch_size);
             let indices: Vec<usize> = (start..end).collect();
             let batch = load_batch(self.images.as_ref(), &indices, &self.preprocess, None)?;
             bar.inc(indices.len() as u64);
-            Ok(Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &self.device))
+            let pixels = TensorData::new(batch.pixels, batch.shape);
+            Ok((Tensor::from_data(pixels, &self.device), batch.labels))
         })
     }
 }

@@ -12,7 +12,7 @@ use super::setting::Setting;
 pub(crate) const FOLDER: &str = "experiments";
 
 /// The order of the page: what descendants reach, what they are made of, and what goes beyond the paper.
-pub(crate) const ORDER: [&str; 17] = [
+pub(crate) const ORDER: [&str; 19] = [
     "fig3_scale",
     "table1_imagenet",
     "table2_downstream",
@@ -25,6 +25,8 @@ pub(crate) const ORDER: [&str; 17] = [
     "table9_schedules",
     "fig6_attention",
     "table6_datasets",
+    "front",
+    "front_fine_tuned",
     "random_heads",
     "projections",
     "transformations",

@@ -127,13 +127,15 @@ impl Pipeline<'_> {
             true => (setting.condense.as_str(), setting.eps.or(ancestor.eps)),
             false => ("", ancestor.eps),
         };
+        let has = |name| flags.split_whitespace().any(|flag| flag == name);
         let mut step = Step::new("condense", Makes::File("learngene"))
             .flag("checkpoint", self.checkpoint(ancestor)?);
-        if let Some(eps) = eps {
+        // What a size keeps does not depend on clusters.
+        if let Some(eps) = eps.filter(|_| !has("--max-size")) {
             step = step.flag("eps", Word::Text(eps.to_string()));
         }
-        // Fitting wants the images again.
-        let step = match flags.split_whitespace().any(|flag| flag == "--refit") {
+        // Measuring and fitting want the images again.
+        let step = match has("--max-size") || has("--refit") {
             true => step.words(self.inputs.flags(&ancestor.probe, seed)?).taking(5.0),
             false => step.flag("distances", Word::Made(self.distances(ancestor)?)),
         };
@@ -148,6 +150,13 @@ impl Pipeline<'_> {
         seed: u64,
     ) -> Result<Rc<Step>> {
         let method = setting.method();
+        if let Some(method) = method.strip_prefix("baseline ") {
+            let step = Step::new("baseline", Makes::Checkpoint).text(method).taking(5.0);
+            let step = step.flag("checkpoint", self.checkpoint(ancestor)?);
+            let step = step.words(self.inputs.flags(&ancestor.probe, seed)?);
+            let step = step.words(self.inputs.flags(&setting.expand, seed)?);
+            return Ok(Rc::new(step.flag("out", Word::Out)));
+        }
         let step = Step::new("expand", Makes::Checkpoint).taking(0.2);
         let step = match method {
             "cluster-learngene" => step.word(Word::Made(self.gene(ancestor, setting, seed)?)),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub(crate) struct Setting {
     /// A name in `ancestors.toml`.
     pub(crate) ancestor: Option<String>,
-    /// As `learngene expand --method` has it.
+    /// As `learngene expand --method` has it; or `baseline` and a method of `learngene baseline`.
     pub(crate) method: Option<String>,
     /// Radius of clusters in pixels, where it is not the ancestor's own.
     pub(crate) eps: Option<f64>,

@@ -1,4 +1,4 @@
-//! The learngene beside every other way to initialise the same shape.
+//! The learngene beside every other way to make a model of the same size.
 
 use super::{Finding, Verdict};
 use crate::{
@@ -12,7 +12,7 @@ const OURS: &str = "cluster-learngene";
 /// A value with the model behind it.
 type Of<'a> = (&'a Cell, &'a Measured, &'a Model);
 
-/// One finding for each method that the learngene meets in a column, in the same shape.
+/// One finding for each method that the learngene meets in a column, at the same size.
 pub(super) fn judge(experiment: &Experiment) -> Vec<Finding> {
     let top1: Vec<Of> = experiment
         .run_cells()
@@ -53,9 +53,10 @@ fn together<'a>(rows: &[&'a str]) -> Option<&'a str> {
     }
 }
 
-/// Whether two models have one shape, so that nothing but their initial values tells them apart.
+/// Whether two models of one ancestor have the same number of parameters, within a percent.
 fn is_alike(one: &Model, other: &Model) -> bool {
-    (&one.ancestor, one.depth, &one.heads) == (&other.ancestor, other.depth, &other.heads)
+    let difference = one.params.abs_diff(other.params);
+    one.ancestor == other.ancestor && 100 * difference <= one.params.max(other.params)
 }
 
 fn evidence(experiment: &Experiment, pairs: &[(&Of, &Of)], verdicts: &[Verdict]) -> String {
@@ -164,10 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_and_columns_are_not_compared() {
-        let heads =
-            |cells: &mut Value| cells[2]["outcome"]["run"]["model"]["heads"] = json!([3, 2]);
-        assert_eq!(judged(heads), []);
+    fn other_sizes_and_columns_are_not_compared() {
+        let params = judged(|cells| {
+            let model = &mut cells[2]["outcome"]["run"]["model"];
+            model["params"] = json!(model["params"].as_u64().expect("a number") * 49 / 50);
+        });
+        assert_eq!(params, []);
         assert_eq!(judged(|cells| cells[2]["column"] = json!("another")), []);
     }
 }

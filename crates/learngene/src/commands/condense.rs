@@ -170,9 +170,9 @@ impl Args {
 
     /// Probes the ancestor, then condenses it.
     fn from_images(&self, probe: &ProbeArgs) -> anyhow::Result<Learngene> {
-        let ancestor = self.checkpoint.read(probe.preprocess.image_size, None)?;
+        let ancestor = self.checkpoint.read(probe.shown.preprocess.image_size, None)?;
         self.cluster.check(&self.ffn, &ancestor.shape)?;
-        let images = probe.open(&ancestor, &self.checkpoint.checkpoint)?;
+        let images = probe.shown.open(&ancestor, &self.checkpoint.checkpoint)?;
         if let Some(size) = self.fit.max_size {
             let ancestor = RunningAncestor::load(ancestor, &images.device)?;
             let sha256 = ancestor.checkpoint.sha256;

@@ -1,6 +1,7 @@
 //! The command line: one module a subcommand.
 
 pub mod attention;
+pub mod baseline;
 pub mod bench;
 pub mod cluster;
 pub mod condense;
@@ -70,6 +71,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Expand(expand::Args),
+    #[command(hide = true)]
+    Baseline(baseline::Args),
     Convert(convert::Args),
     Forward(forward::Args),
     Train(train::Args),
@@ -89,8 +92,8 @@ pub enum Command {
 impl Command {
     /// Whether it takes `--bad-images`.
     pub fn takes_bad_images(&self) -> bool {
-        use Command::{Condense, Eval, Probe, Train};
-        matches!(self, Probe(_) | Condense(_) | Train(_) | Eval(_))
+        use Command::{Baseline, Condense, Eval, Probe, Train};
+        matches!(self, Probe(_) | Condense(_) | Baseline(_) | Train(_) | Eval(_))
     }
 
     pub fn run(self) -> anyhow::Result<()> {
@@ -103,6 +106,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Expand(args) => expand::run(args),
+            Self::Baseline(args) => baseline::run(args),
             Self::Convert(args) => convert::run(args),
             Self::Forward(args) => forward::run(args),
             Self::Train(args) => train::run(args),

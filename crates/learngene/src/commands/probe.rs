@@ -39,8 +39,8 @@ struct Probed {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     args.out.prepare(Kind::Distances, args.checkpoint.checkpoint.file().as_slice())?;
-    let ancestor = args.checkpoint.read(args.probe.preprocess.image_size, None)?;
-    let images = args.probe.open(&ancestor, &args.checkpoint.checkpoint)?;
+    let ancestor = args.checkpoint.read(args.probe.shown.preprocess.image_size, None)?;
+    let images = args.probe.shown.open(&ancestor, &args.checkpoint.checkpoint)?;
     let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
     let distances = args.probe.measure(&model, ancestor.sha256, &images)?;
     distances.write(&args.out.out)?;

@@ -9,6 +9,7 @@ mod bad_numbers;
 #[cfg(target_os = "linux")]
 mod bad_output;
 mod bad_training;
+mod baseline;
 mod bench;
 mod choices;
 mod data;

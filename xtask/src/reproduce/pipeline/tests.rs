@@ -83,7 +83,7 @@ fn commands(setting: &str) -> Vec<String> {
 }
 
 const PROBE: &str = "learngene probe --checkpoint \
-    datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 512 \
+    datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 256 \
     --batch-size 64";
 const CONDENSE: &str = "learngene condense --checkpoint \
     datasets/desk_ancestor/desk_ancestor.safetensors --eps";
@@ -102,9 +102,28 @@ fn a_learngene_is_condensed_from_distances_and_expanded_by_the_seed() {
 #[test]
 fn fitting_sees_the_images_again() {
     let [condense, _] = &commands("condense = '--refit'")[..] else { panic!("two") };
-    let images = "--images cifar10-sample --limit 512 --batch-size 64";
+    let images = "--images cifar10-sample --limit 256 --batch-size 64";
     let expected = format!("{CONDENSE} 0.3 {images} --refit --out *.learngene");
     assert_eq!(condense, &expected);
+}
+
+/// A size says by itself how much of each layer is kept.
+#[test]
+fn sizes_are_measured_on_the_images_without_clusters() {
+    let [condense, _] = &commands("condense = '--max-size 50%'")[..] else { panic!("two") };
+    let expected = "learngene condense --checkpoint \
+        datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 256 \
+        --batch-size 64 --max-size 50% --out *.learngene";
+    assert_eq!(condense, expected);
+}
+
+#[test]
+fn baselines_take_the_checkpoint_and_the_images_of_the_probe() {
+    let setting = "method = 'baseline random'\nexpand = '--max-params 1M --seed {seed}'";
+    let expected = "learngene baseline random --checkpoint \
+        datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 256 \
+        --batch-size 64 --max-params 1M --seed 3 --out *.safetensors";
+    assert_eq!(commands(setting), [expected]);
 }
 
 #[test]
