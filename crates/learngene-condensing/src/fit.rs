@@ -1,13 +1,18 @@
 //! Layers cut to size one after another, each fitted on the tokens that those before it leave.
 
-use learngene_format::{Fit, LayerFits, Residual, nested_names};
+use std::collections::BTreeMap;
+
+use learngene_format::{Fit, LayerFits, Residual, Store, nested_names};
 use learngene_least_squares::{self as least_squares, LinearMap, Moments, NestedFit, Sums};
 use learngene_models::{Classifier, Model};
-use learngene_shape::{Head, Parameter, Part, Place, Shape, select_heads, select_units};
-use learngene_tensors::{Dtype, Result, StateDict, Tensor};
+use learngene_shape::{
+    Head, LayerSizes, Parameter, Part, Place, Shape, select_heads, select_units,
+};
+use learngene_tensors::{Quantised, Result, StateDict, Tensor};
 
 use crate::{
     measure::linear,
+    rounding::round_map,
     sums::{push, unsolvable},
     tokens::{Half, Tokens},
 };
@@ -22,11 +27,12 @@ pub(crate) struct Fitting<'a> {
     /// Its parameters before anything was cut or fitted.
     pub parameters: &'a StateDict,
     pub ridge: f64,
-    /// Number format of the file.
-    pub dtype: Dtype,
+    /// How the file stores values.
+    pub store: Store,
     /// Whether the file holds what a matrix is for fewer inputs.
     pub any_size: bool,
-    /// Whether nothing of the ancestor was left out so far, so that there is nothing to make up for.
+    /// Whether nothing of the ancestor was left out or rounded so far, so that there is nothing to make
+    /// up for.
     pub is_whole: bool,
 }
 
@@ -35,6 +41,8 @@ pub(crate) struct Fitting<'a> {
 pub(crate) struct Fitted {
     /// Their parameters, by the names of the format.
     pub tensors: StateDict,
+    /// Of these the ones of few bits.
+    pub quantised: BTreeMap<String, Quantised>,
     /// `[layer]`: the heads that are kept, in their order.
     pub heads: Vec<Vec<usize>>,
     pub fits: Vec<LayerFits>,
@@ -50,8 +58,8 @@ impl Fitting<'_> {
         for layer in 0..depth {
             self.tokens[0].enter(self.ancestor, layer);
             self.tokens[1].enter(&self.own, layer);
-            let (heads, attention) = self.fit(layer, Half::Attention, keep, &mut fitted.tensors)?;
-            let (_, ffn) = self.fit(layer, Half::Ffn, keep, &mut fitted.tensors)?;
+            let (heads, attention) = self.fit(layer, Half::Attention, keep, &mut fitted)?;
+            let (_, ffn) = self.fit(layer, Half::Ffn, keep, &mut fitted)?;
             fitted.heads.push(heads);
             fitted.fits.push(LayerFits { attention, ffn });
         }
@@ -64,9 +72,11 @@ impl Fitting<'_> {
         layer: usize,
         half: Half,
         keep: &mut Keep<'_>,
-        tensors: &mut StateDict,
+        fitted: &mut Fitted,
     ) -> Result<(Vec<usize>, Fit)> {
         let shape = self.own.shape();
+        let first = self.round_first(layer, half, &fitted.tensors)?;
+        let Fitted { tensors, quantised, .. } = fitted;
         let moments = self.moments(layer, half)?;
         let kept = keep(layer, half, &moments)?;
         let inputs = half.features_of(&shape, layer, &kept);
@@ -76,22 +86,24 @@ impl Fitting<'_> {
         self.is_whole &= inputs.len() == all;
         let moments = moments.of(&inputs);
         let best = match self.is_whole {
-            true => moments.unchanged(prior, self.ridge),
-            false => moments.best(prior, self.ridge, |values| self.dtype.round(values)),
+            true => moments.unchanged(prior, self.ridge).map(|(nested, fit)| (nested, None, fit)),
+            false => moments.best(prior, self.ridge, |map| round_map(map, self.store, &moments)),
         };
-        let (nested, fit) = best.map_err(unsolvable(layer))?;
+        let (nested, of_weight, fit) = best.map_err(unsolvable(layer))?;
         drop(moments);
+        quantised.extend(of_weight.map(|of| (weight.name.clone(), of)));
 
         let mut sizes = shape.layer_sizes()[layer];
         let of_half = shape.layer_parameters(layer).into_iter();
         for parameter in of_half.filter(|parameter| half.owns(parameter)) {
-            let tensor = self.parameters.get(&parameter.name);
+            let of_first = first.as_ref().and_then(|first| first.tensors.get(&parameter.name));
+            let tensor = of_first.or(self.parameters.get(&parameter.name));
             let tensor = tensor.expect("a model has all its parameters");
-            let cut = match half {
-                Half::Attention => select_heads(&parameter, tensor, &kept),
-                Half::Ffn => select_units(&parameter, tensor, &kept),
-            };
-            tensors.insert(parameter.name, cut);
+            tensors.insert(parameter.name.clone(), half.cut(&parameter, tensor, &kept));
+            if let Some(first) = first.as_ref().filter(|first| first.weight == parameter.name) {
+                let rows = half.cut_rows(&parameter, &kept);
+                quantised.insert(parameter.name, first.quantised.select_rows(&rows));
+            }
         }
         match half {
             Half::Attention => sizes.num_heads = kept.len(),
@@ -103,15 +115,26 @@ impl Fitting<'_> {
             tensors.extend(nested_names(&weight).into_iter().zip(nested_tensors(&nested)));
         }
 
-        // What was not fitted yet stays as it was.
-        let of_layer = shape.layer_parameters(layer).into_iter().map(|parameter| {
-            let tensor = tensors.get(&parameter.name).or(self.parameters.get(&parameter.name));
-            (parameter.name, tensor.expect("a model has all its parameters").clone())
-        });
-        self.own.replace_layer(layer, sizes, &of_layer.collect())?;
+        self.replace_layer(layer, sizes, &[tensors])?;
         let (own, [_, tokens]) = (&self.own, &mut self.tokens);
         tokens.replace(|tokens| half.run(own, layer, tokens));
         Ok((kept, fit_of(&fit)))
+    }
+
+    /// Replaces a layer of the model. Parameters are the first of their name; what nobody has stays as
+    /// it was before the fits.
+    pub fn replace_layer(
+        &mut self,
+        layer: usize,
+        sizes: LayerSizes,
+        tensors: &[&StateDict],
+    ) -> Result<()> {
+        let parameters = self.own.shape().layer_parameters(layer).into_iter().map(|parameter| {
+            let mut found = tensors.iter().filter_map(|tensors| tensors.get(&parameter.name));
+            let tensor = found.next().or(self.parameters.get(&parameter.name));
+            (parameter.name, tensor.expect("a model has all its parameters").clone())
+        });
+        self.own.replace_layer(layer, sizes, &parameters.collect())
     }
 
     /// Moments of what a half of a layer reads last, for targets that bring the model's tokens to the
@@ -152,12 +175,38 @@ impl Half {
 
     /// Its last matrix.
     pub fn weight(self, shape: &Shape, layer: usize) -> Parameter {
-        let is_last = |parameter: &Parameter| match self {
+        let last = shape.layer_parameters(layer).into_iter().find(|of| self.ends_in(of));
+        last.expect("each half of a layer ends in a matrix")
+    }
+
+    /// Its first matrix, which reads the tokens after the norm.
+    pub fn first_weight(self, shape: &Shape, layer: usize) -> Parameter {
+        let is_first = |of: &Parameter| of.is_layer_matrix() && self.owns(of) && !self.ends_in(of);
+        let first = shape.layer_parameters(layer).into_iter().find(is_first);
+        first.expect("each half of a layer begins with a matrix")
+    }
+
+    fn ends_in(self, parameter: &Parameter) -> bool {
+        match self {
             Self::Attention => parameter.is_output_projection(),
             Self::Ffn => parameter.is_second_ffn_matrix(),
-        };
-        let last = shape.layer_parameters(layer).into_iter().find(is_last);
-        last.expect("each half of a layer ends in a matrix")
+        }
+    }
+
+    /// A parameter with some heads or hidden units alone, in this order.
+    fn cut(self, parameter: &Parameter, tensor: &Tensor, groups: &[usize]) -> Tensor {
+        match self {
+            Self::Attention => select_heads(parameter, tensor, groups),
+            Self::Ffn => select_units(parameter, tensor, groups),
+        }
+    }
+
+    /// The rows of a matrix that [`Half::cut`] takes.
+    fn cut_rows(self, matrix: &Parameter, groups: &[usize]) -> Vec<usize> {
+        let rows = Parameter { axes: vec![matrix.axes[0]], ..matrix.clone() };
+        let numbers = (0..rows.count()).map(|row| row as f32).collect();
+        let cut = self.cut(&rows, &Tensor::new(rows.shape(), numbers), groups);
+        cut.values.into_iter().map(|row| row as usize).collect()
     }
 
     /// Whether a parameter is one of its norm or its own.
@@ -180,7 +229,7 @@ fn fit_of(fit: &least_squares::Fit) -> Fit {
 }
 
 /// Weight and bias as a checkpoint has them.
-fn tensors_of(map: &LinearMap) -> [Tensor; 2] {
+pub(crate) fn tensors_of(map: &LinearMap) -> [Tensor; 2] {
     let (inputs, outputs) = map.weight.dim();
     let [weight, bias] = map.to_rows();
     [Tensor::new([outputs, inputs], weight), Tensor::new([outputs], bias)]

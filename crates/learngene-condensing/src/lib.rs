@@ -9,6 +9,7 @@ mod images;
 mod measure;
 mod probe;
 mod refit;
+mod rounding;
 mod select;
 mod sensitivity;
 mod size;

@@ -52,6 +52,7 @@ where
     fit.check()?;
     check_parameters(ancestor)?;
     check_distances(ancestor, distances)?;
+    let store = fit.store.unwrap_or(ancestor.dtype.into());
     let layers: Vec<usize> = (0..sizes.len()).collect();
     let shape = centroid_shape(&ancestor.shape, &layers, |layer| sizes[layer])?;
     let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
@@ -63,16 +64,20 @@ where
         own: model.clone(),
         parameters: &ancestor.parameters,
         ridge: fit.ridge,
-        dtype: ancestor.dtype,
+        store,
         any_size: fit.any_size,
-        is_whole: true,
+        is_whole: store.of_matrices().is_none(),
     };
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])
     })?;
 
     let clusters = clusters(distances, worth, &fitted.heads);
-    let options = CondenseOptions { classifier: fit.classifier, ..CondenseOptions::default() };
+    let options = CondenseOptions {
+        store: fit.store,
+        classifier: fit.classifier,
+        ..CondenseOptions::default()
+    };
     let manifest = Manifest {
         shape,
         layers,
@@ -95,7 +100,7 @@ where
             tensors.insert(parameter.name, tensor.expect("it was checked").clone());
         }
     }
-    Learngene::new(manifest, tensors)
+    Learngene::of_quantised(manifest, tensors, fitted.quantised)
 }
 
 /// The kept heads of each layer in their order; of layers that go, the head that would be the first.

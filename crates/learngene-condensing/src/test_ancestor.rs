@@ -156,7 +156,8 @@ pub(crate) fn clusters(ancestor: &Checkpoint, heads: ClusterParams, ffn: FfnPara
 }
 
 pub(crate) fn condensed(ancestor: &Checkpoint, heads: ClusterParams, ffn: FfnParams) -> Learngene {
-    let options = CondenseOptions { keep_projection: true, classifier: true };
+    let options =
+        CondenseOptions { keep_projection: true, classifier: true, ..CondenseOptions::default() };
     let clusters = clusters(ancestor, heads, ffn);
     condense(ancestor, &distances(ancestor), &clusters, options).expect("a good ancestor")
 }

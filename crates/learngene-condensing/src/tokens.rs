@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use learngene_models::{Classifier, Model};
-use learngene_shape::Shape;
+use learngene_shape::{Part, Shape};
 use learngene_tensors::Result;
 
 use crate::images::Images;
@@ -64,6 +64,14 @@ pub(crate) enum Half {
 
 impl Half {
     pub const BOTH: [Self; 2] = [Self::Attention, Self::Ffn];
+
+    /// The part of the layer between its norm and what it adds.
+    pub fn part(self) -> Part {
+        match self {
+            Self::Attention => Part::Attention,
+            Self::Ffn => Part::Ffn,
+        }
+    }
 
     /// What the half's last matrix reads: what the heads give, or the hidden units.
     ///

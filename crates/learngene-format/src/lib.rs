@@ -16,6 +16,7 @@ mod layout;
 mod learngene;
 mod manifest;
 mod refit;
+mod store;
 
 pub use clusters::Clusters;
 pub use curves::{Curves, LayerCurves, Point};
@@ -28,6 +29,7 @@ pub use layout::{is_nested, nested_names, origin_name, output_projections};
 pub use learngene::Learngene;
 pub use manifest::{Ancestor, Manifest, Parameters, TensorEntry, centroid_shape};
 pub use refit::{Fit, LayerFits, Refit, Residual};
+pub use store::{FileSize, Store, file_size};
 
 /// Version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -5,7 +5,7 @@ use burn::{
     nn,
     tensor::{Device, Tensor, assert_shape},
 };
-use learngene_shape::{Family, ImageShape, LayerSizes, Shape, Swin, Vit};
+use learngene_shape::{Family, ImageShape, LayerSizes, Part, Shape, Swin, Vit};
 use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
@@ -234,6 +234,12 @@ impl Model {
             },
             _ => tokens,
         }
+    }
+
+    /// Tokens after the norm before a layer's attention, or before its feed-forward network, which the
+    /// first matrix there reads: `[batch, seq, embed_dim]` to the same.
+    pub fn normed(&self, layer: usize, part: Part, tokens: Tensor<3>) -> Tensor<3> {
+        self.block(layer).normed(part, tokens)
     }
 
     /// What every head of a layer makes of its normed tokens, before the output projection.

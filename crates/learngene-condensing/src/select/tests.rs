@@ -3,7 +3,7 @@
 use learngene_budget::choose;
 use learngene_clustering::FfnParams;
 use learngene_expansion::{DescendantConfig, expand};
-use learngene_format::{Fit, is_nested};
+use learngene_format::{Fit, Store, is_nested};
 use learngene_models::Classifier;
 use learngene_shape::{Family, FfnKind, Shape, Vit};
 
@@ -152,8 +152,10 @@ fn files_are_no_larger_than_asked() {
     for ancestor in all_ancestors() {
         let (worth, distances) = (worth(&ancestor, HeadOrder::Output), distances(&ancestor));
         let within = |bytes, options| worth.within(&ancestor, &distances, bytes, options);
-        for any_size in [true, false] {
-            let options = FitOptions { any_size, ..FitOptions::default() };
+        for (any_size, store) in
+            [(true, None), (false, None), (true, Some(Store::Int8)), (false, Some(Store::Int4))]
+        {
+            let options = FitOptions { any_size, store, ..FitOptions::default() };
             let refused = within(1000, options).expect_err("too small").to_string();
             let message = "largest size: found 1000 bytes, expected at least ";
             assert!(refused.starts_with(message), "{refused}");

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{CondenseOptions, FitOptions, condense, condense_to, measure, refit};
 use learngene_datasets::DatasetError;
-use learngene_format::{Clusters, Distances, HeadOrder, Learngene};
+use learngene_format::{Clusters, Distances, HeadOrder, Learngene, Store};
 use learngene_tensors::Sha256;
 use serde::Serialize;
 
@@ -50,6 +50,11 @@ pub struct Args {
     /// Keeps the ancestor's classifier.
     #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
+    /// How values are stored: all in f16, or matrices of layers in 8 or 4 bits and all else in f16
+    /// [default: as the checkpoint has them].
+    #[arg(long, help_heading = "Output", value_name = "STORE",
+        value_parser = choice::<Store>(["f16", "int8", "int4"]))]
+    store: Option<Store>,
     #[command(flatten)]
     fit: FitArgs,
     #[command(flatten)]
@@ -118,13 +123,6 @@ impl MaxSize {
     }
 }
 
-impl FitArgs {
-    fn options(&self, classifier: bool) -> FitOptions {
-        let any_size = self.max_size.is_some() && !self.one_size;
-        FitOptions { ridge: self.ridge, any_size, classifier }
-    }
-}
-
 /// Batches of images again and again, each time counted by a bar.
 fn batches<'a>(
     images: &'a ProbeImages,
@@ -137,6 +135,15 @@ fn batches<'a>(
 }
 
 impl Args {
+    fn fit_options(&self) -> FitOptions {
+        FitOptions {
+            ridge: self.fit.ridge,
+            any_size: self.fit.max_size.is_some() && !self.fit.one_size,
+            classifier: self.keep_classifier,
+            store: self.store,
+        }
+    }
+
     /// The learngene of the given size that loses least.
     fn condense_to(
         &self,
@@ -145,7 +152,7 @@ impl Args {
         distances: &Distances,
         images: &ProbeImages,
     ) -> anyhow::Result<Learngene> {
-        let options = self.fit.options(self.keep_classifier);
+        let options = self.fit_options();
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
         let device = &images.device;
         let worth = measure(ancestor, distances, self.fit.heads_by, batches(images, &bar), device)?;
@@ -210,7 +217,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
-    args.fit.options(args.keep_classifier).check()?;
+    args.fit_options().check()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let mut probed = None;
     let (ancestor, distances, clusters) = match &args.densities {
@@ -238,6 +245,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let options = CondenseOptions {
                 keep_projection: args.keep_projection,
                 classifier: args.keep_classifier,
+                // Matrices that are fitted are rounded then.
+                store: args.store.filter(|_| !args.fit.refit),
             };
             condense(&ancestor, &distances, &clusters, options)?
         }
@@ -245,7 +254,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let learngene = match probed {
         Some(images) if args.fit.refit => {
             let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
-            let options = args.fit.options(args.keep_classifier);
+            let options = args.fit_options();
             let (sha256, device) = (images.sha256, &images.device);
             let images = batches(&images, &bar);
             let learngene = refit(learngene, &ancestor, images, sha256, options, device)?;
