@@ -1,24 +1,29 @@
 //! Where the heads of a learngene came from, as its bytes say.
 
+mod places;
+
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     fmt,
 };
 
 use learngene_checkpoints::Checkpoint;
 use learngene_format::{LayerClusters, Learngene, Manifest, Store, origin_name};
-use learngene_shape::{Axis, Parameter, Shape, average_heads, select_heads};
+use learngene_shape::{Axis, Parameter, Shape, select_heads};
 use learngene_tensors::{Dtype, Result, StateDict, Tensor};
 use serde::Serialize;
 
 use crate::{
     ancestor::{check_parameters, check_shape},
+    rounding::are_rounded_by_inputs,
     tensor_sources::{TensorSource, centroids, fitted_names, tensor_sources},
+    verify::places::{nearest, parts_of_sources, places},
 };
 
 /// What comparing a learngene with an ancestor, byte for byte, brought to light. Where matrices are of few
-/// bits, the ancestor's are rounded alike before.
+/// bits, the ancestor's are rounded alike before; where they were rounded by what they are multiplied
+/// with, a head's is the nearest of the ancestor's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verification {
     /// Whether the checkpoint has the hash of the file that the manifest names. Another file may
@@ -28,7 +33,8 @@ pub struct Verification {
     pub heads: Vec<InheritedHead>,
     /// Tensors besides heads that are the ancestor's, byte for byte.
     pub shared: Vec<String>,
-    /// Tensors that hold what was fitted to the ancestor's outputs, as the manifest says. Fitted
+    /// Tensors that hold what was fitted to the ancestor's outputs, or rounded by what it is multiplied
+    /// with, as the manifest says. Fitted
     /// columns of a projection are no parts of their head.
     pub refitted: Vec<String>,
     /// Tensors besides heads that are neither.
@@ -211,19 +217,24 @@ fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<Inherited
     let manifest = learngene.manifest();
     let sources = sources(&manifest.clusters.heads.layers);
     let store = manifest.store;
-    let of_ancestor = parts(&manifest.ancestor.shape, store);
-    let of_learngene = parts(&manifest.shape, store);
+    let by_inputs = manifest.refit.is_some() && are_rounded_by_inputs(store);
+    let of_ancestor = parts(&manifest.ancestor.shape, store, by_inputs);
+    let of_learngene = parts(&manifest.shape, store, by_inputs);
     let mut heads = claimed_heads(manifest);
     let mut found: Vec<Vec<Vec<usize>>> = vec![Vec::new(); heads.len()]; // [head][part][source]
     let count = of_learngene.iter().map(Vec::len).max().unwrap_or(0);
     for part in 0..count {
-        let places = places(store, ancestor, &of_ancestor, part, &sources);
+        let of_sources = parts_of_sources(ancestor, &of_ancestor, part, &sources);
+        let places = places(store, &of_sources);
         for (head, found) in heads.iter().zip(&mut found) {
             let Some(parameter) = of_learngene[head.layer].get(part) else { continue };
             let tensor = learngene.tensors().get(&parameter.name);
             let tensor = tensor.expect("a learngene has the heads of its layers");
             let alone = select_heads(parameter, tensor, &[head.centroid]);
-            found.push(places.get(&*bytes(&alone.values)).cloned().unwrap_or_default());
+            found.push(match by_inputs && parameter.is_layer_matrix() {
+                true => nearest(&alone.values, &of_sources).into_iter().collect(),
+                false => places.get(&*bytes(&alone.values)).cloned().unwrap_or_default(),
+            });
         }
     }
     for (head, found) in heads.iter_mut().zip(found) {
@@ -243,12 +254,15 @@ fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<Inherited
 
 /// `[layer]`: the parameters that have a part of every head. Those at one place of the lists have
 /// one role. In few bits the heads' columns of an output projection share scales, so they are not
-/// rounded each for itself.
-fn parts(shape: &Shape, store: Store) -> Vec<Vec<Parameter>> {
+/// rounded each for itself; and a bias makes up for a matrix that was rounded by its inputs.
+fn parts(shape: &Shape, store: Store, by_inputs: bool) -> Vec<Vec<Parameter>> {
     let of_layer = |layer: usize| {
         let parameters = shape.layer_parameters(layer).into_iter();
-        let is_alone = |of: &Parameter| store.of_matrices().is_none() || !of.is_output_projection();
-        parameters.filter(|of| of.head_axis().is_some() && is_alone(of)).collect()
+        let is_moved = |of: &Parameter| {
+            store.of_matrices().is_some() && of.is_output_projection()
+                || by_inputs && of.axes.len() == 1
+        };
+        parameters.filter(|of| of.head_axis().is_some() && !is_moved(of)).collect()
     };
     (0..shape.depth()).map(of_layer).collect()
 }
@@ -276,25 +290,6 @@ fn claimed_heads(manifest: &Manifest) -> Vec<InheritedHead> {
         })
     });
     heads.collect()
-}
-
-/// Which sources have which bytes as their part of this number, as the learngene stores it.
-fn places(
-    store: Store,
-    ancestor: &StateDict,
-    parts: &[Vec<Parameter>],
-    part: usize,
-    sources: &[HeadSource],
-) -> HashMap<Vec<u8>, Vec<usize>> {
-    let mut places: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
-    for (at, source) in sources.iter().enumerate() {
-        let Some(parameter) = parts[source.layer()].get(part) else { continue };
-        let tensor = ancestor.get(&parameter.name).expect("an ancestor has all its parameters");
-        let heads = average_heads(parameter, tensor, &[source.heads().to_vec()]);
-        let heads = store.round(heads, parameter.is_layer_matrix());
-        places.entry(bytes(&heads.values).into_owned()).or_default().push(at);
-    }
-    places
 }
 
 /// Of the places where each part was found, the one that most parts have in common, or a part's

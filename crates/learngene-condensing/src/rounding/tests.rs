@@ -12,7 +12,7 @@ use learngene_tensors::Sha256;
 use super::*;
 use crate::{
     CondenseOptions, FitOptions, Verification, Worth, condense, condense_to, measure, refit,
-    test_ancestor::{ancestors, clusters, dbscan, distances, images, vit},
+    test_ancestor::{ancestors, clusters, dbscan, distances, edited, images, vit},
     verify,
 };
 
@@ -84,6 +84,24 @@ fn files_of_few_bits_are_small_and_come_back() {
         let of = |store| error(&condensed_to(&ancestor, &whole, store), &ancestor);
         let errors = [Store::F16, Store::Int8, Store::Int4].map(of);
         assert!(errors.is_sorted_by(|one, next| one < next), "{errors:?}");
+    }
+}
+
+/// A head that was rounded by what it reads is the nearest of its ancestor's.
+#[test]
+fn heads_of_4_bits_are_found_and_others_are_not() {
+    for ancestor in ancestors() {
+        let learngene = condensed_to(&ancestor, &half(&ancestor), Store::Int4);
+        let refitted = verified(&learngene, &ancestor).refitted;
+        let is_first = |name: &&String| name.contains("fc1") || name.ends_with("qkv.bias");
+        assert_eq!(refitted.iter().filter(is_first).count(), 3 * ancestor.shape.depth());
+        let name = learngene.manifest().shape.parameters();
+        let name =
+            name.into_iter().find(|p| p.name.ends_with("qkv.weight")).expect("it has heads").name;
+        let forged = edited(&learngene, &name, |weight| weight.values.reverse());
+        let verification = verify(&forged, &ancestor).expect("of the same shape");
+        let unverified = verification.heads.iter().filter(|head| !head.is_verified());
+        assert_eq!(unverified.count(), learngene.manifest().shape.num_heads()[0]);
     }
 }
 
