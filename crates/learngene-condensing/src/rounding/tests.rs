@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use learngene_checkpoints::Checkpoint;
 use learngene_clustering::FfnParams;
-use learngene_expansion::{DescendantConfig, expand};
+use learngene_expansion::{Descendant, DescendantConfig, expand};
 use learngene_format::{HeadOrder, Learngene, RepresentativePolicy, Store};
 use learngene_models::Model;
 use learngene_shape::LayerSizes;
@@ -12,7 +12,7 @@ use learngene_tensors::Sha256;
 use super::*;
 use crate::{
     CondenseOptions, FitOptions, Verification, Worth, condense, condense_to, measure, refit,
-    test_ancestor::{ancestors, clusters, dbscan, distances, edited, images, vit},
+    test_ancestor::{all_ancestors, ancestors, clusters, dbscan, distances, edited, images, vit},
     verify,
 };
 
@@ -46,10 +46,16 @@ fn verified(learngene: &Learngene, ancestor: &Checkpoint) -> Verification {
     verification
 }
 
+fn backbone() -> DescendantConfig {
+    DescendantConfig { num_classes: Some(0), ..DescendantConfig::default() }
+}
+
 /// Mean square of what the learngene's own model changes of an ancestor's features.
 fn error(learngene: &Learngene, ancestor: &Checkpoint) -> f32 {
-    let config = DescendantConfig { num_classes: Some(0), ..DescendantConfig::default() };
-    let own = expand(learngene, &config).expect("as it is");
+    change(&expand(learngene, &backbone()).expect("as it is"), ancestor)
+}
+
+fn change(own: &Descendant, ancestor: &Checkpoint) -> f32 {
     let features = |shape, parameters| {
         let model = Model::load(shape, parameters, &Device::flex()).expect("its own parameters");
         let images = images(8).into_iter().map(|batch| batch.expect("infallible")).collect();
@@ -62,7 +68,7 @@ fn error(learngene: &Learngene, ancestor: &Checkpoint) -> f32 {
 
 #[test]
 fn files_of_few_bits_are_small_and_come_back() {
-    for ancestor in ancestors() {
+    for ancestor in all_ancestors() {
         for sizes in [half(&ancestor), ancestor.shape.layer_sizes()] {
             let of = |store| condensed_to(&ancestor, &sizes, store);
             let made = [Store::F16, Store::Int8, Store::Int4].map(of);
@@ -84,6 +90,22 @@ fn files_of_few_bits_are_small_and_come_back() {
         let of = |store| error(&condensed_to(&ancestor, &whole, store), &ancestor);
         let errors = [Store::F16, Store::Int8, Store::Int4].map(of);
         assert!(errors.is_sorted_by(|one, next| one < next), "{errors:?}");
+    }
+}
+
+/// Matrices for fewer hidden units come from factors of 8 bits as from those of f16.
+#[test]
+fn factors_of_8_bits_cost_little() {
+    for ancestor in ancestors() {
+        let whole = ancestor.shape.layer_sizes();
+        let fewer = |store| {
+            let learngene = condensed_to(&ancestor, &whole, store);
+            let hidden_dim = whole.iter().map(|sizes| sizes.hidden_dim - 4).collect();
+            let config = DescendantConfig { hidden_dim: Some(hidden_dim), ..backbone() };
+            change(&expand(&learngene, &config).expect("fewer hidden units"), &ancestor)
+        };
+        let [f16, int8] = [Store::F16, Store::Int8].map(fewer);
+        assert!(int8 < 1.25 * f16, "{int8}, {f16}");
     }
 }
 

@@ -5,32 +5,18 @@ use learngene_clustering::FfnParams;
 use learngene_expansion::{DescendantConfig, expand};
 use learngene_format::{Fit, Store, is_nested};
 use learngene_models::Classifier;
-use learngene_shape::{Family, FfnKind, Shape, Vit};
+use learngene_shape::Shape;
 
 use learngene_tensors::Sha256;
 
 use super::*;
 use crate::{
     measure, refit,
-    test_ancestor::{ancestors, condensed, dbscan, distances, images, scattered, vit},
+    test_ancestor::{all_ancestors, ancestors, condensed, dbscan, distances, images, vit},
     verify,
 };
 
 const IMAGES: usize = 40;
-
-fn swiglu() -> Checkpoint {
-    let vit = Vit {
-        image_size: 16,
-        patch_size: 4,
-        ffn: FfnKind::SwiGlu,
-        ..Vit::new(24, vec![3, 2], 6, vec![20, 12])
-    };
-    scattered(vit.shape().expect("possible"), 9)
-}
-
-fn all_ancestors() -> Vec<Checkpoint> {
-    ancestors().into_iter().chain([swiglu()]).collect()
-}
 
 fn worth(ancestor: &Checkpoint, heads_by: HeadOrder) -> Worth {
     let distances = distances(ancestor);
