@@ -12,7 +12,7 @@ use learngene_tensors::{Quantised, Result, StateDict, Tensor};
 
 use crate::{
     measure::linear,
-    rounding::round_map,
+    rounding::{are_rounded_by_inputs, round_map},
     sums::{push, unsolvable},
     tokens::{Half, Tokens},
 };
@@ -50,6 +50,16 @@ pub(crate) struct Fitted {
 
 /// Which heads or hidden units a layer keeps, in their order, by the moments of all.
 pub(crate) type Keep<'k> = dyn FnMut(usize, Half, &Moments) -> Result<Vec<usize>> + 'k;
+
+/// The first matrix of a half of a layer in few bits.
+struct FirstMatrix {
+    /// Name of its weight.
+    weight: String,
+    /// Weight and bias.
+    tensors: StateDict,
+    /// The weight.
+    quantised: Quantised,
+}
 
 impl Fitting<'_> {
     /// Fits so many of the first layers.
@@ -121,9 +131,40 @@ impl Fitting<'_> {
         Ok((kept, fit_of(&fit)))
     }
 
+    /// Rounds the first matrix of a half, where the file has it in few bits, in the model too. Heads and
+    /// hidden units are cut from it later: its rows are rounded each for itself.
+    fn round_first(
+        &mut self,
+        layer: usize,
+        half: Half,
+        fitted: &StateDict,
+    ) -> Result<Option<FirstMatrix>> {
+        let Some(grid) = self.store.of_matrices() else { return Ok(None) };
+        let shape = self.own.shape();
+        let weight = half.first_weight(&shape, layer);
+        let map = linear(self.parameters, &weight);
+        let (map, quantised) = if are_rounded_by_inputs(self.store) {
+            let mut sums = Sums::new(shape.layer(layer).embed_dim, 0);
+            for tokens in &self.tokens[1].0 {
+                let normed = self.own.normed(layer, half.part(), tokens.clone());
+                push(&mut sums, layer, normed, None)?;
+            }
+            let (map, quantised) = round_map(map, self.store, &sums.moments());
+            (map, quantised.expect("the store has few bits"))
+        } else {
+            let [weight, bias] = tensors_of(&map);
+            let quantised = Quantised::nearest(grid, &weight);
+            (LinearMap::from_rows(&quantised.tensor().values, &bias.values), quantised)
+        };
+        let names = [weight.name.clone(), weight.bias_name()];
+        let tensors: StateDict = names.into_iter().zip(tensors_of(&map)).collect();
+        self.replace_layer(layer, shape.layer_sizes()[layer], &[&tensors, fitted])?;
+        Ok(Some(FirstMatrix { weight: weight.name, tensors, quantised }))
+    }
+
     /// Replaces a layer of the model. Parameters are the first of their name; what nobody has stays as
     /// it was before the fits.
-    pub fn replace_layer(
+    fn replace_layer(
         &mut self,
         layer: usize,
         sizes: LayerSizes,
@@ -229,7 +270,7 @@ fn fit_of(fit: &least_squares::Fit) -> Fit {
 }
 
 /// Weight and bias as a checkpoint has them.
-pub(crate) fn tensors_of(map: &LinearMap) -> [Tensor; 2] {
+fn tensors_of(map: &LinearMap) -> [Tensor; 2] {
     let (inputs, outputs) = map.weight.dim();
     let [weight, bias] = map.to_rows();
     [Tensor::new([outputs, inputs], weight), Tensor::new([outputs], bias)]

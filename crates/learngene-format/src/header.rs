@@ -1,9 +1,6 @@
 //! What stands before the first tensor: the manifest, sealed, and where each tensor lies.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read, Seek},
-};
+use std::io::{Read, Seek};
 
 use learngene_tensors::{Error, Result, Safetensors, Sha256, safetensors::encode_header};
 use serde::Deserialize;
@@ -16,9 +13,6 @@ use crate::{
 
 /// The one key of the safetensors metadata.
 pub(crate) const KEY: &str = "learngene";
-
-/// Shapes of a file's tensors by name.
-pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// All bytes before the first tensor. The manifest decides every one of them.
 pub(crate) fn encode(manifest: &Manifest, stored: &[Stored]) -> Result<Vec<u8>> {

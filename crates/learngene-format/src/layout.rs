@@ -7,7 +7,7 @@ use learngene_tensors::{Result, Sha256};
 
 use crate::{
     Manifest, Parameters, TensorEntry, header,
-    store::{Held, Layout, layout_of, num_bytes, stored},
+    store::{Held, Layout, Store, num_bytes, stored},
 };
 
 impl Manifest {
@@ -90,6 +90,43 @@ impl Parameters {
         let count = |held: &Held| held.shape.iter().map(|length| *length as u64).product::<u64>();
         Self { stored: layout.values().map(count).sum() }
     }
+}
+
+/// The tensors of these parameters, and where they are there for fewer inputs, of those.
+pub(crate) fn layout_of(
+    parameters: impl IntoIterator<Item = Parameter>,
+    store: Store,
+    any_size: bool,
+) -> Layout {
+    let mut layout = Layout::new();
+    for parameter in parameters {
+        if any_size && is_nested(&parameter) {
+            let inputs = parameter.axes[1].len();
+            let [factor, means] = nested_names(&parameter);
+            let shape = vec![inputs * (inputs + 1) / 2];
+            layout.insert(factor, Held { shape, grid: store.of_factors() });
+            layout.insert(means, Held { shape: vec![inputs], grid: None });
+        }
+        let grid = store.of_matrices().filter(|_| parameter.is_layer_matrix());
+        layout.insert(parameter.name.clone(), Held { shape: parameter.shape(), grid });
+    }
+    layout
+}
+
+/// How much a file holds beside its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSize {
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Bytes of their values.
+    pub bytes: u64,
+}
+
+/// What a learngene of this centroid model takes whose layers share no FFN; `any_size` as in
+/// [`Refit`](crate::Refit).
+pub fn file_size(shape: &Shape, store: Store, any_size: bool) -> FileSize {
+    let stored = stored(&layout_of(shape.parameters(), store, any_size), store);
+    FileSize { tensors: stored.len(), bytes: num_bytes(&stored) }
 }
 
 /// The weights of the output projections of a model's layers, in their order.

@@ -2,14 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use learngene_shape::{Parameter, Shape};
 use learngene_tensors::{Dtype, Grid, Quantised, Tensor, safetensors::Format};
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    header::Shapes,
-    layout::{is_nested, nested_names},
-};
 
 /// How values are stored. A reader gets `f32` from all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +41,7 @@ impl Store {
     }
 
     /// Grid of the factors for fewer inputs. They decide less than matrices, and 8 bits cost nothing.
-    fn of_factors(self) -> Option<Grid> {
+    pub(crate) fn of_factors(self) -> Option<Grid> {
         self.of_matrices().map(|_| Grid::Triangle8)
     }
 
@@ -89,27 +83,6 @@ pub(crate) struct Held {
 
 /// What a learngene holds, by name.
 pub(crate) type Layout = BTreeMap<String, Held>;
-
-/// The tensors of these parameters, and where they are there for fewer inputs, of those.
-pub(crate) fn layout_of(
-    parameters: impl IntoIterator<Item = Parameter>,
-    store: Store,
-    any_size: bool,
-) -> Layout {
-    let mut layout = Layout::new();
-    for parameter in parameters {
-        if any_size && is_nested(&parameter) {
-            let inputs = parameter.axes[1].len();
-            let [factor, means] = nested_names(&parameter);
-            let shape = vec![inputs * (inputs + 1) / 2];
-            layout.insert(factor, Held { shape, grid: store.of_factors() });
-            layout.insert(means, Held { shape: vec![inputs], grid: None });
-        }
-        let grid = store.of_matrices().filter(|_| parameter.is_layer_matrix());
-        layout.insert(parameter.name.clone(), Held { shape: parameter.shape(), grid });
-    }
-    layout
-}
 
 /// A tensor of the file.
 pub(crate) struct Stored {
@@ -157,7 +130,7 @@ pub(crate) fn scales_name(tensor: &str) -> String {
 }
 
 /// Shapes of the tensors of a file.
-pub(crate) fn shapes(stored: &[Stored]) -> Shapes {
+pub(crate) fn shapes(stored: &[Stored]) -> BTreeMap<String, Vec<usize>> {
     stored.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
 }
 
@@ -168,20 +141,4 @@ pub(crate) fn num_bytes(stored: &[Stored]) -> u64 {
         count * tensor.format.bitsize() as u64 / 8
     };
     stored.iter().map(bytes).sum()
-}
-
-/// How much a file holds beside its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileSize {
-    /// Number of tensors.
-    pub tensors: usize,
-    /// Bytes of their values.
-    pub bytes: u64,
-}
-
-/// What a learngene of this centroid model takes whose layers share no FFN; `any_size` as in
-/// [`Refit`](crate::Refit).
-pub fn file_size(shape: &Shape, store: Store, any_size: bool) -> FileSize {
-    let stored = stored(&layout_of(shape.parameters(), store, any_size), store);
-    FileSize { tensors: stored.len(), bytes: num_bytes(&stored) }
 }
