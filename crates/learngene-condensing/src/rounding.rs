@@ -6,8 +6,8 @@ use learngene_tensors::{Grid, Quantised};
 
 /// Whether the first matrix of each half is rounded by what it reads, as the last one is. Of 4 bits that
 /// takes a fifth off the error that is left (desk ancestor, half of its values, 256 images: of the last
-/// FFN .077 against .096). Of 8 bits there is nothing to gain, and levels next to the ancestor's own
-/// values can be compared with these.
+/// FFN .077 against .096). Of 8 bits the levels are those next to the ancestor's own values, which can be
+/// compared with these.
 pub(crate) fn are_rounded_by_inputs(store: Store) -> bool {
     store == Store::Int4
 }
