@@ -36,7 +36,7 @@ Config = dict[str, Any]
 COMMON = ("embed_dim", "num_heads", "head_dim", "hidden_dim", "image_size", "patch_size",
           "in_channels", "num_classes", "layer_norm_eps")
 FIELDS = {"vit": (*COMMON, "ffn"), "swin": (*COMMON, "depths", "window_size")}
-VERSION = 4
+VERSION = 5
 
 
 # Checkpoints: models of any shape in timm's names.
@@ -170,7 +170,7 @@ def timm_arguments(config: Config) -> tuple[str, dict[str, Any]] | None:
 
 
 def read_learngene(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The manifest and the tensors of a `.learngene` file.
+    """The manifest and the tensors of a `.learngene` file, those in few bits as f32.
 
     Raises ValueError if the file is of another version, or one of its checksums is wrong.
     """
@@ -191,7 +191,20 @@ def read_learngene(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
         content = tensor.contiguous().flatten().view(torch.uint8).numpy()
         if hashlib.sha256(content).hexdigest() != manifest["tensors"][name]["sha256"]:
             raise ValueError(f"{path}: tensor {name} is damaged, its checksum is wrong")
+    for name in [name for name in tensors if f"{name}.scale" in tensors]:
+        tensors[name] = _from_levels(tensors[name], tensors.pop(f"{name}.scale").float())
     return manifest, tensors
+
+
+def _from_levels(levels: Tensor, scale: Tensor) -> Tensor:
+    """A tensor in few bits, each value its level times its scale."""
+    if levels.dim() == 1:  # a lower triangle, with a scale for each row
+        return levels * scale.repeat_interleave(torch.arange(len(scale)) + 1)
+    if levels.dtype != torch.uint8:  # 8 bits, with a scale for each row
+        return levels * scale[:, None]
+    # 4 bits: two rows in each byte, with a scale for each 32 neighbouring inputs.
+    rows = torch.stack([levels & 15, levels >> 4], dim=1).flatten(0, 1)[: len(scale)].float() - 8
+    return rows * scale.repeat_interleave(32, dim=1)[:, : levels.shape[1]]
 
 
 def descendant_config(manifest: dict[str, Any]) -> Config:

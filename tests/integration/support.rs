@@ -188,7 +188,8 @@ pub fn clusters(distances: &Distances, eps: f64) -> Clusters {
 
 /// The learngene of these distances with all that it may keep, as it comes back from its bytes.
 pub fn condensed(ancestor: &Checkpoint, distances: &Distances, eps: f64) -> Learngene {
-    let options = CondenseOptions { keep_projection: true, classifier: true };
+    let options =
+        CondenseOptions { keep_projection: true, classifier: true, ..CondenseOptions::default() };
     let learngene = condense(ancestor, distances, &clusters(distances, eps), options)
         .expect("distances and clusters are the ancestor's");
     Learngene::from_bytes(&learngene.to_bytes()).expect("its own bytes")

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use learngene_checkpoints::Checkpoint;
-use learngene_format::{Ancestor, Clusters, Distances, Learngene, Manifest, Parameters, VERSION};
+use learngene_format::{
+    Ancestor, Clusters, Distances, Learngene, Manifest, Parameters, Store, VERSION,
+};
 use learngene_tensors::{Error, Result, StateDict};
 use rayon::prelude::*;
 
@@ -16,6 +18,8 @@ pub struct CondenseOptions {
     pub keep_projection: bool,
     /// Keeps the ancestor's classifier, where it has one.
     pub classifier: bool,
+    /// How values are stored: without it as the checkpoint has them.
+    pub store: Option<Store>,
 }
 
 /// Condenses an ancestor into a learngene: of each cluster one head, whole, and everything that
@@ -26,7 +30,8 @@ pub struct CondenseOptions {
 /// Under [`RepresentativePolicy::Mean`](learngene_format::RepresentativePolicy::Mean) each of these
 /// is averaged over the cluster. Layers that share an FFN have that of one of them, or the average of
 /// all, and the norm before it where that travels with it
-/// ([`FfnNorm`](learngene_format::FfnNorm)). Numbers are stored in the checkpoint's own format.
+/// ([`FfnNorm`](learngene_format::FfnNorm)). Matrices of few bits
+/// are rounded to the nearest levels.
 ///
 /// # Errors
 /// Distances or clusters that contradict themselves, or were made of another checkpoint or of other
@@ -75,7 +80,7 @@ pub(crate) fn describe(
         layers: (0..whole.depth()).collect(),
         refit: None,
         curves: None,
-        dtype: ancestor.dtype,
+        store: options.store.unwrap_or(ancestor.dtype.into()),
         keep_projection: options.keep_projection,
         classifier: options.classifier && whole.num_classes() > 0,
         parameters: Parameters::default(),

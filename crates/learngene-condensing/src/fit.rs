@@ -1,14 +1,18 @@
 //! Layers cut to size one after another, each fitted on the tokens that those before it leave.
 
-use learngene_format::{Fit, LayerFits, Residual, nested_names};
+use std::collections::BTreeMap;
+
+use learngene_format::{Fit, LayerFits, Residual, Store, nested_names};
 use learngene_least_squares::{self as least_squares, LinearMap, Moments, NestedFit};
 use learngene_models::{Classifier, Model};
-use learngene_tensors::{Dtype, Result, StateDict, Tensor};
+use learngene_shape::Parameter;
+use learngene_tensors::{Quantised, Result, StateDict, Tensor};
 
 use crate::{
     FitOptions,
     half::Half,
     measure::linear,
+    rounding::{are_rounded_by_inputs, round_map},
     sums::{TokenSums, unsolvable},
     tokens::Tokens,
 };
@@ -22,11 +26,12 @@ pub(crate) struct Fitting {
     /// Tokens of the ancestor, and of the model.
     pub tokens: [Tokens; 2],
     pub ridge: f64,
-    /// Number format of the file.
-    pub dtype: Dtype,
+    /// How the file stores values.
+    pub store: Store,
     /// Whether the file holds what a matrix is for fewer inputs.
     pub any_size: bool,
-    /// Whether nothing of the ancestor was left out so far, so that there is nothing to make up for.
+    /// Whether nothing of the ancestor was left out or rounded so far, so that there is nothing to make
+    /// up for.
     pub is_whole: bool,
 }
 
@@ -35,6 +40,8 @@ pub(crate) struct Fitting {
 pub(crate) struct Fitted {
     /// Their parameters, by the names of the format.
     pub tensors: StateDict,
+    /// Of these the ones of few bits.
+    pub quantised: BTreeMap<String, Quantised>,
     /// `[layer]`: the heads that are kept, in their order.
     pub heads: Vec<Vec<usize>>,
     pub fits: Vec<LayerFits>,
@@ -50,16 +57,16 @@ impl Fitting {
         own: Model,
         tokens: Tokens,
         options: FitOptions,
-        dtype: Dtype,
+        store: Store,
     ) -> Self {
         Self {
             ancestor,
             own,
             tokens: [tokens.clone(), tokens],
             ridge: options.ridge,
-            dtype,
+            store,
             any_size: options.any_size,
-            is_whole: true,
+            is_whole: store.of_matrices().is_none(),
         }
     }
 
@@ -69,8 +76,8 @@ impl Fitting {
         for layer in 0..depth {
             self.tokens[0].enter(&self.ancestor, layer);
             self.tokens[1].enter(&self.own, layer);
-            let (heads, attention) = self.fit(layer, Half::Attention, keep, &mut fitted.tensors)?;
-            let (_, ffn) = self.fit(layer, Half::Ffn, keep, &mut fitted.tensors)?;
+            let (heads, attention) = self.fit(layer, Half::Attention, keep, &mut fitted)?;
+            let (_, ffn) = self.fit(layer, Half::Ffn, keep, &mut fitted)?;
             fitted.tensors.extend(self.own.layer_parameters(layer));
             fitted.heads.push(heads);
             fitted.fits.push(LayerFits { attention, ffn });
@@ -81,15 +88,16 @@ impl Fitting {
     }
 
     /// Cuts and fits one half of a layer; says which groups it keeps and how well it was fitted. Gives
-    /// tensors for fewer inputs.
+    /// matrices of few bits, and tensors for fewer inputs.
     fn fit(
         &mut self,
         layer: usize,
         half: Half,
         keep: &mut Keep<'_>,
-        nested_tensors: &mut StateDict,
+        fitted: &mut Fitted,
     ) -> Result<(Vec<usize>, Fit)> {
         let shape = self.own.shape();
+        let first = self.round_first(layer, half)?;
         let moments = self.moments(layer, half)?;
         let kept = keep(layer, half, &moments)?;
         let inputs = half.features_of(&shape, layer, &kept);
@@ -99,28 +107,64 @@ impl Fitting {
         let prior = linear(&parameters, &weight).of_inputs(&inputs);
         self.is_whole &= inputs.len() == half.num_features(&self.ancestor.shape(), layer);
         let best = match self.is_whole {
-            true => moments.unchanged(prior, self.ridge),
-            false => moments.best(prior, self.ridge, |values| self.dtype.round(values)),
+            true => moments.unchanged(prior, self.ridge).map(|(nested, fit)| (nested, None, fit)),
+            false => moments.best(prior, self.ridge, |map| round_map(map, self.store, &moments)),
         };
-        let (nested, fit) = best.map_err(unsolvable(layer))?;
+        let (nested, of_weight, fit) = best.map_err(unsolvable(layer))?;
         drop(moments);
 
         parameters.extend(half.cut(&parameters, &shape, layer, &kept).collect::<Vec<_>>());
+        let names = [weight.name.clone(), weight.bias_name()];
+        parameters.extend(names.into_iter().zip(tensors_of(&nested.map)));
         let mut sizes = shape.layer_sizes()[layer];
         match half {
             Half::Attention => sizes.num_heads = kept.len(),
             Half::Ffn => sizes.hidden_dim = kept.len(),
         }
-        let names = [weight.name.clone(), weight.bias_name()];
-        parameters.extend(names.into_iter().zip(tensors_of(&nested.map)));
-        if self.any_size {
-            nested_tensors
-                .extend(nested_names(&weight).into_iter().zip(tensors_of_factor(&nested)));
-        }
         self.own.replace_layer(layer, sizes, &parameters)?;
         let (own, [_, tokens]) = (&self.own, &mut self.tokens);
         tokens.replace(|tokens| half.run(own, layer, tokens));
+
+        let first = first.map(|(matrix, quantised)| {
+            let rows = half.rows_of(&matrix, &kept);
+            (matrix.name, quantised.select_rows(&rows))
+        });
+        fitted.quantised.extend(first);
+        if self.any_size {
+            let names = nested_names(&weight).into_iter();
+            fitted.tensors.extend(names.zip(tensors_of_factor(&nested)));
+        }
+        fitted.quantised.extend(of_weight.map(|of| (weight.name, of)));
         Ok((kept, fit_of(&fit)))
+    }
+
+    /// Rounds the first matrix of a half, where the file has it in few bits, in the model too. Heads and
+    /// hidden units are cut from it later: its rows are rounded each for itself.
+    fn round_first(&mut self, layer: usize, half: Half) -> Result<Option<(Parameter, Quantised)>> {
+        let Some(grid) = self.store.of_matrices() else { return Ok(None) };
+        let shape = self.own.shape();
+        let weight = half.first_weight(&shape, layer);
+        let mut parameters = self.own.layer_parameters(layer);
+        let map = linear(&parameters, &weight);
+        let (map, quantised) = if are_rounded_by_inputs(self.store) {
+            let mut sums = TokenSums::default();
+            let tokens = &self.tokens[1];
+            let drawn = tokens.drawn(shape.layer(layer).embed_dim);
+            for (tokens, drawn) in tokens.0.iter().zip(drawn) {
+                let tokens = drawn.of(tokens.clone()).unsqueeze_dim(0);
+                sums.push(self.own.normed(layer, half.part(), tokens).squeeze_dim(0), None);
+            }
+            let (map, quantised) = round_map(map, self.store, &sums.moments(layer)?);
+            (map, quantised.expect("the store has few bits"))
+        } else {
+            let [weight, bias] = tensors_of(&map);
+            let quantised = Quantised::nearest(grid, &weight);
+            (LinearMap::from_rows(&quantised.tensor().values, &bias.values), quantised)
+        };
+        let names = [weight.name.clone(), weight.bias_name()];
+        parameters.extend(names.into_iter().zip(tensors_of(&map)));
+        self.own.replace_layer(layer, shape.layer_sizes()[layer], &parameters)?;
+        Ok(Some((weight, quantised)))
     }
 
     /// Moments of what a half of a layer reads last, for targets that bring the model's tokens to the

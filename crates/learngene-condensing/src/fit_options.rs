@@ -1,3 +1,4 @@
+use learngene_format::Store;
 use learngene_tensors::{Error, Result};
 
 /// How matrices are fitted, and what a learngene of a chosen size holds beside them.
@@ -10,11 +11,13 @@ pub struct FitOptions {
     pub any_size: bool,
     /// Keeps the ancestor's classifier, where it has one.
     pub classifier: bool,
+    /// How values are stored: without it as the checkpoint, or the learngene that is fitted, has them.
+    pub store: Option<Store>,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { ridge: 0.1, any_size: true, classifier: false }
+        Self { ridge: 0.1, any_size: true, classifier: false, store: None }
     }
 }
 

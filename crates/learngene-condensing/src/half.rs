@@ -85,14 +85,40 @@ impl Half {
         }
     }
 
+    /// The part of the layer between its norm and what it adds.
+    pub fn part(self) -> Part {
+        match self {
+            Self::Attention => Part::Attention,
+            Self::Ffn => Part::Ffn,
+        }
+    }
+
     /// Its last matrix.
     pub fn weight(self, shape: &Shape, layer: usize) -> Parameter {
-        let is_last = |parameter: &Parameter| match self {
+        let last = shape.layer_parameters(layer).into_iter().find(|of| self.ends_in(of));
+        last.expect("each half of a layer ends in a matrix")
+    }
+
+    /// Its first matrix, which reads the tokens after the norm.
+    pub fn first_weight(self, shape: &Shape, layer: usize) -> Parameter {
+        let is_first = |of: &Parameter| of.is_layer_matrix() && self.owns(of) && !self.ends_in(of);
+        let first = shape.layer_parameters(layer).into_iter().find(is_first);
+        first.expect("each half of a layer begins with a matrix")
+    }
+
+    fn ends_in(self, parameter: &Parameter) -> bool {
+        match self {
             Self::Attention => parameter.is_output_projection(),
             Self::Ffn => parameter.is_second_ffn_matrix(),
-        };
-        let last = shape.layer_parameters(layer).into_iter().find(is_last);
-        last.expect("each half of a layer ends in a matrix")
+        }
+    }
+
+    /// The rows of a matrix that [`Half::select`] takes.
+    pub fn rows_of(self, matrix: &Parameter, groups: &[usize]) -> Vec<usize> {
+        let rows = Parameter { axes: vec![matrix.axes[0]], ..matrix.clone() };
+        let numbers = (0..rows.count()).map(|row| row as f32).collect();
+        let selected = self.select(&rows, &HostTensor::new(rows.shape(), numbers), groups);
+        selected.values.into_iter().map(|row| row as usize).collect()
     }
 
     /// Its parameters and those of its norm, by name, with some of its heads or hidden units alone.

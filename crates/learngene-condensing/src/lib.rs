@@ -11,6 +11,7 @@ mod measure;
 mod probe;
 mod prune;
 mod refit;
+mod rounding;
 mod select;
 mod sensitivity;
 mod size;

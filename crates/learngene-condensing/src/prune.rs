@@ -8,10 +8,10 @@ use std::error::Error as StdError;
 
 use burn::tensor::{Device, Tensor};
 use learngene_checkpoints::Checkpoint;
-use learngene_format::centroid_shape;
+use learngene_format::{Store, centroid_shape};
 use learngene_models::Model;
 use learngene_shape::{LayerSizes, Shape};
-use learngene_tensors::{Dtype, Result, StateDict};
+use learngene_tensors::{Result, StateDict};
 
 use crate::{
     FitOptions, ancestor::check_parameters, fit::Fitting, half::Half, images::Images,
@@ -125,7 +125,7 @@ where
         Some(ridge) => {
             let tokens = Tokens::embed(&model, &mut images)?;
             let options = FitOptions { ridge, any_size: false, ..fit };
-            let fitting = Fitting::new(model.clone(), model, tokens, options, Dtype::F32);
+            let fitting = Fitting::new(model.clone(), model, tokens, options, Store::F32);
             let keep = &mut |layer: usize, half, _: &_| Ok(kept[layer][half as usize].clone());
             fitting.run(kept.len(), keep)?.tensors
         }

@@ -20,7 +20,7 @@ use crate::{
 /// - images: batches, each `[batch, 3, image_size, image_size]`, normalised
 ///
 /// # Errors
-/// A learngene that is fitted already, comes from another ancestor, or whose layers share FFNs; the
+/// A learngene that is fitted already, has matrices of few bits, comes from another ancestor, or whose layers share FFNs; the
 /// images' own error; no image; images that are nearly blank; tokens that are not finite.
 pub fn refit<F, I, E>(
     learngene: Learngene,
@@ -37,6 +37,7 @@ where
     options.check()?;
     check(&learngene, &ancestor.checkpoint)?;
     let (mut manifest, mut tensors) = learngene.into_parts();
+    manifest.store = options.store.unwrap_or(manifest.store);
     let backbone = manifest.shape.with_num_classes(0)?;
     let names = backbone.parameter_shapes();
     let of_backbone = tensors.iter().filter(|(name, _)| names.contains_key(*name));
@@ -45,7 +46,7 @@ where
     let own = Model::load(&backbone, &parameters, &model.device())?;
     let mut images = Images::new(images);
     let tokens = Tokens::embed(&model, &mut images)?;
-    let fitting = Fitting::new(model, own, tokens, options, manifest.dtype);
+    let fitting = Fitting::new(model, own, tokens, options, manifest.store);
     let depth = backbone.depth();
     let fitted = fitting.run(depth, &mut |layer, half, _| {
         let sizes = backbone.layer_sizes()[layer];
@@ -59,7 +60,7 @@ where
         any_size: options.any_size,
         layers: fitted.fits,
     });
-    Learngene::new(manifest, tensors)
+    Learngene::of_quantised(manifest, tensors, fitted.quantised)
 }
 
 /// Checks that the learngene was condensed from this ancestor and not fitted since.
@@ -67,6 +68,10 @@ fn check(learngene: &Learngene, ancestor: &Checkpoint) -> Result<()> {
     let manifest = learngene.manifest();
     if manifest.refit.is_some() {
         return Err(Error::invalid("learngene", "one that is refitted", "one as condensed"));
+    }
+    if manifest.store.of_matrices().is_some() {
+        let expected = "one whose matrices are not rounded yet";
+        return Err(Error::invalid("learngene to refit", manifest.store, expected));
     }
     if manifest.clusters.ffn.groups.len() < manifest.shape.depth() {
         let expected = "an FFN of its own for each layer";

@@ -44,17 +44,22 @@ where
     fit.check()?;
     let RunningAncestor { model, checkpoint } = ancestor;
     check_distances(&checkpoint, distances)?;
+    let store = fit.store.unwrap_or(checkpoint.dtype.into());
     let layers: Vec<usize> = (0..sizes.len()).collect();
     let shape = centroid_shape(&checkpoint.shape, &layers, |layer| sizes[layer])?;
     let mut images = Images::new(images);
     let tokens = Tokens::embed(&model, &mut images)?;
-    let fitting = Fitting::new(model.clone(), model, tokens, fit, checkpoint.dtype);
+    let fitting = Fitting::new(model.clone(), model, tokens, fit, store);
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])
     })?;
 
     let clusters = clusters(distances, worth, &fitted.heads);
-    let options = CondenseOptions { classifier: fit.classifier, ..CondenseOptions::default() };
+    let options = CondenseOptions {
+        store: fit.store,
+        classifier: fit.classifier,
+        ..CondenseOptions::default()
+    };
     let manifest = Manifest {
         shape,
         layers,
@@ -77,7 +82,7 @@ where
             tensors.insert(parameter.name, tensor.expect("it was checked").clone());
         }
     }
-    Learngene::new(manifest, tensors)
+    Learngene::of_quantised(manifest, tensors, fitted.quantised)
 }
 
 /// The kept heads of each layer in their order; of layers that go, the head that would be the first.

@@ -2,7 +2,7 @@
 
 use learngene_budget::{choose, front};
 use learngene_checkpoints::Checkpoint;
-use learngene_format::{Distances, is_nested};
+use learngene_format::{Distances, file_size};
 use learngene_shape::{LayerSizes, Shape};
 use learngene_tensors::{Error, Result};
 use serde::Serialize;
@@ -32,9 +32,10 @@ impl Worth {
     ) -> Result<Vec<LayerSizes>> {
         let classes = if options.classifier { ancestor.shape.num_classes() } else { 0 };
         let shape = ancestor.shape.with_num_classes(classes)?;
-        let each = ancestor.dtype.size() as u64;
-        let cost = |shape: &Shape| each * stored_values(shape, options.any_size);
-        let header = self.header_bytes(&shape, distances);
+        let store = options.store.unwrap_or(ancestor.dtype.into());
+        let size = |shape: &Shape| file_size(shape, store, options.any_size);
+        let cost = |shape: &Shape| size(shape).bytes;
+        let header = self.header_bytes(&shape, distances, size(&shape).tensors);
         let room = bytes.saturating_sub(header);
         let smallest = front(&shape, &self.curves, &cost)?[0].cost + header;
         if bytes < smallest {
@@ -45,26 +46,13 @@ impl Worth {
     }
 
     /// What the header takes, at most.
-    fn header_bytes(&self, shape: &Shape, distances: &Distances) -> u64 {
+    fn header_bytes(&self, shape: &Shape, distances: &Distances, tensors: usize) -> u64 {
         let lists = json_length(&self.curves) + json_length(distances);
-        let tensors = BYTES_PER_TENSOR * (shape.parameters().len() + 4 * shape.depth());
-        (lists + tensors + BYTES_PER_LAYER * shape.depth() + BYTES_OF_REST) as u64
+        (lists + BYTES_PER_TENSOR * tensors + BYTES_PER_LAYER * shape.depth() + BYTES_OF_REST)
+            as u64
     }
 }
 
 fn json_length(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).expect("lists of numbers are JSON").len()
-}
-
-/// Values that a learngene of a shape stores.
-fn stored_values(shape: &Shape, any_size: bool) -> u64 {
-    let nested = |inputs: u64| inputs * (inputs + 1) / 2 + inputs;
-    let values = shape.parameters().into_iter().map(|parameter| {
-        let nested = match any_size && is_nested(&parameter) {
-            true => nested(parameter.axes[1].len() as u64),
-            false => 0,
-        };
-        parameter.count() as u64 + nested
-    });
-    values.sum()
 }

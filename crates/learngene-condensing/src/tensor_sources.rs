@@ -8,6 +8,8 @@ use learngene_format::{
 use learngene_shape::{Parameter, Part, Place, Shape, average_heads};
 use learngene_tensors::{StateDict, Tensor};
 
+use crate::rounding::are_rounded_by_inputs;
+
 /// What a tensor of a learngene is made of.
 pub(crate) enum TensorSource {
     /// The tensor of this name whole, or of several names their average.
@@ -64,12 +66,17 @@ impl TensorSource {
     }
 }
 
-/// Names of a learngene's tensors that hold fitted numbers instead of the ancestor's.
+/// Names of a learngene's tensors that hold fitted numbers, or such as were rounded by what they are
+/// multiplied with, instead of the ancestor's.
 pub(crate) fn fitted_names(manifest: &Manifest) -> BTreeSet<String> {
     let Some(refit) = &manifest.refit else { return BTreeSet::new() };
-    let weights = manifest.shape.parameters().into_iter().filter(is_nested);
+    let is_fitted = |weight: &Parameter| {
+        is_nested(weight) || weight.is_layer_matrix() && are_rounded_by_inputs(manifest.store)
+    };
+    let weights = manifest.shape.parameters().into_iter().filter(is_fitted);
     let names = |weight: Parameter| {
-        let nested = refit.any_size.then(|| nested_names(&weight));
+        let is_held = refit.any_size && is_nested(&weight);
+        let nested = is_held.then(|| nested_names(&weight));
         [weight.bias_name(), weight.name].into_iter().chain(nested.into_iter().flatten())
     };
     weights.flat_map(names).collect()

@@ -8,7 +8,7 @@ use learngene_clustering::{ClusterParams, FfnParams, cluster, cluster_ffns};
 use learngene_format::{
     Clusters, Convention, Distances, Learngene, Preprocessing, RepresentativePolicy,
 };
-use learngene_shape::{Family, Shape, Swin, Vit};
+use learngene_shape::{Family, FfnKind, Shape, Swin, Vit};
 use learngene_tensors::{Dtype, Sha256, StateDict, Tensor as HostTensor};
 
 use crate::{CondenseOptions, ProbeSettings, RunningAncestor, condense};
@@ -47,6 +47,22 @@ pub(crate) fn swin() -> Checkpoint {
 
 pub(crate) fn ancestors() -> [Checkpoint; 2] {
     [vit(), swin()]
+}
+
+/// Two layers of three and two heads, with gated FFNs.
+fn swiglu() -> Checkpoint {
+    let vit = Vit {
+        image_size: SIDE,
+        patch_size: 4,
+        ffn: FfnKind::SwiGlu,
+        ..Vit::new(EMBED_DIM, vec![3, 2], HEAD_DIM, vec![20, 12])
+    };
+    scattered(vit.shape().expect("possible"), 9)
+}
+
+/// Those of [`ancestors`], and one with gated FFNs.
+pub(crate) fn all_ancestors() -> Vec<Checkpoint> {
+    ancestors().into_iter().chain([swiglu()]).collect()
 }
 
 /// Numbers without pattern from -1 to 1 that f16 holds exactly.
@@ -161,7 +177,8 @@ pub(crate) fn clusters(ancestor: &Checkpoint, heads: ClusterParams, ffn: FfnPara
 }
 
 pub(crate) fn condensed(ancestor: &Checkpoint, heads: ClusterParams, ffn: FfnParams) -> Learngene {
-    let options = CondenseOptions { keep_projection: true, classifier: true };
+    let options =
+        CondenseOptions { keep_projection: true, classifier: true, ..CondenseOptions::default() };
     let clusters = clusters(ancestor, heads, ffn);
     condense(ancestor, &distances(ancestor), &clusters, options).expect("a good ancestor")
 }

@@ -1,22 +1,29 @@
 //! Where the heads of a learngene came from, as its bytes say.
 
+mod places;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
     fmt,
 };
 
 use learngene_checkpoints::Checkpoint;
-use learngene_format::{LayerClusters, Learngene, Manifest};
-use learngene_shape::{Axis, Parameter, Shape, average_heads, select_heads};
+use learngene_format::{LayerClusters, Learngene, Manifest, Store, origin_name};
+use learngene_shape::{Axis, Parameter, Shape, select_heads};
 use learngene_tensors::{Dtype, Result, StateDict, Tensor};
 use serde::Serialize;
 
 use crate::{
     ancestor::{check_parameters, check_shape},
+    rounding::are_rounded_by_inputs,
     tensor_sources::{TensorSource, centroids, fitted_names, tensor_sources},
+    verify::places::{nearest, parts_of_sources, places},
 };
 
-/// What comparing a learngene with an ancestor, byte for byte, brought to light.
+/// What comparing a learngene with an ancestor, byte for byte, brought to light. Where matrices are of few
+/// bits, the ancestor's are rounded alike before; where they were rounded by what they are multiplied
+/// with, a head's is the nearest of the ancestor's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verification {
     /// Whether the checkpoint has the hash of the file that the manifest names. Another file may
@@ -26,7 +33,8 @@ pub struct Verification {
     pub heads: Vec<InheritedHead>,
     /// Tensors besides heads that are the ancestor's, byte for byte.
     pub shared: Vec<String>,
-    /// Tensors that hold what was fitted to the ancestor's outputs, as the manifest says. Fitted
+    /// Tensors that hold what was fitted to the ancestor's outputs, or rounded by what it is multiplied
+    /// with, as the manifest says. Fitted
     /// columns of a projection are no parts of their head.
     pub refitted: Vec<String>,
     /// Tensors besides heads that are neither.
@@ -152,35 +160,35 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
     let has_units = |parameter: &Parameter| matches!(parameter.axes[0], Axis::Hidden { .. });
     let of_units = manifest.shape.parameters().into_iter().filter(has_units);
     let units: HashSet<String> = of_units.map(|parameter| parameter.name).collect();
-    let is_ancestors = |source: &TensorSource, tensor: &Tensor| {
-        let of_ancestor = source.of(&ancestor.parameters);
-        of_ancestor.is_some_and(|of_ancestor| {
-            let [found, expected] =
-                [tensor, &of_ancestor].map(|of| manifest.dtype.encode(&of.values));
-            of_ancestor.shape == tensor.shape && found == expected
+    let matrices = manifest.shape.parameters().into_iter().filter(Parameter::is_layer_matrix);
+    let matrices: HashSet<String> =
+        matrices.flat_map(|matrix| [origin_name(&matrix), matrix.name]).collect();
+    let rounded = |name: &str, source: &TensorSource| {
+        let of_ancestor = source.of(&ancestor.parameters)?;
+        Some(manifest.store.round(of_ancestor, matrices.contains(name)))
+    };
+    let is_ancestors = |name: &str, source: &TensorSource, tensor: &Tensor| {
+        rounded(name, source).is_some_and(|of_ancestor| {
+            of_ancestor.shape == tensor.shape && bytes(&of_ancestor.values) == bytes(&tensor.values)
         })
     };
     // Hidden units are chosen, and in another order, where they are not those of all.
-    let is_of_units = |name: &str, tensor: &Tensor| {
-        let of_ancestor = sources.get(name).and_then(|source| source.of(&ancestor.parameters));
-        units.contains(name)
-            && of_ancestor.is_some_and(|of| has_rows_of(manifest.dtype, tensor, &of))
+    let is_of_units = |name: &str, source: &TensorSource, tensor: &Tensor| {
+        units.contains(name) && rounded(name, source).is_some_and(|of| has_rows_of(tensor, &of))
     };
 
     let heads = inherited_heads(learngene, &ancestor.parameters);
+    let is_part = |parameter: &Parameter| {
+        let layer = parameter.place.layer();
+        let mut of_layer = heads.iter().filter(|head| Some(head.layer) == layer);
+        of_layer.all(|head| head.parts.iter().any(|of| of.part == parameter.name))
+    };
     let (mut shared, mut refitted, mut differing) = (Vec::new(), Vec::new(), Vec::new());
     for (name, tensor) in learngene.tensors().iter() {
         let list = match sources.get(name) {
-            Some(TensorSource::Heads { parameter, .. }) => {
-                let layer = parameter.place.layer();
-                let mut of_layer = heads.iter().filter(|head| Some(head.layer) == layer);
-                if of_layer.all(|head| head.parts.iter().any(|of| of.part == name)) {
-                    continue; // It is among the parts of the heads.
-                }
-                &mut refitted
-            }
-            Some(source) if is_ancestors(source, tensor) => &mut shared,
-            Some(_) if is_of_units(name, tensor) => &mut shared,
+            Some(TensorSource::Heads { parameter, .. }) if is_part(parameter) => continue,
+            Some(source) if is_ancestors(name, source, tensor) => &mut shared,
+            Some(source) if is_of_units(name, source, tensor) => &mut shared,
             _ if fitted.contains(name) => &mut refitted,
             _ => &mut differing,
         };
@@ -190,33 +198,43 @@ pub fn verify(learngene: &Learngene, ancestor: &Checkpoint) -> Result<Verificati
     Ok(Verification { is_named_file, heads, shared, refitted, differing })
 }
 
+/// The bits of values, by which even zeros of two signs differ.
+fn bytes(values: &[f32]) -> Cow<'_, [u8]> {
+    Dtype::F32.encode(values)
+}
+
 /// Whether every row of a tensor is one of another's: of the FFN's first matrix, whose rows are hidden
 /// units.
-fn has_rows_of(dtype: Dtype, tensor: &Tensor, other: &Tensor) -> bool {
-    let rows = |of: &Tensor| -> HashSet<Vec<u8>> {
+fn has_rows_of(tensor: &Tensor, other: &Tensor) -> bool {
+    fn rows(of: &Tensor) -> HashSet<Cow<'_, [u8]>> {
         let width: usize = of.shape[1..].iter().product();
-        of.values.chunks_exact(width).map(|row| dtype.encode(row).into_owned()).collect()
-    };
+        of.values.chunks_exact(width).map(bytes).collect()
+    }
     tensor.shape[1..] == other.shape[1..] && rows(tensor).is_subset(&rows(other))
 }
 
 fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<InheritedHead> {
     let manifest = learngene.manifest();
     let sources = sources(&manifest.clusters.heads.layers);
-    let of_ancestor = parts(&manifest.ancestor.shape);
-    let of_learngene = parts(&manifest.shape);
+    let store = manifest.store;
+    let by_inputs = manifest.refit.is_some() && are_rounded_by_inputs(store);
+    let of_ancestor = parts(&manifest.ancestor.shape, store, by_inputs);
+    let of_learngene = parts(&manifest.shape, store, by_inputs);
     let mut heads = claimed_heads(manifest);
     let mut found: Vec<Vec<Vec<usize>>> = vec![Vec::new(); heads.len()]; // [head][part][source]
     let count = of_learngene.iter().map(Vec::len).max().unwrap_or(0);
     for part in 0..count {
-        let places = places(manifest.dtype, ancestor, &of_ancestor, part, &sources);
+        let of_sources = parts_of_sources(ancestor, &of_ancestor, part, &sources);
+        let places = places(store, &of_sources);
         for (head, found) in heads.iter().zip(&mut found) {
             let Some(parameter) = of_learngene[head.layer].get(part) else { continue };
             let tensor = learngene.tensors().get(&parameter.name);
             let tensor = tensor.expect("a learngene has the heads of its layers");
             let alone = select_heads(parameter, tensor, &[head.centroid]);
-            let bytes = manifest.dtype.encode(&alone.values);
-            found.push(places.get(&*bytes).cloned().unwrap_or_default());
+            found.push(match by_inputs && parameter.is_layer_matrix() {
+                true => nearest(&alone.values, &of_sources).into_iter().collect(),
+                false => places.get(&*bytes(&alone.values)).cloned().unwrap_or_default(),
+            });
         }
     }
     for (head, found) in heads.iter_mut().zip(found) {
@@ -235,11 +253,16 @@ fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<Inherited
 }
 
 /// `[layer]`: the parameters that have a part of every head. Those at one place of the lists have
-/// one role.
-fn parts(shape: &Shape) -> Vec<Vec<Parameter>> {
+/// one role. In few bits the heads' columns of an output projection share scales, so they are not
+/// rounded each for itself; and a bias makes up for a matrix that was rounded by its inputs.
+fn parts(shape: &Shape, store: Store, by_inputs: bool) -> Vec<Vec<Parameter>> {
     let of_layer = |layer: usize| {
         let parameters = shape.layer_parameters(layer).into_iter();
-        parameters.filter(|parameter| parameter.head_axis().is_some()).collect()
+        let is_moved = |of: &Parameter| {
+            store.of_matrices().is_some() && of.is_output_projection()
+                || by_inputs && of.axes.len() == 1
+        };
+        parameters.filter(|of| of.head_axis().is_some() && !is_moved(of)).collect()
     };
     (0..shape.depth()).map(of_layer).collect()
 }
@@ -267,24 +290,6 @@ fn claimed_heads(manifest: &Manifest) -> Vec<InheritedHead> {
         })
     });
     heads.collect()
-}
-
-/// Which sources have which bytes as their part of this number, in the learngene's number format.
-fn places(
-    dtype: Dtype,
-    ancestor: &StateDict,
-    parts: &[Vec<Parameter>],
-    part: usize,
-    sources: &[HeadSource],
-) -> HashMap<Vec<u8>, Vec<usize>> {
-    let mut places: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
-    for (at, source) in sources.iter().enumerate() {
-        let Some(parameter) = parts[source.layer()].get(part) else { continue };
-        let tensor = ancestor.get(&parameter.name).expect("an ancestor has all its parameters");
-        let heads = average_heads(parameter, tensor, &[source.heads().to_vec()]);
-        places.entry(dtype.encode(&heads.values).into_owned()).or_default().push(at);
-    }
-    places
 }
 
 /// Of the places where each part was found, the one that most parts have in common, or a part's

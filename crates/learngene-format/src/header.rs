@@ -1,9 +1,6 @@
 //! What stands before the first tensor: the manifest, sealed, and where each tensor lies.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read, Seek},
-};
+use std::io::{Read, Seek};
 
 use learngene_tensors::{Error, Result, Safetensors, Sha256, safetensors::encode_header};
 use serde::Deserialize;
@@ -11,41 +8,41 @@ use serde::Deserialize;
 use crate::{
     Manifest, Parameters, VERSION,
     check::{ensure, same},
+    store::{self, Layout, Stored},
 };
 
 /// The one key of the safetensors metadata.
 pub(crate) const KEY: &str = "learngene";
 
-/// Shapes of a learngene's tensors by name, in the order in which they follow the header.
-pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
-
 /// All bytes before the first tensor. The manifest decides every one of them.
-pub(crate) fn encode(manifest: &Manifest, shapes: &Shapes) -> Result<Vec<u8>> {
-    let shapes = shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
-    encode_header((KEY, &seal(manifest)), manifest.dtype, shapes)
+pub(crate) fn encode(manifest: &Manifest, stored: &[Stored]) -> Result<Vec<u8>> {
+    let tensors = stored.iter().map(|of| (of.name.as_str(), of.format, of.shape.as_slice()));
+    encode_header((KEY, &seal(manifest)), tensors)
 }
 
 /// Reads the manifest of an opened file and checks all that can be known before the tensors.
 pub(crate) fn decode<Source: Read + Seek>(
     file: &Safetensors<Source>,
-) -> Result<(Manifest, Shapes)> {
+) -> Result<(Manifest, Layout)> {
     let absent = || Error::invalid("", format!("no `{KEY}` in the metadata"), "a .learngene file");
     let manifest = unseal(file.metadata.get(KEY).ok_or_else(absent)?)?;
-    let shapes = manifest.expected_tensors()?;
+    let layout = manifest.layout()?;
+    let stored = store::stored(&layout, manifest.store);
+    let shapes = store::shapes(&stored);
     file.check_shapes(&shapes)?;
 
     let has_entries = manifest.tensors.keys().eq(shapes.keys());
     ensure(has_entries, "tensors of the manifest", "other names", "those of the file")?;
-    let expected = Parameters::of(&shapes).stored;
+    let expected = Parameters::of(&layout).stored;
     same("stored parameters", &manifest.parameters.stored, &expected)?;
 
     // All content is right. Now the spelling, other metadata and number formats among it: one
     // learngene is one sequence of bytes.
-    let (canonical, header) = (encode(&manifest, &shapes)?, file.header());
+    let (canonical, header) = (encode(&manifest, &stored)?, file.header());
     let same = canonical.iter().zip(header).take_while(|(a, b)| a == b).count();
     let expected = "the one spelling of this manifest";
     ensure(canonical == header, "header", format!("another byte at {same}"), expected)?;
-    Ok((manifest, shapes))
+    Ok((manifest, layout))
 }
 
 /// What stands before and after the digits of the checksum, at the end of the manifest's text.

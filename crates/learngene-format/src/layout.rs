@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use learngene_shape::{Parameter, Part, Place, Shape};
 use learngene_tensors::{Result, Sha256};
 
-use crate::{Manifest, Parameters, TensorEntry, header};
+use crate::{
+    Manifest, Parameters, TensorEntry, header,
+    store::{Held, Layout, Store, num_bytes, stored},
+};
 
 impl Manifest {
     /// The layer under whose names the FFN of a layer of the centroid model is stored: the
@@ -39,28 +42,27 @@ impl Manifest {
     /// # Errors
     /// Those of [`Manifest::check`].
     pub fn expected_tensors(&self) -> Result<BTreeMap<String, Vec<usize>>> {
+        let layout = self.layout()?.into_iter();
+        Ok(layout.map(|(name, held)| (name, held.shape)).collect())
+    }
+
+    /// [`Manifest::expected_tensors`], and how each is stored.
+    pub(crate) fn layout(&self) -> Result<Layout> {
         self.check()?;
         let parameters = self.shape.parameters().into_iter();
         let stored = parameters.filter(|parameter| self.stores(parameter));
-        let mut tensors: BTreeMap<_, _> = stored.map(|p| (p.name.clone(), p.shape())).collect();
+        let any_size = self.refit.as_ref().is_some_and(|refit| refit.any_size);
+        let mut layout = layout_of(stored, self.store, any_size);
         if self.keep_projection {
+            let grid = self.store.of_matrices();
             for (layer, projection) in output_projections(&self.ancestor.shape).iter().enumerate() {
                 if let Some(layer) = self.layers.iter().position(|from| *from == layer) {
                     let name = origin_name(&output_projections(&self.shape)[layer]);
-                    tensors.insert(name, projection.shape());
+                    layout.insert(name, Held { shape: projection.shape(), grid });
                 }
             }
         }
-        if self.refit.as_ref().is_some_and(|refit| refit.any_size) {
-            let stored = self.shape.parameters().into_iter().filter(|weight| self.stores(weight));
-            for weight in &stored.filter(is_nested).collect::<Vec<_>>() {
-                let inputs = weight.axes[1].len();
-                let [factor, means] = nested_names(weight);
-                tensors.insert(factor, vec![inputs * (inputs + 1) / 2]);
-                tensors.insert(means, vec![inputs]);
-            }
-        }
-        Ok(tensors)
+        Ok(layout)
     }
 
     /// Bytes of the file of a learngene of this manifest, whatever values its tensors hold. What
@@ -69,25 +71,62 @@ impl Manifest {
     /// # Errors
     /// Those of [`Manifest::check`]; tensors that no file holds.
     pub fn file_length(&self) -> Result<u64> {
-        let shapes = self.expected_tensors()?;
+        let layout = self.layout()?;
+        let stored = stored(&layout, self.store);
         // All hashes are equally long.
         let entry = TensorEntry { sha256: Sha256::of(&[]) };
         let manifest = Self {
-            parameters: Parameters::of(&shapes),
-            tensors: shapes.keys().map(|name| (name.clone(), entry.clone())).collect(),
+            parameters: Parameters::of(&layout),
+            tensors: stored.iter().map(|tensor| (tensor.name.clone(), entry.clone())).collect(),
             ..self.clone()
         };
-        let header = header::encode(&manifest, &shapes)?.len() as u64;
-        Ok(header + manifest.parameters.stored * self.dtype.size() as u64)
+        Ok(header::encode(&manifest, &stored)?.len() as u64 + num_bytes(&stored))
     }
 }
 
 impl Parameters {
-    /// Of tensors of these shapes.
-    pub(crate) fn of(shapes: &BTreeMap<String, Vec<usize>>) -> Self {
-        let count = |shape: &Vec<usize>| shape.iter().map(|length| *length as u64).product::<u64>();
-        Self { stored: shapes.values().map(count).sum() }
+    /// Of what a learngene holds.
+    pub(crate) fn of(layout: &Layout) -> Self {
+        let count = |held: &Held| held.shape.iter().map(|length| *length as u64).product::<u64>();
+        Self { stored: layout.values().map(count).sum() }
     }
+}
+
+/// The tensors of these parameters, and where they are there for fewer inputs, of those.
+pub(crate) fn layout_of(
+    parameters: impl IntoIterator<Item = Parameter>,
+    store: Store,
+    any_size: bool,
+) -> Layout {
+    let mut layout = Layout::new();
+    for parameter in parameters {
+        if any_size && is_nested(&parameter) {
+            let inputs = parameter.axes[1].len();
+            let [factor, means] = nested_names(&parameter);
+            let shape = vec![inputs * (inputs + 1) / 2];
+            layout.insert(factor, Held { shape, grid: store.of_factors() });
+            layout.insert(means, Held { shape: vec![inputs], grid: None });
+        }
+        let grid = store.of_matrices().filter(|_| parameter.is_layer_matrix());
+        layout.insert(parameter.name.clone(), Held { shape: parameter.shape(), grid });
+    }
+    layout
+}
+
+/// How much a file holds beside its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSize {
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Bytes of their values.
+    pub bytes: u64,
+}
+
+/// What a learngene of this centroid model takes whose layers share no FFN; `any_size` as in
+/// [`Refit`](crate::Refit).
+pub fn file_size(shape: &Shape, store: Store, any_size: bool) -> FileSize {
+    let stored = stored(&layout_of(shape.parameters(), store, any_size), store);
+    FileSize { tensors: stored.len(), bytes: num_bytes(&stored) }
 }
 
 /// The weights of the output projections of a model's layers, in their order.

@@ -1,50 +1,91 @@
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     io::{Read, Seek},
     iter,
     path::Path,
 };
 
 use learngene_tensors::{
-    Dtype, Error, Result, Safetensors, Sha256, StateDict, Tensor, safetensors::check_finite,
-    write_whole,
+    Dtype, Error, Grid, Quantised, Result, Safetensors, Sha256, StateDict, Tensor,
+    safetensors::check_finite, write_whole,
 };
 use rayon::prelude::*;
 
-use crate::{Manifest, Parameters, TensorEntry, check::same, header};
+use crate::{
+    Manifest, Parameters, TensorEntry,
+    check::same,
+    header,
+    store::{Held, Piece, scales_name, stored},
+};
 
 /// A manifest and exactly the tensors that it implies, every value finite.
 ///
-/// Values are `f32` in memory, each one that the manifest's number format can hold.
+/// Values are `f32` in memory, each one that the file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Learngene {
     manifest: Manifest,
     tensors: StateDict,
+    /// Those of few bits, by name.
+    quantised: BTreeMap<String, Quantised>,
     /// All bytes of the file before the first tensor.
     header: Vec<u8>,
 }
 
 impl Learngene {
-    /// Joins a manifest and its tensors, whose values are rounded to the manifest's number format.
+    /// Joins a manifest and its tensors, whose values are rounded to how the manifest stores them.
     /// Whatever [`Manifest::parameters`] and [`Manifest::tensors`] say is replaced.
     ///
     /// # Errors
     /// Those of [`Manifest::check`]; tensors that are not those of [`Manifest::expected_tensors`]; a
-    /// value that the number format cannot hold.
-    pub fn new(mut manifest: Manifest, tensors: StateDict) -> Result<Self> {
-        let shapes = manifest.expected_tensors()?;
+    /// value that cannot be stored.
+    pub fn new(manifest: Manifest, tensors: StateDict) -> Result<Self> {
+        Self::of_quantised(manifest, tensors, BTreeMap::new())
+    }
+
+    /// [`Learngene::new`], where some tensors of few bits are rounded already; these stand for those of
+    /// the same names.
+    ///
+    /// # Errors
+    /// Those of [`Learngene::new`].
+    ///
+    /// # Panics
+    /// Panics where one is not stored in its number of bits.
+    pub fn of_quantised(
+        mut manifest: Manifest,
+        tensors: StateDict,
+        mut quantised: BTreeMap<String, Quantised>,
+    ) -> Result<Self> {
+        let layout = manifest.layout()?;
+        let shapes = layout.iter().map(|(name, held)| (name.clone(), held.shape.clone())).collect();
         tensors.check_against(&shapes)?;
-        let dtype = manifest.dtype;
-        let tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
-        let stored: Vec<_> =
-            tensors.into_par_iter().map(|(name, tensor)| store(dtype, name, tensor)).collect();
+        let dtype = manifest.store.dtype();
+        let tensors: Vec<_> = tensors
+            .into_iter()
+            .map(|(name, tensor)| {
+                let given = quantised.remove(&name);
+                (layout[&name].grid, given, name, tensor)
+            })
+            .collect();
+        let kept: Vec<_> = tensors
+            .into_par_iter()
+            .map(|(grid, given, name, tensor)| match grid {
+                None => keep(dtype, name, tensor),
+                Some(grid) => quantise(grid, given, name, tensor),
+            })
+            .collect();
         // Of several errors the first by name, so that threads do not decide which.
-        let stored = stored.into_iter().collect::<Result<Vec<_>>>()?;
-        let (entries, tensors): (Vec<_>, Vec<_>) = stored.into_iter().unzip();
-        manifest.tensors = entries.into_iter().collect();
-        manifest.parameters = Parameters::of(&shapes);
-        let header = header::encode(&manifest, &shapes)?;
-        Ok(Self { manifest, tensors: tensors.into_iter().collect(), header })
+        let kept = kept.into_iter().collect::<Result<Vec<_>>>()?;
+        let (mut tensors, mut quantised) = (StateDict::default(), BTreeMap::new());
+        manifest.tensors.clear();
+        for Kept { name, tensor, of_few_bits, entries } in kept {
+            manifest.tensors.extend(entries);
+            quantised.extend(of_few_bits.map(|of| (name.clone(), of)));
+            tensors.insert(name, tensor);
+        }
+        manifest.parameters = Parameters::of(&layout);
+        let header = header::encode(&manifest, &stored(&layout, manifest.store))?;
+        Ok(Self { manifest, tensors, quantised, header })
     }
 
     /// Reads a file and checks everything about it.
@@ -110,37 +151,89 @@ impl Learngene {
     }
 
     fn decode<Source: Read + Seek + Send>(file: &Safetensors<Source>) -> Result<Self> {
-        let (manifest, shapes) = header::decode(file)?;
-        let read = |(name, shape): (String, Vec<usize>)| {
-            let values = file.any_values(&name)?;
-            let expected = manifest.tensors[&name].sha256;
-            let found = Sha256::of(&manifest.dtype.encode(&values));
-            same(&format!("checksum of {name}"), &found, &expected)?;
-            check_finite(&name, &values, Dtype::F32)?;
-            Ok((name, Tensor::new(shape, values)))
+        let (manifest, layout) = header::decode(file)?;
+        let check = |name: &str, bytes: &[u8]| {
+            let expected = manifest.tensors[name].sha256;
+            same(&format!("checksum of {name}"), &Sha256::of(bytes), &expected)
         };
-        let tensors: Vec<Result<_>> = shapes.into_par_iter().map(read).collect();
-        let tensors = tensors.into_iter().collect::<Result<_>>()?;
-        Ok(Self { manifest, tensors, header: file.header().to_vec() })
+        let read = |(name, Held { shape, grid }): (String, Held)| {
+            let Some(grid) = grid else {
+                let values = file.any_values(&name)?;
+                check(&name, &manifest.store.dtype().encode(&values))?;
+                check_finite(&name, &values, Dtype::F32)?;
+                return Ok((name, Tensor::new(shape, values), None));
+            };
+            let scales = scales_name(&name);
+            let bytes = [file.bytes(&name)?, file.bytes(&scales)?];
+            check(&name, &bytes[0])?;
+            check(&scales, &bytes[1])?;
+            let quantised = Quantised::decode(&name, grid, &shape, [&bytes[0], &bytes[1]])?;
+            Ok((name, quantised.tensor(), Some(quantised)))
+        };
+        let read: Vec<Result<_>> = layout.into_par_iter().map(read).collect();
+        let (mut tensors, mut quantised) = (StateDict::default(), BTreeMap::new());
+        for (name, tensor, of_few_bits) in read.into_iter().collect::<Result<Vec<_>>>()? {
+            quantised.extend(of_few_bits.map(|of| (name.clone(), of)));
+            tensors.insert(name, tensor);
+        }
+        Ok(Self { manifest, tensors, quantised, header: file.header().to_vec() })
     }
 
-    /// The file, piece by piece: its header, then its tensors by name.
+    /// The file, piece by piece: its header, then its tensors.
     fn parts(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        let dtype = self.manifest.dtype;
-        let tensors = self.tensors.iter().map(move |(_, tensor)| dtype.encode(&tensor.values));
+        let layout = self.manifest.layout().expect("it was checked");
+        let dtype = self.manifest.store.dtype();
+        let tensors = stored(&layout, self.manifest.store).into_iter().map(move |tensor| {
+            let (name, piece) = tensor.of;
+            let quantised = || self.quantised[&name].encode();
+            match piece {
+                Piece::Values => {
+                    dtype.encode(&self.tensors.get(&name).expect("it was checked").values)
+                }
+                Piece::Levels => {
+                    let [levels, _] = quantised();
+                    levels.into()
+                }
+                Piece::Scales => {
+                    let [_, scales] = quantised();
+                    scales.into()
+                }
+            }
+        });
         iter::once(self.header.as_slice().into()).chain(tensors)
     }
 }
 
-/// What the manifest says of a tensor, and the tensor as a file gives it back.
-type Stored = ((String, TensorEntry), (String, Tensor));
+/// A tensor as a file gives it back, and what the manifest says of it.
+struct Kept {
+    name: String,
+    tensor: Tensor,
+    of_few_bits: Option<Quantised>,
+    entries: Vec<(String, TensorEntry)>,
+}
 
-fn store(dtype: Dtype, name: String, Tensor { shape, values }: Tensor) -> Result<Stored> {
+fn keep(dtype: Dtype, name: String, Tensor { shape, values }: Tensor) -> Result<Kept> {
     check_finite(&name, &values, dtype)?;
     let bytes = dtype.encode(&values);
-    let entry = TensorEntry { sha256: Sha256::of(&bytes) };
+    let entries = vec![entry(name.clone(), &bytes)];
     let rounded = (dtype != Dtype::F32).then(|| dtype.decode(&bytes));
     drop(bytes);
     let tensor = Tensor::new(shape, rounded.unwrap_or(values));
-    Ok(((name.clone(), entry), (name, tensor)))
+    Ok(Kept { name, tensor, of_few_bits: None, entries })
+}
+
+fn quantise(grid: Grid, given: Option<Quantised>, name: String, tensor: Tensor) -> Result<Kept> {
+    check_finite(&name, &tensor.values, Dtype::F32)?;
+    let quantised = given.unwrap_or_else(|| Quantised::nearest(grid, &tensor));
+    assert_eq!(quantised.grid(), grid, "bits of {name}");
+    check_finite(&format!("scales of {name}"), quantised.scales(), Dtype::F16)?;
+    let bytes = quantised.encode();
+    let entries = vec![entry(name.clone(), &bytes[0]), entry(scales_name(&name), &bytes[1])];
+    let rounded = quantised.tensor();
+    assert_eq!(rounded.shape, tensor.shape, "shape of {name}");
+    Ok(Kept { name, tensor: rounded, of_few_bits: Some(quantised), entries })
+}
+
+fn entry(name: String, bytes: &[u8]) -> (String, TensorEntry) {
+    (name, TensorEntry { sha256: Sha256::of(bytes) })
 }

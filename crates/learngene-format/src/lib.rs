@@ -16,6 +16,7 @@ mod layout;
 mod learngene;
 mod manifest;
 mod refit;
+mod store;
 
 pub use clusters::Clusters;
 pub use curves::{Curves, LayerCurves, Point};
@@ -24,10 +25,11 @@ pub use ffn::{FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, ffn_runs};
 pub use heads::{
     ClusterAlgorithm, HeadClusters, HeadOrder, LayerClusters, NoisePolicy, RepresentativePolicy,
 };
-pub use layout::{is_nested, nested_names, origin_name, output_projections};
+pub use layout::{FileSize, file_size, is_nested, nested_names, origin_name, output_projections};
 pub use learngene::Learngene;
 pub use manifest::{Ancestor, Manifest, Parameters, TensorEntry, centroid_shape};
 pub use refit::{Fit, LayerFits, Refit, Residual};
+pub use store::Store;
 
 /// Version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use learngene_shape::{LayerShape, LayerSizes, Reshape, Shape};
-use learngene_tensors::{Dtype, Error, Result, Sha256};
+use learngene_tensors::{Error, Result, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Clusters, Curves, Distances, FfnGroup, Refit, VERSION,
+    Clusters, Curves, Distances, FfnGroup, Refit, Store, VERSION,
     check::{ensure, same},
     json,
 };
@@ -36,8 +36,8 @@ pub struct Manifest {
     pub refit: Option<Refit>,
     /// What smaller models lose, where it was measured.
     pub curves: Option<Curves>,
-    /// Number format of all tensors.
-    pub dtype: Dtype,
+    /// How values are stored.
+    pub store: Store,
     /// Whether each layer's whole output projection is kept
     /// ([`origin_name`](crate::origin_name)).
     pub keep_projection: bool,

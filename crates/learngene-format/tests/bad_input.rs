@@ -7,9 +7,9 @@ use std::{fs, path::Path};
 
 use common::{
     Forgery, RawTensor, check_changed, check_refused, header_length, manifest_text, tensors_of,
-    tiny, tiny_manifest, tiny_swin,
+    tiny, tiny_manifest, tiny_of, tiny_swin,
 };
-use learngene_format::{Clusters, Distances, Learngene};
+use learngene_format::{Clusters, Distances, Learngene, Manifest, Store};
 use learngene_tensors::Tensor;
 use serde_json::{Value, json};
 
@@ -106,8 +106,8 @@ fn other_safetensors_files() {
 
 #[test]
 fn other_versions_are_named_first() {
-    for version in [1, 3, 5] {
-        let message = format!("format version: found {version}, expected 4, the only one");
+    for version in [1, 4, 6] {
+        let message = format!("format version: found {version}, expected 5, the only one");
         let text = format!(r#"{{"version":{version},"anything":[]}}"#);
         let bytes = Forgery::of(&tiny()).with_metadata(&[("learngene", &text)]);
         check_refused(&bytes, &message);
@@ -160,6 +160,56 @@ fn other_tensors() {
     check_refused(&bytes, "checksum of blocks.0.attn.proj.bias: found ");
 }
 
+/// Of a file in few bits.
+#[test]
+fn levels_and_scales() {
+    let (int8, int4) = (tiny_of(Store::Int8), tiny_of(Store::Int4));
+    let name = "layers.0.blocks.0.attn.qkv.weight";
+    let scale = format!("{name}.scale");
+    let check_bytes =
+        |learngene: &Learngene, name: &str, at: usize, bytes: &[u8], message: &str| {
+            check_changed(learngene, message, |forgery| {
+                let tensor = forgery.tensors.get_mut(name).expect("it is there");
+                tensor.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+            });
+        };
+    check_bytes(&int8, name, 5, &[128], &format!("{name}: found -128 at index 5, expected levels"));
+    let message = format!("scales of {name}: found inf at index 1, expected finite values");
+    check_bytes(&int4, &scale, 2, &[0, 0x7c], &message);
+    // The fifth row of an FFN of three hidden units.
+    let odd = "layers.1.blocks.0.mlp.fc1.weight";
+    let message = format!("{odd}: found a row beyond the last, expected zeros there");
+    check_bytes(&int4, odd, 7, &[0x18], &message);
+    check_changed(&int8, "the parameters do not fit the model; missing: ", |forgery| {
+        forgery.tensors.remove(&scale);
+    });
+    let message = format!("the parameters do not fit the model; wrong shape: {scale} is [12, 1],");
+    check_changed(&int8, &message, |forgery| {
+        forgery.tensors.get_mut(&scale).expect("it is there").shape.push(1);
+    });
+    // Unsigned levels are another number format.
+    check_changed(&int8, "header: found another byte at", |forgery| {
+        forgery.tensors.get_mut(name).expect("it is there").dtype = safetensors::Dtype::U8;
+    });
+    check_changed(
+        &int8,
+        "manifest: found JSON that does not fit (unknown variant `int2`",
+        |forgery| {
+            forgery.manifest["store"] = "int2".into();
+        },
+    );
+    let mut bytes = int4.to_bytes();
+    *bytes.last_mut().expect("not empty") ^= 1;
+    check_refused(&bytes, "checksum of layers.1.blocks.0.mlp.fc2.weight: found ");
+
+    let manifest = Manifest { store: Store::Int8, ..tiny_manifest() };
+    let mut tensors = tensors_of(&manifest);
+    let large = Tensor::new([3, 4], vec![1e8; 12]);
+    tensors.insert("blocks.0.attn.proj.weight", large);
+    let refused = Learngene::new(manifest, tensors).expect_err("too large").to_string();
+    assert!(refused.starts_with("scales of blocks.0.attn.proj.weight: found inf"), "{refused}");
+}
+
 #[test]
 fn wrong_tensors_are_not_joined_to_a_manifest() {
     let join = |name: &str, tensor: Tensor| {
@@ -209,8 +259,8 @@ fn other_spellings() {
         (r#"{"name":"none"}"#, r#"{"name":"none","surprise":1}"#),
         (r#""images":2,"#, r#""images": 2,"#),
         (
-            r#""version":4,"producer":"learngene 0.1.0","#,
-            r#""producer":"learngene 0.1.0","version":4,"#,
+            r#""version":5,"producer":"learngene 0.1.0","#,
+            r#""producer":"learngene 0.1.0","version":5,"#,
         ),
     ] {
         let other = text.replacen(part, instead, 1);
@@ -239,7 +289,7 @@ fn odd_values_everywhere() {
     let odd = [json!(null), json!(-1), json!(0), json!(3), json!(0.5), json!(1e308), json!("")];
     let lists = [json!([]), json!([0, 0, 0, 0]), json!({})];
     let odd: Vec<Value> = odd.into_iter().chain(large.map(Value::from)).chain(lists).collect();
-    for learngene in [tiny(), tiny_swin()] {
+    for learngene in [tiny(), tiny_swin(), tiny_of(Store::Int4)] {
         let whole = Forgery::of(&learngene);
         let places = places(&whole.manifest);
         for place in places.iter().filter(|place| !place.starts_with("/tensors/")) {

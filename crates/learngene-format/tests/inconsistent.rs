@@ -26,7 +26,7 @@ fn check(manifest: &Manifest, changes: &[(&str, Value)], message: &str) {
 fn of_a_vit() {
     let other = json!("cd".repeat(32));
     let cases: &[(&str, Value, &str)] = &[
-        ("/version", json!(3), "format version: found 3, expected 4"),
+        ("/version", json!(3), "format version: found 3, expected 5"),
         ("/ancestor/parameters", json!(5), "parameters of the ancestor: found 5, expected 320"),
         ("/ancestor/sha256", other.clone(), "ancestor of the distances: found ba78"),
         // Distances.

@@ -6,24 +6,34 @@ mod strategy;
 
 use std::{collections::BTreeMap, fs};
 
-use common::{tensors_of, tiny, tiny_manifest, tiny_swin, tiny_swin_manifest};
+use common::{tensors_of, tiny, tiny_manifest, tiny_of, tiny_swin, tiny_swin_manifest};
 use learngene_format::{
-    Clusters, Distances, FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters, centroid_shape,
-    output_projections,
+    Clusters, Distances, FfnAlgorithm, FfnGroup, Learngene, Manifest, Parameters, Store,
+    centroid_shape, output_projections,
 };
 use learngene_shape::LayerSizes;
-use learngene_tensors::{Dtype, Sha256};
+use learngene_tensors::{Grid, Quantised, Safetensors, Sha256, safetensors::Stored};
 use proptest::prelude::*;
 
 /// These bytes are the format: if they change, files already written can no longer be read.
 #[test]
-fn the_bytes_of_version_4_stay_as_they_are() {
+fn the_bytes_of_version_5_stay_as_they_are() {
     let check = |learngene: Learngene, length: usize, hash: &str| {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));
     };
-    check(tiny(), 9488, "5760b24f20ea4c3d8d9b2a04bccf47ae2172020ed7fb8a3655885dde0ce5ab4c");
-    check(tiny_swin(), 17324, "13dd85eafc990d78967c4ce81707cb77b4b3c62c35f68915793685867e2903dd");
+    check(tiny(), 9488, "8d2910123137825e39bbdf299a066487647165ffa29774ce33973cb92639dcd7");
+    check(
+        tiny_of(Store::Int8),
+        20414,
+        "061887270e3b6a61977a748b4cdf073ce85a82b88e73dd3801de068759e52324",
+    );
+    check(
+        tiny_of(Store::Int4),
+        20366,
+        "eb61e464ce2fb9445f1326f297e1df2c68c16eda970713f672f4bc16031bf908",
+    );
+    check(tiny_swin(), 17324, "d8d7c53a48c1d29f3a7f419a0f4d6778745456105d275451c0caaa5975688c4f");
 }
 
 #[test]
@@ -64,7 +74,7 @@ fn what_the_manifest_said_of_its_tensors_is_replaced() {
 #[test]
 fn values_are_rounded_to_the_number_format() {
     let mut manifest = tiny_manifest();
-    manifest.dtype = Dtype::BF16;
+    manifest.store = Store::BF16;
     let mut tensors = tensors_of(&manifest);
     for (_, tensor) in tensors.iter_mut() {
         tensor.values.fill(1.0 + 2f32.powi(-8)); // Half-way to the next bf16.
@@ -74,6 +84,65 @@ fn values_are_rounded_to_the_number_format() {
     assert_eq!(values(&learngene).expect("a tensor").values, [1.0; 3]);
     let read = Learngene::from_bytes(&learngene.to_bytes()).expect("its own bytes");
     assert_eq!(read, learngene);
+}
+
+/// Shapes as `FORMAT.md` lists them: of matrices of layers levels and scales, of factors too, and
+/// nothing else. Wider numbers come first.
+#[test]
+fn matrices_of_layers_are_stored_in_few_bits() {
+    let stored = |store: Store| {
+        let bytes = tiny_of(store).to_bytes();
+        let file = Safetensors::from_bytes(&bytes).expect("safetensors");
+        let read = |(name, of): (&String, &Stored)| {
+            (name.clone(), (format!("{:?}", of.dtype), of.shape.clone()))
+        };
+        file.tensors.iter().map(read).collect::<BTreeMap<_, _>>()
+    };
+    let check = |store: Store, expected: &[(&str, &str, &[usize])]| {
+        let stored = stored(store);
+        for (name, format, shape) in expected {
+            assert_eq!(stored[*name], ((*format).to_owned(), shape.to_vec()), "{name}");
+        }
+        let few = stored.values().filter(|(format, _)| format != "F16").count();
+        let scales = stored.keys().filter(|name| name.ends_with(".scale")).count();
+        // Four matrices in each of three layers but for a shared FFN, whole projections, factors.
+        assert_eq!((few, scales), (4 * 3 - 2 + 3 + 5, few));
+        assert_eq!(stored["layers.1.downsample.reduction.weight"].0, "F16");
+    };
+    check(
+        Store::Int8,
+        &[
+            ("layers.0.blocks.0.attn.qkv.weight", "I8", &[12, 2]),
+            ("layers.0.blocks.0.attn.qkv.weight.scale", "F16", &[12]),
+            ("layers.0.blocks.0.attn.proj.origin.weight", "I8", &[2, 6]),
+            ("layers.0.blocks.0.mlp.fc2.factor", "I8", &[10]),
+            ("layers.0.blocks.0.mlp.fc2.factor.scale", "F16", &[4]),
+        ],
+    );
+    check(
+        Store::Int4,
+        &[
+            ("layers.1.blocks.0.mlp.fc1.weight", "U8", &[2, 4]),
+            ("layers.1.blocks.0.mlp.fc1.weight.scale", "F16", &[3, 1]),
+            ("layers.0.blocks.0.mlp.fc2.factor", "I8", &[10]),
+        ],
+    );
+    assert_eq!(Store::Int8.to_string(), "int8");
+}
+
+/// Levels that were chosen otherwise than by nearness stay as they are.
+#[test]
+fn matrices_that_are_rounded_already_are_kept() {
+    let manifest = Manifest { store: Store::Int4, ..tiny_manifest() };
+    let name = "blocks.1.attn.proj.weight";
+    let given = Quantised::new(Grid::Groups4, [3, 4], vec![3; 12], vec![0.5, -1.0, 2.0]);
+    let tensors = tensors_of(&manifest);
+    let quantised = BTreeMap::from([(name.to_owned(), given.clone())]);
+    let learngene = Learngene::of_quantised(manifest, tensors, quantised).expect("consistent");
+    assert_eq!(learngene.tensors().get(name), Some(&given.tensor()));
+    let bytes = learngene.to_bytes();
+    let read = Learngene::from_bytes(&bytes).expect("its own bytes");
+    assert_eq!((read.to_bytes(), &read), (bytes, &learngene));
 }
 
 /// Checks a manifest's tensors against its ancestor's: those that are absent, those of other shapes

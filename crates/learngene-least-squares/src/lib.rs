@@ -6,6 +6,7 @@ mod moments;
 mod nested;
 mod product;
 mod ridge;
+mod rounding;
 mod row_cholesky;
 mod selection;
 
@@ -16,6 +17,7 @@ pub use linear_map::LinearMap;
 pub use moments::{Moments, Products, Sums};
 pub use nested::NestedFit;
 pub use ridge::{Fit, NEGLIGIBLE, Residual};
+pub use rounding::{Levels, Rounded, round_by};
 pub use row_cholesky::{RowCholesky, dot};
 pub use selection::Selection;
 

@@ -29,26 +29,30 @@ pub struct Fit {
 }
 
 impl Moments {
-    /// The fitted map with its numbers rounded, or the prior where that does as well, and how well
-    /// it went.
+    /// The fitted map as `round` leaves it, or the prior so where that does as well, what `round` gives
+    /// beside it, and how well it went.
     ///
     /// # Errors
     /// Those of [`Moments::fit`].
-    pub fn best(
+    pub fn best<Beside>(
         &self,
         prior: LinearMap,
         ridge: f64,
-        round: impl Fn(Vec<f32>) -> Vec<f32>,
-    ) -> Result<(NestedFit, Fit), NotFinite> {
+        round: impl Fn(LinearMap) -> (LinearMap, Beside),
+    ) -> Result<(NestedFit, Beside, Fit), NotFinite> {
         let (mut nested, mut fit) = self.unchanged(prior, ridge)?;
+        let fitted = self.solve(&nested.factor, &nested.map.weight);
+        let (prior, mut beside) = round(nested.map);
+        fit.after = self.residual(&prior);
+        nested.map = prior;
         if fit.before.relative > NEGLIGIBLE {
-            let fitted = self.solve(&nested.factor, &nested.map.weight).rounded(round);
+            let (fitted, of_fitted) = round(fitted);
             let after = self.residual(&fitted);
-            if after.relative < fit.before.relative {
-                (nested.map, fit.after) = (fitted, after);
+            if after.relative < fit.after.relative {
+                (nested.map, beside, fit.after) = (fitted, of_fitted, after);
             }
         }
-        Ok((nested, fit))
+        Ok((nested, beside, fit))
     }
 
     /// The prior as it is for all features, to be fitted for fewer, and how well it does.

@@ -308,14 +308,23 @@ fn targets_that_are_a_map_need_not_be_measured() {
 #[test]
 fn maps_are_rounded_and_kept_only_where_they_help() {
     let moments = case().sums().moments();
-    let coarse = |values: Vec<f32>| values.into_iter().map(|v| (v * 8.0).round() / 8.0).collect();
-    let (NestedFit { map, .. }, fit) = moments.best(prior(), 1e-2, coarse).expect("a solution");
+    let eighths = |value: f32| (value * 8.0).round() / 8.0;
+    let coarse = |map: LinearMap| {
+        (map.rounded(|values| values.into_iter().map(eighths).collect()), "coarse")
+    };
+    let (NestedFit { map, .. }, beside, fit) =
+        moments.best(prior(), 1e-2, coarse).expect("a solution");
     assert!(map.weight.iter().all(|weight| (weight * 8.0).fract() == 0.0));
     assert!(fit.after.relative < fit.before.relative);
-    assert_eq!(moments.residual(&map), fit.after);
-    let useless = |values: Vec<f32>| vec![1e3; values.len()];
-    let (NestedFit { map, .. }, fit) = moments.best(prior(), 1e-2, useless).expect("a solution");
-    assert_eq!((map, fit.after), (prior(), fit.before));
+    assert_eq!((moments.residual(&map), beside), (fit.after, "coarse"));
+    // Only the prior survives this rounding.
+    let useless = |map: LinearMap| match map == prior() {
+        true => (map, "prior"),
+        false => (map.rounded(|values| vec![1e3; values.len()]), "fitted"),
+    };
+    let (NestedFit { map, .. }, beside, fit) =
+        moments.best(prior(), 1e-2, useless).expect("a solution");
+    assert_eq!((map, beside, fit.after), (prior(), "prior", fit.before));
 }
 
 #[test]

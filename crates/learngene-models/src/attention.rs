@@ -8,7 +8,7 @@ use burn::{
 use learngene_shape::{Axis, Field, LayerShape};
 
 use crate::{
-    parts::{apply, linear, normal},
+    parts::{apply, linear, weight},
     windows,
 };
 
@@ -45,7 +45,7 @@ impl Attention {
     /// The same with a bias of relative positions.
     pub(crate) fn with_relative_positions(mut self, device: &Device) -> Self {
         let positions = Axis::Window { side: self.field.window }.len();
-        self.relative_position_bias_table = Some(normal([positions, self.num_heads], device));
+        self.relative_position_bias_table = Some(weight([positions, self.num_heads], device));
         self
     }
 

@@ -5,7 +5,7 @@ use burn::{
     nn,
     tensor::{Device, Tensor},
 };
-use learngene_shape::LayerShape;
+use learngene_shape::{LayerShape, Part};
 
 use crate::{
     Attention, BranchScales, Mlp,
@@ -73,25 +73,27 @@ impl Block {
 
     /// As [`Model::hidden`](crate::Model::hidden).
     pub(crate) fn hidden(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.mlp.hidden(self.ffn_input(tokens))
+        self.mlp.hidden(self.normed(Part::Ffn, tokens))
     }
 
     /// As [`Model::feed_forward`](crate::Model::feed_forward).
     pub(crate) fn feed_forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.mlp.forward(self.ffn_input(tokens))
+        self.mlp.forward(self.normed(Part::Ffn, tokens))
     }
 
-    pub(crate) fn attention_input(&self, tokens: Tensor<3>) -> Tensor<3> {
-        layer_norm(&self.norm1, tokens, self.layer_norm_eps)
-    }
-
-    pub(crate) fn ffn_input(&self, tokens: Tensor<3>) -> Tensor<3> {
-        layer_norm(&self.norm2, tokens, self.layer_norm_eps)
+    /// As [`Model::normed`](crate::Model::normed).
+    pub(crate) fn normed(&self, part: Part, tokens: Tensor<3>) -> Tensor<3> {
+        let norm = match part {
+            Part::Norm1 | Part::Attention => &self.norm1,
+            Part::Norm2 | Part::Ffn => &self.norm2,
+        };
+        layer_norm(norm, tokens, self.layer_norm_eps)
     }
 
     /// What every head makes of the tokens: `[batch * windows, seq, num_heads * head_dim]`.
     fn attend(&self, tokens: Tensor<3>, observe: Option<&mut dyn FnMut(Tensor<4>)>) -> Tensor<3> {
-        self.attn.attend(self.attn.cut(self.attention_input(tokens)), observe)
+        let normed = self.normed(Part::Attention, tokens);
+        self.attn.attend(self.attn.cut(normed), observe)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The layers of a model, one by one: run in parts, read, replaced.
 
 use burn::{nn, tensor::Tensor};
-use learngene_shape::{LayerShape, LayerSizes};
+use learngene_shape::{LayerShape, LayerSizes, Part};
 use learngene_tensors::{Result, StateDict};
 
 use crate::{Block, Classifier, Model, load_into, state_dict};
@@ -42,6 +42,12 @@ impl Model {
         }
     }
 
+    /// Tokens after the norm before a layer's attention, or before its feed-forward network, which the
+    /// first matrix there reads: `[batch, seq, embed_dim]` to the same.
+    pub fn normed(&self, layer: usize, part: Part, tokens: Tensor<3>) -> Tensor<3> {
+        self.block(layer).normed(part, tokens)
+    }
+
     /// What every head of a layer makes of its normed tokens, before the output projection.
     ///
     /// # Shapes
@@ -71,16 +77,6 @@ impl Model {
     /// same.
     pub fn feed_forward(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
         self.block(layer).feed_forward(tokens)
-    }
-
-    /// Normed tokens, as a layer's attention reads them: `[batch, seq, embed_dim]` to the same.
-    pub fn attention_input(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.block(layer).attention_input(tokens)
-    }
-
-    /// Normed tokens, as a layer's FFN reads them: `[batch, seq, embed_dim]` to the same.
-    pub fn ffn_input(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
-        self.block(layer).ffn_input(tokens)
     }
 
     /// The linear layers of a layer, to be replaced by computed ones of the same sizes, say.

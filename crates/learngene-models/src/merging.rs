@@ -6,7 +6,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::parts::{layer_norm, norm, normal};
+use crate::parts::{layer_norm, norm, weight};
 
 /// Joins each square of four tokens, norms them and projects them to twice the width of one.
 #[derive(Module, Debug)]
@@ -21,7 +21,7 @@ pub struct PatchMerging {
 impl PatchMerging {
     /// The way into a stage whose tokens are of this width.
     pub(crate) fn new(width: usize, layer_norm_eps: f64, device: &Device) -> Self {
-        let reduction = nn::Linear { weight: normal([2 * width, width], device), bias: None };
+        let reduction = nn::Linear { weight: weight([2 * width, width], device), bias: None };
         Self { norm: norm(2 * width, device), reduction, layer_norm_eps }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     BranchScales, Classifier, SwinModule, VitModule,
     block::Pass,
     load_into,
-    parts::{apply, layer_norm},
+    parts::{Draw, apply, layer_norm},
 };
 
 /// A model of any family.
@@ -64,7 +64,7 @@ impl Model {
     /// # Panics
     /// Panics for a shape of another family than ViT and Swin.
     pub fn init(shape: &Shape, device: &Device) -> Self {
-        Self::build(shape, device).expect("a ViT or a Swin")
+        Self::build(shape, device).expect("a ViT or a Swin").map(&mut Draw)
     }
 
     /// A model with the given parameters.

@@ -1,19 +1,34 @@
 //! What the layers of all families are made of.
 
 use burn::{
-    module::{Initializer, Param},
+    module::{Initializer, ModuleMapper, Param},
     nn,
-    tensor::{Device, Tensor},
+    tensor::{Device, Distribution, Tensor},
 };
 
-/// Draws a weight as timm does, from a normal distribution.
-pub(crate) fn normal<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Initializer::Normal { mean: 0.0, std: 0.02 }.init(shape, device)
+/// A weight of zeros: nearly all are replaced by those of a checkpoint, which drawing them would delay.
+pub(crate) fn weight<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    Initializer::Zeros.init(shape, device)
+}
+
+/// Draws every weight from a normal distribution, as timm does.
+pub(crate) struct Draw;
+
+impl ModuleMapper for Draw {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match D {
+            1 => param, // a bias or a norm
+            _ => param.map(|zeros| {
+                let is_learnt = zeros.is_require_grad();
+                zeros.random_like(Distribution::Normal(0.0, 0.02)).set_require_grad(is_learnt)
+            }),
+        }
+    }
 }
 
 pub(crate) fn linear(d_input: usize, d_output: usize, device: &Device) -> nn::Linear {
     let bias = Initializer::Zeros.init([d_output], device);
-    nn::Linear { weight: normal([d_input, d_output], device), bias: Some(bias) }
+    nn::Linear { weight: weight([d_input, d_output], device), bias: Some(bias) }
 }
 
 pub(crate) fn norm(width: usize, device: &Device) -> nn::LayerNorm {

@@ -1,7 +1,7 @@
 //! From pixels to tokens.
 
 use burn::{
-    module::Module,
+    module::{Initializer, Module},
     nn,
     tensor::{Device, Tensor},
 };
@@ -26,6 +26,7 @@ impl PatchEmbed {
         let patch = [image.patch_size; 2];
         let proj = nn::conv::Conv2dConfig::new([image.channels, embed_dim], patch)
             .with_stride(patch)
+            .with_initializer(Initializer::Zeros)
             .init(device);
         Self { proj, norm }
     }

@@ -9,7 +9,7 @@ use learngene_shape::{Shape, Vit};
 
 use crate::{
     Block, PatchEmbed,
-    parts::{linear, norm, normal},
+    parts::{linear, norm, weight},
 };
 
 /// A vision transformer whose parameter paths are timm's.
@@ -37,8 +37,8 @@ impl VitModule {
         let Vit { embed_dim, num_classes, layer_norm_eps, .. } = *vit;
         let block = |layer: &_| Block::new(*layer, layer_norm_eps, device);
         Self {
-            cls_token: normal([1, 1, embed_dim], device),
-            pos_embed: normal([1, shape.layer(0).field.tokens(), embed_dim], device),
+            cls_token: weight([1, 1, embed_dim], device),
+            pos_embed: weight([1, shape.layer(0).field.tokens(), embed_dim], device),
             patch_embed: PatchEmbed::new(shape.image(), embed_dim, None, device),
             blocks: shape.layers().iter().map(block).collect(),
             norm: norm(embed_dim, device),

@@ -143,6 +143,11 @@ impl Parameter {
         is_linear && axis == 1
     }
 
+    /// Whether it is a matrix of a layer: `[out, in]` of a linear map.
+    pub fn is_layer_matrix(&self) -> bool {
+        self.place.layer().is_some() && self.reads(1)
+    }
+
     /// Whether it is the weight of a layer's output projection, which reads the heads' outputs.
     pub fn is_output_projection(&self) -> bool {
         self.reads(1) && matches!(self.axes[1], Axis::Heads { roles: 1, .. })
@@ -268,7 +273,7 @@ mod tests {
     use crate::Shape;
 
     #[test]
-    fn each_layer_has_one_output_projection_and_one_second_ffn_matrix() {
+    fn each_layer_has_four_matrices_of_which_two_are_read_last() {
         for (name, shape) in Shape::presets() {
             for layer in 0..shape.depth() {
                 let parameters = shape.layer_parameters(layer);
@@ -282,6 +287,11 @@ mod tests {
                     assert!(weight.module().ends_with(end), "{name}: {}", weight.name);
                     assert!(names.contains(&&weight.bias_name()), "{name}: {}", weight.name);
                 }
+                let matrices = parameters.iter().filter(|p| p.is_layer_matrix());
+                let modules: Vec<_> = matrices.map(|p| p.module()).collect();
+                let ends = [".attn.qkv", ".attn.proj", ".mlp.fc1", ".mlp.fc2"];
+                assert_eq!(modules.len(), 4, "{name}: {modules:?}");
+                assert!(modules.iter().zip(ends).all(|(m, end)| m.ends_with(end)), "{modules:?}");
             }
         }
     }

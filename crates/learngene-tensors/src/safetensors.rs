@@ -16,6 +16,9 @@ use std::{
 
 use ::safetensors::tensor::{Metadata, TensorInfo};
 
+/// Every number format that a file may name.
+pub use ::safetensors::Dtype as Format;
+
 use crate::{Dtype, Error, Part, Result, check_shapes, write_whole};
 
 /// Longest header that safetensors readers accept, in bytes.
@@ -42,7 +45,7 @@ pub struct Safetensors<Source = File> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
     /// Number format.
-    pub dtype: ::safetensors::Dtype,
+    pub dtype: Format,
     /// Length of each axis.
     pub shape: Vec<usize>,
     /// Its bytes, counted from the end of the header.
@@ -121,9 +124,7 @@ impl<Source: Read + Seek> Safetensors<Source> {
     /// A format that weights are not stored in; a name that the file does not have.
     pub fn dtype(&self, name: &str) -> Result<Dtype> {
         let dtype = self.stored(name)?.dtype;
-        dtype
-            .try_into()
-            .map_err(|other: ::safetensors::Dtype| Error::invalid(name, other, "f32, f16 or bf16"))
+        dtype.try_into().map_err(|other: Format| Error::invalid(name, other, "f32, f16 or bf16"))
     }
 
     /// The values of a tensor, all finite.
@@ -143,12 +144,33 @@ impl<Source: Read + Seek> Safetensors<Source> {
     /// Those of [`Safetensors::values`] but for the values themselves.
     pub fn any_values(&self, name: &str) -> Result<Vec<f32>> {
         let dtype = self.dtype(name)?;
+        self.read(name, |source, length| dtype.read(source, length / dtype.size()))
+    }
+
+    /// The bytes of a tensor of any number format.
+    ///
+    /// # Errors
+    /// A name that the file does not have; a failure to read.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        self.read(name, |source, length| {
+            let mut bytes = vec![0; length];
+            source.read_exact(&mut bytes)?;
+            Ok(bytes)
+        })
+    }
+
+    /// Reads a tensor from its first byte on; the reader is given its length.
+    fn read<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&mut Source, usize) -> io::Result<T>,
+    ) -> Result<T> {
         let range = self.stored(name)?.range.clone();
         let start = SeekFrom::Start((self.header.len() + range.start) as u64);
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         source
             .seek(start)
-            .and_then(|_| dtype.read(&mut *source, range.len() / dtype.size()))
+            .and_then(|_| read(&mut source, range.len()))
             .map_err(|error| Error::invalid(name, error, "a readable file"))
     }
 
@@ -222,30 +244,32 @@ pub fn encode<'a>(
 ) -> Result<impl Iterator<Item = std::borrow::Cow<'a, [u8]>>> {
     parts.sort_by(|one, other| one.name.cmp(&other.name));
     let shapes = parts.iter().map(|part| (part.name.as_str(), part.shape.as_slice()));
-    let header = encode_header(metadata, dtype, shapes)?;
+    let stored = shapes.map(|(name, shape)| (name, dtype.into(), shape));
+    let header = encode_header(metadata, stored)?;
     let tensors = parts.into_iter().map(move |part| dtype.encode(part.values));
     Ok(std::iter::once(header.into()).chain(tensors))
 }
 
-/// Everything before the values of a file whose tensors have these names, sorted, and shapes.
+/// Everything before the values of a file whose tensors have these names, number formats and shapes,
+/// and lie in this order.
 ///
 /// # Errors
 /// A header longer than [`MAX_HEADER`]; tensors that no file can hold.
 pub fn encode_header<'a>(
     (key, text): (&str, &str),
-    dtype: Dtype,
-    shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    tensors: impl IntoIterator<Item = (&'a str, Format, &'a [usize])>,
 ) -> Result<Vec<u8>> {
     let mut end = 0usize;
     let mut infos = Vec::new();
-    for (name, shape) in shapes {
-        let count = shape.iter().try_fold(dtype.size(), |size, length| size.checked_mul(*length));
+    for (name, dtype, shape) in tensors {
+        let size = dtype.bitsize() / 8;
+        let count = shape.iter().try_fold(size, |size, length| size.checked_mul(*length));
         let next = count.and_then(|bytes| end.checked_add(bytes));
         let next = next.ok_or_else(|| {
             Error::invalid(name, format!("shape {shape:?}"), "a tensor that fits a file")
         })?;
         let (shape, data_offsets) = (shape.to_vec(), (end, next));
-        infos.push((name.to_owned(), TensorInfo { dtype: dtype.into(), shape, data_offsets }));
+        infos.push((name.to_owned(), TensorInfo { dtype, shape, data_offsets }));
         end = next;
     }
     // A second metadata key would make the order of bytes depend on a hash map's seed.

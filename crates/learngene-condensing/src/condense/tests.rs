@@ -202,7 +202,7 @@ fn the_number_format_of_the_checkpoint_is_kept() {
     for dtype in [Dtype::F16, Dtype::F32] {
         let ancestor = Checkpoint { dtype, ..vit() };
         let learngene = condensed(&ancestor, alone(), FfnParams::default());
-        assert_eq!(learngene.manifest().dtype, dtype);
+        assert_eq!(learngene.manifest().store, dtype.into());
         let name = "blocks.1.attn.qkv.bias";
         let kept = learngene.tensors().get(name);
         assert_eq!(kept, ancestor.parameters.get(name), "f16 holds these numbers exactly");

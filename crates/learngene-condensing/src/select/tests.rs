@@ -5,33 +5,19 @@ use learngene_budget::choose;
 use learngene_checkpoints::Checkpoint;
 use learngene_clustering::FfnParams;
 use learngene_expansion::{DescendantConfig, expand};
-use learngene_format::{Fit, is_nested};
+use learngene_format::{Fit, Store, is_nested};
 use learngene_models::{Classifier, Model};
-use learngene_shape::{Family, FfnKind, Shape, Vit};
+use learngene_shape::Shape;
 use learngene_tensors::Sha256;
 
 use super::*;
 use crate::{
     measure, refit,
-    test_ancestor::{ancestors, condensed, dbscan, distances, images, running, scattered, vit},
+    test_ancestor::{all_ancestors, ancestors, condensed, dbscan, distances, images, running, vit},
     verify,
 };
 
 const IMAGES: usize = 40;
-
-fn swiglu() -> Checkpoint {
-    let vit = Vit {
-        image_size: 16,
-        patch_size: 4,
-        ffn: FfnKind::SwiGlu,
-        ..Vit::new(24, vec![3, 2], 6, vec![20, 12])
-    };
-    scattered(vit.shape().expect("possible"), 9)
-}
-
-fn all_ancestors() -> Vec<Checkpoint> {
-    ancestors().into_iter().chain([swiglu()]).collect()
-}
 
 fn worth(ancestor: &Checkpoint, heads_by: HeadOrder) -> Worth {
     let distances = distances(ancestor);
@@ -152,8 +138,10 @@ fn files_are_no_larger_than_asked() {
     for ancestor in all_ancestors() {
         let (worth, distances) = (worth(&ancestor, HeadOrder::Output), distances(&ancestor));
         let within = |bytes, options| worth.within(&ancestor, &distances, bytes, options);
-        for any_size in [true, false] {
-            let options = FitOptions { any_size, ..FitOptions::default() };
+        for (any_size, store) in
+            [(true, None), (false, None), (true, Some(Store::Int8)), (false, Some(Store::Int4))]
+        {
+            let options = FitOptions { any_size, store, ..FitOptions::default() };
             let refused = within(1000, options).expect_err("too small").to_string();
             let message = "largest size: found 1000 bytes, expected at least ";
             assert!(refused.starts_with(message), "{refused}");

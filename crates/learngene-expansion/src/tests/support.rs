@@ -176,7 +176,7 @@ impl Condensing {
             layers: (0..shape.depth()).collect(),
             refit,
             curves: None,
-            dtype: self.dtype,
+            store: self.dtype.into(),
             keep_projection: self.keep_projection,
             classifier: self.classifier,
             parameters: Parameters::default(),

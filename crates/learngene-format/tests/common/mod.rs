@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use learngene_format::{Learngene, Manifest};
+use learngene_format::{Learngene, Manifest, Store};
 use learngene_tensors::{Sha256, StateDict, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
@@ -44,6 +44,11 @@ pub fn tiny_swin() -> Learngene {
     learngene_of(tiny_swin_manifest())
 }
 
+/// The learngene of `data/tiny_swin.json` in few bits.
+pub fn tiny_of(store: Store) -> Learngene {
+    learngene_of(Manifest { store, ..tiny_swin_manifest() })
+}
+
 fn learngene_of(manifest: Manifest) -> Learngene {
     let tensors = tensors_of(&manifest);
     Learngene::new(manifest, tensors).expect("manifest and tensors fit")
@@ -65,17 +70,18 @@ pub struct Forgery {
 }
 
 impl Forgery {
-    /// Takes a learngene of f32 apart.
+    /// Takes a learngene apart.
     pub fn of(learngene: &Learngene) -> Self {
         let manifest = serde_json::to_value(learngene.manifest()).expect("a manifest is JSON");
-        let raw = |tensor: &Tensor| RawTensor {
-            dtype: Dtype::F32,
-            shape: tensor.shape.clone(),
-            bytes: tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        let bytes = learngene.to_bytes();
+        let file = SafeTensors::deserialize(&bytes).expect("the file is safetensors");
+        let raw = |tensor: TensorView<'_>| RawTensor {
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            bytes: tensor.data().to_vec(),
         };
-        let tensors = learngene.tensors().iter();
-        let tensors = tensors.map(|(name, tensor)| (name.to_owned(), raw(tensor))).collect();
-        Self { manifest, tensors }
+        let tensors = file.tensors().into_iter().map(|(name, tensor)| (name, raw(tensor)));
+        Self { manifest, tensors: tensors.collect() }
     }
 
     /// A file whose every checksum is right for what it holds.

@@ -6,10 +6,10 @@ use learngene_format::{
     Ancestor, ClusterAlgorithm, Clusters, Convention, Curves, Distances, FfnAlgorithm, FfnClusters,
     FfnGroup, FfnNorm, Fit, HeadClusters, HeadOrder, LayerClusters, LayerCurves, LayerFits,
     Learngene, Manifest, NoisePolicy, Parameters, Point, Preprocessing, Refit,
-    RepresentativePolicy, Residual, VERSION, centroid_shape,
+    RepresentativePolicy, Residual, Store, VERSION, centroid_shape,
 };
 use learngene_shape::{Family, FfnKind, LayerSizes, Shape, Swin, Vit};
-use learngene_tensors::{Dtype, Sha256, Tensor};
+use learngene_tensors::{Sha256, Tensor};
 use proptest::{collection::vec, prelude::*};
 
 /// Any small learngene; its values are any that its number format can hold.
@@ -279,7 +279,7 @@ impl Dice {
             curves: self.flag().then(|| self.curves(&kept)),
             shape: kept,
             layers,
-            dtype: self.one_of(&[Dtype::F32, Dtype::F16, Dtype::BF16]),
+            store: self.one_of(&[Store::F32, Store::F16, Store::BF16, Store::Int8, Store::Int4]),
             keep_projection: self.flag(),
             classifier: self.flag() && shape.num_classes() > 0,
             ancestor: Ancestor { sha256, parameters: shape.count_parameters(), shape },

@@ -12,7 +12,7 @@ use learngene_condensing::{
     CondenseOptions, FitOptions, RunningAncestor, condense, condense_to, measure, refit,
 };
 use learngene_datasets::DatasetError;
-use learngene_format::{Clusters, Distances, HeadOrder, Learngene};
+use learngene_format::{Clusters, Distances, HeadOrder, Learngene, Store};
 use learngene_models::Model;
 use learngene_tensors::Sha256;
 use serde::Serialize;
@@ -53,6 +53,11 @@ pub struct Args {
     /// Keeps the ancestor's classifier.
     #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
+    /// How values are stored: all in f16, or matrices of layers in 8 or 4 bits and all else in f16
+    /// [default: as the checkpoint has them].
+    #[arg(long, help_heading = "Output", value_name = "STORE",
+        value_parser = choice::<Store>(["f16", "int8", "int4"]))]
+    store: Option<Store>,
     #[command(flatten)]
     fit: FitArgs,
     #[command(flatten)]
@@ -121,13 +126,6 @@ impl MaxSize {
     }
 }
 
-impl FitArgs {
-    fn options(&self, classifier: bool) -> FitOptions {
-        let any_size = self.max_size.is_some() && !self.one_size;
-        FitOptions { ridge: self.ridge, any_size, classifier }
-    }
-}
-
 /// Batches of images again and again, each time counted by a bar.
 fn batches<'a>(
     images: &'a ProbeImages,
@@ -140,6 +138,15 @@ fn batches<'a>(
 }
 
 impl Args {
+    fn fit_options(&self) -> FitOptions {
+        FitOptions {
+            ridge: self.fit.ridge,
+            any_size: self.fit.max_size.is_some() && !self.fit.one_size,
+            classifier: self.keep_classifier,
+            store: self.store,
+        }
+    }
+
     /// The learngene of the given size that loses least.
     fn condense_to(
         &self,
@@ -148,7 +155,7 @@ impl Args {
         distances: &Distances,
         images: &ProbeImages,
     ) -> anyhow::Result<Learngene> {
-        let options = self.fit.options(self.keep_classifier);
+        let options = self.fit_options();
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
         let worth = measure(&ancestor, distances, self.fit.heads_by, batches(images, &bar))?;
         let bytes = size.bytes(&ancestor.checkpoint);
@@ -187,7 +194,7 @@ impl Args {
         }
         let ancestor = RunningAncestor { model, checkpoint: ancestor };
         let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
-        let options = self.fit.options(self.keep_classifier);
+        let options = self.fit_options();
         let refitted = refit(learngene, ancestor, batches(&images, &bar), images.sha256, options)?;
         bar.finish_and_clear();
         Ok(refitted)
@@ -207,6 +214,8 @@ impl Args {
         let options = CondenseOptions {
             keep_projection: self.keep_projection,
             classifier: self.keep_classifier,
+            // Matrices that are fitted are rounded then.
+            store: self.store.filter(|_| !self.fit.refit),
         };
         Ok(condense(ancestor, distances, &clusters, options)?)
     }
@@ -264,7 +273,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
-    args.fit.options(args.keep_classifier).check()?;
+    args.fit_options().check()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let learngene = match &args.densities {
         Either::Left(files) => args.from_files(files)?,

@@ -125,6 +125,29 @@ fn learngenes_of_a_size_give_descendants_of_any_smaller_one() {
     }
 }
 
+/// By clusters, fitted or not, and by size; all that reads a learngene reads it.
+#[test]
+fn learngenes_are_stored_in_few_bits() {
+    let bench = Workbench::new();
+    bench.photos("photos", 40);
+    let condense = format!("condense {TINY} --images photos");
+    for more in ["--keep-projection", "--refit", "--max-size 1000%"] {
+        let lengths = ["f16", "int8", "int4"].map(|store| {
+            bench.succeed(&format!("{condense} {more} --store {store} --out s.learngene"));
+            let said = bench.succeed("inspect s.learngene");
+            assert!(said.contains(&format!("%), {store}\n")), "{said}");
+            bench.succeed(&format!("verify s.learngene {TINY}"));
+            bench.succeed("expand s.learngene --heads 1 --num-classes 2 --out d.safetensors");
+            bench.read("s.learngene").len()
+        });
+        assert!(lengths.is_sorted_by(|wide, narrow| wide > narrow), "{more}: {lengths:?}");
+    }
+    bench.succeed("sizes s.learngene");
+    bench.succeed("expand s.learngene --max-params 80K --num-classes 0 --out d.safetensors");
+    let unknown = format!("{condense} --store int2 --out s.learngene");
+    bench.check(&unknown, 2, &["--store", "f16, int8, int4"]);
+}
+
 #[test]
 fn transformations_are_learnt_and_folded() {
     let bench = Workbench::with_learngene();

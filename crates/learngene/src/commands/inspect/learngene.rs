@@ -33,7 +33,7 @@ pub(super) fn describe(manifest: &Manifest) -> String {
         format!(
             "{} parameters ({share:.1} %), {}",
             thousands(manifest.parameters.stored),
-            manifest.dtype
+            manifest.store
         ),
     );
     line("heads", format!("{kept} of {heads}"));
