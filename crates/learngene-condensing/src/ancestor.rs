@@ -22,12 +22,15 @@ impl RunningAncestor {
     /// Lists every parameter that is missing, unused or of another shape.
     pub fn load(mut checkpoint: Checkpoint, device: &Device) -> Result<Self> {
         check_parameters(&checkpoint)?;
-        let model = Model::load(&checkpoint.shape, &checkpoint.parameters, device)?;
-        for parameter in checkpoint.shape.parameters() {
-            if parameter.place.layer().is_some() {
-                checkpoint.parameters.remove(&parameter.name);
-            }
-        }
+        let outside =
+            checkpoint.shape.parameters().into_iter().filter(|p| p.place.layer().is_none());
+        let outside = outside.filter_map(|parameter| {
+            let tensor = checkpoint.parameters.get(&parameter.name)?.clone();
+            Some((parameter.name, tensor))
+        });
+        let outside = outside.collect();
+        let all = std::mem::replace(&mut checkpoint.parameters, outside);
+        let model = Model::from_parameters(&checkpoint.shape, all, device)?;
         Ok(Self { model, checkpoint })
     }
 }

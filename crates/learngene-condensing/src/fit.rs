@@ -14,7 +14,7 @@ use crate::{
     measure::linear,
     rounding::{are_rounded_by_inputs, round_map},
     sums::{TokenSums, unsolvable},
-    tokens::Tokens,
+    tokens::{TOKENS_PER_FEATURE, Tokens},
 };
 
 /// A model whose layers are cut and fitted to those of an ancestor, from the first on. Of both, the
@@ -121,7 +121,7 @@ impl Fitting {
             Half::Attention => sizes.num_heads = kept.len(),
             Half::Ffn => sizes.hidden_dim = kept.len(),
         }
-        self.own.replace_layer(layer, sizes, &parameters)?;
+        self.own.replace_layer(layer, sizes, parameters)?;
         let (own, [_, tokens]) = (&self.own, &mut self.tokens);
         tokens.replace(|tokens| half.run(own, layer, tokens));
 
@@ -149,7 +149,7 @@ impl Fitting {
         let (map, quantised) = if are_rounded_by_inputs(self.store) {
             let mut sums = TokenSums::default();
             let tokens = &self.tokens[1];
-            let drawn = tokens.drawn(shape.layer(layer).embed_dim);
+            let drawn = tokens.drawn(TOKENS_PER_FEATURE * shape.layer(layer).embed_dim);
             for (tokens, drawn) in tokens.0.iter().zip(drawn) {
                 let tokens = drawn.of(tokens.clone()).unsqueeze_dim(0);
                 sums.push(self.own.normed(layer, half.part(), tokens).squeeze_dim(0), None);
@@ -163,14 +163,15 @@ impl Fitting {
         };
         let names = [weight.name.clone(), weight.bias_name()];
         parameters.extend(names.into_iter().zip(tensors_of(&map)));
-        self.own.replace_layer(layer, shape.layer_sizes()[layer], &parameters)?;
+        self.own.replace_layer(layer, shape.layer_sizes()[layer], parameters)?;
         Ok(Some((weight, quantised)))
     }
 
     /// Moments of what a half of a layer reads last, for targets that bring the model's tokens to the
     /// ancestor's after it; takes the ancestor's tokens there.
     fn moments(&mut self, layer: usize, half: Half) -> Result<Moments> {
-        let drawn = self.tokens[0].drawn(half.num_features(&self.own.shape(), layer));
+        let features = half.num_features(&self.own.shape(), layer);
+        let drawn = self.tokens[0].drawn(TOKENS_PER_FEATURE * features);
         let mut sums = TokenSums::default();
         let [of_ancestor, own] = &mut self.tokens;
         for ((of_ancestor, own), drawn) in of_ancestor.0.iter_mut().zip(&own.0).zip(drawn) {

@@ -24,6 +24,9 @@ use crate::{
 /// Points of a curve of hidden units.
 const POINTS: usize = 64;
 
+/// Tokens for each feature that suffice for a curve.
+const TOKENS_PER_FEATURE: usize = 4;
+
 /// By how much the errors of all layers together are more than their sum to first order. Measured on
 /// ViT-S/14 (DINOv2) at 84 px with 51 and 34 % of its hidden units: 1.6 and 2.
 const ADDED: f64 = 1.6;
@@ -101,7 +104,7 @@ pub(crate) fn pass(
     half: Half,
     tokens: &mut Tokens,
 ) -> Result<Moments> {
-    let drawn = tokens.drawn(half.num_features(&model.shape(), layer));
+    let drawn = tokens.drawn(TOKENS_PER_FEATURE * half.num_features(&model.shape(), layer));
     let mut sums = TokenSums::default();
     for (tokens, drawn) in tokens.0.iter_mut().zip(drawn) {
         let (features, next) = half.pass(model, layer, tokens.clone(), &drawn);

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Tokens for each channel that suffice for a covariance of gradients.
-const TOKENS_PER_CHANNEL: usize = 16;
+const TOKENS_PER_CHANNEL: usize = 8;
 
 /// Images whose tokens of all layers are kept at a time.
 const IMAGES: usize = 4;

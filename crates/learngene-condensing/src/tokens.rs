@@ -9,12 +9,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::images::Images;
 
-/// Fewer tokens than this for each hidden unit of the widest layer leave much to chance: mirrored
-/// images are then looked at too.
-const TOKENS_PER_UNIT: usize = 16;
-
-/// More tokens than this for each feature say nothing new: so many are drawn of them.
-const ENOUGH_PER_FEATURE: usize = 8;
+/// Tokens for each feature that suffice for a fit. Of more some are drawn; where hidden units have fewer,
+/// which leaves much to chance, mirrored images are looked at too.
+pub(crate) const TOKENS_PER_FEATURE: usize = 16;
 
 /// Tokens of all images, `[batch, seq, embed_dim]` each batch, somewhere between two halves of layers.
 /// They take four bytes for each image, token and channel.
@@ -50,11 +47,10 @@ impl Tokens {
         }
     }
 
-    /// Which tokens of each batch are looked at to learn of so many features.
-    pub fn drawn(&self, features: usize) -> Vec<Drawn> {
+    /// Which tokens of each batch are looked at: about so many of all batches together.
+    pub fn drawn(&self, wanted: usize) -> Vec<Drawn> {
         let counts: Vec<usize> =
             self.0.iter().map(|tokens| tokens.dims()[0] * tokens.dims()[1]).collect();
-        let wanted = ENOUGH_PER_FEATURE * features;
         let all: usize = counts.iter().sum();
         let mut draw = ChaCha8Rng::seed_from_u64(0);
         let of_batch = |(count, tokens): (usize, &Tensor<3>)| {
@@ -93,7 +89,7 @@ impl Drawn {
 fn are_few(shape: &Shape, images: u64) -> bool {
     let is_few = |layer: &learngene_shape::LayerShape| {
         let tokens = images as usize * layer.field.tokens();
-        tokens < TOKENS_PER_UNIT * layer.ffn.hidden_dim
+        tokens < TOKENS_PER_FEATURE * layer.ffn.hidden_dim
     };
     shape.layers().iter().any(is_few)
 }

@@ -112,7 +112,7 @@ pub trait Classifier: Module + ModuleDisplay {
     /// # Errors
     /// Lists every parameter that is missing, unused or of another shape.
     fn with_parameters(self, parameters: &StateDict) -> Result<Self> {
-        crate::load_into(self, parameters)
+        crate::load_into(self, parameters.clone())
     }
 
     /// Where the parameters live.

@@ -111,16 +111,16 @@ impl Model {
         &mut self,
         layer: usize,
         sizes: LayerSizes,
-        parameters: &StateDict,
+        parameters: StateDict,
     ) -> Result<()> {
         let mut all = self.described().layer_sizes();
         all[layer] = sizes;
         let shape = self.described().with_layer_sizes(&all)?;
         let prefix = self.prefix(layer);
-        let of_block = parameters.iter().map(|(name, tensor)| {
-            (name.strip_prefix(&prefix).unwrap_or(name).to_owned(), tensor.clone())
+        let of_block = parameters.into_iter().map(|(name, tensor)| {
+            (name.strip_prefix(&prefix).map_or(name.clone(), str::to_owned), tensor)
         });
-        let block = load_into(self.new_block(shape.layer(layer)), &of_block.collect())?;
+        let block = load_into(self.new_block(shape.layer(layer)), of_block.collect())?;
         *self.block_mut(layer) = block;
         match self {
             Self::Vit(vit) => vit.shape = shape,

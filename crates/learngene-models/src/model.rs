@@ -73,6 +73,14 @@ impl Model {
     /// A shape of another family than ViT and Swin; lists every parameter that is missing, unused or
     /// of another shape.
     pub fn load(shape: &Shape, parameters: &StateDict, device: &Device) -> Result<Self> {
+        Self::from_parameters(shape, parameters.clone(), device)
+    }
+
+    /// As [`Model::load`], of parameters that are not needed any more.
+    ///
+    /// # Errors
+    /// Those of [`Model::load`].
+    pub fn from_parameters(shape: &Shape, parameters: StateDict, device: &Device) -> Result<Self> {
         load_into(Self::build(shape, device)?, parameters)
     }
 

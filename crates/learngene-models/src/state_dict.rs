@@ -26,11 +26,10 @@ pub fn state_dict<M: Module>(module: &M) -> StateDict {
 ///
 /// # Errors
 /// Lists every parameter that is missing, unused or of another shape.
-pub fn load_into<M: Module>(mut module: M, parameters: &StateDict) -> Result<M> {
+pub fn load_into<M: Module>(mut module: M, parameters: StateDict) -> Result<M> {
     parameters.check_against(&shapes(&module))?;
-    let tensors = parameters.iter().map(|(name, tensor)| {
-        let data = TensorData::new(tensor.values.clone(), tensor.shape.clone());
-        bridge::from_data(data, name.to_owned(), None)
+    let tensors = parameters.into_iter().map(|(name, Tensor { shape, values })| {
+        bridge::from_data(TensorData::new(values, shape), name, None)
     });
     let result = module.apply(tensors.collect(), None, Some(Box::new(PyTorchToBurnAdapter)), true);
     assert!(

@@ -83,7 +83,7 @@ fn a_wrapped_model_has_the_same_names_after_the_wrappers() {
         let names = parameters.names().map(|name| name.strip_prefix("model.").map(String::from));
         let found: Option<Vec<String>> = names.collect();
         assert_eq!(found, Some(shape.parameter_shapes().into_keys().collect()));
-        load_into(wrapper, &parameters).expect("its own parameters");
+        load_into(wrapper, parameters).expect("its own parameters");
     }
 }
 

@@ -57,11 +57,11 @@ fn features(shape: &Shape, parameters: &StateDict) -> Tensor<2> {
     model.features(Tensor::cat(images, 0))
 }
 
-/// How far the features of a pruned model are from the ancestor's.
+/// Mean square of what a pruned model changes of the ancestor's features.
 fn distance(ancestor: &Checkpoint, pruned: &Pruned) -> f32 {
     let of_ancestor = features(&ancestor.shape, &ancestor.parameters);
     let of_pruned = features(&pruned.shape, &pruned.parameters);
-    (of_pruned - of_ancestor).abs().max().into_scalar()
+    (of_pruned - of_ancestor).powi_scalar(2).mean().into_scalar()
 }
 
 #[test]
@@ -114,13 +114,13 @@ fn a_seed_decides_what_is_kept_at_random() {
 #[test]
 fn a_refit_brings_features_closer() {
     for ancestor in all_ancestors() {
-        let max_params = ancestor.shape.count_parameters() * 9 / 10;
+        let max_params = ancestor.shape.count_parameters() * 88 / 100;
         for criterion in [Criterion::Magnitude, Criterion::Variance, Criterion::Taylor] {
             let distance = |refit| {
                 let options = PruneOptions { refit, ..to(criterion, max_params) };
                 distance(&ancestor, &pruned(&ancestor, options).expect("large enough"))
             };
-            let (cut, fitted) = (distance(None), distance(Some(1e-3)));
+            let (cut, fitted) = (distance(None), distance(Some(0.1)));
             assert!(fitted < cut, "{criterion:?}: {fitted}, without a fit {cut}");
         }
     }

@@ -171,7 +171,7 @@ impl Transforming {
     /// # Errors
     /// Lists every tensor that is missing, unused or of another shape.
     pub fn with_transformations(mut self, transformations: &StateDict) -> Result<Self> {
-        self.transformations = load_into(self.transformations, transformations)?;
+        self.transformations = load_into(self.transformations, transformations.clone())?;
         Ok(self)
     }
 

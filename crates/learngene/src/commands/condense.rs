@@ -168,7 +168,7 @@ impl Args {
     }
 
     /// Condenses what earlier commands measured.
-    fn from_files(&self, files: &Measured) -> anyhow::Result<Learngene> {
+    fn with_files(&self, files: &Measured) -> anyhow::Result<Learngene> {
         let distances = Distances::read(&files.distances)?;
         let clusters = files.clusters.as_ref().map(Clusters::read).transpose()?;
         let ancestor = read_ancestor(&self.checkpoint, &files.distances, &distances)?;
@@ -176,7 +176,7 @@ impl Args {
     }
 
     /// Probes the ancestor, then condenses it.
-    fn from_images(&self, probe: &ProbeArgs) -> anyhow::Result<Learngene> {
+    fn with_images(&self, probe: &ProbeArgs) -> anyhow::Result<Learngene> {
         let ancestor = self.checkpoint.read(probe.shown.preprocess.image_size, None)?;
         self.cluster.check(&self.ffn, &ancestor.shape)?;
         let images = probe.shown.open(&ancestor, &self.checkpoint.checkpoint)?;
@@ -276,8 +276,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.fit_options().check()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let learngene = match &args.densities {
-        Either::Left(files) => args.from_files(files)?,
-        Either::Right(probe) => args.from_images(probe)?,
+        Either::Left(files) => args.with_files(files)?,
+        Either::Right(probe) => args.with_images(probe)?,
     };
     learngene.write(&args.out.out)?;
 
