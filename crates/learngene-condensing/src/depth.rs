@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use learngene_least_squares::Cholesky;
 use learngene_models::{Model, Pool};
 use learngene_shape::Shape;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use crate::{sums::fetch, tokens::Tokens};
+use crate::sums::fetch;
 
 /// Parts of the images that are held out, one after another.
 const FOLDS: usize = 4;
@@ -20,44 +20,58 @@ const RIDGE: f64 = 1.0;
 /// Features of the images after each layer that may be the last one.
 pub(crate) struct DepthErrors {
     depth: usize,
-    images: usize,
     /// Layers of the last stage: of these, only the first ones may be kept.
     first: usize,
-    /// `[images, features]`, each of mean 0 and variance 1.
-    features: Vec<Array2<f64>>,
+    width: usize,
+    /// Of each such layer `[images, features]`.
+    features: Vec<Vec<f64>>,
 }
 
 impl DepthErrors {
-    pub fn new(shape: &Shape, images: u64) -> Self {
+    pub fn new(shape: &Shape) -> Self {
+        let depth = shape.depth();
         let first = shape.stages().last().map_or(0, |stage| stage.start);
-        Self { depth: shape.depth(), images: images as usize, first, features: Vec::new() }
+        Self { depth, first, width: 0, features: vec![Vec::new(); depth - first] }
     }
 
-    /// Keeps the features of the tokens after a layer, those of mirrored images left out.
-    pub fn after_layer(&mut self, model: &Model, layer: usize, tokens: &Tokens) {
-        if layer < self.first {
-            return;
-        }
-        let pooled = tokens.0.iter().map(|tokens| model.pool_tokens(tokens.clone(), Pool::Both));
-        let pooled: Tensor<2> = Tensor::cat(pooled.collect(), 0);
-        let width = pooled.dims()[1];
-        let values = fetch(pooled.slice_dim(0, 0..self.images)).into_iter().map(f64::from);
-        let features = Array2::from_shape_vec((self.images, width), values.collect());
-        self.features.push(standardised(features.expect("a row of features for each image")));
+    /// Keeps the features of a batch of images by their tokens after a layer.
+    pub fn after_layer(&mut self, model: &Model, layer: usize, tokens: &Tensor<3>) {
+        let Some(index) = layer.checked_sub(self.first) else { return };
+        let pooled = model.pool_tokens(tokens.clone(), Pool::Both);
+        self.width = pooled.dims()[1];
+        self.features[index].extend(fetch(pooled).into_iter().map(f64::from));
+    }
+
+    /// Standard deviation of each of the last features over the images.
+    pub fn deviations(&self) -> Vec<f64> {
+        let last = self.of_layer(self.features.len() - 1);
+        let variances = last.var_axis(Axis(0), 0.0);
+        // A feature that hardly varies would drown all others.
+        let least = (1e-4 * variances.mean().unwrap_or(0.0)).max(f64::MIN_POSITIVE);
+        variances.into_iter().map(|variance| variance.max(least).sqrt()).collect()
+    }
+
+    fn of_layer(&self, index: usize) -> ArrayView2<'_, f64> {
+        let values = &self.features[index];
+        let shape = (values.len() / self.width, self.width);
+        ArrayView2::from_shape(shape, values).expect("a row of features for each image")
     }
 
     /// `[layer]`: how much worse the features after the last layer are predicted from those after it, by
     /// ridge regression on images that were held out, than from themselves; relative to what can be
-    /// predicted. None where the layer cannot be the last, or images are too few.
+    /// predicted. `None` where the layer cannot be the last, or images are too few.
     pub fn errors(self) -> Vec<Option<f64>> {
         let mut errors = vec![None; self.depth];
         errors[self.depth - 1] = Some(0.0);
-        if self.images < LEAST_IMAGES {
+        let features: Vec<Array2<f64>> = (0..self.features.len())
+            .map(|index| standardised(self.of_layer(index).to_owned()))
+            .collect();
+        let last = &features[features.len() - 1];
+        if last.nrows() < LEAST_IMAGES {
             return errors;
         }
-        let last = &self.features[self.features.len() - 1];
         let error = |features: &Array2<f64>| held_out_error(features, last);
-        let by_layer: Option<Vec<f64>> = self.features.iter().map(error).collect();
+        let by_layer: Option<Vec<f64>> = features.iter().map(error).collect();
         let Some(by_layer) = by_layer else { return errors };
         let least = by_layer[by_layer.len() - 1];
         // A deeper model is never said to lose more.

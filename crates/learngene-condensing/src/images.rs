@@ -9,7 +9,7 @@ use learngene_tensors::{Error, Result};
 const LEAST_SPREAD: f64 = 0.1;
 
 /// What looks at a batch of images, `[batch, 3, image_size, image_size]`.
-type Visit<'v> = dyn FnMut(Tensor<4>) -> Result<()> + 'v;
+pub(crate) type Visit<'v> = dyn FnMut(Tensor<4>) -> Result<()> + 'v;
 
 /// What shows every batch.
 type Show<'a> = dyn Fn(&mut Visit<'_>) -> Result<()> + 'a;
@@ -48,6 +48,28 @@ impl<'a> Images<'a> {
                 Err(Error::invalid("number of images", found, expected))
             }
         }
+    }
+
+    /// At least so many images, evenly taken of all; all where there are fewer.
+    pub fn chosen(&mut self, wanted: usize) -> Result<Vec<Tensor<4>>> {
+        if self.count.is_none() {
+            self.each(|_| Ok(()))?;
+        }
+        let stride = (self.count() as usize / wanted.max(1)).max(1);
+        let (mut seen, mut chosen) = (0, Vec::new());
+        self.each(|batch| {
+            let [size, ..] = batch.dims();
+            let of_batch: Vec<Tensor<4>> = (0..size)
+                .filter(|index| (seen + index) % stride == 0)
+                .map(|index| batch.clone().slice_dim(0, index..index + 1))
+                .collect();
+            seen += size;
+            if !of_batch.is_empty() {
+                chosen.push(Tensor::cat(of_batch, 0));
+            }
+            Ok(())
+        })?;
+        Ok(chosen)
     }
 
     /// Number of images; 0 before they were first gone through.

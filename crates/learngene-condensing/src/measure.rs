@@ -11,11 +11,11 @@ use learngene_shape::Parameter;
 use learngene_tensors::{Result, StateDict};
 
 use crate::{
-    RunningAncestor,
-    ancestor::check_distances,
+    ProbeSettings, RunningAncestor,
     depth::DepthErrors,
     half::Half,
-    images::Images,
+    images::{Images, Visit},
+    probe::observe,
     sensitivity::{Metric, metrics},
     sums::{TokenSums, unsolvable},
     tokens::Tokens,
@@ -33,6 +33,8 @@ const ADDED: f64 = 1.6;
 
 /// What the heads and hidden units of an ancestor are worth to its last features, by images.
 pub struct Worth {
+    /// How far each head looks.
+    pub distances: Distances,
     /// What smaller models lose.
     pub curves: Curves,
     pub(crate) metrics: Vec<[Metric; 2]>,
@@ -41,7 +43,8 @@ pub struct Worth {
     pub(crate) by_density: Vec<Vec<usize>>,
 }
 
-/// Measures what the features after the last layer lose with each head, hidden unit and layer.
+/// Probes an ancestor, and measures what the features after its last layer lose with each head, hidden
+/// unit and layer.
 ///
 /// Inside a layer, heads and hidden units come in the order in which forward selection takes them by
 /// what they write; the output projection and the FFN's second matrix are fitted to those kept. An
@@ -51,11 +54,10 @@ pub struct Worth {
 /// - images: batches, each `[batch, 3, image_size, image_size]`, normalised; the same ones every time
 ///
 /// # Errors
-/// Distances of another ancestor; the images' own error; no image; images that are nearly blank;
-/// tokens that are not finite.
+/// Those of [`probe`](crate::probe); tokens that are not finite.
 pub fn measure<F, I, E>(
     ancestor: &RunningAncestor,
-    distances: &Distances,
+    settings: ProbeSettings,
     heads_by: HeadOrder,
     images: F,
 ) -> Result<Worth>
@@ -65,14 +67,16 @@ where
     E: StdError,
 {
     let RunningAncestor { model, checkpoint } = ancestor;
-    check_distances(checkpoint, distances)?;
     let shape = &checkpoint.shape;
     let mut images = Images::new(images);
-    let metrics = metrics(model, &mut images)?;
-    let mut tokens = Tokens::embed(model, &mut images)?;
-    let mut depth = DepthErrors::new(shape, images.count());
+    let mut depth = DepthErrors::new(shape);
+    let all = |visit: &mut Visit<'_>| images.each(visit);
+    let distances = observe(model, settings, &model.device(), Some(&mut depth), all)?;
+    let metrics = metrics(model, &mut images, &depth.deviations())?;
+    let depth = depth.errors();
     let by_density: Vec<Vec<usize>> =
         distances.mean_attention_distance.iter().map(|layer| density_order(layer)).collect();
+    let mut tokens = Tokens::few(model, &mut images, TOKENS_PER_FEATURE)?;
     let mut layers = Vec::new();
     for (layer, metrics) in metrics.iter().enumerate() {
         tokens.enter(model, layer);
@@ -92,9 +96,8 @@ where
         let units = sizes.ffn.hidden_dim;
         let selection = moments(Half::Ffn)?.forward_select(1, units).map_err(unsolvable(layer))?;
         layers.push(LayerCurves { heads, neurons: curve(&selection, units.div_ceil(POINTS)) });
-        depth.after_layer(model, layer, &tokens);
     }
-    Ok(Worth { curves: Curves { depth: depth.errors(), layers }, metrics, heads_by, by_density })
+    Ok(Worth { distances, curves: Curves { depth, layers }, metrics, heads_by, by_density })
 }
 
 /// Moments of what a half of a layer reads last; takes the tokens after it.

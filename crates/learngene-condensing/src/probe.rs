@@ -4,4 +4,5 @@ mod accumulator;
 mod attention_field;
 mod measure;
 
+pub(crate) use measure::observe;
 pub use measure::{ProbeSettings, probe};

@@ -4,9 +4,8 @@ use std::error::Error as StdError;
 
 use burn::tensor::Tensor;
 use learngene_format::{
-    ClusterAlgorithm, Clusters, Distances, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm,
-    HeadClusters, HeadOrder, LayerClusters, Learngene, Manifest, Refit, RepresentativePolicy,
-    centroid_shape,
+    ClusterAlgorithm, Clusters, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, HeadClusters,
+    HeadOrder, LayerClusters, Learngene, Manifest, Refit, RepresentativePolicy, centroid_shape,
 };
 use learngene_least_squares::Moments;
 use learngene_shape::{LayerSizes, Place};
@@ -30,7 +29,6 @@ use crate::{
 /// blank; tokens that are not finite.
 pub fn condense_to<F, I, E>(
     ancestor: RunningAncestor,
-    distances: &Distances,
     worth: &Worth,
     sizes: &[LayerSizes],
     images: F,
@@ -43,6 +41,7 @@ where
 {
     fit.check()?;
     let RunningAncestor { model, checkpoint } = ancestor;
+    let distances = &worth.distances;
     check_distances(&checkpoint, distances)?;
     let store = fit.store.unwrap_or(checkpoint.dtype.into());
     let layers: Vec<usize> = (0..sizes.len()).collect();
@@ -54,7 +53,7 @@ where
         worth.choose(layer, half, moments, sizes[layer])
     })?;
 
-    let clusters = clusters(distances, worth, &fitted.heads);
+    let clusters = clusters(worth, &fitted.heads);
     let options = CondenseOptions {
         store: fit.store,
         classifier: fit.classifier,
@@ -86,7 +85,7 @@ where
 }
 
 /// The kept heads of each layer in their order; of layers that go, the head that would be the first.
-fn clusters(distances: &Distances, worth: &Worth, kept: &[Vec<usize>]) -> Clusters {
+fn clusters(worth: &Worth, kept: &[Vec<usize>]) -> Clusters {
     let depth = worth.by_density.len();
     let layer = |(layer, by_density): (usize, &Vec<usize>)| {
         let kept = kept.get(layer).map_or(&by_density[..1], |kept| kept);
@@ -105,7 +104,7 @@ fn clusters(distances: &Distances, worth: &Worth, kept: &[Vec<usize>]) -> Cluste
         norm: FfnNorm::Own,
         groups: (0..depth).map(group).collect(),
     };
-    Clusters::new(heads, ffn, distances, PRODUCER)
+    Clusters::new(heads, ffn, &worth.distances, PRODUCER)
 }
 
 impl Worth {

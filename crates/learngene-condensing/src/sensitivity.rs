@@ -40,17 +40,23 @@ pub(crate) type Metric = Array2<f64>;
 type Sums = [Option<Tensor<2>>; 2];
 
 /// The metrics of both halves of every layer, from images evenly taken of all, as many as have enough
-/// tokens.
-pub(crate) fn metrics(ancestor: &Model, images: &mut Images<'_>) -> Result<Vec<[Metric; 2]>> {
-    let batches = chosen(ancestor, images)?;
-    let deviations = deviations(ancestor, &batches);
+/// tokens, for the features' standard deviations.
+pub(crate) fn metrics(
+    ancestor: &Model,
+    images: &mut Images<'_>,
+    deviations: &[f64],
+) -> Result<Vec<[Metric; 2]>> {
+    let shape = ancestor.shape();
+    let last = shape.layer(shape.depth() - 1);
+    let batches =
+        images.chosen((TOKENS_PER_CHANNEL * last.embed_dim).div_ceil(last.field.tokens()))?;
     let tracked = ancestor.clone().fork(&ancestor.device().autodiff()).no_grad();
     let mut sums: Vec<Sums> = vec![[None, None]; ancestor.num_layers()];
     let mut draw = ChaCha8Rng::seed_from_u64(0);
     let mut count = 0;
     for images in batches.into_iter().flat_map(|images| images.split(IMAGES, 0)) {
         count += images.dims()[0];
-        let weights = weights(images.dims()[0], &deviations, &mut draw);
+        let weights = weights(images.dims()[0], deviations, &mut draw);
         add_gradients([ancestor, &tracked], images, weights, &mut sums);
     }
     let scale = (count * deviations.len()) as f64;
@@ -60,44 +66,6 @@ pub(crate) fn metrics(ancestor: &Model, images: &mut Images<'_>) -> Result<Vec<[
         Ok([attention.map_err(unsolvable(layer))?, ffn.map_err(unsolvable(layer))?])
     };
     sums.into_iter().enumerate().map(root).collect()
-}
-
-/// Images evenly taken of all.
-fn chosen(model: &Model, images: &mut Images<'_>) -> Result<Vec<Tensor<4>>> {
-    let shape = model.shape();
-    let last = shape.layer(shape.depth() - 1);
-    let wanted = (TOKENS_PER_CHANNEL * last.embed_dim).div_ceil(last.field.tokens());
-    images.each(|_| Ok(()))?; // They are counted first.
-    let all = images.count() as usize;
-    let stride = (all / wanted).max(1);
-    let (mut seen, mut chosen) = (0, Vec::new());
-    images.each(|batch| {
-        let [size, ..] = batch.dims();
-        let of_batch = (0..size).filter(|index| (seen + index) % stride == 0);
-        let of_batch: Vec<Tensor<4>> =
-            of_batch.map(|index| batch.clone().slice_dim(0, index..index + 1)).collect();
-        seen += size;
-        if !of_batch.is_empty() {
-            chosen.push(Tensor::cat(of_batch, 0));
-        }
-        Ok(())
-    })?;
-    Ok(chosen)
-}
-
-/// Standard deviation of each feature over the images.
-fn deviations(model: &Model, batches: &[Tensor<4>]) -> Vec<f64> {
-    let features = batches.iter().map(|images| model.pooled_features(images.clone(), Pool::Both));
-    let features: Tensor<2> = Tensor::cat(features.collect(), 0);
-    let mean = features.clone().mean_dim(0);
-    let variances = fetch((features - mean).powi_scalar(2).mean_dim(0));
-    let variances: Vec<f64> = variances.into_iter().map(f64::from).collect();
-    // A feature that hardly varies would drown all others.
-    let least = 1e-4 * variances.iter().sum::<f64>() / variances.len() as f64;
-    variances
-        .into_iter()
-        .map(|variance| variance.max(least).max(f64::MIN_POSITIVE).sqrt())
-        .collect()
 }
 
 /// `r` in units of the features' standard deviations, one draw for each image.

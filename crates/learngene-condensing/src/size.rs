@@ -2,7 +2,7 @@
 
 use learngene_budget::{choose, front};
 use learngene_checkpoints::Checkpoint;
-use learngene_format::{Distances, file_size};
+use learngene_format::file_size;
 use learngene_shape::{LayerSizes, Shape};
 use learngene_tensors::{Error, Result};
 use serde::Serialize;
@@ -26,7 +26,6 @@ impl Worth {
     pub fn within(
         &self,
         ancestor: &Checkpoint,
-        distances: &Distances,
         bytes: u64,
         options: FitOptions,
     ) -> Result<Vec<LayerSizes>> {
@@ -35,7 +34,7 @@ impl Worth {
         let store = options.store.unwrap_or(ancestor.dtype.into());
         let size = |shape: &Shape| file_size(shape, store, options.any_size);
         let cost = |shape: &Shape| size(shape).bytes;
-        let header = self.header_bytes(&shape, distances, size(&shape).tensors);
+        let header = self.header_bytes(&shape, size(&shape).tensors);
         let room = bytes.saturating_sub(header);
         let smallest = front(&shape, &self.curves, &cost)?[0].cost + header;
         if bytes < smallest {
@@ -46,8 +45,8 @@ impl Worth {
     }
 
     /// What the header takes, at most.
-    fn header_bytes(&self, shape: &Shape, distances: &Distances, tensors: usize) -> u64 {
-        let lists = json_length(&self.curves) + json_length(distances);
+    fn header_bytes(&self, shape: &Shape, tensors: usize) -> u64 {
+        let lists = json_length(&self.curves) + json_length(&self.distances);
         (lists + BYTES_PER_TENSOR * tensors + BYTES_PER_LAYER * shape.depth() + BYTES_OF_REST)
             as u64
     }

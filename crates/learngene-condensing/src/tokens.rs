@@ -2,16 +2,17 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 use learngene_models::{Classifier, Model};
-use learngene_shape::Shape;
+use learngene_shape::{LayerShape, Shape};
 use learngene_tensors::Result;
 use rand::{SeedableRng, seq::index::sample};
 use rand_chacha::ChaCha8Rng;
 
 use crate::images::Images;
 
-/// Tokens for each feature that suffice for a fit. Of more some are drawn; where hidden units have fewer,
-/// which leaves much to chance, mirrored images are looked at too.
-pub(crate) const TOKENS_PER_FEATURE: usize = 16;
+/// Tokens for each feature that suffice for a fit: ViT-S/14 at 84 px was no better with 16. Of more some
+/// are drawn; where hidden units have fewer, which leaves much to chance, mirrored images are looked at
+/// too.
+pub(crate) const TOKENS_PER_FEATURE: usize = 8;
 
 /// Tokens of all images, `[batch, seq, embed_dim]` each batch, somewhere between two halves of layers.
 /// They take four bytes for each image, token and channel.
@@ -19,20 +20,23 @@ pub(crate) const TOKENS_PER_FEATURE: usize = 16;
 pub(crate) struct Tokens(pub Vec<Tensor<3>>);
 
 impl Tokens {
-    /// Before the first layer; of images that are few for what is fitted, mirrored ones too.
+    /// Before the first layer, for fits; of images that are few for them, mirrored ones too.
     pub fn embed(model: &Model, images: &mut Images<'_>) -> Result<Self> {
-        let mut tokens = Vec::new();
-        images.each(|batch| {
-            tokens.push(model.embed(batch));
-            Ok(())
-        })?;
-        if are_few(&model.shape(), images.count()) {
+        let mut tokens = Self::few(model, images, TOKENS_PER_FEATURE)?;
+        if (images.count() as usize) < images_for(&model.shape(), TOKENS_PER_FEATURE) {
             images.each(|batch| {
-                tokens.push(model.embed(batch.flip([3])));
+                tokens.0.push(model.embed(batch.flip([3])));
                 Ok(())
             })?;
         }
-        Ok(Self(tokens))
+        Ok(tokens)
+    }
+
+    /// Before the first layer, of as many images as have so many tokens for each feature of the widest
+    /// layer.
+    pub fn few(model: &Model, images: &mut Images<'_>, per_feature: usize) -> Result<Self> {
+        let images = images.chosen(images_for(&model.shape(), per_feature))?;
+        Ok(Self(images.into_iter().map(|batch| model.embed(batch)).collect()))
     }
 
     /// Tokens as a layer reads them.
@@ -85,11 +89,9 @@ impl Drawn {
     }
 }
 
-/// Whether so many images have few tokens for the widest layer of a model.
-fn are_few(shape: &Shape, images: u64) -> bool {
-    let is_few = |layer: &learngene_shape::LayerShape| {
-        let tokens = images as usize * layer.field.tokens();
-        tokens < TOKENS_PER_FEATURE * layer.ffn.hidden_dim
-    };
-    shape.layers().iter().any(is_few)
+/// How many images have so many tokens for each hidden unit of the widest layer.
+fn images_for(shape: &Shape, per_feature: usize) -> usize {
+    let of_layer =
+        |layer: &LayerShape| (per_feature * layer.ffn.hidden_dim).div_ceil(layer.field.tokens());
+    shape.layers().iter().map(of_layer).max().unwrap_or(0)
 }

@@ -4,7 +4,7 @@ use burn::{nn, tensor::Tensor};
 use learngene_shape::{LayerShape, LayerSizes, Part};
 use learngene_tensors::{Result, StateDict};
 
-use crate::{Block, Classifier, Model, load_into, state_dict};
+use crate::{Block, Classifier, Model, block::Pass, load_into, state_dict};
 
 /// The linear layers of one transformer layer.
 pub struct LayerLinears<'a> {
@@ -40,6 +40,21 @@ impl Model {
             },
             _ => tokens,
         }
+    }
+
+    /// A whole layer of all tokens, whose attention, as in [`ModelOutput`](crate::ModelOutput), goes to
+    /// `observe`.
+    ///
+    /// # Shapes
+    /// - tokens: those that the layer before left
+    /// - output: `[batch, seq, embed_dim]`
+    pub fn layer_observed(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        observe: &mut dyn FnMut(Tensor<4>),
+    ) -> Tensor<3> {
+        self.run(layer, tokens, Pass { observe: Some(observe), ..Pass::default() })
     }
 
     /// Tokens after the norm before a layer's attention, or before its feed-forward network, which the

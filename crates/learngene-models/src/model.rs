@@ -11,8 +11,8 @@ use learngene_tensors::{Error, Result, StateDict};
 use crate::{
     BranchScales, Classifier, SwinModule, VitModule,
     block::Pass,
-    load_into,
     parts::{Draw, apply, layer_norm},
+    state_dict::assign,
 };
 
 /// A model of any family.
@@ -81,7 +81,10 @@ impl Model {
     /// # Errors
     /// Those of [`Model::load`].
     pub fn from_parameters(shape: &Shape, parameters: StateDict, device: &Device) -> Result<Self> {
-        load_into(Self::build(shape, device)?, parameters)
+        let model = Self::build(shape, device)?;
+        // Asking the module for its shapes would allocate all of it.
+        parameters.check_against(&shape.parameter_shapes())?;
+        Ok(assign(model, parameters))
     }
 
     fn build(shape: &Shape, device: &Device) -> Result<Self> {
@@ -181,7 +184,7 @@ impl Model {
         }
     }
 
-    fn run(&self, layer: usize, tokens: Tensor<3>, pass: Pass<'_>) -> Tensor<3> {
+    pub(crate) fn run(&self, layer: usize, tokens: Tensor<3>, pass: Pass<'_>) -> Tensor<3> {
         self.block(layer).forward(self.layer_input(layer, tokens), pass)
     }
 

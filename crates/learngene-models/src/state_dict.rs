@@ -26,17 +26,23 @@ pub fn state_dict<M: Module>(module: &M) -> StateDict {
 ///
 /// # Errors
 /// Lists every parameter that is missing, unused or of another shape.
-pub fn load_into<M: Module>(mut module: M, parameters: StateDict) -> Result<M> {
+pub fn load_into<M: Module>(module: M, parameters: StateDict) -> Result<M> {
     parameters.check_against(&shapes(&module))?;
-    let tensors = parameters.into_iter().map(|(name, Tensor { shape, values })| {
-        bridge::from_data(TensorData::new(values, shape), name, None)
-    });
-    let result = module.apply(tensors.collect(), None, Some(Box::new(PyTorchToBurnAdapter)), true);
-    assert!(
-        result.errors.is_empty() && result.missing.is_empty() && result.unused.is_empty(),
-        "names and shapes were checked just before: {result}"
-    );
-    Ok(module)
+    Ok(assign(module, parameters))
+}
+
+/// Gives a module parameters whose names and shapes were checked.
+pub(crate) fn assign<M: Module>(mut module: M, parameters: StateDict) -> M {
+    // One after another, so that each is freed before the next is copied to the device.
+    for (name, Tensor { shape, values }) in parameters {
+        let tensor = bridge::from_data(TensorData::new(values, shape), name, None);
+        let result = module.apply(vec![tensor], None, Some(Box::new(PyTorchToBurnAdapter)), true);
+        assert!(
+            result.errors.is_empty() && result.unused.is_empty(),
+            "names and shapes were checked just before: {result}"
+        );
+    }
+    module
 }
 
 /// Names and shapes of a module's parameters.

@@ -99,7 +99,7 @@ impl ProbeArgs {
     }
 
     /// How the images are shown to the ancestor.
-    fn settings(&self, ancestor_sha256: Sha256, images: &ProbeImages) -> ProbeSettings {
+    pub fn settings(&self, ancestor_sha256: Sha256, images: &ProbeImages) -> ProbeSettings {
         let settings = images.preprocess.settings();
         ProbeSettings {
             images_sha256: images.sha256,

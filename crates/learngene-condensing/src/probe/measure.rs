@@ -6,7 +6,12 @@ use learngene_models::{Classifier, Model};
 use learngene_tensors::{Result, Sha256};
 
 use super::{accumulator::DistanceAccumulator, attention_field::AttentionField};
-use crate::{PRODUCER, images::each_batch, sums::fetch};
+use crate::{
+    PRODUCER,
+    depth::DepthErrors,
+    images::{Visit, each_batch},
+    sums::fetch,
+};
 
 /// Whom and what a probe looks at, and how: the part of [`Distances`] that is known beforehand.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,16 +43,38 @@ pub fn probe<E: StdError>(
     settings: ProbeSettings,
     device: &Device,
 ) -> Result<Distances> {
+    observe(model, settings, device, None, |visit| each_batch(batches, visit))
+}
+
+/// As [`probe`], of the batches that `show` gives; keeps features of all depths where they are wanted.
+pub(crate) fn observe(
+    model: &Model,
+    settings: ProbeSettings,
+    device: &Device,
+    mut depth: Option<&mut DepthErrors>,
+    show: impl FnOnce(&mut Visit<'_>) -> Result<()>,
+) -> Result<Distances> {
     let shape = model.shape();
     let fields = AttentionField::of_layers(&shape, device);
     let mut accumulator = DistanceAccumulator::new(shape.num_heads());
     let mut skipped_rows = 0;
-    each_batch(batches, &mut |images| {
+    show(&mut |images| {
         let [batch, ..] = images.dims();
         let mut layers = Vec::new();
-        model.forward_observed(images, |layer, weights| {
+        let mut reduce = |layer: usize, weights| {
             layers.push(fields[layer].mean_attention_distance(weights, settings.convention));
-        });
+        };
+        match &mut depth {
+            None => drop(model.forward_observed(images, reduce)),
+            Some(depth) => {
+                let mut tokens = model.embed(images);
+                for layer in 0..shape.depth() {
+                    let reduce = &mut |weights| reduce(layer, weights);
+                    tokens = model.layer_observed(layer, tokens, reduce);
+                    depth.after_layer(model, layer, &tokens);
+                }
+            }
+        }
         let (distances, skipped): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
         let distances = fetch(Tensor::cat(distances, 0));
         accumulator.push(&distances, batch)?;

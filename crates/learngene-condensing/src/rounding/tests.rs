@@ -12,7 +12,8 @@ use learngene_tensors::Sha256;
 use crate::{
     CondenseOptions, FitOptions, Verification, Worth, condense, condense_to, measure, refit,
     test_ancestor::{
-        all_ancestors, ancestors, clusters, dbscan, distances, edited, images, running, vit,
+        all_ancestors, ancestors, clusters, dbscan, distances, edited, images, running, settings,
+        vit,
     },
     verify,
 };
@@ -20,9 +21,9 @@ use crate::{
 const IMAGES: usize = 40;
 
 fn worth(ancestor: &Checkpoint) -> Worth {
-    let distances = distances(ancestor);
+    let settings = settings(&ancestor.shape, ancestor.sha256);
     let images = || images(IMAGES);
-    measure(&running(ancestor), &distances, HeadOrder::Output, images).expect("good images")
+    measure(&running(ancestor), settings, HeadOrder::Output, images).expect("good images")
 }
 
 fn half(ancestor: &Checkpoint) -> Vec<LayerSizes> {
@@ -45,9 +46,9 @@ fn condensed_with(
 ) -> Learngene {
     let store = Some(store);
     let options = FitOptions { ridge: 1e-6, any_size, store, ..FitOptions::default() };
-    let (distances, worth) = (distances(ancestor), worth(ancestor));
+    let worth = worth(ancestor);
     let images = || images(IMAGES);
-    let made = condense_to(running(ancestor), &distances, &worth, sizes, images, options);
+    let made = condense_to(running(ancestor), &worth, sizes, images, options);
     made.expect("good images")
 }
 

@@ -13,22 +13,21 @@ use learngene_tensors::Sha256;
 use super::*;
 use crate::{
     measure, refit,
-    test_ancestor::{all_ancestors, ancestors, condensed, dbscan, distances, images, running, vit},
+    test_ancestor::{all_ancestors, ancestors, condensed, dbscan, images, running, settings, vit},
     verify,
 };
 
 const IMAGES: usize = 40;
 
 fn worth(ancestor: &Checkpoint, heads_by: HeadOrder) -> Worth {
-    let distances = distances(ancestor);
-    let worth = measure(&running(ancestor), &distances, heads_by, || images(IMAGES));
+    let settings = settings(&ancestor.shape, ancestor.sha256);
+    let worth = measure(&running(ancestor), settings, heads_by, || images(IMAGES));
     worth.expect("good images")
 }
 
 fn condensed_to(ancestor: &Checkpoint, worth: &Worth, sizes: &[LayerSizes]) -> Learngene {
     let options = FitOptions { ridge: 1e-6, ..FitOptions::default() };
-    let (ancestor, distances) = (running(ancestor), distances(ancestor));
-    let learngene = condense_to(ancestor, &distances, worth, sizes, || images(IMAGES), options);
+    let learngene = condense_to(running(ancestor), worth, sizes, || images(IMAGES), options);
     learngene.expect("good images")
 }
 
@@ -136,8 +135,8 @@ fn matrices_for_fewer_inputs_are_those_that_would_be_fitted() {
 #[test]
 fn files_are_no_larger_than_asked() {
     for ancestor in all_ancestors() {
-        let (worth, distances) = (worth(&ancestor, HeadOrder::Output), distances(&ancestor));
-        let within = |bytes, options| worth.within(&ancestor, &distances, bytes, options);
+        let worth = worth(&ancestor, HeadOrder::Output);
+        let within = |bytes, options| worth.within(&ancestor, bytes, options);
         for (any_size, store) in
             [(true, None), (false, None), (true, Some(Store::Int8)), (false, Some(Store::Int4))]
         {
@@ -154,7 +153,7 @@ fn files_are_no_larger_than_asked() {
             for bytes in [least, least + 4000, 1 << 30] {
                 let sizes = within(bytes, options).expect("large enough");
                 let (ancestor, images) = (running(&ancestor), || images(IMAGES));
-                let learngene = condense_to(ancestor, &distances, &worth, &sizes, images, options);
+                let learngene = condense_to(ancestor, &worth, &sizes, images, options);
                 let length = learngene.expect("good images").to_bytes().len() as u64;
                 assert!(length <= bytes, "{length} of {bytes}");
             }

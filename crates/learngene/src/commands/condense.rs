@@ -152,17 +152,19 @@ impl Args {
         &self,
         size: MaxSize,
         ancestor: RunningAncestor,
-        distances: &Distances,
+        probe: &ProbeArgs,
         images: &ProbeImages,
     ) -> anyhow::Result<Learngene> {
         let options = self.fit_options();
+        let settings = probe.settings(ancestor.checkpoint.sha256, images);
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
-        let worth = measure(&ancestor, distances, self.fit.heads_by, batches(images, &bar))?;
+        let mut worth = measure(&ancestor, settings, self.fit.heads_by, batches(images, &bar))?;
+        worth.distances.producer = crate::PRODUCER.into();
         let bytes = size.bytes(&ancestor.checkpoint);
-        let sizes = worth.within(&ancestor.checkpoint, distances, bytes, options)?;
+        let sizes = worth.within(&ancestor.checkpoint, bytes, options)?;
         bar.set_message("fitting");
         let images = batches(images, &bar);
-        let learngene = condense_to(ancestor, distances, &worth, &sizes, images, options)?;
+        let learngene = condense_to(ancestor, &worth, &sizes, images, options)?;
         bar.finish_and_clear();
         Ok(learngene)
     }
@@ -182,9 +184,7 @@ impl Args {
         let images = probe.shown.open(&ancestor, &self.checkpoint.checkpoint)?;
         if let Some(size) = self.fit.max_size {
             let ancestor = RunningAncestor::load(ancestor, &images.device)?;
-            let sha256 = ancestor.checkpoint.sha256;
-            let distances = probe.measure(&ancestor.model, sha256, &images)?;
-            return self.condense_to(size, ancestor, &distances, &images);
+            return self.condense_to(size, ancestor, probe, &images);
         }
         let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
         let distances = probe.measure(&model, ancestor.sha256, &images)?;
