@@ -12,7 +12,7 @@ use crate::sums::fetch;
 const FOLDS: usize = 4;
 
 /// Fewer images say nothing of a depth.
-const LEAST_IMAGES: usize = 8 * FOLDS;
+pub(crate) const LEAST_IMAGES: usize = 8 * FOLDS;
 
 /// Ridge, as a multiple of the features' mean variance over the images.
 const RIDGE: f64 = 1.0;
@@ -59,7 +59,7 @@ impl DepthErrors {
 
     /// `[layer]`: how much worse the features after the last layer are predicted from those after it, by
     /// ridge regression on images that were held out, than from themselves; relative to what can be
-    /// predicted. `None` where the layer cannot be the last, or images are too few.
+    /// predicted. `None` where the layer cannot be the last.
     pub fn errors(self) -> Vec<Option<f64>> {
         let mut errors = vec![None; self.depth];
         errors[self.depth - 1] = Some(0.0);
@@ -67,9 +67,6 @@ impl DepthErrors {
             .map(|index| standardised(self.of_layer(index).to_owned()))
             .collect();
         let last = &features[features.len() - 1];
-        if last.nrows() < LEAST_IMAGES {
-            return errors;
-        }
         let error = |features: &Array2<f64>| held_out_error(features, last);
         let by_layer: Option<Vec<f64>> = features.iter().map(error).collect();
         let Some(by_layer) = by_layer else { return errors };

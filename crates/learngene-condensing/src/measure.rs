@@ -8,11 +8,11 @@ use learngene_format::{Curves, Distances, HeadOrder, LayerCurves, Point};
 use learngene_least_squares::{LinearMap, Moments, NEGLIGIBLE, Selection};
 use learngene_models::{Classifier, Model};
 use learngene_shape::Parameter;
-use learngene_tensors::{Result, StateDict};
+use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
     ProbeSettings, RunningAncestor,
-    depth::DepthErrors,
+    depth::{DepthErrors, LEAST_IMAGES},
     half::Half,
     images::{Images, Visit},
     probe::observe,
@@ -54,7 +54,7 @@ pub struct Worth {
 /// - images: batches, each `[batch, 3, image_size, image_size]`, normalised; the same ones every time
 ///
 /// # Errors
-/// Those of [`probe`](crate::probe); tokens that are not finite.
+/// Those of [`probe`](crate::probe); fewer than 32 images; tokens that are not finite.
 pub fn measure<F, I, E>(
     ancestor: &RunningAncestor,
     settings: ProbeSettings,
@@ -72,6 +72,11 @@ where
     let mut depth = DepthErrors::new(shape);
     let all = |visit: &mut Visit<'_>| images.each(visit);
     let distances = observe(model, settings, &model.device(), Some(&mut depth), all)?;
+    let count = images.count() as usize;
+    if count < LEAST_IMAGES {
+        let expected = format!("at least {LEAST_IMAGES} to measure what a layer is worth");
+        return Err(Error::invalid("number of images", count, expected));
+    }
     let metrics = metrics(model, &mut images, &depth.deviations())?;
     let depth = depth.errors();
     let by_density: Vec<Vec<usize>> =

@@ -23,7 +23,7 @@ const GROUPS_PER_BLOCK: usize = 64;
 const JITTER: f64 = 1e-9;
 
 /// A group whose variance fell to this part of what it was is a combination of those before it.
-const DEPENDENT: f64 = 1e-6;
+const DEPENDENT: f64 = 1e-5;
 
 /// Rows that one thread works on.
 const ROWS: usize = 128;
@@ -85,7 +85,10 @@ impl Moments {
     /// Moments that are not finite.
     pub fn select_in_order(&self, width: usize, order: &[usize]) -> Result<Selection, NotFinite> {
         let mut rest = self.rest(self.cross.clone(), width, order.len());
-        let taken = order.iter().map(|group| rest.deflate(&[*group]));
+        let taken = order.iter().map(|group| match rest.groups[*group].is_dependent() {
+            true => Some(vec![(*group, 0.0)]),
+            false => rest.deflate(&[*group]),
+        });
         let taken = taken.collect::<Option<Vec<_>>>().ok_or(NotFinite)?;
         Ok(self.selection(taken.concat()))
     }
@@ -128,6 +131,13 @@ struct Group {
     rest: Array2<f64>,
 }
 
+impl Group {
+    /// Whether it is a combination of the groups taken.
+    fn is_dependent(&self) -> bool {
+        self.rest.diag().sum() <= DEPENDENT * self.variance
+    }
+}
+
 impl<'a> Residual<'a> {
     /// Of no group taken; at most `most` will be.
     fn new(
@@ -162,6 +172,12 @@ impl<'a> Residual<'a> {
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
             let ranked = self.ranked()?;
+            if ranked.is_empty() {
+                // Dividing by what rounding left of the others would make noise of all numbers.
+                let open = self.groups.iter().enumerate().filter(|(_, group)| !group.is_taken);
+                taken.extend(open.map(|(index, _)| (index, 0.0)).take(count - taken.len()));
+                break;
+            }
             let block = block.min(count - taken.len());
             let chosen = match block {
                 1 => vec![ranked[0].0],
@@ -172,13 +188,11 @@ impl<'a> Residual<'a> {
         Some(taken)
     }
 
-    /// Groups that were not taken by what each explains alone, the most first.
+    /// Groups that are no combination of those taken, by what each explains alone, the most first.
     fn ranked(&self) -> Option<Vec<(usize, f64)>> {
-        let open = self.groups.par_iter().enumerate().filter(|(_, group)| !group.is_taken);
+        let groups = self.groups.par_iter().enumerate();
+        let open = groups.filter(|(_, group)| !group.is_taken && !group.is_dependent());
         let gains = open.map(|(index, group)| {
-            if group.rest.diag().sum() <= DEPENDENT * group.variance {
-                return Some((index, 0.0));
-            }
             let mut cross = self.cross.slice(s![self.features(index), ..]).to_owned();
             self.root(group.rest.clone())?.forward(&mut cross);
             let gain = sum_of_squares(cross.view());
@@ -200,7 +214,8 @@ impl<'a> Residual<'a> {
         let cross = self.cross.select(Axis(0), &features);
         let among = Residual::new(covariance.view(), cross, self.width, self.variance, count);
         let best = among.select(count, 1)?.into_iter();
-        let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || *gain >= least);
+        let is_good = |gain: f64| gain > 0.0 && gain >= least;
+        let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || is_good(*gain));
         Some(good.map(|(_, (index, _))| candidates[index]).collect())
     }
 
@@ -275,120 +290,4 @@ fn sum_of_squares(values: ArrayView2<'_, f64>) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use ndarray::Array1;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Moments of features and targets of mean 0, given row by row.
-    fn moments(features: &Array2<f64>, targets: &Array2<f64>) -> Moments {
-        let rows = features.nrows() as f64;
-        Moments {
-            feature_means: Array1::zeros(features.ncols()),
-            target_means: Array1::zeros(targets.ncols()),
-            covariance: features.t().dot(features) / rows,
-            cross: features.t().dot(targets) / rows,
-            target_variances: (targets * targets).sum_axis(Axis(0)) / rows,
-        }
-    }
-
-    /// What least squares on these features leave of the targets' variance.
-    fn left(moments: &Moments, features: &[usize]) -> f64 {
-        let some = moments.of(features);
-        let mut covariance = some.covariance.clone();
-        covariance.diag_mut().mapv_inplace(|variance| variance + 1e-12);
-        let weight = Cholesky::of(covariance).expect("full rank").solve(some.cross.clone());
-        moments.target_variances.sum() - (&weight * &some.cross).sum()
-    }
-
-    /// The definition: of all groups the one with which least is left.
-    fn brute_force(moments: &Moments, width: usize, count: usize) -> Vec<usize> {
-        let features = |groups: &[usize]| -> Vec<usize> {
-            groups.iter().flat_map(|group| group * width..(group + 1) * width).collect()
-        };
-        let mut order: Vec<usize> = Vec::new();
-        for _ in 0..count {
-            let open = (0..moments.covariance.nrows() / width).filter(|g| !order.contains(g));
-            let with = |group: usize| left(moments, &features(&[&order[..], &[group]].concat()));
-            let best = open.min_by(|a, b| with(*a).total_cmp(&with(*b)));
-            order.push(best.expect("a group is left"));
-        }
-        order
-    }
-
-    /// Rows of independent numbers.
-    fn rows(count: usize, features: usize) -> impl Strategy<Value = Array2<f64>> {
-        let values = prop::collection::vec(-1.0..1.0_f64, count * features);
-        values.prop_map(move |values| {
-            Array2::from_shape_vec((count, features), values).expect("as many values")
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
-
-        #[test]
-        fn the_order_is_that_of_brute_force(
-            features in rows(40, 8), targets in rows(40, 3), wide in any::<bool>(),
-        ) {
-            let width = if wide { 2 } else { 1 };
-            let (moments, count) = (moments(&features, &targets), 8 / width);
-            let selection = moments.forward_select(width, count).expect("finite");
-            prop_assert_eq!(&selection.order, &brute_force(&moments, width, count));
-            for (taken, of) in selection.left.iter().enumerate().skip(1) {
-                let groups = &selection.order[..taken];
-                let features: Vec<usize> =
-                    groups.iter().flat_map(|group| group * width..(group + 1) * width).collect();
-                prop_assert!((of - left(&moments, &features)).abs() < 1e-6, "{} groups", taken);
-            }
-        }
-
-        /// Also where several are taken at a time.
-        #[test]
-        fn orders_are_nested_and_the_rest_never_grows(
-            features in rows(300, 200), targets in rows(300, 2), fewer in 1_usize..200,
-        ) {
-            let moments = moments(&features, &targets);
-            let all = moments.forward_select(1, 200).expect("finite");
-            prop_assert!(all.left.is_sorted_by(|before, after| before >= after));
-            let mut sorted = all.order.clone();
-            sorted.sort_unstable();
-            prop_assert!(sorted.into_iter().eq(0..200));
-            // Blocks may end elsewhere, so that only what whole blocks take is the same.
-            let some = moments.forward_select(1, fewer).expect("finite");
-            let whole = fewer / 3 * 3;
-            prop_assert_eq!(&some.order[..whole], &all.order[..whole]);
-        }
-
-        #[test]
-        fn equal_features_are_never_both_among_the_first(
-            features in rows(400, 130), targets in rows(400, 4),
-        ) {
-            // The second half are the first again, in part with the other sign.
-            let mut twins = Array2::zeros((400, 260));
-            twins.slice_mut(s![.., ..130]).assign(&features);
-            twins.slice_mut(s![.., 130..]).assign(&features);
-            twins.slice_mut(s![.., 200..]).mapv_inplace(|value| -2.0 * value);
-            let selection = moments(&twins, &targets).forward_select(1, 130).expect("finite");
-            let mut distinct: Vec<usize> = selection.order.iter().map(|of| of % 130).collect();
-            distinct.sort_unstable();
-            prop_assert!(distinct.into_iter().eq(0..130));
-        }
-    }
-
-    #[test]
-    fn what_is_no_number_is_refused() {
-        let mut moments = moments(&Array2::eye(3), &Array2::eye(3));
-        moments.cross[[1, 1]] = f64::NAN;
-        assert_eq!(moments.forward_select(1, 2), Err(NotFinite));
-    }
-
-    #[test]
-    fn features_that_never_vary_come_last() {
-        let mut features = Array2::<f64>::eye(4);
-        features.column_mut(0).fill(0.0);
-        let selection = moments(&features, &Array2::eye(4)).forward_select(1, 4).expect("finite");
-        assert_eq!(selection.order, [1, 2, 3, 0]);
-    }
-}
+mod tests;

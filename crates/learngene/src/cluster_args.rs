@@ -25,9 +25,9 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "PIXELS[,PIXELS..]", value_delimiter = ',',
         value_parser = number::<f64>, allow_hyphen_values = true)]
     pub eps: Option<Vec<f64>>,
-    /// Least number of heads in the neighbourhood of a core head, itself counted.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
-    pub min_points: NonZeroUsize,
+    /// Least number of heads in the neighbourhood of a core head, itself counted [default: 1].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub min_points: Option<NonZeroUsize>,
     /// Whether a head in no cluster, possible for --min-points above 1, becomes a cluster of its
     /// own (the default), joins that of the nearest core head or is left out.
     #[arg(long, value_parser = choice::<NoisePolicy>(["singleton", "nearest", "drop"]))]
@@ -37,15 +37,14 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "K[,K..]", value_delimiter = ',', value_parser = at_least_one,
         allow_hyphen_values = true, conflicts_with_all = ["eps", "min_points", "noise"])]
     pub kmeans: Option<Vec<NonZeroUsize>>,
-    /// Seed of the centroids that k-means begins with.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
+    /// Seed of the centroids that k-means begins with [default: 0].
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>,
         requires = "kmeans", conflicts_with_all = ["eps", "min_points", "noise"])]
-    pub seed: u64,
+    pub seed: Option<u64>,
     /// Whether the member nearest the mean density stands for a cluster, or the mean of all
-    /// members' parameters.
-    #[arg(long, default_value = "nearest",
-        value_parser = choice::<RepresentativePolicy>(["nearest", "mean"]))]
-    pub representative: RepresentativePolicy,
+    /// members' parameters [default: nearest].
+    #[arg(long, value_parser = choice::<RepresentativePolicy>(["nearest", "mean"]))]
+    pub representative: Option<RepresentativePolicy>,
     /// Keeps other heads, as a control: of each layer as many as there are clusters, with their sizes,
     /// but drawn at random by this seed, whatever distances they have; their means with
     /// --representative mean.
@@ -54,6 +53,18 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Whether any of them was given.
+    pub fn is_given(&self) -> bool {
+        let Self { eps, min_points, noise, kmeans, seed, representative, random_heads } = self;
+        eps.is_some()
+            || min_points.is_some()
+            || noise.is_some()
+            || kmeans.is_some()
+            || seed.is_some()
+            || representative.is_some()
+            || random_heads.is_some()
+    }
+
     /// Refuses parameters that cannot cluster the heads and FFNs of this ancestor, before its distances
     /// are measured.
     pub fn check(&self, ffn: &FfnArgs, ancestor: &Shape) -> anyhow::Result<()> {
@@ -98,23 +109,24 @@ impl ClusterArgs {
 
     /// The parameters.
     fn params(&self, default_eps: &[f64]) -> anyhow::Result<ClusterParams> {
+        let min_points = self.min_points.map_or(1, NonZeroUsize::get);
         ensure!(
-            self.noise.is_none() || self.min_points.get() != 1,
+            self.noise.is_none() || min_points != 1,
             "--noise has no effect with --min-points 1, where every head is in a cluster: leave it \
              out, or pass 2 or more"
         );
         let algorithm = match &self.kmeans {
             Some(k) => {
                 let k = k.iter().map(|k| k.get()).collect();
-                ClusterAlgorithm::Kmeans { k, seed: self.seed }
+                ClusterAlgorithm::Kmeans { k, seed: self.seed.unwrap_or(0) }
             }
             None => ClusterAlgorithm::Dbscan {
                 eps: self.eps.clone().unwrap_or_else(|| default_eps.to_vec()),
-                min_points: self.min_points.get(),
+                min_points,
                 noise: self.noise.unwrap_or_default(),
             },
         };
-        Ok(ClusterParams { algorithm, representative: self.representative })
+        Ok(ClusterParams { algorithm, representative: self.representative.unwrap_or_default() })
     }
 }
 
@@ -137,6 +149,14 @@ pub struct FfnArgs {
     /// [default: representative].
     #[arg(long, value_parser = choice::<FfnNorm>(["representative", "own"]))]
     pub ffn_norm: Option<FfnNorm>,
+}
+
+impl FfnArgs {
+    /// Whether any of them was given.
+    pub fn is_given(&self) -> bool {
+        let Self { ffn, ffn_representative, ffn_norm } = self;
+        ffn.is_some() || ffn_representative.is_some() || ffn_norm.is_some()
+    }
 }
 
 /// A value of `--ffn`.

@@ -27,14 +27,16 @@ use crate::{
     text::{count, thousands},
 };
 
-/// Condenses an ancestor into a learngene: probes it, clusters its heads, keeps one of each cluster.
+/// Condenses an ancestor into a learngene.
 ///
-/// Distances from `probe` and clusters from `cluster` can take the place of the first two steps.
+/// Keeps the layers, heads and hidden units that lose least of the ancestor's last features in a file of
+/// a given size, and fits the matrices that read them. With --paper, or any flag of clustering, it keeps
+/// one head of each cluster and whole FFNs instead; distances from `probe` and clusters from `cluster` can
+/// then take the place of the images.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --out deit_base.learngene\n  \
-    learngene condense --checkpoint deit_base.pth --distances distances.json --clusters clusters.json \
-    --out deit_base.learngene",
+    after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --max-size 50% --out half.learngene\n  \
+    learngene condense --checkpoint deit_base.pth --images photos/ --paper --out paper.learngene",
     mut_arg("out", |out| out.value_parser(Kind::Learngene.name()))
 )]
 #[command(group = clap::ArgGroup::new("densities").required(true).args(["images", "distances"]))]
@@ -44,12 +46,24 @@ pub struct Args {
     #[command(flatten)]
     densities: Either<Measured, ProbeArgs>,
     #[command(flatten)]
+    size: SizeArgs,
+    /// Keeps one head of each cluster and whole FFNs, as the paper does.
+    #[arg(long, help_heading = "Clustering")]
+    paper: bool,
+    #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
     ffn: FfnArgs,
     /// Keeps each layer's whole output projection, for the projection policy `origin`.
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Clustering")]
     keep_projection: bool,
+    /// Fits the output projections of the heads that clusters keep, layer by layer.
+    #[arg(long, requires = "images", help_heading = "Clustering")]
+    refit: bool,
+    /// Ridge of the fits, as a multiple of the mean variance of what is fitted to.
+    #[arg(long, value_name = "RIDGE", default_value_t = FitOptions::default().ridge,
+        value_parser = number::<f64>, help_heading = "Size and fit")]
+    ridge: f64,
     /// Keeps the ancestor's classifier.
     #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
@@ -59,37 +73,26 @@ pub struct Args {
         value_parser = choice::<Store>(["f16", "int8", "int4"]))]
     store: Option<Store>,
     #[command(flatten)]
-    fit: FitArgs,
-    #[command(flatten)]
     out: OutArgs,
 }
 
-/// How much is kept, and how matrices are fitted to it.
+/// How much is kept.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Size and fit")]
-struct FitArgs {
+#[group(conflicts_with_all = ["distances", "paper", "ClusterArgs", "FfnArgs", "keep_projection", "refit"])]
+struct SizeArgs {
     /// The largest size of the file, in bytes (5M) or as a share of the bytes of the ancestor's
-    /// parameters (50%). Layers, heads and hidden units of FFNs are then chosen that lose least of the
-    /// ancestor's last features, in place of one head of each cluster, and all matrices that read them
-    /// are fitted.
-    #[arg(long, value_name = "SIZE", requires = "images", conflicts_with_all = ["ClusterArgs",
-        "FfnArgs", "keep_projection", "refit"], allow_hyphen_values = true)]
+    /// parameters [default: 50%].
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     max_size: Option<MaxSize>,
-    /// Which heads --max-size keeps: those that write most, or those whose distances differ most.
-    #[arg(long, default_value = "output", requires = "max_size",
-        value_parser = choice::<HeadOrder>(["output", "density"]))]
-    heads_by: HeadOrder,
+    /// Which heads are kept: those that write most, or those whose distances differ most
+    /// [default: output].
+    #[arg(long, value_parser = choice::<HeadOrder>(["output", "density"]))]
+    heads_by: Option<HeadOrder>,
     /// Leaves out what matrices are for fewer heads and hidden units: the file is smaller, but
     /// descendants with fewer of them lose more.
-    #[arg(long, requires = "max_size")]
+    #[arg(long)]
     one_size: bool,
-    /// Fits the output projections of the heads that clusters keep, layer by layer.
-    #[arg(long, requires = "images")]
-    refit: bool,
-    /// Ridge of the fits, as a multiple of the mean variance of what is fitted to.
-    #[arg(long, value_name = "RIDGE", default_value_t = FitOptions::default().ridge,
-        value_parser = number::<f64>)]
-    ridge: f64,
 }
 
 /// What `--max-size` says.
@@ -115,6 +118,8 @@ impl FromStr for MaxSize {
 }
 
 impl MaxSize {
+    const DEFAULT: Self = Self::Share(0.5);
+
     fn bytes(self, ancestor: &Checkpoint) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -138,10 +143,16 @@ fn batches<'a>(
 }
 
 impl Args {
+    /// Whether clusters decide what is kept, in place of a size.
+    fn is_by_clusters(&self) -> bool {
+        let asked = self.paper || self.keep_projection || self.refit;
+        asked || self.cluster.is_given() || self.ffn.is_given()
+    }
+
     fn fit_options(&self) -> FitOptions {
         FitOptions {
-            ridge: self.fit.ridge,
-            any_size: self.fit.max_size.is_some() && !self.fit.one_size,
+            ridge: self.ridge,
+            any_size: !self.is_by_clusters() && !self.size.one_size,
             classifier: self.keep_classifier,
             store: self.store,
         }
@@ -150,17 +161,17 @@ impl Args {
     /// The learngene of the given size that loses least.
     fn condense_to(
         &self,
-        size: MaxSize,
         ancestor: RunningAncestor,
         probe: &ProbeArgs,
         images: &ProbeImages,
     ) -> anyhow::Result<Learngene> {
         let options = self.fit_options();
         let settings = probe.settings(ancestor.checkpoint.sha256, images);
+        let heads_by = self.size.heads_by.unwrap_or(HeadOrder::Output);
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
-        let mut worth = measure(&ancestor, settings, self.fit.heads_by, batches(images, &bar))?;
+        let mut worth = measure(&ancestor, settings, heads_by, batches(images, &bar))?;
         worth.distances.producer = crate::PRODUCER.into();
-        let bytes = size.bytes(&ancestor.checkpoint);
+        let bytes = self.size.max_size.unwrap_or(MaxSize::DEFAULT).bytes(&ancestor.checkpoint);
         let sizes = worth.within(&ancestor.checkpoint, bytes, options)?;
         bar.set_message("fitting");
         let images = batches(images, &bar);
@@ -182,14 +193,14 @@ impl Args {
         let ancestor = self.checkpoint.read(probe.shown.preprocess.image_size, None)?;
         self.cluster.check(&self.ffn, &ancestor.shape)?;
         let images = probe.shown.open(&ancestor, &self.checkpoint.checkpoint)?;
-        if let Some(size) = self.fit.max_size {
+        if !self.is_by_clusters() {
             let ancestor = RunningAncestor::load(ancestor, &images.device)?;
-            return self.condense_to(size, ancestor, probe, &images);
+            return self.condense_to(ancestor, probe, &images);
         }
         let model = Model::load(&ancestor.shape, &ancestor.parameters, &images.device)?;
         let distances = probe.measure(&model, ancestor.sha256, &images)?;
         let learngene = self.by_clusters(&ancestor, &distances, None)?;
-        if !self.fit.refit {
+        if !self.refit {
             return Ok(learngene);
         }
         let ancestor = RunningAncestor { model, checkpoint: ancestor };
@@ -215,7 +226,7 @@ impl Args {
             keep_projection: self.keep_projection,
             classifier: self.keep_classifier,
             // Matrices that are fitted are rounded then.
-            store: self.store.filter(|_| !self.fit.refit),
+            store: self.store.filter(|_| !self.refit),
         };
         Ok(condense(ancestor, distances, &clusters, options)?)
     }

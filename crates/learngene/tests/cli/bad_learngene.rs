@@ -106,7 +106,7 @@ fn no_classifier_to_inherit() {
     let args = "expand tiny.learngene --classifier inherit --out d.safetensors";
     bench.check(args, 1, &["classifier to inherit", "expected a fresh classifier"]);
     bench.succeed(&format!(
-        "condense {TINY} --images photos --keep-classifier --out tiny.learngene"
+        "condense {TINY} --images photos --paper --keep-classifier --out tiny.learngene"
     ));
     bench.succeed(args);
     let args = "expand tiny.learngene --classifier inherit --num-classes 9 --out e.safetensors";

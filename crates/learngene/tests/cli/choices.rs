@@ -74,7 +74,7 @@ fn fitted_projections_are_shown_and_used() {
         1,
         &["learngene to refit: found layers that share an FFN"],
     );
-    bench.succeed(&format!("{condense} --out plain.learngene"));
+    bench.succeed(&format!("{condense} --paper --out plain.learngene"));
     bench.check(
         "expand plain.learngene --projection refit --out d.safetensors",
         1,
@@ -116,7 +116,7 @@ fn learngenes_of_a_size_give_descendants_of_any_smaller_one() {
     let length = |name: &str| bench.read(name).len();
     assert!(length("one.learngene") < length("all.learngene"));
 
-    bench.succeed(&format!("condense {TINY} --images photos --out clusters.learngene"));
+    bench.succeed(&format!("condense {TINY} --images photos --paper --out clusters.learngene"));
     for command in [
         "sizes clusters.learngene",
         "expand clusters.learngene --max-params 1M --out d.safetensors",

@@ -78,7 +78,7 @@ fn condensing_from_distances_takes_the_radius_of_the_probed_images() {
 fn the_sample_inside_the_program_needs_no_files() {
     let bench = Workbench::new();
     let said = bench.succeed(&format!(
-        "condense {TINY} --images cifar10-sample --limit 4 --out tiny.learngene"
+        "condense {TINY} --images cifar10-sample --limit 32 --out tiny.learngene"
     ));
     assert!(said.starts_with("tiny.learngene: "), "{said}");
 }

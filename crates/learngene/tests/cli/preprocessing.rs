@@ -57,7 +57,7 @@ fn preprocessing_goes_with_the_checkpoint() {
 
     // From an ancestor's probe to its descendants.
     let of_run = "--checkpoint run/last.safetensors";
-    bench.succeed(&format!("condense {of_run} --images pets/train --out x.learngene"));
+    bench.succeed(&format!("condense {of_run} --images pets/train --paper --out x.learngene"));
     bench.succeed("expand x.learngene --out d.safetensors");
     bench.succeed("probe --checkpoint d.safetensors --images pets --out d2.json");
     let probed = bench.json("d2.json")["preprocessing"].clone();

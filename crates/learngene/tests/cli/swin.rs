@@ -40,7 +40,7 @@ fn from_a_checkpoint_to_a_trained_descendant() {
 #[test]
 fn depths_and_windows_that_do_not_fit_are_refused() {
     let bench = bench();
-    bench.succeed(&format!("condense {SWIN} --images photos --out s.learngene"));
+    bench.succeed(&format!("condense {SWIN} --images photos --paper --out s.learngene"));
     let expand = |flags: &str| format!("expand s.learngene {flags} --out d.safetensors");
     let parts = ["numbers in the depth", "found 1", "2"];
     bench.check(&expand("--depth 3"), 1, &parts);
