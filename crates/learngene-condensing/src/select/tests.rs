@@ -215,6 +215,17 @@ fn heads_of_clusters_are_fitted_too() {
 }
 
 #[test]
+fn few_images_are_refused() {
+    let ancestor = vit();
+    let settings = settings(&ancestor.shape, ancestor.sha256);
+    let measured = measure(&running(&ancestor), settings, HeadOrder::Output, || images(31));
+    assert_eq!(
+        measured.err().expect("too few").to_string(),
+        "number of images: found 31, expected at least 32 to measure what a layer is worth"
+    );
+}
+
+#[test]
 fn a_ridge_that_means_nothing_is_refused() {
     for ridge in [-1e-9, f64::NAN, f64::INFINITY] {
         let refused = FitOptions { ridge, ..FitOptions::default() }.check().expect_err("refused");

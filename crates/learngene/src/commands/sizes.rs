@@ -17,7 +17,7 @@ use crate::text::{layer_list, thousands};
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  learngene sizes deit_base.learngene")]
 pub struct Args {
-    /// A learngene that was condensed with --max-size.
+    /// A learngene that was condensed by size, not by clusters.
     learngene: PathBuf,
     /// Rows at most.
     #[arg(long, value_name = "N", default_value = "16", value_parser = crate::args::at_least_one)]
@@ -43,7 +43,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let manifest = Learngene::read_manifest(&args.learngene)?;
     let curves = manifest.curves.as_ref().with_context(|| {
         format!(
-            "{}: what smaller models lose was not measured: condense with --max-size",
+            "{}: what smaller models lose was not measured: condense without --paper or flags of \
+             clustering",
             args.learngene.display()
         )
     })?;

@@ -127,7 +127,8 @@ impl Args {
             _ => return Ok(config.clone()),
         };
         let curves = manifest.curves.as_ref().context(
-            "what smaller models lose was not measured for this learngene: condense one with --max-size",
+            "what smaller models lose was not measured for this learngene: condense one without --paper \
+             or flags of clustering",
         )?;
         let shape = manifest.shape.reshaped(&Reshape {
             image_size: config.image_size,

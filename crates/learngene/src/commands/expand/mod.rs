@@ -97,7 +97,7 @@ pub struct Args {
     #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
     mlp_ratio: Option<Ratio>,
     /// The largest number of parameters; layers, heads and hidden units are chosen that lose least. For
-    /// learngenes that were condensed with --max-size.
+    /// learngenes that were condensed by size, not by clusters.
     #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with_all = SIZES,
         help_heading = SHAPE)]
     max_params: Option<u64>,
