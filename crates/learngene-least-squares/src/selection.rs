@@ -178,7 +178,7 @@ impl<'a> Residual<'a> {
                 taken.extend(open.map(|(index, _)| (index, 0.0)).take(count - taken.len()));
                 break;
             }
-            let block = block.min(count - taken.len());
+            let block = block.min(count - taken.len()).min(ranked.len());
             let chosen = match block {
                 1 => vec![ranked[0].0],
                 _ => self.choose(&ranked, block)?,
