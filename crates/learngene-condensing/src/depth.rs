@@ -34,7 +34,7 @@ impl DepthErrors {
         Self { depth, first, width: 0, features: vec![Vec::new(); depth - first] }
     }
 
-    /// Keeps the features of a batch of images by their tokens after a layer.
+    /// Stores the pooled features of a batch from its tokens after `layer`.
     pub fn after_layer(&mut self, model: &Model, layer: usize, tokens: &Tensor<3>) {
         let Some(index) = layer.checked_sub(self.first) else { return };
         let pooled = model.pool_tokens(tokens.clone(), Pool::Both);
@@ -42,7 +42,7 @@ impl DepthErrors {
         self.features[index].extend(fetch(pooled).into_iter().map(f64::from));
     }
 
-    /// Standard deviation of each of the last features over the images.
+    /// Standard deviation of each feature after the last layer, over the images.
     pub fn deviations(&self) -> Vec<f64> {
         let last = self.of_layer(self.features.len() - 1);
         let variances = last.var_axis(Axis(0), 0.0);

@@ -50,7 +50,7 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// At least so many images, evenly taken of all; all where there are fewer.
+    /// At least `wanted` images, evenly spaced over all of them, or all if there are fewer.
     pub fn chosen(&mut self, wanted: usize) -> Result<Vec<Tensor<4>>> {
         if self.count.is_none() {
             self.each(|_| Ok(()))?;

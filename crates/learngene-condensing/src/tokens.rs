@@ -9,9 +9,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::images::Images;
 
-/// Tokens for each feature that suffice for a fit: ViT-S/14 at 84 px was no better with 16. Of more some
-/// are drawn; where hidden units have fewer, which leaves much to chance, mirrored images are looked at
-/// too.
+/// Tokens per feature in a fit. On ViT-S/14 at 84 px, 16 gave no better descendants. If there are more
+/// tokens, some are drawn; if there are fewer, the images are also used mirrored.
 pub(crate) const TOKENS_PER_FEATURE: usize = 8;
 
 /// Tokens of all images, `[batch, seq, embed_dim]` each batch, somewhere between two halves of layers.
@@ -20,7 +19,7 @@ pub(crate) const TOKENS_PER_FEATURE: usize = 8;
 pub(crate) struct Tokens(pub Vec<Tensor<3>>);
 
 impl Tokens {
-    /// Before the first layer, for fits; of images that are few for them, mirrored ones too.
+    /// Tokens before the first layer, for fits; mirrored images are added if there are too few.
     pub fn embed(model: &Model, images: &mut Images<'_>) -> Result<Self> {
         let mut tokens = Self::few(model, images, TOKENS_PER_FEATURE)?;
         if (images.count() as usize) < images_for(&model.shape(), TOKENS_PER_FEATURE) {
@@ -32,8 +31,8 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Before the first layer, of as many images as have so many tokens for each feature of the widest
-    /// layer.
+    /// Tokens before the first layer, from as many images as give `per_feature` tokens for each hidden
+    /// unit of the widest layer.
     pub fn few(model: &Model, images: &mut Images<'_>, per_feature: usize) -> Result<Self> {
         let images = images.chosen(images_for(&model.shape(), per_feature))?;
         Ok(Self(images.into_iter().map(|batch| model.embed(batch)).collect()))
@@ -89,7 +88,7 @@ impl Drawn {
     }
 }
 
-/// How many images have so many tokens for each hidden unit of the widest layer.
+/// Number of images that give `per_feature` tokens for each hidden unit of the widest layer.
 fn images_for(shape: &Shape, per_feature: usize) -> usize {
     let of_layer =
         |layer: &LayerShape| (per_feature * layer.ffn.hidden_dim).div_ceil(layer.field.tokens());

@@ -42,11 +42,11 @@ impl Model {
         }
     }
 
-    /// A whole layer of all tokens, whose attention, as in [`ModelOutput`](crate::ModelOutput), goes to
-    /// `observe`.
+    /// Runs a layer on all tokens and passes its attention, shaped as in
+    /// [`ModelOutput`](crate::ModelOutput), to `observe`.
     ///
     /// # Shapes
-    /// - tokens: those that the layer before left
+    /// - tokens: output of the layer before
     /// - output: `[batch, seq, embed_dim]`
     pub fn layer_observed(
         &self,

@@ -82,7 +82,7 @@ impl Model {
     /// Those of [`Model::load`].
     pub fn from_parameters(shape: &Shape, parameters: StateDict, device: &Device) -> Result<Self> {
         let model = Self::build(shape, device)?;
-        // Asking the module for its shapes would allocate all of it.
+        // The module would allocate all parameters to give their shapes.
         parameters.check_against(&shape.parameter_shapes())?;
         Ok(assign(model, parameters))
     }

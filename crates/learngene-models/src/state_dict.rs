@@ -31,9 +31,9 @@ pub fn load_into<M: Module>(module: M, parameters: StateDict) -> Result<M> {
     Ok(assign(module, parameters))
 }
 
-/// Gives a module parameters whose names and shapes were checked.
+/// Loads parameters whose names and shapes were checked into a module.
 pub(crate) fn assign<M: Module>(mut module: M, parameters: StateDict) -> M {
-    // One after another, so that each is freed before the next is copied to the device.
+    // One by one: each host copy is freed before the next tensor goes to the device.
     for (name, Tensor { shape, values }) in parameters {
         let tensor = bridge::from_data(TensorData::new(values, shape), name, None);
         let result = module.apply(vec![tensor], None, Some(Box::new(PyTorchToBurnAdapter)), true);

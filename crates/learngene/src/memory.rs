@@ -1,11 +1,10 @@
 //! Memory of this process: kept between training steps, and counted.
 
-/// Lets the allocator keep the large blocks of a training step for the next one, whatever thread takes
-/// them.
+/// Lets the allocator reuse the large blocks of a training step for the next one, in any thread.
 ///
 /// glibc returns them to the system at once, and each page that is asked for again costs a fault:
-/// together a fifth of a training step on a CPU. Blocks that it keeps, it keeps for each thread apart
-/// unless all share one arena.
+/// together a fifth of a training step on a CPU. A thread reuses only blocks of its own
+/// arena, so all threads share one.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code)]
 pub fn keep() {

@@ -46,7 +46,8 @@ pub fn probe<E: StdError>(
     observe(model, settings, device, None, |visit| each_batch(batches, visit))
 }
 
-/// As [`probe`], of the batches that `show` gives; keeps features of all depths where they are wanted.
+/// Does the work of [`probe`] on the batches that `show` gives, and stores the features after each layer in
+/// `depth`.
 pub(crate) fn observe(
     model: &Model,
     settings: ProbeSettings,

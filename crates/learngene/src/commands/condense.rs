@@ -29,10 +29,9 @@ use crate::{
 
 /// Condenses an ancestor into a learngene.
 ///
-/// Keeps the layers, heads and hidden units that lose least of the ancestor's last features in a file of
-/// a given size, and fits the matrices that read them. With --paper, or any flag of clustering, it keeps
-/// one head of each cluster and whole FFNs instead; distances from `probe` and clusters from `cluster` can
-/// then take the place of the images.
+/// Chooses the layers, heads and hidden units that best preserve the ancestor's features in a file of the
+/// given size, and fits the matrices that read them. With --paper or any clustering flag it keeps one head
+/// per cluster and whole FFNs instead; it can then start from the files of `probe` and `cluster`.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --max-size 50% --out half.learngene\n  \
@@ -47,7 +46,7 @@ pub struct Args {
     densities: Either<Measured, ProbeArgs>,
     #[command(flatten)]
     size: SizeArgs,
-    /// Keeps one head of each cluster and whole FFNs, as the paper does.
+    /// Keeps one head per cluster and whole FFNs, as in the paper.
     #[arg(long, help_heading = "Clustering")]
     paper: bool,
     #[command(flatten)]
@@ -57,10 +56,10 @@ pub struct Args {
     /// Keeps each layer's whole output projection, for the projection policy `origin`.
     #[arg(long, help_heading = "Clustering")]
     keep_projection: bool,
-    /// Fits the output projections of the heads that clusters keep, layer by layer.
+    /// Fits the output projections to the heads that are kept, layer by layer.
     #[arg(long, requires = "images", help_heading = "Clustering")]
     refit: bool,
-    /// Ridge of the fits, as a multiple of the mean variance of what is fitted to.
+    /// Ridge penalty of the fits, as a multiple of the mean variance of the inputs.
     #[arg(long, value_name = "RIDGE", default_value_t = FitOptions::default().ridge,
         value_parser = number::<f64>, help_heading = "Size and fit")]
     ridge: f64,
@@ -76,21 +75,21 @@ pub struct Args {
     out: OutArgs,
 }
 
-/// How much is kept.
+/// The size of the file.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Size and fit")]
 #[group(conflicts_with_all = ["distances", "paper", "ClusterArgs", "FfnArgs", "keep_projection", "refit"])]
 struct SizeArgs {
-    /// The largest size of the file, in bytes (5M) or as a share of the bytes of the ancestor's
-    /// parameters [default: 50%].
+    /// Maximum size of the file, in bytes (5M) or as a share of the bytes of the ancestor's parameters
+    /// [default: 50%].
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     max_size: Option<MaxSize>,
-    /// Which heads are kept: those that write most, or those whose distances differ most
-    /// [default: output].
+    /// Order in which heads are kept: by what they add to the tokens, or by how much their attention
+    /// distances differ [default: output].
     #[arg(long, value_parser = choice::<HeadOrder>(["output", "density"]))]
     heads_by: Option<HeadOrder>,
-    /// Leaves out what matrices are for fewer heads and hidden units: the file is smaller, but
-    /// descendants with fewer of them lose more.
+    /// Leaves out the factors that refit matrices to fewer heads and hidden units: the file is smaller,
+    /// but smaller descendants lose more.
     #[arg(long)]
     one_size: bool,
 }
@@ -143,7 +142,7 @@ fn batches<'a>(
 }
 
 impl Args {
-    /// Whether clusters decide what is kept, in place of a size.
+    /// Whether clusters decide what is kept, not a size.
     fn is_by_clusters(&self) -> bool {
         let asked = self.paper || self.keep_projection || self.refit;
         asked || self.cluster.is_given() || self.ffn.is_given()
