@@ -3,7 +3,7 @@
 
     model = load_checkpoint("descendant.safetensors")   # written by `learngene expand` or `train`
     manifest, tensors = read_learngene("deit_base.learngene")
-    model = expand_plain("deit_base.learngene")         # as deep and wide as the ancestor
+    model = expand_plain("deit_base.learngene")         # with all its layers and heads
 
 Needs torch, timm (0.9 or later) and safetensors. On the command line,
 

@@ -51,7 +51,7 @@ pub(crate) struct Fitted {
 pub(crate) type Keep<'k> = dyn FnMut(usize, Half, &Moments) -> Result<Vec<usize>> + 'k;
 
 impl Fitting {
-    /// Starts with the tokens of all images.
+    /// Starts with the tokens of the chosen images.
     pub fn new(
         ancestor: Model,
         own: Model,

@@ -31,6 +31,15 @@ impl<'a> Images<'a> {
         Self { show: Box::new(move |visit| each_batch(batches(), visit)), count: None }
     }
 
+    /// The same where it is known how many there are.
+    pub fn counted<I, E>(batches: impl Fn() -> I + 'a, count: u64) -> Self
+    where
+        I: IntoIterator<Item = Result<Tensor<4>, E>>,
+        E: StdError,
+    {
+        Self { count: Some(count), ..Self::new(batches) }
+    }
+
     /// Shows every batch that has an image.
     ///
     /// # Errors

@@ -18,14 +18,14 @@ use crate::{
     probe::observe,
     sensitivity::{Metric, metrics},
     sums::{TokenSums, unsolvable},
-    tokens::Tokens,
+    tokens::{TOKENS_PER_FEATURE, Tokens},
 };
 
 /// Points of a curve of hidden units.
 const POINTS: usize = 64;
 
-/// Tokens for each feature that suffice for a curve.
-const TOKENS_PER_FEATURE: usize = 4;
+/// Tokens per feature that the images of a curve must give.
+const LEAST_PER_FEATURE: usize = 4;
 
 /// By how much the errors of all layers together are more than their sum to first order. Measured on
 /// ViT-S/14 (DINOv2) at 84 px with 51 and 34 % of its hidden units: 1.6 and 2.
@@ -81,7 +81,7 @@ where
     let depth = depth.errors();
     let by_density: Vec<Vec<usize>> =
         distances.mean_attention_distance.iter().map(|layer| density_order(layer)).collect();
-    let mut tokens = Tokens::few(model, &mut images, TOKENS_PER_FEATURE)?;
+    let mut tokens = Tokens::few(model, &mut images, LEAST_PER_FEATURE)?;
     let mut layers = Vec::new();
     for (layer, metrics) in metrics.iter().enumerate() {
         tokens.enter(model, layer);

@@ -46,7 +46,7 @@ where
     let store = fit.store.unwrap_or(checkpoint.dtype.into());
     let layers: Vec<usize> = (0..sizes.len()).collect();
     let shape = centroid_shape(&checkpoint.shape, &layers, |layer| sizes[layer])?;
-    let mut images = Images::new(images);
+    let mut images = Images::counted(images, distances.images);
     let tokens = Tokens::embed(&model, &mut images)?;
     let fitting = Fitting::new(model.clone(), model, tokens, fit, store);
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {

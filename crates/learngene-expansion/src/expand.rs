@@ -59,13 +59,15 @@ fn projection(manifest: &Manifest, asked: Option<ProjectionPolicy>) -> Result<Pr
         return Ok(if is_refitted { ProjectionPolicy::Refit } else { own });
     };
     let (found, expected) = match asked {
-        ProjectionPolicy::Refit if !is_refitted => {
-            ("a learngene that was not refitted", "one condensed with --refit, or another policy")
-        }
+        ProjectionPolicy::Refit if !is_refitted => (
+            "a learngene that was not refitted",
+            "one condensed by size or with --refit, or another policy",
+        ),
         ProjectionPolicy::Refit => return Ok(asked),
-        _ if is_refitted => {
-            ("a learngene that was refitted", "one condensed without --refit, or the policy refit")
-        }
+        _ if is_refitted => (
+            "a learngene that was refitted",
+            "one by clusters without --refit, or the policy refit",
+        ),
         ProjectionPolicy::Origin if !manifest.keep_projection => (
             "a learngene without whole projections",
             "one condensed with --keep-projection, or the policy centroid or rescaled",

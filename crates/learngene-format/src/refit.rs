@@ -11,7 +11,7 @@ use crate::check::{SIZE, check_each, check_length, ensure, is_size};
 pub struct Refit {
     /// Ridge, as a multiple of the features' mean variance.
     pub ridge: f64,
-    /// Number of images.
+    /// Number of images given; a fit uses as many of them as it needs.
     pub images: u64,
     /// Hash of the image list and of the images' contents.
     pub images_sha256: Sha256,

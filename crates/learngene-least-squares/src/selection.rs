@@ -22,7 +22,8 @@ const GROUPS_PER_BLOCK: usize = 64;
 /// Added to every variance, as a part of their mean: keeps factors of features without full rank.
 const JITTER: f64 = 1e-9;
 
-/// A group whose variance fell to this part of what it was is a combination of those before it.
+/// A group whose variance fell to this part of what it was is a combination of those before it: sums in
+/// single precision leave about 1e-7 where nothing should be left.
 const DEPENDENT: f64 = 1e-5;
 
 /// Rows that one thread works on.
@@ -132,9 +133,9 @@ struct Group {
 }
 
 impl Group {
-    /// Whether it is a combination of the groups taken.
+    /// Whether all of it is a combination of the groups taken.
     fn is_dependent(&self) -> bool {
-        self.rest.diag().sum() <= DEPENDENT * self.variance
+        self.variance.is_finite() && self.rest.diag().sum() <= DEPENDENT * self.variance
     }
 }
 
@@ -212,7 +213,10 @@ impl<'a> Residual<'a> {
         let features = self.features_of(&candidates);
         let covariance = self.covariance_of(&features);
         let cross = self.cross.select(Axis(0), &features);
-        let among = Residual::new(covariance.view(), cross, self.width, self.variance, count);
+        let mut among = Residual::new(covariance.view(), cross, self.width, self.variance, count);
+        for (group, candidate) in among.groups.iter_mut().zip(&candidates) {
+            group.variance = self.groups[*candidate].variance;
+        }
         let best = among.select(count, 1)?.into_iter();
         let is_good = |gain: f64| gain > 0.0 && gain >= least;
         let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || is_good(*gain));

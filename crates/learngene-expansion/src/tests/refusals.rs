@@ -23,10 +23,10 @@ fn a_learngene_gives_what_it_holds() {
                    expected one condensed with --keep-projection, or the policy centroid or rescaled";
     refused(of(plain(), r#"{"projection":"origin"}"#), message);
     let message = "source of the projection `refit`: found a learngene that was not refitted, \
-                   expected one condensed with --refit, or another policy";
+                   expected one condensed by size or with --refit, or another policy";
     refused(of(plain(), r#"{"projection":"refit"}"#), message);
     let message = "source of the projection `rescaled`: found a learngene that was refitted, \
-                   expected one condensed without --refit, or the policy refit";
+                   expected one by clusters without --refit, or the policy refit";
     let refitted = Condensing { refit: true, ..plain() };
     refused(of(refitted, r#"{"projection":"rescaled"}"#), message);
     let message = "classifier to inherit: found none in the learngene, expected a fresh classifier, \

@@ -5,6 +5,7 @@ use std::{
     str::FromStr,
 };
 
+use anyhow::ensure;
 use burn::tensor::Tensor;
 use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
@@ -32,6 +33,7 @@ use crate::{
 /// Chooses the layers, heads and hidden units that best preserve the ancestor's features in a file of the
 /// given size, and fits the matrices that read them. With --paper or any clustering flag it keeps one head
 /// per cluster and whole FFNs instead; it can then start from the files of `probe` and `cluster`.
+/// By size it needs at least 32 images.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --max-size 50% --out half.learngene\n  \
@@ -46,7 +48,7 @@ pub struct Args {
     densities: Either<Measured, ProbeArgs>,
     #[command(flatten)]
     size: SizeArgs,
-    /// Keeps one head per cluster and whole FFNs, as in the paper.
+    /// Keeps one head per cluster, as in the paper, and whole FFNs (--ffn paper shares them).
     #[arg(long, help_heading = "Clustering")]
     paper: bool,
     #[command(flatten)]
@@ -56,13 +58,13 @@ pub struct Args {
     /// Keeps each layer's whole output projection, for the projection policy `origin`.
     #[arg(long, help_heading = "Clustering")]
     keep_projection: bool,
-    /// Fits the output projections to the heads that are kept, layer by layer.
+    /// Fits the output projections and second FFN matrices to the heads that are kept, layer by layer.
     #[arg(long, requires = "images", help_heading = "Clustering")]
     refit: bool,
-    /// Ridge penalty of the fits, as a multiple of the mean variance of the inputs.
-    #[arg(long, value_name = "RIDGE", default_value_t = FitOptions::default().ridge,
-        value_parser = number::<f64>, help_heading = "Size and fit")]
-    ridge: f64,
+    /// Ridge penalty of the fits, as a multiple of the mean variance of the inputs [default: 0.1].
+    #[arg(long, value_name = "RIDGE", value_parser = number::<f64>, help_heading = "Size and fit",
+        conflicts_with = "distances")]
+    ridge: Option<f64>,
     /// Keeps the ancestor's classifier.
     #[arg(long, help_heading = "Output")]
     keep_classifier: bool,
@@ -150,7 +152,7 @@ impl Args {
 
     fn fit_options(&self) -> FitOptions {
         FitOptions {
-            ridge: self.ridge,
+            ridge: self.ridge.unwrap_or(FitOptions::default().ridge),
             any_size: !self.is_by_clusters() && !self.size.one_size,
             classifier: self.keep_classifier,
             store: self.store,
@@ -283,6 +285,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         inputs.push(distances);
         inputs.extend(clusters.as_deref());
     }
+    ensure!(
+        args.ridge.is_none() || args.refit || !args.is_by_clusters(),
+        "--ridge has no effect where nothing is fitted: leave it out, or pass --refit"
+    );
     args.fit_options().check()?;
     args.out.prepare(Kind::Learngene, &inputs)?;
     let learngene = match &args.densities {

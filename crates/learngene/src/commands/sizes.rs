@@ -43,8 +43,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let manifest = Learngene::read_manifest(&args.learngene)?;
     let curves = manifest.curves.as_ref().with_context(|| {
         format!(
-            "{}: what smaller models lose was not measured: condense without --paper or flags of \
-             clustering",
+            "{}: what smaller models lose was not measured: condense by size, without --paper \
+             and clustering flags",
             args.learngene.display()
         )
     })?;

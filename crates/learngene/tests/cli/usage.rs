@@ -55,6 +55,8 @@ fn what_would_have_no_effect() {
         "--mean 0,0,0",
         "--std 1,1,1",
         "--device flex",
+        "--ridge 1",
+        "--max-size 1M",
     ] {
         let name = flag.split(' ').next().expect("it begins with its name");
         let parts = ["'--distances <FILE>'", "cannot be used with", name];
@@ -65,8 +67,15 @@ fn what_would_have_no_effect() {
         let parts = ["'--clusters <FILE>'", "cannot be used with", name];
         check(&format!("{condense} --clusters b {flag}"), &parts);
     }
-    let args = format!("condense {TINY} --images cifar10-sample --clusters b --out x.learngene");
+    let condense = format!("condense {TINY} --images cifar10-sample --out x.learngene");
+    let args = format!("{condense} --clusters b");
     check(&args, &["--clusters", "cannot be used with", "--images"]);
+    for flag in ["--paper", "--eps 1", "--ffn paper", "--refit", "--keep-projection"] {
+        let name = flag.split(' ').next().expect("it begins with its name");
+        let parts = ["cannot be used with", name];
+        check(&format!("{condense} --max-size 1M {flag}"), &parts);
+        check(&format!("{condense} --one-size {flag}"), &parts);
+    }
     check("cluster --distances d.json --seed 1 --out c.json", &["--kmeans <K[,K..]>"]);
 }
 

@@ -25,7 +25,7 @@ fn real_vits14_condenses_and_expands() {
     let bench = Workbench::new();
     bench.lay("vits14.safetensors", &checkpoint());
     bench.succeed(
-        "condense --checkpoint vits14.safetensors --images cifar10-sample --limit 4 \
+        "condense --checkpoint vits14.safetensors --images cifar10-sample --limit 4 --paper \
          --image-size 224 --out vits14.learngene",
     );
     let manifest = bench.succeed_json("inspect vits14.learngene --json");

@@ -127,8 +127,8 @@ impl Args {
             _ => return Ok(config.clone()),
         };
         let curves = manifest.curves.as_ref().context(
-            "what smaller models lose was not measured for this learngene: condense one without --paper \
-             or flags of clustering",
+            "what smaller models lose was not measured for this learngene: condense one by size, without \
+             --paper and clustering flags",
         )?;
         let shape = manifest.shape.reshaped(&Reshape {
             image_size: config.image_size,

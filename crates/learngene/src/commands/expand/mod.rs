@@ -33,12 +33,10 @@ use initialise::Initialised;
 ///
 /// For comparison, from the whole ancestor or from nothing by other methods.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  learngene expand deit_base.learngene --depth 6 --head-ratio 2 \
+#[command(after_help = "Examples:\n  learngene expand deit_base.learngene --max-params 20M \
     --num-classes 10 --out descendant.safetensors\n  \
     learngene expand --method heuristic-learngene --checkpoint deit_base.pth --depth 6 \
-    --num-classes 10 --out heuristic.safetensors"
-)]
+    --num-classes 10 --out heuristic.safetensors")]
 pub struct Args {
     /// The learngene; other methods than the first can do without.
     #[arg(required_unless_present = "checkpoint")]
@@ -52,8 +50,9 @@ pub struct Args {
     method: Method,
     #[command(flatten)]
     ancestor: Either<CheckpointArgs, Nothing>,
-    /// Layers of the descendant: same as the ancestor's, a number, a number for each stage of a Swin
-    /// (1,1,3,1), or a part of the ancestor's (x3/4).
+    /// Layers of the descendant: same as the learngene's, a number, a number for each stage of a Swin
+    /// (1,1,3,1), or a part of the learngene's (x3/4). By clusters, a learngene is as deep as its ancestor
+    /// and has as many heads.
     #[arg(long, value_name = "DEPTH", default_value_t, allow_hyphen_values = true,
         help_heading = SHAPE)]
     depth: DepthPolicy,
@@ -62,13 +61,13 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", default_value_t, allow_hyphen_values = true,
         help_heading = INHERITANCE)]
     layers: LayerPolicy,
-    /// Heads of its layers: same as the ancestor's, a number, a list, incrementing (all in the first
+    /// Heads of its layers: same as the learngene's, a number, a list, incrementing (all in the first
     /// third of the layers, three quarters in the middle, half in the last, rounded) or decrementing
     /// (the reverse) [default: same].
     #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", allow_hyphen_values = true,
         help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
-    /// Heads of the ancestor's layers divided by its own: 2, 4/3, 1/8.
+    /// Heads of the learngene's layers divided by its own: 2, 4/3, 1/8.
     #[arg(long, value_name = "W", help_heading = SHAPE)]
     head_ratio: Option<Ratio>,
     /// Order in which centroids fill heads: priority, origin, increasing or decreasing.
@@ -76,8 +75,8 @@ pub struct Args {
     order: Order,
     /// Where a head's output-projection columns come from: rescaled and centroid take those of the
     /// head, scaled by its copies or as they are; origin leaves columns in their place, as the
-    /// published code does; refit, the default where the learngene was condensed with --refit, takes
-    /// those fitted to the ancestor's outputs. Otherwise rescaled is the default.
+    /// published code does; refit, the default where the learngene was condensed by size or with --refit,
+    /// takes those fitted to the ancestor's outputs. Otherwise rescaled is the default.
     #[arg(long, help_heading = INHERITANCE)]
     projection: Option<ProjectionPolicy>,
     /// What layers start as that repeat one of the ancestor's: copy, or identity, which changes
