@@ -14,15 +14,16 @@ pub(crate) type Visit<'v> = dyn FnMut(Tensor<4>) -> Result<()> + 'v;
 /// What shows every batch.
 type Show<'a> = dyn Fn(&mut Visit<'_>) -> Result<()> + 'a;
 
-/// Batches of normalised images, as often as they are asked for.
-pub(crate) struct Images<'a> {
+/// Batches of normalised images, each `[batch, 3, image_size, image_size]`, that can be gone through
+/// several times.
+pub struct Images<'a> {
     show: Box<Show<'a>>,
     /// Images of the first pass.
     count: Option<u64>,
 }
 
 impl<'a> Images<'a> {
-    /// Images of a function that gives the same ones every time.
+    /// Images from a function that gives the same ones every time.
     pub fn new<I, E>(batches: impl Fn() -> I + 'a) -> Self
     where
         I: IntoIterator<Item = Result<Tensor<4>, E>>,
@@ -31,20 +32,11 @@ impl<'a> Images<'a> {
         Self { show: Box::new(move |visit| each_batch(batches(), visit)), count: None }
     }
 
-    /// The same where it is known how many there are.
-    pub fn counted<I, E>(batches: impl Fn() -> I + 'a, count: u64) -> Self
-    where
-        I: IntoIterator<Item = Result<Tensor<4>, E>>,
-        E: StdError,
-    {
-        Self { count: Some(count), ..Self::new(batches) }
-    }
-
     /// Shows every batch that has an image.
     ///
     /// # Errors
     /// Those of [`each_batch`]; another number of images than the first time.
-    pub fn each(&mut self, mut visit: impl FnMut(Tensor<4>) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(&mut self, mut visit: impl FnMut(Tensor<4>) -> Result<()>) -> Result<()> {
         let mut found = 0;
         (self.show)(&mut |images| {
             found += images.dims()[0] as u64;
@@ -60,7 +52,7 @@ impl<'a> Images<'a> {
     }
 
     /// At least `wanted` images, evenly spaced over all of them, or all if there are fewer.
-    pub fn chosen(&mut self, wanted: usize) -> Result<Vec<Tensor<4>>> {
+    pub(crate) fn chosen(&mut self, wanted: usize) -> Result<Vec<Tensor<4>>> {
         if self.count.is_none() {
             self.each(|_| Ok(()))?;
         }
@@ -82,7 +74,7 @@ impl<'a> Images<'a> {
     }
 
     /// Number of images; 0 before they were first gone through.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.unwrap_or(0)
     }
 }

@@ -25,6 +25,7 @@ mod verify;
 pub use ancestor::RunningAncestor;
 pub use condense::{CondenseOptions, condense};
 pub use fit_options::FitOptions;
+pub use images::Images;
 pub use measure::{Worth, measure};
 pub use probe::{ProbeSettings, probe};
 pub use prune::{Criterion, PruneOptions, Pruned, prune};

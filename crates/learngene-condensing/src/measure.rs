@@ -1,8 +1,5 @@
 //! What every head and hidden unit of an ancestor is worth.
 
-use std::error::Error as StdError;
-
-use burn::tensor::Tensor;
 use learngene_clustering::density_order;
 use learngene_format::{Curves, Distances, HeadOrder, LayerCurves, Point};
 use learngene_least_squares::{LinearMap, Moments, NEGLIGIBLE, Selection};
@@ -50,25 +47,16 @@ pub struct Worth {
 /// what they write; the output projection and the FFN's second matrix are fitted to those kept. An
 /// error at a layer's output counts as much as it changes the last features, to first order.
 ///
-/// # Shapes
-/// - images: batches, each `[batch, 3, image_size, image_size]`, normalised; the same ones every time
-///
 /// # Errors
 /// Those of [`probe`](crate::probe); fewer than 32 images; tokens that are not finite.
-pub fn measure<F, I, E>(
+pub fn measure(
     ancestor: &RunningAncestor,
     settings: ProbeSettings,
     heads_by: HeadOrder,
-    images: F,
-) -> Result<Worth>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item = Result<Tensor<4>, E>>,
-    E: StdError,
-{
+    images: &mut Images<'_>,
+) -> Result<Worth> {
     let RunningAncestor { model, checkpoint } = ancestor;
     let shape = &checkpoint.shape;
-    let mut images = Images::new(images);
     let mut depth = DepthErrors::new(shape);
     let all = |visit: &mut Visit<'_>| images.each(visit);
     let distances = observe(model, settings, &model.device(), Some(&mut depth), all)?;
@@ -77,11 +65,11 @@ where
         let expected = format!("at least {LEAST_IMAGES} to measure what a layer is worth");
         return Err(Error::invalid("number of images", count, expected));
     }
-    let metrics = metrics(model, &mut images, &depth.deviations())?;
+    let metrics = metrics(model, images, &depth.deviations())?;
     let depth = depth.errors();
     let by_density: Vec<Vec<usize>> =
         distances.mean_attention_distance.iter().map(|layer| density_order(layer)).collect();
-    let mut tokens = Tokens::few(model, &mut images, LEAST_PER_FEATURE)?;
+    let mut tokens = Tokens::few(model, images, LEAST_PER_FEATURE)?;
     let mut layers = Vec::new();
     for (layer, metrics) in metrics.iter().enumerate() {
         tokens.enter(model, layer);

@@ -1,8 +1,5 @@
 //! Learngenes by clusters, with fitted matrices.
 
-use std::error::Error as StdError;
-
-use burn::tensor::Tensor;
 use learngene_checkpoints::Checkpoint;
 use learngene_format::{Learngene, Refit};
 use learngene_models::{Classifier, Model};
@@ -16,24 +13,16 @@ use crate::{
 /// Fits the output projection of every layer of a learngene by clusters, and the second matrix of its
 /// FFN, so that tokens become the ancestor's.
 ///
-/// # Shapes
-/// - images: batches, each `[batch, 3, image_size, image_size]`, normalised
-///
 /// # Errors
-/// A learngene that is fitted already, has matrices of few bits, comes from another ancestor, or whose layers share FFNs; the
-/// images' own error; no image; images that are nearly blank; tokens that are not finite.
-pub fn refit<F, I, E>(
+/// A learngene that is fitted already, has matrices of few bits, comes from another ancestor, or whose
+/// layers share FFNs; the images' own error; no image; images that are nearly blank; tokens that are not finite.
+pub fn refit(
     learngene: Learngene,
     ancestor: RunningAncestor,
-    images: F,
+    images: &mut Images<'_>,
     images_sha256: Sha256,
     options: FitOptions,
-) -> Result<Learngene>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item = Result<Tensor<4>, E>>,
-    E: StdError,
-{
+) -> Result<Learngene> {
     options.check()?;
     check(&learngene, &ancestor.checkpoint)?;
     let (mut manifest, mut tensors) = learngene.into_parts();
@@ -44,8 +33,7 @@ where
     let parameters = of_backbone.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
     let model = ancestor.model;
     let own = Model::load(&backbone, &parameters, &model.device())?;
-    let mut images = Images::new(images);
-    let tokens = Tokens::embed(&model, &mut images)?;
+    let tokens = Tokens::embed(&model, images)?;
     let fitting = Fitting::new(model, own, tokens, options, manifest.store);
     let depth = backbone.depth();
     let fitted = fitting.run(depth, &mut |layer, half, _| {

@@ -1,8 +1,5 @@
 //! Learngenes of a chosen size.
 
-use std::error::Error as StdError;
-
-use burn::tensor::Tensor;
 use learngene_format::{
     ClusterAlgorithm, Clusters, FfnAlgorithm, FfnClusters, FfnGroup, FfnNorm, HeadClusters,
     HeadOrder, LayerClusters, Learngene, Manifest, Refit, RepresentativePolicy, centroid_shape,
@@ -21,24 +18,16 @@ use crate::{
 /// Layer by layer, on the tokens that the layers before leave, heads and hidden units are chosen by
 /// what they write, and the matrices that read them are fitted so that tokens become the ancestor's.
 ///
-/// # Shapes
-/// - images: batches, each `[batch, 3, image_size, image_size]`, normalised
-///
 /// # Errors
 /// Sizes that the ancestor does not have; the images' own error; no image; images that are nearly
 /// blank; tokens that are not finite.
-pub fn condense_to<F, I, E>(
+pub fn condense_to(
     ancestor: RunningAncestor,
     worth: &Worth,
     sizes: &[LayerSizes],
-    images: F,
+    images: &mut Images<'_>,
     fit: FitOptions,
-) -> Result<Learngene>
-where
-    F: Fn() -> I,
-    I: IntoIterator<Item = Result<Tensor<4>, E>>,
-    E: StdError,
-{
+) -> Result<Learngene> {
     fit.check()?;
     let RunningAncestor { model, checkpoint } = ancestor;
     let distances = &worth.distances;
@@ -46,8 +35,7 @@ where
     let store = fit.store.unwrap_or(checkpoint.dtype.into());
     let layers: Vec<usize> = (0..sizes.len()).collect();
     let shape = centroid_shape(&checkpoint.shape, &layers, |layer| sizes[layer])?;
-    let mut images = Images::counted(images, distances.images);
-    let tokens = Tokens::embed(&model, &mut images)?;
+    let tokens = Tokens::embed(&model, images)?;
     let fitting = Fitting::new(model.clone(), model, tokens, fit, store);
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])

@@ -10,7 +10,8 @@ use learngene_shape::LayerSizes;
 use learngene_tensors::Sha256;
 
 use crate::{
-    CondenseOptions, FitOptions, Verification, Worth, condense, condense_to, measure, refit,
+    CondenseOptions, FitOptions, Images, Verification, Worth, condense, condense_to, measure,
+    refit,
     test_ancestor::{
         all_ancestors, ancestors, clusters, dbscan, distances, edited, images, running, settings,
         vit,
@@ -22,7 +23,7 @@ const IMAGES: usize = 40;
 
 fn worth(ancestor: &Checkpoint) -> Worth {
     let settings = settings(&ancestor.shape, ancestor.sha256);
-    let images = || images(IMAGES);
+    let images = &mut Images::new(|| images(IMAGES));
     measure(&running(ancestor), settings, HeadOrder::Output, images).expect("good images")
 }
 
@@ -47,7 +48,7 @@ fn condensed_with(
     let store = Some(store);
     let options = FitOptions { ridge: 1e-6, any_size, store, ..FitOptions::default() };
     let worth = worth(ancestor);
-    let images = || images(IMAGES);
+    let images = &mut Images::new(|| images(IMAGES));
     let made = condense_to(running(ancestor), &worth, sizes, images, options);
     made.expect("good images")
 }
@@ -175,7 +176,8 @@ fn heads_of_clusters_are_stored_in_few_bits_too() {
                     let options =
                         FitOptions { any_size: false, store: Some(store), ..FitOptions::default() };
                     let sha256 = Sha256::of(b"images");
-                    refit(learngene, running(&ancestor), || images(IMAGES), sha256, options)
+                    let images = &mut Images::new(|| images(IMAGES));
+                    refit(learngene, running(&ancestor), images, sha256, options)
                 };
                 let fitted = refitted(of(Store::F32)).expect("good images");
                 assert_eq!(fitted.manifest().store, store);

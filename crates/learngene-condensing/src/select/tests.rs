@@ -1,6 +1,6 @@
 //! Small ancestors condensed to a size.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use learngene_budget::choose;
 use learngene_checkpoints::Checkpoint;
 use learngene_clustering::FfnParams;
@@ -19,15 +19,19 @@ use crate::{
 
 const IMAGES: usize = 40;
 
+fn shown() -> Images<'static> {
+    Images::new(|| images(IMAGES))
+}
+
 fn worth(ancestor: &Checkpoint, heads_by: HeadOrder) -> Worth {
     let settings = settings(&ancestor.shape, ancestor.sha256);
-    let worth = measure(&running(ancestor), settings, heads_by, || images(IMAGES));
+    let worth = measure(&running(ancestor), settings, heads_by, &mut shown());
     worth.expect("good images")
 }
 
 fn condensed_to(ancestor: &Checkpoint, worth: &Worth, sizes: &[LayerSizes]) -> Learngene {
     let options = FitOptions { ridge: 1e-6, ..FitOptions::default() };
-    let learngene = condense_to(running(ancestor), worth, sizes, || images(IMAGES), options);
+    let learngene = condense_to(running(ancestor), worth, sizes, &mut shown(), options);
     learngene.expect("good images")
 }
 
@@ -152,8 +156,8 @@ fn files_are_no_larger_than_asked() {
                 .expect("a number");
             for bytes in [least, least + 4000, 1 << 30] {
                 let sizes = within(bytes, options).expect("large enough");
-                let (ancestor, images) = (running(&ancestor), || images(IMAGES));
-                let learngene = condense_to(ancestor, &worth, &sizes, images, options);
+                let ancestor = running(&ancestor);
+                let learngene = condense_to(ancestor, &worth, &sizes, &mut shown(), options);
                 let length = learngene.expect("good images").to_bytes().len() as u64;
                 assert!(length <= bytes, "{length} of {bytes}");
             }
@@ -188,7 +192,7 @@ fn heads_of_clusters_are_fitted_too() {
         let options = FitOptions { any_size: false, ..FitOptions::default() };
         let refitted = |learngene: Learngene| {
             let sha256 = Sha256::of(b"images");
-            refit(learngene, running(&ancestor), || images(IMAGES), sha256, options)
+            refit(learngene, running(&ancestor), &mut shown(), sha256, options)
         };
         let fitted = refitted(learngene.clone()).expect("good images");
         assert!(fits(&fitted).iter().any(|fit| fit.after.relative < fit.before.relative));
@@ -205,7 +209,7 @@ fn heads_of_clusters_are_fitted_too() {
     let refused = refit(
         learngene,
         running(&ancestor),
-        || images(IMAGES),
+        &mut shown(),
         Sha256::of(b"images"),
         FitOptions::default(),
     );
@@ -218,7 +222,8 @@ fn heads_of_clusters_are_fitted_too() {
 fn few_images_are_refused() {
     let ancestor = vit();
     let settings = settings(&ancestor.shape, ancestor.sha256);
-    let measured = measure(&running(&ancestor), settings, HeadOrder::Output, || images(31));
+    let measured =
+        measure(&running(&ancestor), settings, HeadOrder::Output, &mut Images::new(|| images(31)));
     assert_eq!(
         measured.err().expect("too few").to_string(),
         "number of images: found 31, expected at least 32 to measure what a layer is worth"

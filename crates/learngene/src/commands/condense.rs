@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{
-    CondenseOptions, FitOptions, RunningAncestor, condense, condense_to, measure, refit,
+    CondenseOptions, FitOptions, Images, RunningAncestor, condense, condense_to, measure, refit,
 };
 use learngene_datasets::DatasetError;
 use learngene_format::{Clusters, Distances, HeadOrder, Learngene, Store};
@@ -170,13 +170,13 @@ impl Args {
         let settings = probe.settings(ancestor.checkpoint.sha256, images);
         let heads_by = self.size.heads_by.unwrap_or(HeadOrder::Output);
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
-        let mut worth = measure(&ancestor, settings, heads_by, batches(images, &bar))?;
+        let mut shown = Images::new(batches(images, &bar));
+        let mut worth = measure(&ancestor, settings, heads_by, &mut shown)?;
         worth.distances.producer = crate::PRODUCER.into();
         let bytes = self.size.max_size.unwrap_or(MaxSize::DEFAULT).bytes(&ancestor.checkpoint);
         let sizes = worth.within(&ancestor.checkpoint, bytes, options)?;
         bar.set_message("fitting");
-        let images = batches(images, &bar);
-        let learngene = condense_to(ancestor, &worth, &sizes, images, options)?;
+        let learngene = condense_to(ancestor, &worth, &sizes, &mut shown, options)?;
         bar.finish_and_clear();
         Ok(learngene)
     }
@@ -207,7 +207,8 @@ impl Args {
         let ancestor = RunningAncestor { model, checkpoint: ancestor };
         let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
         let options = self.fit_options();
-        let refitted = refit(learngene, ancestor, batches(&images, &bar), images.sha256, options)?;
+        let shown = &mut Images::new(batches(&images, &bar));
+        let refitted = refit(learngene, ancestor, shown, images.sha256, options)?;
         bar.finish_and_clear();
         Ok(refitted)
     }
