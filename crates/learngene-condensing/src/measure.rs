@@ -69,7 +69,7 @@ pub fn measure(
     let depth = depth.errors();
     let by_density: Vec<Vec<usize>> =
         distances.mean_attention_distance.iter().map(|layer| density_order(layer)).collect();
-    let mut tokens = Tokens::few(model, images, LEAST_PER_FEATURE)?;
+    let mut tokens = Tokens::embed(model, images, LEAST_PER_FEATURE)?;
     let mut layers = Vec::new();
     for (layer, metrics) in metrics.iter().enumerate() {
         tokens.enter(model, layer);

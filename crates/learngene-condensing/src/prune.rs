@@ -14,8 +14,13 @@ use learngene_shape::{LayerSizes, Shape};
 use learngene_tensors::{Result, StateDict};
 
 use crate::{
-    FitOptions, ancestor::check_parameters, fit::Fitting, half::Half, images::Images,
-    measure::linear, tokens::Tokens,
+    FitOptions,
+    ancestor::check_parameters,
+    fit::Fitting,
+    half::Half,
+    images::Images,
+    measure::linear,
+    tokens::{LEAST_PER_FEATURE, Tokens},
 };
 use scores::{Scores, magnitude, random, variance};
 
@@ -123,7 +128,7 @@ where
     };
     let layers: StateDict = match refit {
         Some(ridge) => {
-            let tokens = Tokens::embed(&model, &mut images)?;
+            let tokens = Tokens::embed(&model, &mut images, LEAST_PER_FEATURE)?;
             let options = FitOptions { ridge, any_size: false, ..fit };
             let fitting = Fitting::new(model.clone(), model, tokens, options, Store::F32);
             let keep = &mut |layer: usize, half, _: &_| Ok(kept[layer][half as usize].clone());

@@ -6,8 +6,12 @@ use learngene_models::{Classifier, Model};
 use learngene_tensors::{Error, Result, Sha256};
 
 use crate::{
-    FitOptions, RunningAncestor, ancestor::check_shape, fit::Fitting, half::Half, images::Images,
-    tokens::Tokens,
+    FitOptions, RunningAncestor,
+    ancestor::check_shape,
+    fit::Fitting,
+    half::Half,
+    images::Images,
+    tokens::{LEAST_PER_FEATURE, Tokens},
 };
 
 /// Fits the output projection of every layer of a learngene by clusters, and the second matrix of its
@@ -33,7 +37,7 @@ pub fn refit(
     let parameters = of_backbone.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
     let model = ancestor.model;
     let own = Model::load(&backbone, &parameters, &model.device())?;
-    let tokens = Tokens::embed(&model, images)?;
+    let tokens = Tokens::embed(&model, images, LEAST_PER_FEATURE)?;
     let fitting = Fitting::new(model, own, tokens, options, manifest.store);
     let depth = backbone.depth();
     let fitted = fitting.run(depth, &mut |layer, half, _| {

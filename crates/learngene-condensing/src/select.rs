@@ -9,8 +9,14 @@ use learngene_shape::{LayerSizes, Place};
 use learngene_tensors::Result;
 
 use crate::{
-    CondenseOptions, FitOptions, PRODUCER, RunningAncestor, Worth, ancestor::check_distances,
-    condense::describe, fit::Fitting, half::Half, images::Images, sums::unsolvable, tokens::Tokens,
+    CondenseOptions, FitOptions, PRODUCER, RunningAncestor, Worth,
+    ancestor::check_distances,
+    condense::describe,
+    fit::Fitting,
+    half::Half,
+    images::Images,
+    sums::unsolvable,
+    tokens::{LEAST_PER_FEATURE, Tokens},
 };
 
 /// Condenses an ancestor to its first layers, with so many heads and hidden units each.
@@ -35,7 +41,7 @@ pub fn condense_to(
     let store = fit.store.unwrap_or(checkpoint.dtype.into());
     let layers: Vec<usize> = (0..sizes.len()).collect();
     let shape = centroid_shape(&checkpoint.shape, &layers, |layer| sizes[layer])?;
-    let tokens = Tokens::embed(&model, images)?;
+    let tokens = Tokens::embed(&model, images, LEAST_PER_FEATURE)?;
     let fitting = Fitting::new(model.clone(), model, tokens, fit, store);
     let fitted = fitting.run(sizes.len(), &mut |layer, half, moments| {
         worth.choose(layer, half, moments, sizes[layer])

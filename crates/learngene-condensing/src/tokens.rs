@@ -9,12 +9,12 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::images::Images;
 
-/// Most tokens per feature in a fit; of more, some are drawn.
+/// Most tokens per feature that are looked at; of more, some are drawn.
 pub(crate) const TOKENS_PER_FEATURE: usize = 16;
 
 /// Tokens per feature that the images of a fit must give: on ViT-S/14 at 84 px, 16 gave no better
-/// descendants. If there are too few images, they are also used mirrored.
-const LEAST_PER_FEATURE: usize = 8;
+/// descendants.
+pub(crate) const LEAST_PER_FEATURE: usize = 8;
 
 /// Images for each token per feature: tokens of one image are alike.
 const IMAGES_PER_TOKEN: usize = 16;
@@ -25,24 +25,20 @@ const IMAGES_PER_TOKEN: usize = 16;
 pub(crate) struct Tokens(pub Vec<Tensor<3>>);
 
 impl Tokens {
-    /// Tokens before the first layer, for fits; mirrored images are added if there are too few.
-    pub fn embed(model: &Model, images: &mut Images<'_>) -> Result<Self> {
-        let mut tokens = Self::few(model, images, LEAST_PER_FEATURE)?;
-        if (images.count() as usize) < images_for(&model.shape(), LEAST_PER_FEATURE) {
+    /// Tokens before the first layer, from as many images as give `per_feature` tokens for each feature
+    /// of the widest layer; if there are too few images, they are also used mirrored.
+    pub fn embed(model: &Model, images: &mut Images<'_>, per_feature: usize) -> Result<Self> {
+        let wanted = images_for(&model.shape(), per_feature);
+        let chosen = images.chosen(wanted.max(per_feature * IMAGES_PER_TOKEN))?;
+        let mut tokens: Vec<Tensor<3>> =
+            chosen.into_iter().map(|batch| model.embed(batch)).collect();
+        if (images.count() as usize) < wanted {
             images.each(|batch| {
-                tokens.0.push(model.embed(batch.flip([3])));
+                tokens.push(model.embed(batch.flip([3])));
                 Ok(())
             })?;
         }
-        Ok(tokens)
-    }
-
-    /// Tokens before the first layer, from as many images as give `per_feature` tokens for each feature
-    /// of the widest layer.
-    pub fn few(model: &Model, images: &mut Images<'_>, per_feature: usize) -> Result<Self> {
-        let wanted = images_for(&model.shape(), per_feature).max(per_feature * IMAGES_PER_TOKEN);
-        let images = images.chosen(wanted)?;
-        Ok(Self(images.into_iter().map(|batch| model.embed(batch)).collect()))
+        Ok(Self(tokens))
     }
 
     /// Tokens as a layer reads them.

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
 use crate::{Cholesky, Moments, NotFinite, product::product};
@@ -19,11 +19,11 @@ const BLOCK: usize = 16;
 /// With fewer groups than this for each of a block, one is taken at a time.
 const GROUPS_PER_BLOCK: usize = 64;
 
-/// Added to every variance, as a part of their mean: keeps factors of features without full rank.
-const JITTER: f64 = 1e-9;
+/// Added to every variance, as a part of the feature's mean square: sums in single precision are wrong by
+/// as much, and no factor may divide by what rounding left.
+const NOISE: f64 = 1e-6;
 
-/// A group whose variance fell to this part of what it was is a combination of those before it: sums in
-/// single precision leave about 1e-7 where nothing should be left.
+/// A group whose variance fell to this part of its mean square is a combination of those before it.
 const DEPENDENT: f64 = 1e-5;
 
 /// Rows that one thread works on.
@@ -95,8 +95,8 @@ impl Moments {
     }
 
     fn rest(&self, cross: Array2<f64>, width: usize, count: usize) -> Residual<'_> {
-        let mean = self.covariance.diag().mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
-        Residual::new(self.covariance.view(), cross, width, mean, count)
+        let squares = &self.covariance.diag() + &self.feature_means.mapv(|mean| mean * mean);
+        Residual::new(self.covariance.view(), cross, squares, width, count)
     }
 
     fn selection(&self, taken: Vec<(usize, f64)>) -> Selection {
@@ -112,8 +112,8 @@ impl Moments {
 struct Residual<'a> {
     width: usize,
     covariance: ArrayView2<'a, f64>,
-    /// Of a feature, on average.
-    variance: f64,
+    /// Mean square of each feature.
+    squares: Array1<f64>,
     /// Covariance with the targets, orthogonal to the groups taken: `[features, targets]`.
     cross: Array2<f64>,
     groups: Vec<Group>,
@@ -126,8 +126,8 @@ struct Residual<'a> {
 /// A group of features.
 struct Group {
     is_taken: bool,
-    /// Sum of its variances.
-    variance: f64,
+    /// Sum of its features' mean squares.
+    square: f64,
     /// Its covariance, orthogonal to the groups taken: `[width, width]`.
     rest: Array2<f64>,
 }
@@ -135,7 +135,7 @@ struct Group {
 impl Group {
     /// Whether all of it is a combination of the groups taken.
     fn is_dependent(&self) -> bool {
-        self.variance.is_finite() && self.rest.diag().sum() <= DEPENDENT * self.variance
+        self.square.is_finite() && self.rest.diag().sum() <= DEPENDENT * self.square
     }
 }
 
@@ -144,8 +144,8 @@ impl<'a> Residual<'a> {
     fn new(
         covariance: ArrayView2<'a, f64>,
         cross: Array2<f64>,
+        squares: Array1<f64>,
         width: usize,
-        variance: f64,
         most: usize,
     ) -> Self {
         let features = covariance.nrows();
@@ -153,15 +153,16 @@ impl<'a> Residual<'a> {
         assert!(most * width <= features, "{most} groups of {}", features / width);
         let group = |group: usize| {
             let of = group * width..(group + 1) * width;
-            let rest = covariance.slice(s![of.clone(), of]).to_owned();
-            Group { is_taken: false, variance: rest.diag().sum(), rest }
+            let rest = covariance.slice(s![of.clone(), of.clone()]).to_owned();
+            Group { is_taken: false, square: squares.slice(s![of]).sum(), rest }
         };
+        let groups = (0..features / width).map(group).collect();
         Self {
             width,
             covariance,
-            variance,
+            squares,
             cross,
-            groups: (0..features / width).map(group).collect(),
+            groups,
             factor: Array2::zeros((most * width, features)),
             taken: 0,
         }
@@ -195,7 +196,7 @@ impl<'a> Residual<'a> {
         let open = groups.filter(|(_, group)| !group.is_taken && !group.is_dependent());
         let gains = open.map(|(index, group)| {
             let mut cross = self.cross.slice(s![self.features(index), ..]).to_owned();
-            self.root(group.rest.clone())?.forward(&mut cross);
+            self.root(group.rest.clone(), &self.features_of(&[index]))?.forward(&mut cross);
             let gain = sum_of_squares(cross.view());
             gain.is_finite().then_some((index, gain))
         });
@@ -213,10 +214,8 @@ impl<'a> Residual<'a> {
         let features = self.features_of(&candidates);
         let covariance = self.covariance_of(&features);
         let cross = self.cross.select(Axis(0), &features);
-        let mut among = Residual::new(covariance.view(), cross, self.width, self.variance, count);
-        for (group, candidate) in among.groups.iter_mut().zip(&candidates) {
-            group.variance = self.groups[*candidate].variance;
-        }
+        let squares = self.squares.select(Axis(0), &features);
+        let among = Residual::new(covariance.view(), cross, squares, self.width, count);
         let best = among.select(count, 1)?.into_iter();
         let is_good = |gain: f64| gain > 0.0 && gain >= least;
         let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || is_good(*gain));
@@ -227,7 +226,7 @@ impl<'a> Residual<'a> {
     fn deflate(&mut self, chosen: &[usize]) -> Option<Vec<(usize, f64)>> {
         let features = self.features_of(chosen);
         let mut columns = self.columns(&features); // [features chosen, features]
-        let root = self.root(columns.select(Axis(1), &features))?;
+        let root = self.root(columns.select(Axis(1), &features), &features)?;
         let mut cross = self.cross.select(Axis(0), &features); // [features chosen, targets]
         root.forward(&mut cross);
         root.forward(&mut columns);
@@ -274,10 +273,13 @@ impl<'a> Residual<'a> {
         columns
     }
 
-    /// The factor of a covariance that may lack full rank.
-    fn root(&self, mut covariance: Array2<f64>) -> Option<Cholesky> {
-        covariance.diag_mut().mapv_inplace(|variance| variance.max(0.0));
-        Cholesky::of_penalised(&covariance, JITTER * self.variance, self.variance)
+    /// The factor of a covariance of some features, which may lack full rank.
+    fn root(&self, mut covariance: Array2<f64>, features: &[usize]) -> Option<Cholesky> {
+        for (entry, feature) in covariance.diag_mut().iter_mut().zip(features) {
+            *entry = entry.max(0.0) + NOISE * self.squares[*feature];
+        }
+        let scale = self.squares.mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
+        Cholesky::of_penalised(&covariance, 0.0, scale)
     }
 
     fn features(&self, group: usize) -> Range<usize> {

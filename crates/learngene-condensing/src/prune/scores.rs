@@ -7,7 +7,12 @@ use learngene_tensors::Result;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{half::Half, images::Images, measure::pass, tokens::Tokens};
+use crate::{
+    half::Half,
+    images::Images,
+    measure::pass,
+    tokens::{LEAST_PER_FEATURE, Tokens},
+};
 
 /// `[layer][half]`: of each head and of each hidden unit; more is better.
 pub(super) type Scores = Vec<[Vec<f64>; 2]>;
@@ -66,7 +71,7 @@ pub(super) fn variance(
     images: &mut Images<'_>,
 ) -> Result<(Scores, Vec<[Vec<f64>; 2]>)> {
     let shape = model.shape();
-    let mut tokens = Tokens::embed(model, images)?;
+    let mut tokens = Tokens::embed(model, images, LEAST_PER_FEATURE)?;
     let (mut variances, mut means) = (Vec::new(), Vec::new());
     for layer in 0..shape.depth() {
         tokens.enter(model, layer);

@@ -108,22 +108,31 @@ fn what_is_no_number_is_refused() {
     assert_eq!(moments.forward_select(1, 2), Err(NotFinite));
 }
 
-/// As a few images in single precision give them.
+/// As sums of a few tokens in single precision give them, far from zero.
 #[test]
 fn more_features_than_rows_have_an_order() {
     let noise = |row: usize, column: usize| ((row * 7919 + column * 104_729) % 1009) as f64;
-    let mut moments = moments(
-        &Array2::from_shape_fn((20, 200), |(row, column)| noise(row, column) / 1009.0),
-        &Array2::from_shape_fn((20, 3), |(row, column)| noise(row + 50, column + 7) / 1009.0),
-    );
-    moments.covariance.mapv_inplace(|value| f64::from(value as f32));
-    let selection = moments.forward_select(1, 150).expect("finite");
-    let mut order = selection.order;
-    order.sort_unstable();
-    order.dedup();
-    assert_eq!(order.len(), 150);
-    assert!(selection.left.is_sorted_by(|before, after| before >= after));
-    assert!(selection.left[150] < 1e-3 * selection.left[0], "{:?}", selection.left);
+    let features =
+        Array2::from_shape_fn((20, 200), |(row, column)| 100.0 + noise(row, column) / 1009.0);
+    let targets = Array2::from_shape_fn((20, 3), |(row, column)| noise(row + 50, column + 7));
+    let means = features.mean_axis(Axis(0)).expect("rows");
+    let squares = (features.t().dot(&features) / 20.0).mapv(|value| f64::from(value as f32));
+    let outer = means.view().insert_axis(Axis(1));
+    let covariance = squares - outer.dot(&outer.t());
+    let moments = Moments {
+        covariance,
+        feature_means: means.clone(),
+        ..moments(&(features - &means), &targets)
+    };
+    for (width, count) in [(1, 150), (10, 15)] {
+        let selection = moments.forward_select(width, count).expect("finite");
+        let mut order = selection.order;
+        order.sort_unstable();
+        order.dedup();
+        assert_eq!(order.len(), count);
+        assert!(selection.left.is_sorted_by(|before, after| before >= after));
+        assert!(selection.left[count].is_finite());
+    }
 }
 
 #[test]
