@@ -59,8 +59,8 @@ impl DepthErrors {
 
     /// `[layer]`: how much worse the features after the last layer are predicted from those after it, by
     /// ridge regression on images that were held out, than from themselves; relative to what can be
-    /// predicted. `None` where the layer cannot be the last, or a
-    /// number is not finite.
+    /// predicted. `None` where the layer cannot be the
+    /// last, or a number is not finite.
     pub fn errors(self) -> Vec<Option<f64>> {
         let mut errors = vec![None; self.depth];
         errors[self.depth - 1] = Some(0.0);

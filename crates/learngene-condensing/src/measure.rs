@@ -25,8 +25,8 @@ const POINTS: usize = 64;
 const LEAST_PER_FEATURE: usize = 4;
 
 /// By how much the errors of all layers together are more than their sum to first order. Measured on
-/// ViT-S/14 (DINOv2) at 84 px with 51 and 34 % of its hidden units: 1.6 and 2. With the larger one the best
-/// depth is chosen at half the parameters.
+/// ViT-S/14 (DINOv2) at 84 px with 51 and 34 % of its hidden units: 1.6 and 2. The larger one
+/// chooses the better depth at half the parameters.
 const ADDED: f64 = 2.0;
 
 /// What the heads and hidden units of an ancestor are worth to its last features, by images.

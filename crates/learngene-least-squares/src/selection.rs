@@ -175,7 +175,7 @@ impl<'a> Residual<'a> {
         while taken.len() < count {
             let ranked = self.ranked()?;
             if ranked.is_empty() {
-                // Dividing by what rounding left of the others would make noise of all numbers.
+                // Only rounding noise is left of the others: dividing by it would spoil all numbers.
                 let open = self.groups.iter().enumerate().filter(|(_, group)| !group.is_taken);
                 taken.extend(open.map(|(index, _)| (index, 0.0)).take(count - taken.len()));
                 break;

@@ -76,6 +76,11 @@ fn fitted_projections_are_shown_and_used() {
     );
     bench.succeed(&format!("{condense} --paper --out plain.learngene"));
     bench.check(
+        &format!("{condense} --paper --ridge 1 --out s.learngene"),
+        1,
+        &["--ridge has no effect where nothing is fitted", "--refit"],
+    );
+    bench.check(
         "expand plain.learngene --projection refit --out d.safetensors",
         1,
         &["projection `refit`", "--refit"],
