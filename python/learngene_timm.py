@@ -36,7 +36,7 @@ Config = dict[str, Any]
 COMMON = ("embed_dim", "num_heads", "head_dim", "hidden_dim", "image_size", "patch_size",
           "in_channels", "num_classes", "layer_norm_eps")
 FIELDS = {"vit": (*COMMON, "ffn"), "swin": (*COMMON, "depths", "window_size")}
-VERSION = 6
+VERSION = 5
 
 
 # Checkpoints: models of any shape in timm's names.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use learngene_format::{Fit, LayerFits, Residual, Store, ValueFit, nested_names};
+use learngene_format::{Fit, LayerFits, Residual, Store, nested_names};
 use learngene_least_squares::{self as least_squares, LinearMap, Moments, NestedFit};
 use learngene_models::{Classifier, Model};
 use learngene_shape::Parameter;
@@ -15,7 +15,6 @@ use crate::{
     rounding::{are_rounded_by_inputs, round_map},
     sums::{TokenSums, unsolvable},
     tokens::{TOKENS_PER_FEATURE, Tokens},
-    values::Values,
 };
 
 /// A model whose layers are cut and fitted to those of an ancestor, from the first on. Of both, the
@@ -77,11 +76,11 @@ impl Fitting {
         for layer in 0..depth {
             self.tokens[0].enter(&self.ancestor, layer);
             self.tokens[1].enter(&self.own, layer);
-            let (heads, attention, values) = self.fit(layer, Half::Attention, keep, &mut fitted)?;
-            let (_, ffn, _) = self.fit(layer, Half::Ffn, keep, &mut fitted)?;
+            let (heads, attention) = self.fit(layer, Half::Attention, keep, &mut fitted)?;
+            let (_, ffn) = self.fit(layer, Half::Ffn, keep, &mut fitted)?;
             fitted.tensors.extend(self.own.layer_parameters(layer));
             fitted.heads.push(heads);
-            fitted.fits.push(LayerFits { values, attention, ffn });
+            fitted.fits.push(LayerFits { attention, ffn });
             self.ancestor.forget_layer(layer);
             self.own.forget_layer(layer);
         }
@@ -96,90 +95,47 @@ impl Fitting {
         half: Half,
         keep: &mut Keep<'_>,
         fitted: &mut Fitted,
-    ) -> Result<(Vec<usize>, Fit, Option<ValueFit>)> {
+    ) -> Result<(Vec<usize>, Fit)> {
         let shape = self.own.shape();
-        let mut first = self.round_first(layer, half)?;
-        let ancestor = &self.ancestor;
-        self.tokens[0].replace(|tokens| half.run(ancestor, layer, tokens));
+        let first = self.round_first(layer, half)?;
         let moments = self.moments(layer, half)?;
         let kept = keep(layer, half, &moments)?;
         let inputs = half.features_of(&shape, layer, &kept);
         let moments = moments.of(&inputs);
-        self.is_whole &= inputs.len() == half.num_features(&self.ancestor.shape(), layer);
-        self.cut(layer, half, &kept)?;
-        if let Some((matrix, quantised)) = &mut first {
-            *quantised = quantised.select_rows(&half.rows_of(matrix, &kept));
-        }
-        let values = match half {
-            Half::Attention if !self.is_whole => Values::fit(self, layer)?,
-            _ => None,
-        };
-        let (last, values) = match values {
-            Some((maps, fit)) => {
-                let before = moments.residual(&self.last(layer, half));
-                self.replace_values(layer, maps, first.as_mut().map(|(_, quantised)| quantised))?;
-                let mut last = self.fit_last(layer, half, &self.moments(layer, half)?)?;
-                last.fit.before = before;
-                (last, Some(fit))
-            }
-            None => (self.fit_last(layer, half, &moments)?, None),
-        };
-        drop(moments);
-        let (own, [_, tokens]) = (&self.own, &mut self.tokens);
-        tokens.replace(|tokens| half.run(own, layer, tokens));
-
+        let mut parameters = self.own.layer_parameters(layer);
         let weight = half.weight(&shape, layer);
-        if self.any_size {
-            let names = nested_names(&weight).into_iter();
-            fitted.tensors.extend(names.zip(tensors_of_factor(&last.nested)));
-        }
-        fitted.quantised.extend(first.map(|(matrix, quantised)| (matrix.name, quantised)));
-        fitted.quantised.extend(last.quantised.map(|quantised| (weight.name, quantised)));
-        Ok((kept, fit_of(&last.fit), values))
-    }
+        let prior = linear(&parameters, &weight).of_inputs(&inputs);
+        self.is_whole &= inputs.len() == half.num_features(&self.ancestor.shape(), layer);
+        let best = match self.is_whole {
+            true => moments.unchanged(prior, self.ridge).map(|(nested, fit)| (nested, None, fit)),
+            false => moments.best(prior, self.ridge, |map| round_map(map, self.store, &moments)),
+        };
+        let (nested, of_weight, fit) = best.map_err(unsolvable(layer))?;
+        drop(moments);
 
-    /// Keeps some heads or hidden units of a layer.
-    fn cut(&mut self, layer: usize, half: Half, kept: &[usize]) -> Result<()> {
-        let shape = self.own.shape();
-        let parameters = self.own.layer_parameters(layer);
+        parameters.extend(half.cut(&parameters, &shape, layer, &kept).collect::<Vec<_>>());
+        let names = [weight.name.clone(), weight.bias_name()];
+        parameters.extend(names.into_iter().zip(tensors_of(&nested.map)));
         let mut sizes = shape.layer_sizes()[layer];
         match half {
             Half::Attention => sizes.num_heads = kept.len(),
             Half::Ffn => sizes.hidden_dim = kept.len(),
         }
-        let cut: Vec<_> = half.cut(&parameters, &shape, layer, kept).collect();
-        let parameters = parameters.into_iter().chain(cut).collect();
-        self.own.replace_layer(layer, sizes, parameters)
-    }
+        self.own.replace_layer(layer, sizes, parameters)?;
+        let (own, [_, tokens]) = (&self.own, &mut self.tokens);
+        tokens.replace(|tokens| half.run(own, layer, tokens));
 
-    /// The last matrix of a half.
-    pub fn last(&self, layer: usize, half: Half) -> LinearMap {
-        linear(&self.own.layer_parameters(layer), &half.weight(&self.own.shape(), layer))
-    }
-
-    /// Fits the last matrix of a half, whose inputs have these moments.
-    fn fit_last(&mut self, layer: usize, half: Half, moments: &Moments) -> Result<LastMatrix> {
-        let prior = self.last(layer, half);
-        let best = match self.is_whole {
-            true => moments.unchanged(prior, self.ridge).map(|(nested, fit)| (nested, None, fit)),
-            false => moments.best(prior, self.ridge, |map| round_map(map, self.store, moments)),
-        };
-        let (nested, quantised, fit) = best.map_err(unsolvable(layer))?;
-        self.replace_linear(layer, &half.weight(&self.own.shape(), layer), &nested.map)?;
-        Ok(LastMatrix { nested, quantised, fit })
-    }
-
-    /// Replaces a weight of a layer, and its bias.
-    pub fn replace_linear(
-        &mut self,
-        layer: usize,
-        weight: &Parameter,
-        map: &LinearMap,
-    ) -> Result<()> {
-        let mut parameters = self.own.layer_parameters(layer);
-        let names = [weight.name.clone(), weight.bias_name()];
-        parameters.extend(names.into_iter().zip(tensors_of(map)));
-        self.own.replace_layer(layer, self.own.shape().layer_sizes()[layer], parameters)
+        let first = first.map(|(matrix, quantised)| {
+            let rows = half.rows_of(&matrix, &kept);
+            (matrix.name, quantised.select_rows(&rows))
+        });
+        fitted.quantised.extend(first);
+        if self.any_size {
+            let names = nested_names(&weight).into_iter();
+            fitted.tensors.extend(names.zip(tensors_of_factor(&nested)));
+        }
+        fitted.quantised.extend(of_weight.map(|of| (weight.name, of)));
+        Ok((kept, fit_of(&fit)))
     }
 
     /// Rounds the first matrix of a half, where the file has it in few bits, in the model too. Heads and
@@ -188,7 +144,8 @@ impl Fitting {
         let Some(grid) = self.store.of_matrices() else { return Ok(None) };
         let shape = self.own.shape();
         let weight = half.first_weight(&shape, layer);
-        let map = linear(&self.own.layer_parameters(layer), &weight);
+        let mut parameters = self.own.layer_parameters(layer);
+        let map = linear(&parameters, &weight);
         let (map, quantised) = if are_rounded_by_inputs(self.store) {
             let mut sums = TokenSums::default();
             let tokens = &self.tokens[1];
@@ -204,31 +161,27 @@ impl Fitting {
             let quantised = Quantised::nearest(grid, &weight);
             (LinearMap::from_rows(&quantised.tensor().values, &bias.values), quantised)
         };
-        self.replace_linear(layer, &weight, &map)?;
+        let names = [weight.name.clone(), weight.bias_name()];
+        parameters.extend(names.into_iter().zip(tensors_of(&map)));
+        self.own.replace_layer(layer, shape.layer_sizes()[layer], parameters)?;
         Ok(Some((weight, quantised)))
     }
 
     /// Moments of what a half of a layer reads last, for targets that bring the model's tokens to the
-    /// ancestor's after it, which stand there already.
-    fn moments(&self, layer: usize, half: Half) -> Result<Moments> {
-        let [of_ancestor, own] = &self.tokens;
-        let drawn = own.drawn(TOKENS_PER_FEATURE * half.num_features(&self.own.shape(), layer));
+    /// ancestor's after it; takes the ancestor's tokens there.
+    fn moments(&mut self, layer: usize, half: Half) -> Result<Moments> {
+        let features = half.num_features(&self.own.shape(), layer);
+        let drawn = self.tokens[0].drawn(TOKENS_PER_FEATURE * features);
         let mut sums = TokenSums::default();
-        for ((of_ancestor, own), drawn) in of_ancestor.0.iter().zip(&own.0).zip(drawn) {
+        let [of_ancestor, own] = &mut self.tokens;
+        for ((of_ancestor, own), drawn) in of_ancestor.0.iter_mut().zip(&own.0).zip(drawn) {
+            *of_ancestor = half.run(&self.ancestor, layer, of_ancestor.clone());
             let features = half.features(&self.own, layer, own.clone(), &drawn);
             let targets = drawn.of(of_ancestor.clone()) - drawn.of(own.clone());
             sums.push(features, Some(targets));
         }
         sums.moments(layer)
     }
-}
-
-/// The last matrix of a half, fitted.
-struct LastMatrix {
-    nested: NestedFit,
-    /// Where the file has it in few bits.
-    quantised: Option<Quantised>,
-    fit: least_squares::Fit,
 }
 
 fn fit_of(fit: &least_squares::Fit) -> Fit {

@@ -20,7 +20,6 @@ mod tensor_sources;
 #[cfg(test)]
 mod test_ancestor;
 mod tokens;
-mod values;
 mod verify;
 
 pub use ancestor::RunningAncestor;

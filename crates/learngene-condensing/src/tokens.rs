@@ -59,20 +59,22 @@ impl Tokens {
             self.0.iter().map(|tokens| tokens.dims()[0] * tokens.dims()[1]).collect();
         let all: usize = counts.iter().sum();
         let mut draw = ChaCha8Rng::seed_from_u64(0);
-        let of_batch = |count: usize| {
+        let of_batch = |(count, tokens): (usize, &Tensor<3>)| {
             if all <= wanted {
                 return Drawn::ALL;
             }
             let mut drawn = sample(&mut draw, count, (count * wanted).div_ceil(all)).into_vec();
             drawn.sort_unstable();
-            Drawn(Some(drawn))
+            let drawn: Vec<i64> = drawn.into_iter().map(|token| token as i64).collect();
+            let data = TensorData::new(drawn.clone(), [drawn.len()]);
+            Drawn(Some(Tensor::from_data(data, &tokens.device())))
         };
-        counts.into_iter().map(of_batch).collect()
+        counts.into_iter().zip(&self.0).map(of_batch).collect()
     }
 }
 
 /// Tokens of a batch that are looked at; all of them where there are none.
-pub(crate) struct Drawn(Option<Vec<usize>>);
+pub(crate) struct Drawn(Option<Tensor<1, Int>>);
 
 impl Drawn {
     /// All tokens.
@@ -83,28 +85,10 @@ impl Drawn {
         let [batch, seq, width] = tokens.dims();
         let rows = tokens.reshape([batch * seq, width]);
         match &self.0 {
-            Some(drawn) => select(rows, drawn),
+            Some(drawn) => rows.select(0, drawn.clone()),
             None => rows,
         }
     }
-
-    /// The same in two parts, each if there is one: tokens to fit to, and those of every fourth image,
-    /// which are held out. So many `images` came before the batch.
-    pub fn parts(&self, images: usize, tokens: Tensor<3>) -> [Option<Tensor<2>>; 2] {
-        let [batch, seq, width] = tokens.dims();
-        let drawn = self.0.clone().unwrap_or_else(|| (0..batch * seq).collect());
-        let is_held_out = |token: &usize| (images + token / seq) % 4 == 3;
-        let (held_out, fitted): (Vec<usize>, Vec<usize>) = drawn.into_iter().partition(is_held_out);
-        let rows = tokens.reshape([batch * seq, width]);
-        [fitted, held_out].map(|part| (!part.is_empty()).then(|| select(rows.clone(), &part)))
-    }
-}
-
-fn select(rows: Tensor<2>, indices: &[usize]) -> Tensor<2> {
-    let numbers: Vec<i64> = indices.iter().map(|index| *index as i64).collect();
-    let numbers = TensorData::new(numbers, [indices.len()]);
-    let numbers: Tensor<1, Int> = Tensor::from_data(numbers, &rows.device());
-    rows.select(0, numbers)
 }
 
 /// Number of images that give `per_feature` tokens for each feature of the widest layer.

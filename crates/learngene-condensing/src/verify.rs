@@ -4,7 +4,7 @@ mod places;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     fmt,
 };
 
@@ -18,13 +18,12 @@ use crate::{
     ancestor::{check_parameters, check_shape},
     rounding::are_rounded_by_inputs,
     tensor_sources::{TensorSource, centroids, fitted_names, tensor_sources},
-    verify::places::{inherited, nearest, parts_of_sources, places},
+    verify::places::{nearest, parts_of_sources, places},
 };
 
 /// What comparing a learngene with an ancestor, byte for byte, brought to light. Where matrices are of few
 /// bits, the ancestor's are rounded alike before; where they were rounded by what they are multiplied
-/// with, a head's is the nearest of the ancestor's. Where a layer's values were fitted, its heads are
-/// compared by their queries and keys.
+/// with, a head's is the nearest of the ancestor's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verification {
     /// Whether the checkpoint has the hash of the file that the manifest names. Another file may
@@ -221,30 +220,20 @@ fn inherited_heads(learngene: &Learngene, ancestor: &StateDict) -> Vec<Inherited
     let by_inputs = manifest.refit.is_some() && are_rounded_by_inputs(store);
     let of_ancestor = parts(&manifest.ancestor.shape, store, by_inputs);
     let of_learngene = parts(&manifest.shape, store, by_inputs);
-    let fits = manifest.refit.iter().flat_map(|refit| &refit.layers);
-    let mut fitted_values: Vec<bool> = fits.map(|fits| fits.values.is_some()).collect();
-    fitted_values.resize(manifest.shape.depth(), false); // Without a refit there are no fits.
     let mut heads = claimed_heads(manifest);
     let mut found: Vec<Vec<Vec<usize>>> = vec![Vec::new(); heads.len()]; // [head][part][source]
     let count = of_learngene.iter().map(Vec::len).max().unwrap_or(0);
     for part in 0..count {
         let of_sources = parts_of_sources(ancestor, &of_ancestor, part, &sources);
-        let places = [false, true].map(|fitted| match fitted_values.contains(&fitted) {
-            true => places(store, &of_sources, fitted),
-            false => HashMap::new(),
-        });
+        let places = places(store, &of_sources);
         for (head, found) in heads.iter().zip(&mut found) {
             let Some(parameter) = of_learngene[head.layer].get(part) else { continue };
             let tensor = learngene.tensors().get(&parameter.name);
             let tensor = tensor.expect("a learngene has the heads of its layers");
             let alone = select_heads(parameter, tensor, &[head.centroid]);
-            let fitted = fitted_values[head.layer];
-            let values = inherited(parameter, &alone.values, fitted);
             found.push(match by_inputs && parameter.is_layer_matrix() {
-                true => nearest(values, &of_sources, fitted).into_iter().collect(),
-                false => {
-                    places[usize::from(fitted)].get(&*bytes(values)).cloned().unwrap_or_default()
-                }
+                true => nearest(&alone.values, &of_sources).into_iter().collect(),
+                false => places.get(&*bytes(&alone.values)).cloned().unwrap_or_default(),
             });
         }
     }

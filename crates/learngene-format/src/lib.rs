@@ -28,8 +28,8 @@ pub use heads::{
 pub use layout::{FileSize, file_size, is_nested, nested_names, origin_name, output_projections};
 pub use learngene::Learngene;
 pub use manifest::{Ancestor, Manifest, Parameters, TensorEntry, centroid_shape};
-pub use refit::{Fit, LayerFits, Refit, Residual, ValueFit};
+pub use refit::{Fit, LayerFits, Refit, Residual};
 pub use store::Store;
 
 /// Version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 5;

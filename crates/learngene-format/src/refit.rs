@@ -26,25 +26,10 @@ pub struct Refit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerFits {
-    /// Of the values of all heads; none where they are the ancestor's.
-    pub values: Option<ValueFit>,
     /// Of the output projection.
     pub attention: Fit,
     /// Of the FFN's second matrix.
     pub ffn: Fit,
-}
-
-/// What fitting the values of a layer's heads brought on images that were held out: squared difference of
-/// outputs from their targets, relative to the targets' variance, with a projection that was fitted before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ValueFit {
-    /// Ridge, as a multiple of the variance of what values are computed from.
-    pub ridge: f64,
-    /// With the ancestor's values.
-    pub before: f64,
-    /// With the fitted ones.
-    pub after: f64,
 }
 
 /// How far outputs are from their targets, before and after a fit.
@@ -74,12 +59,7 @@ impl Refit {
         check_each("ridge", [self.ridge], is_size, SIZE)?;
         ensure(self.images > 0, "images of the refit", 0, "at least 1")?;
         check_length("layers of the refit", self.layers.len(), depth)?;
-        self.layers.iter().enumerate().try_for_each(|(layer, fits)| {
-            let LayerFits { values, attention, ffn } = fits;
-            if let Some(ValueFit { ridge, before, after }) = *values {
-                let place = format!("layer {layer}: fit of the values");
-                check_each(&place, [ridge, before, after], is_size, SIZE)?;
-            }
+        self.layers.iter().enumerate().try_for_each(|(layer, LayerFits { attention, ffn })| {
             attention.check(&format!("layer {layer}: fit of the attention"))?;
             ffn.check(&format!("layer {layer}: fit of the FFN"))
         })

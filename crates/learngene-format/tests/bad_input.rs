@@ -259,8 +259,8 @@ fn other_spellings() {
         (r#"{"name":"none"}"#, r#"{"name":"none","surprise":1}"#),
         (r#""images":2,"#, r#""images": 2,"#),
         (
-            r#""version":6,"producer":"learngene 0.1.0","#,
-            r#""producer":"learngene 0.1.0","version":6,"#,
+            r#""version":5,"producer":"learngene 0.1.0","#,
+            r#""producer":"learngene 0.1.0","version":5,"#,
         ),
     ] {
         let other = text.replacen(part, instead, 1);

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 /// These bytes are the format: if they change, files already written can no longer be read.
 #[test]
-fn the_bytes_of_version_6_stay_as_they_are() {
+fn the_bytes_of_version_5_stay_as_they_are() {
     let check = |learngene: Learngene, length: usize, hash: &str| {
         let bytes = learngene.to_bytes();
         assert_eq!((bytes.len(), Sha256::of(&bytes).to_string().as_str()), (length, hash));

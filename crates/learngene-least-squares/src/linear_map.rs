@@ -1,5 +1,3 @@
-use std::ops::Range;
-
 use ndarray::{Array1, Array2, Axis, s};
 
 /// `output = input weight + bias`
@@ -40,20 +38,6 @@ impl LinearMap {
     /// The map of some inputs alone.
     pub fn of_inputs(&self, inputs: &[usize]) -> Self {
         Self { weight: self.weight.select(Axis(0), inputs), bias: self.bias.clone() }
-    }
-
-    /// The map to some neighbouring outputs alone.
-    pub fn of_outputs(&self, outputs: Range<usize>) -> Self {
-        Self {
-            weight: self.weight.slice(s![.., outputs.clone()]).to_owned(),
-            bias: self.bias.slice(s![outputs]).to_owned(),
-        }
-    }
-
-    /// Takes neighbouring outputs from a map to as many.
-    pub fn replace_outputs(&mut self, outputs: Range<usize>, map: &Self) {
-        self.weight.slice_mut(s![.., outputs.clone()]).assign(&map.weight);
-        self.bias.slice_mut(s![outputs]).assign(&map.bias);
     }
 
     /// The map whose numbers went through a narrower format and came back.

@@ -87,17 +87,6 @@ impl Attention {
         heads
     }
 
-    /// As [`Model::contexts`](crate::Model::contexts), of windows: `[batch * windows, seq, embed_dim]`.
-    pub(crate) fn contexts(&self, windows: Tensor<3>) -> impl Iterator<Item = Tensor<3>> {
-        let mut weights = None;
-        self.attend(windows.clone(), Some(&mut |observed| weights = Some(observed)));
-        let weights: Tensor<4> = weights.expect("attention shows its weights");
-        (0..self.num_heads).map(move |head| {
-            let of_head = weights.clone().slice_dim(1, head..head + 1).squeeze_dim(1);
-            of_head.matmul(windows.clone())
-        })
-    }
-
     /// The output projection: `[.., seq, num_heads * head_dim]` to `[.., seq, embed_dim]`.
     pub(crate) fn project(&self, heads: Tensor<3>) -> Tensor<3> {
         apply(&self.proj, heads)

@@ -71,12 +71,6 @@ impl Block {
         self.attn.join(self.attend(tokens, None))
     }
 
-    /// As [`Model::contexts`](crate::Model::contexts).
-    pub(crate) fn contexts(&self, tokens: Tensor<3>) -> impl Iterator<Item = Tensor<3>> {
-        let windows = self.attn.cut(self.normed(Part::Attention, tokens));
-        self.attn.contexts(windows).map(|windows| self.attn.join(windows))
-    }
-
     /// As [`Model::hidden`](crate::Model::hidden).
     pub(crate) fn hidden(&self, tokens: Tensor<3>) -> Tensor<3> {
         self.mlp.hidden(self.normed(Part::Ffn, tokens))

@@ -72,17 +72,6 @@ impl Model {
         self.block(layer).heads(tokens)
     }
 
-    /// What the values of every head of a layer are computed from, one head after another: the normed
-    /// tokens, averaged by the head's attention. With its value rows and their bias, a head gives
-    /// `contexts V + b`.
-    ///
-    /// # Shapes
-    /// - tokens: `[batch, seq, embed_dim]`
-    /// - each output: the same
-    pub fn contexts(&self, layer: usize, tokens: Tensor<3>) -> impl Iterator<Item = Tensor<3>> {
-        self.block(layer).contexts(tokens)
-    }
-
     /// The output projection of a layer: `[batch, seq, num_heads * head_dim]` to
     /// `[batch, seq, embed_dim]`.
     pub fn project(&self, layer: usize, heads: Tensor<3>) -> Tensor<3> {

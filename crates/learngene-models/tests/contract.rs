@@ -3,8 +3,7 @@
 use burn::tensor::{Device, Distribution, Tensor};
 use learngene_models::{Classifier, Model, Pool, load_into, state_dict};
 use learngene_shape::{
-    Family, FfnKind, Head, ImageShape, LayerShape, Parameter, Preset, Projection, Reshape, Shape,
-    Swin, Vit,
+    Family, FfnKind, ImageShape, LayerShape, Parameter, Preset, Reshape, Shape, Swin, Vit,
 };
 use learngene_tensors::{Error, StateDict};
 use serde::{Deserialize, Serialize};
@@ -177,30 +176,6 @@ fn observed_attention_is_that_of_every_window_and_changes_nothing() {
             assert_eq!(weights.dims(), dims, "{} layer {layer}", shape.family());
             let sums = weights.sum_dim(3);
             check_equal("a row of attention", sums.clone(), sums.ones_like());
-        }
-    }
-}
-
-#[test]
-fn heads_are_their_contexts_times_their_values() {
-    for shape in shapes() {
-        let (mut model, images) = model(&shape);
-        let mut tokens = model.embed(images);
-        for (layer, LayerShape { heads: layout, .. }) in shape.layers().into_iter().enumerate() {
-            let entered = model.layer_input(layer, tokens.clone());
-            let heads = model.heads(layer, entered.clone());
-            let contexts: Vec<Tensor<3>> = model.contexts(layer, entered).collect();
-            assert_eq!(contexts.len(), layout.num_heads);
-            let qkv = model.linears_mut(layer).qkv.clone();
-            for (head, contexts) in contexts.into_iter().enumerate() {
-                let rows = layout.rows(Projection::Value, Head(head));
-                let values = qkv.weight.val().slice_dim(1, rows.clone()).unsqueeze_dim(0);
-                let bias = qkv.bias.as_ref().expect("a bias").val().slice_dim(0, rows);
-                let expected = heads.clone().slice_dim(2, layout.columns(Head(head)));
-                let found = contexts.matmul(values) + bias.reshape([1, 1, -1]);
-                check_equal(&format!("head {head} of layer {layer}"), found, expected);
-            }
-            tokens = attended(&model, layer, tokens);
         }
     }
 }

@@ -190,18 +190,6 @@ impl Quantised {
         )
     }
 
-    /// Replaces the rows of a matrix from `first` on by those of another one.
-    ///
-    /// # Panics
-    /// Panics when that has another grid or width, or too many rows.
-    pub fn replace_rows(&mut self, first: usize, other: &Self) {
-        assert_eq!((self.grid, self.shape[1]), (other.grid, other.shape[1]), "grid and width");
-        let (levels, scales) =
-            (self.levels.len() / self.shape[0], self.scales.len() / self.shape[0]);
-        self.levels[first * levels..][..other.levels.len()].copy_from_slice(&other.levels);
-        self.scales[first * scales..][..other.scales.len()].copy_from_slice(&other.scales);
-    }
-
     /// How it was rounded.
     pub fn grid(&self) -> Grid {
         self.grid
@@ -322,9 +310,6 @@ mod tests {
         assert_eq!(levels, [127, 192, 0, 0, 0, 0]); // -64 in two's complement
         assert_eq!(scales, [0, 0x3c, 0, 0]); // 1 and 0 in f16
         assert_eq!(rounded.select_rows(&[1, 0]).tensor().values[3..], [127.0, -64.0, 0.0]);
-        let mut twice = rounded.clone();
-        twice.replace_rows(1, &rounded.select_rows(&[0]));
-        assert_eq!(twice, rounded.select_rows(&[0, 0]));
     }
 
     #[test]

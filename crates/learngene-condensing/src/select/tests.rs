@@ -5,17 +5,15 @@ use learngene_budget::choose;
 use learngene_checkpoints::Checkpoint;
 use learngene_clustering::FfnParams;
 use learngene_expansion::{DescendantConfig, expand};
-use learngene_format::{Fit, Store, ValueFit, is_nested};
+use learngene_format::{Fit, Store, is_nested};
 use learngene_models::{Classifier, Model};
-use learngene_shape::{Axis, Head, Projection, Shape, select_heads};
+use learngene_shape::Shape;
 use learngene_tensors::Sha256;
 
 use super::*;
 use crate::{
     measure, refit,
-    test_ancestor::{
-        all_ancestors, ancestors, condensed, dbscan, edited, images, running, settings, vit,
-    },
+    test_ancestor::{all_ancestors, ancestors, condensed, dbscan, images, running, settings, vit},
     verify,
 };
 
@@ -104,66 +102,6 @@ fn smaller_learngenes_are_fitted_and_stay_the_ancestors_parts() {
                 assert!(verification.refitted.contains(&weight.name), "{}", weight.name);
             }
         }
-    }
-}
-
-/// An ancestor whose heads look alike, so that the values of one can take over those of another.
-fn alike(mut ancestor: Checkpoint) -> Checkpoint {
-    for parameter in ancestor.shape.parameters() {
-        let Some(axis) = parameter.head_axis() else { continue };
-        if parameter.is_output_projection() {
-            continue;
-        }
-        let count = match parameter.axes[axis] {
-            Axis::Heads { layout, .. } => layout.num_heads,
-            _ => parameter.axes[axis].len(),
-        };
-        let tensor = ancestor.parameters.get(&parameter.name).expect("its own");
-        let mut first = select_heads(&parameter, tensor, &vec![0; count]);
-        let rest = match parameter.axes[axis].parts() {
-            1 => tensor.values.len(),
-            roles => tensor.values.len() / roles * Projection::Value as usize,
-        };
-        first.values[rest..].copy_from_slice(&tensor.values[rest..]);
-        ancestor.parameters.insert(parameter.name, first);
-    }
-    ancestor
-}
-
-#[test]
-fn values_of_the_heads_that_stay_are_fitted_queries_and_keys_are_not() {
-    for ancestor in all_ancestors().into_iter().map(alike) {
-        let worth = worth(&ancestor, HeadOrder::Output);
-        let fewer = ancestor
-            .shape
-            .layer_sizes()
-            .into_iter()
-            .map(|sizes| LayerSizes { num_heads: sizes.num_heads.div_ceil(2), ..sizes });
-        let learngene = condensed_to(&ancestor, &worth, &fewer.collect::<Vec<_>>());
-        assert!(verify(&learngene, &ancestor).expect("of the same shape").is_verified());
-        let shape = &learngene.manifest().shape;
-        let mut fitted = 0;
-        for (layer, fits) in
-            learngene.manifest().refit.as_ref().expect("it was fitted").layers.iter().enumerate()
-        {
-            let Some(ValueFit { before, after, .. }) = fits.values else { continue };
-            assert!(after < before, "layer {layer}: {before} to {after}");
-            fitted += 1;
-            let matrix = Half::Attention.first_weight(shape, layer).name;
-            let layout = shape.layer(layer).heads;
-            let is_verified_without = |projection| {
-                let row = layout.rows(projection, Head(0)).start;
-                let forged = edited(&learngene, &matrix, |matrix| {
-                    matrix.values[row * matrix.shape[1]] += 0.5;
-                });
-                verify(&forged, &ancestor).expect("of the same shape").is_verified()
-            };
-            assert!(
-                !is_verified_without(Projection::Query) && !is_verified_without(Projection::Key)
-            );
-            assert!(is_verified_without(Projection::Value), "they are not the ancestor's");
-        }
-        assert!(fitted > 0, "values of no layer were fitted");
     }
 }
 

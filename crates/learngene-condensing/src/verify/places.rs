@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use learngene_format::Store;
-use learngene_shape::{Parameter, Projection, average_heads};
+use learngene_shape::{Parameter, average_heads};
 use learngene_tensors::{StateDict, Tensor};
 
 use super::{HeadSource, bytes};
@@ -12,22 +12,8 @@ use super::{HeadSource, bytes};
 pub(super) struct PartOfSource {
     /// Place of the source in their list.
     source: usize,
-    parameter: Parameter,
+    is_matrix: bool,
     tensor: Tensor,
-}
-
-/// Of a head's numbers in a parameter those that are the ancestor's: where its values were fitted, the
-/// queries and keys, which come before them.
-pub(super) fn inherited<'n>(
-    parameter: &Parameter,
-    numbers: &'n [f32],
-    fitted_values: bool,
-) -> &'n [f32] {
-    let roles = parameter.head_axis().map_or(1, |axis| parameter.axes[axis].parts());
-    match fitted_values && roles == Projection::ALL.len() {
-        true => &numbers[..numbers.len() / roles * Projection::Value as usize],
-        false => numbers,
-    }
 }
 
 /// The part of this number of every source that has one.
@@ -41,22 +27,17 @@ pub(super) fn parts_of_sources(
         let parameter = parts[of.layer()].get(part)?;
         let tensor = ancestor.get(&parameter.name).expect("an ancestor has all its parameters");
         let tensor = average_heads(parameter, tensor, &[of.heads().to_vec()]);
-        Some(PartOfSource { source, parameter: parameter.clone(), tensor })
+        Some(PartOfSource { source, is_matrix: parameter.is_layer_matrix(), tensor })
     };
     sources.iter().enumerate().filter_map(of_source).collect()
 }
 
 /// Which sources have which bytes as their part, as the learngene stores it.
-pub(super) fn places(
-    store: Store,
-    parts: &[PartOfSource],
-    fitted_values: bool,
-) -> HashMap<Vec<u8>, Vec<usize>> {
+pub(super) fn places(store: Store, parts: &[PartOfSource]) -> HashMap<Vec<u8>, Vec<usize>> {
     let mut places: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
-    for PartOfSource { source, parameter, tensor } in parts {
-        let rounded = store.round(tensor.clone(), parameter.is_layer_matrix());
-        let inherited = inherited(parameter, &rounded.values, fitted_values);
-        places.entry(bytes(inherited).into_owned()).or_default().push(*source);
+    for PartOfSource { source, is_matrix, tensor } in parts {
+        let rounded = store.round(tensor.clone(), *is_matrix);
+        places.entry(bytes(&rounded.values).into_owned()).or_default().push(*source);
     }
     places
 }
@@ -66,18 +47,13 @@ pub(super) fn places(
 const NEAR: f64 = 0.25;
 
 /// The source whose part is nearest, where one is near.
-pub(super) fn nearest(
-    values: &[f32],
-    parts: &[PartOfSource],
-    fitted_values: bool,
-) -> Option<usize> {
+pub(super) fn nearest(values: &[f32], parts: &[PartOfSource]) -> Option<usize> {
     let distance = |part: &PartOfSource| {
-        let of_source = inherited(&part.parameter, &part.tensor.values, fitted_values);
-        if of_source.len() != values.len() {
+        if part.tensor.values.len() != values.len() {
             return f64::INFINITY; // A head of another stage.
         }
         let (mut apart, mut square) = (0.0, 0.0);
-        for (value, of_source) in values.iter().zip(of_source) {
+        for (value, of_source) in values.iter().zip(&part.tensor.values) {
             apart += f64::from(value - of_source).powi(2);
             square += f64::from(*of_source).powi(2);
         }

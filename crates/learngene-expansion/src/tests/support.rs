@@ -193,9 +193,7 @@ fn refit(depth: usize) -> Refit {
         images: 1,
         images_sha256: Sha256::of(b"images"),
         any_size: true,
-        layers: (0..depth)
-            .map(|_| LayerFits { values: None, attention: fit(), ffn: fit() })
-            .collect(),
+        layers: (0..depth).map(|_| LayerFits { attention: fit(), ffn: fit() }).collect(),
     }
 }
 

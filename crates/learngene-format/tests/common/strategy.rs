@@ -6,7 +6,7 @@ use learngene_format::{
     Ancestor, ClusterAlgorithm, Clusters, Convention, Curves, Distances, FfnAlgorithm, FfnClusters,
     FfnGroup, FfnNorm, Fit, HeadClusters, HeadOrder, LayerClusters, LayerCurves, LayerFits,
     Learngene, Manifest, NoisePolicy, Parameters, Point, Preprocessing, Refit,
-    RepresentativePolicy, Residual, Store, VERSION, ValueFit, centroid_shape,
+    RepresentativePolicy, Residual, Store, VERSION, centroid_shape,
 };
 use learngene_shape::{Family, FfnKind, LayerSizes, Shape, Swin, Vit};
 use learngene_tensors::{Sha256, Tensor};
@@ -215,13 +215,8 @@ impl Dice {
     }
 
     fn refit(&mut self, depth: usize) -> Refit {
-        let layer = |_| {
-            let mut number = || self.positive();
-            let values = ValueFit { ridge: number(), before: number(), after: number() };
-            let values = self.flag().then_some(values);
-            LayerFits { values, attention: self.fit(), ffn: self.fit() }
-        };
-        let layers = (0..depth).map(layer).collect();
+        let layers = (0..depth).map(|_| LayerFits { attention: self.fit(), ffn: self.fit() });
+        let layers = layers.collect();
         Refit {
             ridge: self.positive(),
             images: 1 + self.throw() / 2,

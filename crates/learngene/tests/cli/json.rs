@@ -111,7 +111,7 @@ fn clusters() {
 fn inspect() {
     let bench = Workbench::with_learngene();
     let manifest = bench.succeed_json("inspect tiny.learngene --json");
-    assert_eq!(manifest["version"], 6);
+    assert_eq!(manifest["version"], 5);
     assert_eq!(manifest["ancestor"]["shape"]["family"], "vit");
     assert_eq!(manifest["ancestor"]["shape"]["num_heads"], serde_json::json!([3, 3, 3]));
     assert_eq!(manifest["ancestor"]["parameters"], 95_383);

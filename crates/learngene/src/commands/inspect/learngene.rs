@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use learngene_format::{
     ClusterAlgorithm, FfnAlgorithm, FfnClusters, HeadOrder, LayerClusters, LayerFits, Manifest,
-    RepresentativePolicy, ValueFit,
+    RepresentativePolicy,
 };
 use learngene_shape::Shape;
 
@@ -125,11 +125,9 @@ fn describe_ffn(ffn: &FfnClusters, depth: usize) -> String {
     format!("{kept} for {depth} layers, joined {how}: {joined}")
 }
 
-/// `values: held-out error 0.1400 to 0.1200, ridge 0.3; attention: error 0.2100 to 0.0400 (median channel
-/// 0.1800 to 0.0700); FFN: ...`.
-fn describe_fits(fits_of_layer: &LayerFits) -> String {
-    let LayerFits { values, attention, ffn } = fits_of_layer;
-    let fits = [("attention", attention), ("FFN", ffn)].map(|(half, fit)| {
+/// `attention: error 0.2100 to 0.0400 (median channel 0.1800 to 0.0700); FFN: ...`.
+fn describe_fits(fits: &LayerFits) -> String {
+    let fits = [("attention", &fits.attention), ("FFN", &fits.ffn)].map(|(half, fit)| {
         format!(
             "{half}: error {:.4} to {:.4} (median channel {:.4} to {:.4})",
             fit.before.relative,
@@ -138,11 +136,7 @@ fn describe_fits(fits_of_layer: &LayerFits) -> String {
             fit.after.median_channel
         )
     });
-    let values = values.as_ref().map(|fit| {
-        let ValueFit { ridge, before, after } = fit;
-        format!("values: held-out error {before:.4} to {after:.4}, ridge {ridge}")
-    });
-    values.into_iter().chain(fits).collect::<Vec<_>>().join("; ")
+    fits.join("; ")
 }
 
 /// `vit, 12 layers, embed_dim 384, patch 14 on 224 px`, with the layers of each stage where there are
