@@ -1,12 +1,12 @@
 //! From checkpoint and images to distances.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
-use learngene_condensing::{ProbeSettings, probe};
+use learngene_condensing::{Images, ProbeSettings, probe};
 use learngene_datasets::{
     CheckedPreprocess, Dataset, DatasetError, Split, Subset, images_sha256, load_batch,
 };
@@ -64,22 +64,9 @@ impl ShownArgs {
     pub fn open(&self, ancestor: &Checkpoint, source: &Source) -> anyhow::Result<ProbeImages> {
         let (size, known) = (ancestor.shape.image().size, ancestor.pretrained_cfg.preprocessing);
         let preprocess = self.preprocess.check(size, known, Some(source))?;
-        let images = self.open_images()?;
-        let sha256 = images_sha256(images.as_ref())?.parse()?;
-        let device = self.device.device.open()?;
-        Ok(ProbeImages { images, preprocess, sha256, batch_size: self.batch_size.get(), device })
-    }
-
-    /// The images to show: all, or so many taken evenly from the whole set.
-    fn open_images(&self) -> anyhow::Result<Box<dyn Dataset>> {
         let all = self.bad_images.open(&self.images, self.split)?;
-        let limit = self.limit.get();
-        if all.len() <= limit {
-            return Ok(all);
-        }
-        // Sets are often sorted by class, so the first ones would show only a few.
-        let chosen = (0..limit).map(|index| index * all.len() / limit).collect();
-        Ok(Box::new(Subset::new(all.into(), chosen)?))
+        let device = self.device.device.open()?;
+        ProbeImages::new(all.into(), self.limit.get(), preprocess, self.batch_size.get(), device)
     }
 }
 
@@ -100,24 +87,13 @@ impl ProbeArgs {
 
     /// How the images are shown to the ancestor.
     pub fn settings(&self, ancestor_sha256: Sha256, images: &ProbeImages) -> ProbeSettings {
-        let settings = images.preprocess.settings();
-        ProbeSettings {
-            images_sha256: images.sha256,
-            preprocessing: Preprocessing {
-                image_size: settings.image_size as usize,
-                crop_pct: settings.crop_pct,
-                mean: settings.mean,
-                std: settings.std,
-            },
-            convention: self.convention,
-            ancestor_sha256,
-        }
+        images.settings(ancestor_sha256, self.convention)
     }
 }
 
 /// The images of a probe, to be shown as often as they are needed.
 pub struct ProbeImages {
-    images: Box<dyn Dataset>,
+    images: Arc<dyn Dataset>,
     preprocess: CheckedPreprocess,
     pub sha256: Sha256,
     batch_size: usize,
@@ -125,6 +101,50 @@ pub struct ProbeImages {
 }
 
 impl ProbeImages {
+    /// All images, or so many taken evenly from the whole set.
+    pub fn new(
+        all: Arc<dyn Dataset>,
+        limit: usize,
+        preprocess: CheckedPreprocess,
+        batch_size: usize,
+        device: Device,
+    ) -> anyhow::Result<Self> {
+        let images: Arc<dyn Dataset> = match all.len() <= limit {
+            true => all,
+            // Sets are often sorted by class, so the first ones would show only a few.
+            false => {
+                let chosen = (0..limit).map(|index| index * all.len() / limit).collect();
+                Arc::new(Subset::new(all, chosen)?)
+            }
+        };
+        let sha256 = images_sha256(images.as_ref())?.parse()?;
+        Ok(Self { images, preprocess, sha256, batch_size, device })
+    }
+
+    /// How they are shown to an ancestor.
+    pub fn settings(&self, ancestor_sha256: Sha256, convention: Convention) -> ProbeSettings {
+        let settings = self.preprocess.settings();
+        ProbeSettings {
+            images_sha256: self.sha256,
+            preprocessing: Preprocessing {
+                image_size: settings.image_size as usize,
+                crop_pct: settings.crop_pct,
+                mean: settings.mean,
+                std: settings.std,
+            },
+            convention,
+            ancestor_sha256,
+        }
+    }
+
+    /// Batches of the images again and again, each time counted by a bar.
+    pub fn again<'a>(&'a self, bar: &'a ProgressBar) -> Images<'a> {
+        Images::new(move || {
+            bar.set_position(0);
+            self.batches(bar)
+        })
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.images.len()

@@ -30,8 +30,9 @@ use crate::{
 #[command(next_help_heading = "Checkpoint")]
 pub struct CheckpointArgs {
     /// Checkpoint of the model: timm or Hugging Face safetensors, the .pth file of DeiT's or Swin's
-    /// repository, or a name on the Hugging Face hub, downloaded once (`learngene models` lists some).
-    #[arg(long, value_name = "FILE|hf:OWNER/NAME")]
+    /// repository, the folder of a training run, or hf:OWNER/NAME on the Hugging Face hub, downloaded once
+    /// (`learngene models` lists some).
+    #[arg(value_name = "MODEL")]
     pub checkpoint: Source,
     /// Architecture by timm's name (deit_tiny_patch16_224, ...), if the tensors do not determine it.
     #[arg(long, value_name = "NAME", requires = "checkpoint")]

@@ -38,7 +38,7 @@ fn other_run(path: &Path, key: &str) -> String {
             &format!("--{}", key.replace('_', "-"))
         }
         key if is_recipe => &format!("{key} in --recipe"),
-        "model_sha256" => "--checkpoint or --config",
+        "model_sha256" => "MODEL or --config",
         "train_images" | "test_images" | "names_sha256" => "--data, --fraction or --hold-out",
         "classes" => "--data",
         "share" | "seed" | "train_fraction" => "--fraction",
@@ -49,7 +49,7 @@ fn other_run(path: &Path, key: &str) -> String {
     match key {
         "epochs" if last.exists() => format!(
             ". {flags} is another than the run there began with: to train its model further, begin a \
-             new run with --checkpoint {}",
+             new run of {}",
             last.display()
         ),
         _ => format!(". The run there began with another {flags}"),

@@ -27,6 +27,8 @@ use learngene_tensors::Sha256;
 
 use crate::{files::folder_of, progress};
 
+/// What a training run leaves in its folder.
+const BEST: &str = "best.safetensors";
 const PREFIX: &str = "hf:";
 /// Files that say what the weights do not.
 const BESIDE: [&str; 2] = ["config.json", "preprocessor_config.json"];
@@ -81,7 +83,11 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix(PREFIX) {
             Some(name) => Ok(Self::Hub(name.parse()?, OnceLock::new())),
-            None => Ok(Self::File(text.into())),
+            // The model of a training run.
+            None => Ok(Self::File(match Path::new(text).join(BEST) {
+                best if best.is_file() => best,
+                _ => text.into(),
+            })),
         }
     }
 }

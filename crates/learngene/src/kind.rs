@@ -25,7 +25,7 @@ pub enum Kind {
     Distances,
     Clusters,
     AttentionMaps,
-    /// What `forward` computes.
+    /// What `forward` and `predict` compute.
     Outputs,
     Picture,
     Drawing,
@@ -129,7 +129,9 @@ impl Kind {
             Self::AttentionMaps => read(path)
                 .is_ok_and(|json| serde_json::from_slice::<Vec<AttentionMap>>(&json).is_ok()),
             Self::Outputs => {
-                Safetensors::open(path).is_ok_and(|file| file.tensors.contains_key("logits"))
+                let is_output = |name: &str| name == "logits" || name == "features";
+                Safetensors::open(path)
+                    .is_ok_and(|file| file.tensors.keys().any(|name| is_output(name)))
             }
             Self::Picture => begins_with(b"\x89PNG"),
             Self::Drawing => begins_with(b"<svg"),

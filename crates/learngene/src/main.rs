@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             device::end_if_lost();
             let hint = error::hint(&error, takes_bad_images);
             eprintln!("error: {}{hint}", with_causes(error.as_ref()));
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<commands::No>() { 1 } else { 2 })
         }
     }
 }

@@ -60,7 +60,7 @@ impl TransformArgs {
             return Ok(None);
         }
         let checkpoint =
-            checkpoint.context("transformations need a descendant: give its --checkpoint")?;
+            checkpoint.context("transformations need a descendant: give its checkpoint")?;
         let (epochs, all) = (self.transform_epochs, recipe.epochs);
         ensure!(
             (1..all).contains(&epochs),

@@ -36,7 +36,7 @@ impl Pipeline<'_> {
         let whole = self.descendant(&plain, &whole, 0)?;
         let test = ancestor.test.as_ref().map(|data| {
             let step = Step::new("eval", Makes::Nothing);
-            let step = step.flag("checkpoint", self.checkpoint(ancestor)?);
+            let step = step.word(self.checkpoint(ancestor)?);
             Ok::<_, anyhow::Error>(step.flag("data", self.inputs.dataset(data)?).taking(3.0))
         });
         Ok(Told { manifest: inspect(&gene), gene, whole, test: test.transpose()? })

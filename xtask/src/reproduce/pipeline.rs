@@ -110,7 +110,7 @@ impl Pipeline<'_> {
     /// Distances of an ancestor's heads.
     fn distances(&self, ancestor: &Ancestor) -> Result<Rc<Step>> {
         let step = Step::new("probe", Makes::File("json"));
-        let step = step.flag("checkpoint", self.checkpoint(ancestor)?);
+        let step = step.word(self.checkpoint(ancestor)?);
         let step = step.words(self.inputs.flags(&ancestor.probe, 0)?);
         Ok(Rc::new(step.flag("out", Word::Out).taking(3.0)))
     }
@@ -128,8 +128,8 @@ impl Pipeline<'_> {
             false => ("", ancestor.eps),
         };
         let has = |name| flags.split_whitespace().any(|flag| flag == name);
-        let mut step = Step::new("condense", Makes::File("learngene"))
-            .flag("checkpoint", self.checkpoint(ancestor)?);
+        let mut step =
+            Step::new("condense", Makes::File("learngene")).word(self.checkpoint(ancestor)?);
         // What a size keeps does not depend on clusters.
         if let Some(eps) = eps.filter(|_| !has("--max-size")) {
             step = step.flag("eps", Word::Text(eps.to_string()));
@@ -152,7 +152,7 @@ impl Pipeline<'_> {
         let method = setting.method();
         if let Some(method) = method.strip_prefix("baseline ") {
             let step = Step::new("baseline", Makes::Checkpoint).text(method).taking(5.0);
-            let step = step.flag("checkpoint", self.checkpoint(ancestor)?);
+            let step = step.word(self.checkpoint(ancestor)?);
             let step = step.words(self.inputs.flags(&ancestor.probe, seed)?);
             let step = step.words(self.inputs.flags(&setting.expand, seed)?);
             return Ok(Rc::new(step.flag("out", Word::Out)));
@@ -178,7 +178,7 @@ impl Pipeline<'_> {
         let data = setting.data.as_deref().context("no data is named")?;
         let images = self.images(data, "train")? + self.images(data, "test")?;
         let step = Step::new("eval", Makes::Nothing)
-            .flag("checkpoint", Word::Made(expand.clone()))
+            .word(Word::Made(expand.clone()))
             .flag("data", self.inputs.dataset(data)?)
             .flag("frozen", Word::Text("knn,linear".into()))
             .flag("pool", Word::Text(setting.pool.clone().unwrap_or_else(|| "token".into())));
@@ -203,7 +203,7 @@ impl Pipeline<'_> {
                 Word::Trained(Rc::new(train))
             }
         };
-        let step = Step::new("attention", Makes::File("json")).flag("checkpoint", checkpoint);
+        let step = Step::new("attention", Makes::File("json")).word(checkpoint);
         Ok(step.flag("image", Word::Text(image.into())).flag("out", Word::Out))
     }
 
@@ -219,7 +219,7 @@ impl Pipeline<'_> {
         let data = setting.data.as_deref().context("no data is named")?;
         let recipe = setting.recipe.as_deref().context("no recipe is named")?;
         let mut step = Step::new("train", Makes::RunFolder)
-            .flag("checkpoint", Word::Made(expand.clone()))
+            .word(Word::Made(expand.clone()))
             .flag("data", self.inputs.dataset(data)?)
             .flag("recipe", self.inputs.file(recipe)?);
         if let Some(rate) = rate {

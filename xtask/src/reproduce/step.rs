@@ -173,7 +173,7 @@ mod tests {
 
     fn condense(checkpoint: &str, bytes: &str, eps: &str) -> Rc<Step> {
         let checkpoint = Word::File { path: checkpoint.into(), sha256: bytes.into() };
-        let step = Step::new("condense", Makes::File("learngene")).flag("checkpoint", checkpoint);
+        let step = Step::new("condense", Makes::File("learngene")).word(checkpoint);
         Rc::new(step.flag("eps", Word::Text(eps.into())).flag("out", Word::Out))
     }
 
@@ -219,10 +219,7 @@ mod tests {
         let step = expand(gene.clone(), 0);
         let (gene, own) = (gene.key(""), step.key(""));
         let expected = [
-            format!(
-                "learngene condense --checkpoint a.pth --eps 0.3 --out runs/{}.learngene",
-                short(&gene)
-            ),
+            format!("learngene condense a.pth --eps 0.3 --out runs/{}.learngene", short(&gene)),
             format!(
                 "learngene expand runs/{}.learngene --seed 0 --out runs/{}.safetensors",
                 short(&gene),

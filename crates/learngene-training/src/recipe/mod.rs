@@ -216,6 +216,12 @@ impl Recipe {
     pub fn peak_learning_rate(&self) -> f64 {
         self.learning_rate * self.batch_size as f64 / 512.0
     }
+
+    /// The recipe with that learning rate at the peak.
+    pub fn at_peak(&self, learning_rate: f64) -> Self {
+        let learning_rate = learning_rate * 512.0 / self.batch_size as f64;
+        Self { learning_rate, ..self.clone() }
+    }
 }
 
 #[cfg(test)]

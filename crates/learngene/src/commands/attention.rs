@@ -24,8 +24,8 @@ use crate::{
 /// 255: one byte each, in base64. Of a Swin it is that of the first window.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  learngene attention --checkpoint deit_base.pth --image cat.jpg --out maps.json --png maps/\n  \
-    learngene attention --checkpoint descendant.safetensors --name l6 --image cifar10-sample:3 --out maps.json",
+    after_help = "Examples:\n  learngene attention deit_base.pth --image cat.jpg --out maps.json --png maps/\n  \
+    learngene attention descendant.safetensors --name l6 --image cifar10-sample:3 --out maps.json",
     mut_arg("out", |out| out.value_parser(Kind::AttentionMaps.name()))
 )]
 pub struct Args {

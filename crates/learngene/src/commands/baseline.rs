@@ -19,7 +19,7 @@ use crate::{
 /// Makes a smaller checkpoint of an ancestor by a published method, to compare learngenes with.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene baseline magnitude --checkpoint deit_base.pth --images photos/ --max-params 43M \
+    after_help = "Example:\n  learngene baseline magnitude deit_base.pth --images photos/ --max-params 43M \
     --refit --out magnitude.safetensors",
     mut_arg("out", |out| out.value_parser(Kind::Checkpoint.name()))
 )]

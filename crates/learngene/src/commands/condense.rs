@@ -6,13 +6,10 @@ use std::{
 };
 
 use anyhow::ensure;
-use burn::tensor::Tensor;
-use indicatif::ProgressBar;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{
-    CondenseOptions, FitOptions, Images, RunningAncestor, condense, condense_to, measure, refit,
+    CondenseOptions, FitOptions, RunningAncestor, condense, condense_to, measure, refit,
 };
-use learngene_datasets::DatasetError;
 use learngene_format::{Clusters, Distances, HeadOrder, Learngene, Store};
 use learngene_models::Model;
 use learngene_tensors::Sha256;
@@ -36,8 +33,8 @@ use crate::{
 /// By size it needs at least 32 images.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  learngene condense --checkpoint deit_base.pth --images photos/ --max-size 50% --out half.learngene\n  \
-    learngene condense --checkpoint deit_base.pth --images photos/ --paper --out paper.learngene",
+    after_help = "Examples:\n  learngene condense deit_base.pth --images photos/ --max-size 50% --out half.learngene\n  \
+    learngene condense deit_base.pth --images photos/ --paper --out paper.learngene",
     mut_arg("out", |out| out.value_parser(Kind::Learngene.name()))
 )]
 #[command(group = clap::ArgGroup::new("densities").required(true).args(["images", "distances"]))]
@@ -132,17 +129,6 @@ impl MaxSize {
     }
 }
 
-/// Batches of images again and again, each time counted by a bar.
-fn batches<'a>(
-    images: &'a ProbeImages,
-    bar: &'a ProgressBar,
-) -> impl Fn() -> Box<dyn Iterator<Item = Result<Tensor<4>, DatasetError>> + 'a> {
-    || {
-        bar.set_position(0);
-        Box::new(images.batches(bar))
-    }
-}
-
 impl Args {
     /// Whether clusters decide what is kept, not a size.
     fn is_by_clusters(&self) -> bool {
@@ -170,7 +156,7 @@ impl Args {
         let settings = probe.settings(ancestor.checkpoint.sha256, images);
         let heads_by = self.size.heads_by.unwrap_or(HeadOrder::Output);
         let bar = progress::bar(images.len() as u64, "images").with_message("measuring");
-        let mut shown = Images::new(batches(images, &bar));
+        let mut shown = images.again(&bar);
         let mut worth = measure(&ancestor, settings, heads_by, &mut shown)?;
         worth.distances.producer = crate::PRODUCER.into();
         let bytes = self.size.max_size.unwrap_or(MaxSize::DEFAULT).bytes(&ancestor.checkpoint);
@@ -207,7 +193,7 @@ impl Args {
         let ancestor = RunningAncestor { model, checkpoint: ancestor };
         let bar = progress::bar(images.len() as u64, "images").with_message("fitting");
         let options = self.fit_options();
-        let shown = &mut Images::new(batches(&images, &bar));
+        let shown = &mut images.again(&bar);
         let refitted = refit(learngene, ancestor, shown, images.sha256, options)?;
         bar.finish_and_clear();
         Ok(refitted)

@@ -19,7 +19,7 @@ const OUT: &str = "Checkpoint to write; folders that are missing are made. Besid
 /// Writes a checkpoint in other names, another number format or for another image size.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene convert --checkpoint runs/descendant/best.safetensors --names hf --dtype f16 \
+    after_help = "Example:\n  learngene convert runs/descendant/best.safetensors --names hf --dtype f16 \
     --out export/model.safetensors",
     mut_arg("out", |out| out.help(OUT).long_help(OUT).value_parser(Kind::Checkpoint.name()))
 )]

@@ -25,8 +25,8 @@ use crate::{
 /// Measures a checkpoint's accuracy on labelled images, or what its features are worth untrained.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  learngene eval --checkpoint runs/descendant/best.safetensors --data cifar10 --json\n  \
-    learngene eval --checkpoint descendant.safetensors --data cifar10-sample --frozen knn,linear"
+    after_help = "Examples:\n  learngene eval runs/descendant/best.safetensors --data cifar10 --json\n  \
+    learngene eval descendant.safetensors --data cifar10-sample --frozen knn,linear"
 )]
 pub struct Args {
     #[command(flatten)]

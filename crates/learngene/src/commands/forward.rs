@@ -22,7 +22,7 @@ use crate::{
 /// [batch, heads, queries, keys], all f32.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene forward --checkpoint deit_tiny.safetensors --input x.safetensors --out y.safetensors --attention"
+    after_help = "Example:\n  learngene forward deit_tiny.safetensors --input x.safetensors --out y.safetensors --attention"
 )]
 pub struct Args {
     #[command(flatten)]

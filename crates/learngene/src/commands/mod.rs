@@ -10,9 +10,11 @@ pub mod data;
 pub mod devices;
 pub mod eval;
 pub mod expand;
+pub mod fit;
 pub mod forward;
 pub mod inspect;
 pub mod models;
+pub mod predict;
 pub mod probe;
 pub mod report;
 #[cfg(feature = "remote")]
@@ -22,7 +24,8 @@ pub mod train;
 pub mod verify;
 
 use std::{
-    fmt::Display,
+    error::Error,
+    fmt::{self, Display},
     io::{self, Write},
 };
 
@@ -63,6 +66,7 @@ fn negative_numbers(command: clap::Command) -> clap::Command {
 /// One step of the path from a checkpoint to a trained descendant.
 #[derive(Subcommand)]
 pub enum Command {
+    Fit(fit::Args),
     Probe(probe::Args),
     Attention(attention::Args),
     Cluster(cluster::Args),
@@ -77,6 +81,7 @@ pub enum Command {
     Forward(forward::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Predict(predict::Args),
     Data(data::Args),
     Models(models::Args),
     Report(report::Args),
@@ -92,12 +97,16 @@ pub enum Command {
 impl Command {
     /// Whether it takes `--bad-images`.
     pub fn takes_bad_images(&self) -> bool {
-        use Command::{Baseline, Condense, Eval, Probe, Train};
-        matches!(self, Probe(_) | Condense(_) | Baseline(_) | Train(_) | Eval(_))
+        use Command::{Baseline, Condense, Eval, Fit, Predict, Probe, Train};
+        matches!(
+            self,
+            Fit(_) | Probe(_) | Condense(_) | Baseline(_) | Train(_) | Eval(_) | Predict(_)
+        )
     }
 
     pub fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Fit(args) => fit::run(args),
             Self::Probe(args) => probe::run(args),
             Self::Attention(args) => attention::run(args),
             Self::Cluster(args) => cluster::run(args),
@@ -111,6 +120,7 @@ impl Command {
             Self::Forward(args) => forward::run(args),
             Self::Train(args) => train::run(args),
             Self::Eval(args) => eval::run(args),
+            Self::Predict(args) => predict::run(args),
             Self::Data(args) => data::run(args),
             Self::Models(args) => models::run(args),
             Self::Report(args) => report::run(args),
@@ -131,6 +141,18 @@ pub struct NotBuilt {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     _arguments: Vec<String>,
 }
+
+/// The answer of a command that asks: no. The program then ends with 1, of errors with 2.
+#[derive(Debug)]
+pub struct No(String);
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for No {}
 
 /// Something that this program was built without.
 pub fn not_built(what: &str, feature: &str) -> anyhow::Error {

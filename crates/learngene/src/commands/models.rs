@@ -12,8 +12,7 @@ use crate::{
 /// weights are.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  learngene models --json\n  learngene condense \\\n      --checkpoint \
-    hf:timm/deit_tiny_patch16_224.fb_in1k --images photos/ --out deit_tiny.learngene"
+    after_help = "Examples:\n  learngene models --json\n  learngene condense hf:timm/deit_tiny_patch16_224.fb_in1k --images photos/ --out deit_tiny.learngene"
 )]
 pub struct Args {
     /// Prints JSON.
@@ -48,7 +47,7 @@ struct Listed {
     macs: u64,
     /// Side of the images, in pixels.
     image_size: usize,
-    /// What to give to `--checkpoint`.
+    /// What to give as MODEL.
     weights: String,
     is_in_cache: bool,
 }
@@ -72,7 +71,7 @@ impl Listed {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let listed: Vec<Listed> = WEIGHTS.into_iter().map(Listed::new).collect();
     super::print(args.json, &listed, |listed| {
-        let head = ["name", "px", "parameters", "MACs", "in cache", "--checkpoint"];
+        let head = ["name", "px", "parameters", "MACs", "in cache", "MODEL"];
         let rows = listed.iter().map(row);
         let rows: Vec<_> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
         let same = "vit_small_patch14_224 is the checkpoint of vit_small_patch14_dinov2, read for smaller \

@@ -13,7 +13,7 @@ use crate::{
 /// Measures the mean attention distance of every head of an ancestor.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene probe --checkpoint deit_base.pth --images photos/ --out distances.json",
+    after_help = "Example:\n  learngene probe deit_base.pth --images photos/ --out distances.json",
     mut_arg("out", |out| out.value_parser(Kind::Distances.name()))
 )]
 pub struct Args {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use learngene_budget::{Choice, front};
-use learngene_format::Learngene;
+use learngene_format::{Curves, Learngene};
 use learngene_shape::Shape;
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct Args {
 
 /// One size, for a program.
 #[derive(Serialize)]
-struct Row {
+pub struct Row {
     parameters: u64,
     macs: u64,
     /// Of a checkpoint in f32.
@@ -52,27 +52,33 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         true => manifest.shape.clone(),
         false => manifest.shape.with_num_classes(0)?,
     };
-    let choices = front(&shape, curves, &Shape::count_parameters)?;
-    let rows = evenly(&choices, args.rows.get()).into_iter().map(|choice| row(&shape, choice));
-    let rows = rows.collect::<anyhow::Result<Vec<Row>>>()?;
-    super::print(args.json, &rows, |rows| {
-        let mut text = format!(
-            "{:>12} {:>14} {:>7} {:>7}  {:<20} {}",
-            "parameters", "macs", "error", "layers", "heads", "hidden units"
+    let rows = rows(&shape, curves, args.rows.get())?;
+    super::print(args.json, &rows, |rows| table(rows))
+}
+
+/// Sizes at even distances, the smallest and the largest among them.
+pub fn rows(shape: &Shape, curves: &Curves, rows: usize) -> anyhow::Result<Vec<Row>> {
+    let choices = front(shape, curves, &Shape::count_parameters)?;
+    evenly(&choices, rows).into_iter().map(|choice| row(shape, choice)).collect()
+}
+
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:>12} {:>14} {:>7} {:>7}  {:<20} {}",
+        "parameters", "macs", "error", "layers", "heads", "hidden units"
+    );
+    for row in rows {
+        text += &format!(
+            "\n{:>12} {:>14} {:>7.3} {:>7}  {:<20} {}",
+            thousands(row.parameters),
+            thousands(row.macs),
+            row.error,
+            row.heads.len(),
+            layer_list(&row.heads),
+            layer_list(&row.hidden),
         );
-        for row in rows {
-            text += &format!(
-                "\n{:>12} {:>14} {:>7.3} {:>7}  {:<20} {}",
-                thousands(row.parameters),
-                thousands(row.macs),
-                row.error,
-                row.heads.len(),
-                layer_list(&row.heads),
-                layer_list(&row.hidden),
-            );
-        }
-        text
-    })
+    }
+    text
 }
 
 fn row(shape: &Shape, choice: &Choice) -> anyhow::Result<Row> {

@@ -36,7 +36,7 @@ use crate::{
     transformations_file::{self, Learnt},
 };
 
-const EXAMPLE: &str = "Example:\n  learngene train --checkpoint descendant.safetensors \
+const EXAMPLE: &str = "Example:\n  learngene train descendant.safetensors \
     --data cifar10 --recipe recipe.toml --out runs/descendant\n\n\
     A run that was interrupted goes on when started again.";
 

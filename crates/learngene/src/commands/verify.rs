@@ -2,7 +2,6 @@
 
 use std::{fmt::Write, path::PathBuf};
 
-use anyhow::bail;
 use learngene_condensing::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 use learngene_format::Learngene;
 use serde::Serialize;
@@ -20,7 +19,8 @@ use crate::{
 /// compared with the ancestor's. Ends with 1 where anything is not what the manifest says.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene verify deit_base.learngene --checkpoint deit_base.pth"
+    after_help = "Example:\n  learngene verify deit_base.learngene --checkpoint deit_base.pth",
+    mut_arg("checkpoint", |model| model.long("checkpoint"))
 )]
 pub struct Args {
     /// The learngene.
@@ -56,7 +56,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     super::print(args.json, &report, describe)?;
     if !report.verified {
-        bail!("{} is not what its manifest says", args.learngene.display());
+        let no = format!("{} is not what its manifest says", args.learngene.display());
+        return Err(super::No(no).into());
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ fn end(message: &str) -> ! {
     // Never let go: a second thread waits here until the first has ended the program.
     let _ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
     eprintln!("error: {message}");
-    process::exit(1)
+    process::exit(2)
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ fn check(bytes: &[u8], parts: &[&str]) {
         "forward --input x.safetensors --out y.safetensors",
         "eval --data cifar10-sample",
         "train --data cifar10-sample --epochs 1 --out run",
-        "expand tiny.learngene --method pretraining-finetuning --out d.safetensors",
+        "expand tiny.learngene --method pretraining-finetuning --out d.safetensors --checkpoint",
     ] {
-        bench.check(&format!("{args} --checkpoint bad.safetensors --num-heads 3"), 1, &parts);
+        bench.check(&format!("{args} bad.safetensors --num-heads 3"), &parts);
     }
 }
 
@@ -31,23 +31,23 @@ fn tiny() -> Vec<u8> {
 #[test]
 fn a_missing_file() {
     let bench = Workbench::new();
-    let args = "probe --checkpoint none.safetensors --images cifar10-sample --out d.json";
-    bench.check(args, 1, &["cannot read none.safetensors", "No such file"]);
+    let args = "probe none.safetensors --images cifar10-sample --out d.json";
+    bench.check(args, &["cannot read none.safetensors", "No such file"]);
 }
 
 #[test]
 fn a_folder() {
     let bench = Workbench::new();
     bench.photos("photos", 1);
-    let args = "probe --checkpoint photos --images photos --out d.json";
-    bench.check(args, 1, &["cannot read photos", "directory"]);
+    let args = "probe photos --images photos --out d.json";
+    bench.check(args, &["cannot read photos", "directory"]);
 }
 
 #[test]
 fn a_learngene() {
     let bench = Workbench::with_learngene();
-    let args = "eval --checkpoint tiny.learngene --data cifar10-sample";
-    bench.check(args, 1, &["tiny.learngene is a learngene", "`learngene expand`"]);
+    let args = "eval tiny.learngene --data cifar10-sample";
+    bench.check(args, &["tiny.learngene is a learngene", "`learngene expand`"]);
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn a_file_that_is_cut_short() {
     let bench = Workbench::new();
     for offset in offsets {
         bench.write("bad.safetensors", &whole[..offset]);
-        let args = "convert --checkpoint bad.safetensors --num-heads 3 --out d.safetensors";
-        bench.check(args, 1, &["bad.safetensors", "expected"]);
+        let args = "convert bad.safetensors --num-heads 3 --out d.safetensors";
+        bench.check(args, &["bad.safetensors", "expected"]);
     }
 }
 
@@ -84,8 +84,8 @@ fn a_pth_file_that_is_cut_short() {
     let bench = Workbench::new();
     for offset in (1..whole.len()).step_by(whole.len() / 20) {
         bench.write("bad.pth", &whole[..offset]);
-        let args = "convert --checkpoint bad.pth --num-heads 3 --out d.safetensors";
-        bench.check(args, 1, &["bad.pth"]);
+        let args = "convert bad.pth --num-heads 3 --out d.safetensors";
+        bench.check(args, &["bad.pth"]);
     }
 }
 
@@ -127,15 +127,15 @@ fn weights_that_overflow() {
     bench.write("bad.safetensors", tensors.to_bytes());
     bench.photos("photos", 2);
     bench.labelled_photos("pets", 1);
-    let model = "--checkpoint bad.safetensors --num-heads 3";
+    let model = "bad.safetensors --num-heads 3";
     let args = format!("probe {model} --images photos --out d.json");
-    bench.check(&args, 1, &["layer 0", "NaN", "expected"]);
+    bench.check(&args, &["layer 0", "NaN", "expected"]);
     // Whatever is compared with NaN is not larger, so every image would count as recognised.
     let seven = "--data seven --batch-size 3";
     for class in 0..7 {
         bench.write(&format!("seven/test/{class}/0.png"), bench.read("photos/0.png"));
     }
-    bench.check(&format!("eval {model} {seven}"), 1, &["0/0.png", "NaN", "expected"]);
+    bench.check(&format!("eval {model} {seven}"), &["0/0.png", "NaN", "expected"]);
 }
 
 #[test]
@@ -147,37 +147,33 @@ fn another_family() {
 #[test]
 fn heads_that_the_checkpoint_does_not_say() {
     let bench = Workbench::new();
-    let args = "convert --checkpoint tiny.safetensors --out d.safetensors";
-    bench.check(args, 1, &["--num-heads", "--arch"]);
+    let args = "convert tiny.safetensors --out d.safetensors";
+    bench.check(args, &["--num-heads", "--arch"]);
     let args = format!("{args} --num-heads");
-    bench.check(&format!("{args} 5"), 1, &["tiny.safetensors", "found 5", "48"]);
-    bench.check(&format!("{args} 3,3"), 1, &["tiny.safetensors", "2", "3"]);
+    bench.check(&format!("{args} 5"), &["tiny.safetensors", "found 5", "48"]);
+    bench.check(&format!("{args} 3,3"), &["tiny.safetensors", "2", "3"]);
 }
 
 #[test]
 fn heads_that_the_checkpoint_contradicts() {
     let bench = Workbench::with_learngene();
     bench.succeed("expand tiny.learngene --out d.safetensors");
-    let args = "convert --checkpoint d.safetensors --num-heads 6 --out e.safetensors";
-    bench.check(
-        args,
-        1,
-        &["d.safetensors: num_heads[0]: found 3, expected 6 to match --num-heads"],
-    );
-    bench.succeed("convert --checkpoint d.safetensors --num-heads 3 --out e.safetensors");
+    let args = "convert d.safetensors --num-heads 6 --out e.safetensors";
+    bench.check(args, &["d.safetensors: num_heads[0]: found 3, expected 6 to match --num-heads"]);
+    bench.succeed("convert d.safetensors --num-heads 3 --out e.safetensors");
     bench.write("config.json", r#"{"num_attention_heads": 6}"#);
     let args = format!("convert {TINY} --out e.safetensors");
-    bench.check(&args, 1, &["config.json: num_heads[0]: found 6, expected 3"]);
+    bench.check(&args, &["config.json: num_heads[0]: found 6, expected 3"]);
 }
 
 #[test]
 fn a_shape_that_the_tensors_contradict() {
     let bench = Workbench::new();
-    let convert = "convert --checkpoint tiny.safetensors --out d.safetensors";
+    let convert = "convert tiny.safetensors --out d.safetensors";
     let args = format!("{convert} --arch deit_tiny_patch16_224");
-    bench.check(&args, 1, &["deit_tiny_patch16_224", "192", "48"]);
+    bench.check(&args, &["deit_tiny_patch16_224", "192", "48"]);
     let args = format!("{convert} --arch resnet50");
-    bench.check(&args, 1, &["resnet50", "deit_tiny_patch16_224"]);
+    bench.check(&args, &["resnet50", "deit_tiny_patch16_224"]);
     bench.write("config.json", r#"{"num_attention_heads": 3, "hidden_size": 192}"#);
-    bench.check(convert, 1, &["config.json", "hidden_size", "192", "48"]);
+    bench.check(convert, &["config.json", "hidden_size", "192", "48"]);
 }

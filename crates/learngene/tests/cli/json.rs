@@ -179,8 +179,7 @@ fn eval() {
     let bench = Workbench::new();
     bench.labelled_photos("pets", 3);
     bench.succeed(&format!("train {TINY} --data pets --epochs 1 --batch-size 3 --out run"));
-    let evaluation =
-        bench.succeed_json("eval --checkpoint run/last.safetensors --data pets --json");
+    let evaluation = bench.succeed_json("eval run/last.safetensors --data pets --json");
     assert_eq!(evaluation["images"], 6);
     // Two classes, so each is among the five most likely.
     assert_eq!(evaluation["top5"], 100.0);

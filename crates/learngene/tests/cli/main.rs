@@ -13,12 +13,14 @@ mod baseline;
 mod bench;
 mod choices;
 mod data;
+mod fit;
 mod forward;
 mod frozen;
 mod hub;
 mod json;
 mod methods;
 mod path;
+mod predict;
 mod preprocessing;
 #[cfg(feature = "remote")]
 mod remote;

@@ -1,6 +1,6 @@
 //! The initialisations that a learngene is compared with.
 
-use crate::workbench::{TINY, Workbench};
+use crate::workbench::{ANCESTOR, TINY, Workbench};
 
 #[test]
 fn every_method_gives_a_checkpoint_of_the_same_shape() {
@@ -9,18 +9,18 @@ fn every_method_gives_a_checkpoint_of_the_same_shape() {
     for method in [
         "cluster-learngene".to_owned(),
         "from-scratch".to_owned(),
-        format!("pretraining-finetuning {TINY}"),
-        format!("heuristic-learngene --inherited-layers 1 {TINY}"),
-        format!("auto-learngene --inherited-layers 1 {TINY}"),
-        format!("weight-transformation {TINY}"),
-        format!("weight-selection {TINY}"),
+        format!("pretraining-finetuning {ANCESTOR}"),
+        format!("heuristic-learngene --inherited-layers 1 {ANCESTOR}"),
+        format!("auto-learngene --inherited-layers 1 {ANCESTOR}"),
+        format!("weight-transformation {ANCESTOR}"),
+        format!("weight-selection {ANCESTOR}"),
     ] {
         let made = bench.succeed_json(&format!(
             "expand tiny.learngene --depth 2 --num-classes 2 --method {method} \
              --out made/d.safetensors --json"
         ));
         assert_eq!(made["shape"]["num_heads"], serde_json::json!([3, 3]), "{method}");
-        bench.succeed("eval --checkpoint made/d.safetensors --data pets");
+        bench.succeed("eval made/d.safetensors --data pets");
         bench.succeed("inspect made/d.json --svg made/d.svg");
     }
 }
@@ -29,7 +29,8 @@ fn every_method_gives_a_checkpoint_of_the_same_shape() {
 #[test]
 fn methods_of_the_whole_ancestor_do_without_a_learngene() {
     let bench = Workbench::new();
-    let expand = |args: &str| bench.succeed(&format!("expand {args} {TINY} --out d.safetensors"));
+    let expand =
+        |args: &str| bench.succeed(&format!("expand {args} {ANCESTOR} --out d.safetensors"));
     let said = expand("--method heuristic-learngene --inherited-layers 1");
     assert!(said.contains("\nlayers 0, 1 are drawn, 2 are the ancestor's 2"), "{said}");
     let made = bench.json("d.json");
@@ -51,13 +52,13 @@ fn heuristic_learngene_takes_the_last_layers_and_auto_learngene_the_first() {
     let bench = Workbench::new();
     let said = |method: &str| {
         let method = format!("{method}-learngene --inherited-layers 2");
-        bench.succeed(&format!("expand --method {method} {TINY} --out d.safetensors"))
+        bench.succeed(&format!("expand --method {method} {ANCESTOR} --out d.safetensors"))
     };
     let text = said("heuristic");
     assert!(text.contains("\nlayers 0 are drawn, 1, 2 are the ancestor's 1, 2"), "{text}");
     let text = said("auto");
     assert!(text.contains("\nlayers 2 are drawn, 0, 1 are the ancestor's 0, 1"), "{text}");
-    bench.succeed(&format!("expand --method auto-learngene {TINY} --out d.safetensors"));
+    bench.succeed(&format!("expand --method auto-learngene {ANCESTOR} --out d.safetensors"));
     let inherited = bench.json("d.json")["layers"].clone();
     let count = inherited.as_array().expect("a list").iter().filter(|it| !it.is_null()).count();
     assert_eq!(count, 2, "{inherited}: half of three layers, rounded up");
@@ -82,7 +83,7 @@ fn heads_can_be_kept_at_random() {
         bench.succeed(&format!(
             "condense {TINY} --images photos --eps 0.2 --random-heads {seed} --out random.learngene"
         ));
-        bench.succeed(&format!("verify random.learngene {TINY}"));
+        bench.succeed(&format!("verify random.learngene {ANCESTOR}"));
         bench.succeed("expand random.learngene --out d.safetensors");
         bench.succeed_json("inspect random.learngene --json")
     };

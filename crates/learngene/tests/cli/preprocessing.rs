@@ -29,9 +29,7 @@ fn preprocessing_goes_with_the_checkpoint() {
         "train {TINY} --data pets --epochs 1 --batch-size 8 {used} --out run --json"
     ));
     let measured = |checkpoint: &str, flags: &str| {
-        bench.succeed_json(&format!(
-            "eval --checkpoint {checkpoint} --data pets --batch-size 8 --json {flags}"
-        ))
+        bench.succeed_json(&format!("eval {checkpoint} --data pets --batch-size 8 --json {flags}"))
     };
     let last = measured("run/last.safetensors", "");
     assert_eq!(last["loss"], run["metrics"][0]["loss"]);
@@ -39,7 +37,7 @@ fn preprocessing_goes_with_the_checkpoint() {
     let flags = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --crop-pct 0.9";
     assert_ne!(measured("run/last.safetensors", flags)["loss"], last["loss"], "flags win");
 
-    let convert = "convert --checkpoint run/last.safetensors --out";
+    let convert = "convert run/last.safetensors --out";
     bench.succeed(&format!("{convert} timm.safetensors"));
     bench.succeed(&format!("{convert} hf/model.safetensors --names hf"));
     assert_eq!(measured("timm.safetensors", "")["loss"], last["loss"]);
@@ -50,16 +48,16 @@ fn preprocessing_goes_with_the_checkpoint() {
     assert_eq!(processor["crop_size"], serde_json::json!({ "height": 24, "width": 24 }));
     // Of another model it would be the wrong one.
     let parts = ["hf/preprocessor_config.json: found", "choose an empty folder"];
-    let other = "train --checkpoint run/last.safetensors --data pets --epochs 1 --batch-size 8";
+    let other = "train run/last.safetensors --data pets --epochs 1 --batch-size 8";
     bench.succeed(&format!("{other} --mean 0,0,0 --out other"));
-    let other = "convert --checkpoint other/last.safetensors --names hf --out hf/b.safetensors";
-    bench.check(other, 1, &parts);
+    let other = "convert other/last.safetensors --names hf --out hf/b.safetensors";
+    bench.check(other, &parts);
 
     // From an ancestor's probe to its descendants.
-    let of_run = "--checkpoint run/last.safetensors";
+    let of_run = "run/last.safetensors";
     bench.succeed(&format!("condense {of_run} --images pets/train --paper --out x.learngene"));
     bench.succeed("expand x.learngene --out d.safetensors");
-    bench.succeed("probe --checkpoint d.safetensors --images pets --out d2.json");
+    bench.succeed("probe d.safetensors --images pets --out d2.json");
     let probed = bench.json("d2.json")["preprocessing"].clone();
     assert_eq!((&probed["std"][0], &probed["crop_pct"]), (&0.05.into(), &0.5.into()));
 }
@@ -77,7 +75,7 @@ fn preprocessing_that_makes_no_sense() {
         forged[at..at + from.len()].copy_from_slice(to.as_bytes());
         bench.write("bad.safetensors", &forged);
         let parts = [&["bad.safetensors"], parts].concat();
-        bench.check("eval --checkpoint bad.safetensors --data pets", 1, &parts);
+        bench.check("eval bad.safetensors --data pets", &parts);
     };
     let mean = "[0.485,0.456,0.406]";
     forge(mean, "[123.4,0.456,0.406]", &["mean", "123.4", "expected"]);

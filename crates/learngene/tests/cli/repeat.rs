@@ -60,9 +60,7 @@ fn what_a_run_leaves_holds_no_path() {
     let folder = folder.to_str().expect("temporary folders have plain names");
     bench.succeed(&format!("probe {TINY} --images {folder}/train --out out/distances.json"));
     bench.succeed("expand tiny.learngene --num-classes 2 --out out/d.safetensors");
-    bench.succeed(&format!(
-        "train --checkpoint out/d.safetensors --data {folder} --epochs 1 --out out/run"
-    ));
+    bench.succeed(&format!("train out/d.safetensors --data {folder} --epochs 1 --out out/run"));
     let here = bench.path("");
     let here = here.to_str().expect("temporary folders have plain names").trim_end_matches('/');
     for (path, bytes) in bench.files() {

@@ -25,7 +25,7 @@ fn real_vits14_condenses_and_expands() {
     let bench = Workbench::new();
     bench.lay("vits14.safetensors", &checkpoint());
     bench.succeed(
-        "condense --checkpoint vits14.safetensors --images cifar10-sample --limit 4 --paper \
+        "condense vits14.safetensors --images cifar10-sample --limit 4 --paper \
          --image-size 224 --out vits14.learngene",
     );
     let manifest = bench.succeed_json("inspect vits14.learngene --json");
@@ -48,9 +48,7 @@ fn real_vits14_condenses_and_expands() {
     assert_eq!(made["shape"]["num_heads"], json!(vec![3; 6]));
     let input = Tensors::filled("input", &[1, 3, 224, 224], 0.5);
     bench.write("x.safetensors", input.to_bytes());
-    bench.succeed(
-        "forward --checkpoint descendant.safetensors --input x.safetensors --out y.safetensors",
-    );
+    bench.succeed("forward descendant.safetensors --input x.safetensors --out y.safetensors");
     let output = Tensors::of(&bench.read("y.safetensors"));
     let (shape, logits) = output.get("logits");
     assert_eq!(shape, [1, 10]);
@@ -64,7 +62,7 @@ fn real_vits14_is_condensed_to_a_size() {
     let bench = Workbench::new();
     bench.lay("vits14.safetensors", &checkpoint());
     let made = bench.succeed_json(
-        "condense --checkpoint vits14.safetensors --images cifar10-sample --limit 32 \
+        "condense vits14.safetensors --images cifar10-sample --limit 32 \
          --image-size 84 --max-size 30% --one-size --out vits14.learngene --json",
     );
     let bytes = made["bytes"].as_u64().expect("a number");

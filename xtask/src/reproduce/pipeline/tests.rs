@@ -82,10 +82,10 @@ fn commands(setting: &str) -> Vec<String> {
     all.iter().map(plain).collect()
 }
 
-const PROBE: &str = "learngene probe --checkpoint \
+const PROBE: &str = "learngene probe \
     datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 256 \
     --batch-size 64";
-const CONDENSE: &str = "learngene condense --checkpoint \
+const CONDENSE: &str = "learngene condense \
     datasets/desk_ancestor/desk_ancestor.safetensors --eps";
 
 #[test]
@@ -111,7 +111,7 @@ fn fitting_sees_the_images_again() {
 #[test]
 fn sizes_are_measured_on_the_images_without_clusters() {
     let [condense, _] = &commands("condense = '--max-size 50%'")[..] else { panic!("two") };
-    let expected = "learngene condense --checkpoint \
+    let expected = "learngene condense \
         datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 256 \
         --batch-size 64 --max-size 50% --out *.learngene";
     assert_eq!(condense, expected);
@@ -120,7 +120,7 @@ fn sizes_are_measured_on_the_images_without_clusters() {
 #[test]
 fn baselines_take_the_checkpoint_and_the_images_of_the_probe() {
     let setting = "method = 'baseline random'\nexpand = '--max-params 1M --seed {seed}'";
-    let expected = "learngene baseline random --checkpoint \
+    let expected = "learngene baseline random \
         datasets/desk_ancestor/desk_ancestor.safetensors --images cifar10-sample --limit 256 \
         --batch-size 64 --max-params 1M --seed 3 --out *.safetensors";
     assert_eq!(commands(setting), [expected]);

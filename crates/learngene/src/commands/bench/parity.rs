@@ -78,8 +78,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let apart = comparisons.iter().filter(|comparison| !comparison.agrees).count();
     let total = comparisons.len();
     super::super::print(args.json, &comparisons, |comparisons| summary(comparisons))?;
-    ensure!(apart == 0, "{apart} of {total} results are further apart than their tolerance");
-    Ok(())
+    match apart {
+        0 => Ok(()),
+        _ => {
+            let no = format!("{apart} of {total} results are further apart than their tolerance");
+            Err(super::super::No(no).into())
+        }
+    }
 }
 
 /// Of each kind, for each device and what it is compared with, the results that differ most.

@@ -1,6 +1,5 @@
 //! `learngene data check`
 
-use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use learngene_datasets::{
     CheckReport, CheckedSplit, KNOWN_DATASETS, KnownDataset, Scrutiny, check, known_dataset,
@@ -55,7 +54,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     super::super::print(args.json, &report, |report| describe(report, args.show))?;
     if report.difference_count > 0 {
         let differences = count(report.difference_count, "difference", "differences");
-        bail!("{} is not as it should be: {differences}", args.data);
+        let no = format!("{} is not as it should be: {differences}", args.data);
+        return Err(super::super::No(no).into());
     }
     Ok(())
 }

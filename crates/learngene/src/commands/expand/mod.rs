@@ -36,7 +36,8 @@ use initialise::Initialised;
 #[command(after_help = "Examples:\n  learngene expand deit_base.learngene --max-params 20M \
     --num-classes 10 --out descendant.safetensors\n  \
     learngene expand --method heuristic-learngene --checkpoint deit_base.pth --depth 6 \
-    --num-classes 10 --out heuristic.safetensors")]
+    --num-classes 10 --out heuristic.safetensors",
+    mut_arg("checkpoint", |model| model.long("checkpoint")))]
 pub struct Args {
     /// The learngene; other methods than the first can do without.
     #[arg(required_unless_present = "checkpoint")]

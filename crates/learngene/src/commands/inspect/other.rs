@@ -49,7 +49,7 @@ pub(super) fn file(path: &Path) -> Option<String> {
         return Some(match is_run {
             true => format!(
                 "{0} is the folder of a training run: {0}/summary.csv holds what was measured, \
-                 `learngene eval --checkpoint {0}/best.safetensors` measures its model",
+                 `learngene eval {0}/best.safetensors` measures its model",
                 path.display()
             ),
             false => format!("{} is a folder", path.display()),
@@ -62,12 +62,9 @@ pub(super) fn file(path: &Path) -> Option<String> {
             true => {
                 format!("`learngene inspect {}` shows what it is made of", description.display())
             }
-            false => "`learngene condense --checkpoint` makes a learngene of it".into(),
+            false => "`learngene condense` makes a learngene of it".into(),
         };
-        format!(
-            "{} is a checkpoint: {origins}, `learngene eval --checkpoint` measures it",
-            path.display()
-        )
+        format!("{} is a checkpoint: {origins}, `learngene eval` measures it", path.display())
     })
 }
 

@@ -1,0 +1,323 @@
+//! `learngene fit`
+
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::ensure;
+use learngene_budget::choose;
+use learngene_checkpoints::Checkpoint;
+use learngene_condensing::{FitOptions, RunningAncestor, condense_to, measure};
+use learngene_datasets::{Dataset, HeldOut, TrainTest, fraction, hold_out};
+use learngene_expansion::{DescendantConfig, expand};
+use learngene_format::{Convention, HeadOrder, Learngene};
+use learngene_models::Model;
+use learngene_shape::Shape;
+use learngene_tensors::Sha256;
+use learngene_training::{Evaluation, Execution, FitData, Recipe, find_rate, fit};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ancestry::ProbeImages,
+    args::{
+        CheckpointArgs, DeviceArgs, at_least_one, count_with_unit, dataset, number, whole_number,
+    },
+    commands::sizes,
+    environment::environment,
+    files::{lock_folder, prepare_folder, read, write_whole},
+    images::BadImagesArgs,
+    preprocess_args::PreprocessArgs,
+    progress::{self, TrainingProgress},
+    text::thousands,
+};
+
+/// Images that the ancestor is shown, at most.
+const SHOWN: usize = 256;
+
+/// Images of one forward pass.
+const BATCH: usize = 16;
+
+/// Share of the training images on which learning rates are compared.
+const HELD_OUT: f64 = 0.2;
+
+/// Steps of a run that tries a learning rate, about.
+const STEPS: usize = 50;
+
+/// Rows of the table of sizes.
+const ROWS: usize = 16;
+
+/// Makes a model of a given size from a pretrained one, fine-tuned on a folder of images.
+///
+/// It keeps the layers, heads and hidden units that best preserve the features of the training images, fits
+/// the matrices that read them, finds a learning rate on a fifth of the training images, and fine-tunes. The
+/// folder --out then holds the model, best.safetensors and last.safetensors. A fit that was interrupted goes
+/// on when started again. It needs at least 32 training images.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  learngene fit hf:timm/deit_tiny_patch16_224.fb_in1k --data flowers/ --max-params 3M --out runs/flowers\n  \
+    learngene predict runs/flowers photos/"
+)]
+pub struct Args {
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
+    /// Images: the name of a dataset, or a folder of train/CLASS/ and test/CLASS/ (or val/CLASS/, where
+    /// there is no test).
+    #[arg(long, value_name = "NAME|FOLDER", value_parser = dataset, help_heading = "Images")]
+    data: String,
+    #[command(flatten)]
+    bad_images: BadImagesArgs,
+    /// The largest number of parameters.
+    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, help_heading = "Size")]
+    max_params: Option<u64>,
+    /// The largest number of multiply-accumulates of one image.
+    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with = "max_params",
+        help_heading = "Size")]
+    max_macs: Option<u64>,
+    /// Shows the sizes to choose from, and ends.
+    #[arg(long, help_heading = "Size")]
+    dry_run: bool,
+    #[command(flatten)]
+    preprocess: PreprocessArgs,
+    /// Passes over the training images.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one,
+        help_heading = "Training")]
+    epochs: NonZeroUsize,
+    /// Images of one optimiser step.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one,
+        help_heading = "Training")]
+    batch_size: NonZeroUsize,
+    /// Peak learning rate, used as it is [default: found by short runs].
+    #[arg(long, value_name = "RATE", value_parser = number::<f64>, help_heading = "Training")]
+    lr: Option<f64>,
+    /// Seed of the classifier, order and augmentation.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
+        help_heading = "Training")]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Folder for the model and all that leads to it; made where it is missing.
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        help_heading = "Output",
+        required_unless_present = "dry_run"
+    )]
+    out: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+/// What a folder's learngene was made of.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Origin {
+    ancestor_sha256: Sha256,
+    images_sha256: Sha256,
+    max_params: Option<u64>,
+    max_macs: Option<u64>,
+}
+
+/// What was made.
+#[derive(Serialize)]
+struct Summary {
+    parameters: u64,
+    macs: u64,
+    ancestor_parameters: u64,
+    /// At the peak.
+    learning_rate: f64,
+    /// On the test images, after the last epoch.
+    #[serde(flatten)]
+    test: Evaluation,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let TrainTest { train, test } = args.bad_images.open_train_test(&args.data)?;
+    let (train, test): (Arc<dyn Dataset>, Arc<dyn Dataset>) = (train.into(), test.into());
+    args.recipe().check()?;
+    let ancestor = args.checkpoint.read(args.preprocess.image_size, None)?;
+    let (size, known) = (ancestor.shape.image().size, ancestor.pretrained_cfg.preprocessing);
+    let preprocess = args.preprocess.check(size, known, Some(&args.checkpoint.checkpoint))?;
+    let device = args.device.device.open()?;
+    let ancestor_parameters = ancestor.shape.count_parameters();
+    let shown = ProbeImages::new(train.clone(), SHOWN, preprocess.clone(), BATCH, device.clone())?;
+    if args.budget().is_none() || args.dry_run {
+        return args.show_sizes(ancestor, &shown, train.classes().len());
+    }
+    prepare_folder(args.out())?;
+    let _lock = lock_folder(args.out())?;
+    let learngene = args.learngene(ancestor, &shown, train.classes().len())?;
+    let config = DescendantConfig {
+        num_classes: Some(train.classes().len()),
+        seed: args.seed,
+        ..DescendantConfig::default()
+    };
+    let descendant = expand(&learngene, &config)?;
+    let model = Model::load(&descendant.shape, &descendant.parameters, &device)?;
+    let shape = descendant.shape;
+    tracing::info!(
+        "{} of {} parameters in {} layers",
+        thousands(shape.count_parameters()),
+        thousands(ancestor_parameters),
+        shape.depth()
+    );
+    let data = FitData { train, test, preprocess };
+    let devices = [device];
+    let execution = Execution {
+        environment: Some(environment(&[args.device.device.clone()])?),
+        ..Execution::on(&devices)
+    };
+    let learning_rate = match args.lr {
+        Some(rate) => rate,
+        None => args.find_rate(&model, &data, &execution)?,
+    };
+    let classes = data.train.classes().len();
+    let recipe = args.recipe().at_peak(learning_rate);
+    let observer = Arc::new(TrainingProgress::new(None, "test", classes));
+    let fitted = fit(model, &data, &recipe, args.out(), &execution, observer)?;
+    let test = fitted.metrics.last().expect("a run ends with an evaluation").test;
+    let (parameters, macs) = (shape.count_parameters(), shape.count_macs());
+    let summary = Summary { parameters, macs, ancestor_parameters, learning_rate, test };
+    super::print(args.json, &summary, |summary| {
+        format!(
+            "{out}: top-1 {:.2} % on {} test images, {} of {} parameters, {} multiply-accumulates an \
+             image; `learngene predict {out} IMAGES` uses it",
+            summary.test.top1,
+            thousands(summary.test.images as u64),
+            thousands(summary.parameters),
+            thousands(summary.ancestor_parameters),
+            thousands(summary.macs),
+            out = args.out().display()
+        )
+    })
+}
+
+impl Args {
+    fn out(&self) -> &Path {
+        self.out.as_deref().expect("it may be left out for a dry run alone")
+    }
+
+    /// The limit, and what it is of.
+    fn budget(&self) -> Option<(u64, fn(&Shape) -> u64)> {
+        match (self.max_params, self.max_macs) {
+            (Some(limit), _) => Some((limit, Shape::count_parameters)),
+            (_, Some(limit)) => Some((limit, Shape::count_macs)),
+            _ => None,
+        }
+    }
+
+    fn recipe(&self) -> Recipe {
+        let recipe = Recipe {
+            epochs: self.epochs.get(),
+            batch_size: self.batch_size.get(),
+            min_learning_rate: 1e-6,
+            seed: self.seed,
+            ..Recipe::default()
+        };
+        self.lr.map_or(recipe.clone(), |rate| recipe.at_peak(rate))
+    }
+
+    /// Shows what there is to choose from; without a budget and unless asked for, that is an error.
+    fn show_sizes(
+        &self,
+        ancestor: Checkpoint,
+        shown: &ProbeImages,
+        classes: usize,
+    ) -> anyhow::Result<()> {
+        let shape = ancestor.shape.with_num_classes(classes)?;
+        let settings = shown.settings(ancestor.sha256, Convention::Renormalized);
+        let ancestor = RunningAncestor::load(ancestor, &shown.device)?;
+        let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
+        let worth = measure(&ancestor, settings, HeadOrder::Output, &mut shown.again(&bar))?;
+        bar.finish_and_clear();
+        let rows = sizes::rows(&shape, &worth.curves, ROWS)?;
+        super::print(self.json, &rows, |rows| sizes::table(rows))?;
+        if let Some((limit, cost)) = self.budget() {
+            let choice = choose(&shape, &worth.curves, limit, &cost)?;
+            let parameters = thousands(choice.shape(&shape)?.count_parameters());
+            tracing::info!("chosen: {parameters} parameters, error {:.3}", choice.error);
+        }
+        ensure!(self.dry_run, "choose a size with --max-params or --max-macs");
+        Ok(())
+    }
+
+    /// The learngene of the folder, made where there is none yet.
+    fn learngene(
+        &self,
+        ancestor: Checkpoint,
+        shown: &ProbeImages,
+        classes: usize,
+    ) -> anyhow::Result<Learngene> {
+        let path = self.out().join("model.learngene");
+        let origin = Origin {
+            ancestor_sha256: ancestor.sha256,
+            images_sha256: shown.sha256,
+            max_params: self.max_params,
+            max_macs: self.max_macs,
+        };
+        let note = self.out().join("fit.json");
+        if note.exists() {
+            ensure!(
+                serde_json::from_slice::<Origin>(&read(&note)?).is_ok_and(|found| found == origin),
+                "{} holds a fit of another model, size or images: choose another --out",
+                self.out().display()
+            );
+            if path.exists() {
+                return Ok(Learngene::read(&path)?);
+            }
+        }
+        let shape = ancestor.shape.with_num_classes(classes)?;
+        let settings = shown.settings(ancestor.sha256, Convention::Renormalized);
+        let ancestor = RunningAncestor::load(ancestor, &shown.device)?;
+        let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
+        let mut images = shown.again(&bar);
+        let worth = measure(&ancestor, settings, HeadOrder::Output, &mut images)?;
+        let (limit, cost) = self.budget().expect("without one sizes are shown");
+        let choice = choose(&shape, &worth.curves, limit, &cost)?;
+        bar.set_message("fitting");
+        let options = FitOptions { any_size: false, ..FitOptions::default() };
+        let learngene = condense_to(ancestor, &worth, &choice.sizes, &mut images, options)?;
+        bar.finish_and_clear();
+        write_whole(&note, &serde_json::to_vec_pretty(&origin)?)?;
+        learngene.write(&path)?;
+        Ok(learngene)
+    }
+
+    /// The learning rate whose short run is best on held-out training images.
+    fn find_rate(
+        &self,
+        model: &Model,
+        data: &FitData,
+        execution: &Execution<'_>,
+    ) -> anyhow::Result<f64> {
+        let HeldOut { kept, held_out } = hold_out(data.train.clone(), HELD_OUT, self.seed)?;
+        let wanted = STEPS * self.batch_size.get();
+        let (train, test) = (self.at_most(wanted, kept)?, self.at_most(wanted, held_out)?);
+        let epochs = wanted.div_ceil(train.len()).min(self.epochs.get());
+        let classes = train.classes().len();
+        let data = FitData { train, test, preprocess: data.preprocess.clone() };
+        let recipe = Recipe { epochs, ..self.recipe() };
+        let observer = |rate: f64| -> Arc<dyn learngene_training::Observer> {
+            let phase = format!("learning rate {rate:e}");
+            Arc::new(TrainingProgress::new(Some(&phase), "held-out", classes))
+        };
+        let folder = self.out().join("rates");
+        let tried = find_rate(model, &data, &recipe, &folder, execution, observer)?;
+        Ok(tried[0].learning_rate)
+    }
+
+    /// So many of the images, of every class alike.
+    fn at_most(
+        &self,
+        wanted: usize,
+        images: impl Dataset + 'static,
+    ) -> anyhow::Result<Arc<dyn Dataset>> {
+        let images: Arc<dyn Dataset> = Arc::new(images);
+        if images.len() <= wanted {
+            return Ok(images);
+        }
+        let share = wanted as f64 / images.len() as f64;
+        Ok(Arc::new(fraction(images, share, self.seed)?))
+    }
+}
