@@ -21,10 +21,10 @@ const GROUPS_PER_BLOCK: usize = 64;
 
 /// Added to every variance, as a part of the feature's mean square: sums in single precision are wrong by
 /// as much, and no factor may divide by what rounding left.
-const NOISE: f64 = 1e-6;
+const NOISE: f64 = 1e-5;
 
 /// A group whose variance fell to this part of its mean square is a combination of those before it.
-const DEPENDENT: f64 = 1e-5;
+const DEPENDENT: f64 = 1e-4;
 
 /// Rows that one thread works on.
 const ROWS: usize = 128;

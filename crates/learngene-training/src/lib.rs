@@ -40,7 +40,9 @@ pub use error::{Result, TrainingError};
 pub use evaluate::{Evaluation, evaluate};
 pub use execution::Execution;
 pub use fit::fit;
-pub use frozen::{DEFAULT_RIDGE, Features, frozen_features, knn, ridge_probe};
+pub use frozen::{
+    DEFAULT_RIDGE, Features, FittedClassifier, fitted_classifier, frozen_features, knn, ridge_probe,
+};
 pub use metrics::Metrics;
 pub use observer::Observer;
 pub use precision::Precision;

@@ -3,6 +3,7 @@
 //! The features of test images are classified by those of training images, by nearest neighbours or
 //! by a linear probe. Neither is random, so differences between models are not due to a seed.
 
+mod classifier;
 mod knn;
 mod ridge;
 
@@ -11,6 +12,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use burn::tensor::{Device, Tensor};
 use learngene_datasets::{CheckedPreprocess, Dataset};
 
+pub use classifier::{FittedClassifier, fitted_classifier};
 pub use knn::knn;
 pub use ridge::{DEFAULT_RIDGE, ridge_probe};
 

@@ -71,12 +71,30 @@ impl LinearProbe {
         Ok(Self { scaling, weights, bias })
     }
 
+    /// A score for each class.
+    pub(super) fn scores(&self, row: &[f32]) -> Vec<f64> {
+        let features = self.scaling.apply(row);
+        let of_classes = self.weights.iter().zip(&self.bias);
+        of_classes.map(|(weights, bias)| dot(weights, &features) + bias).collect()
+    }
+
+    /// Weight `[num_classes, num_features]`, row-major, and bias for features as they are.
+    pub(super) fn linear(&self) -> (Vec<f64>, Vec<f64>) {
+        let Scaling { mean, scale } = &self.scaling;
+        let weights = self.weights.iter();
+        let weights: Vec<Vec<f64>> = weights
+            .map(|weights| {
+                weights.iter().zip(scale).map(|(weight, scale)| weight * scale).collect()
+            })
+            .collect();
+        let bias = weights.iter().zip(&self.bias).map(|(weights, bias)| bias - dot(weights, mean));
+        (weights.concat(), bias.collect())
+    }
+
     /// The class with the largest score; of several, the lowest.
     fn predict(&self, row: &[f32]) -> usize {
-        let features = self.scaling.apply(row);
-        let scores =
-            self.weights.iter().zip(&self.bias).map(|(row, bias)| dot(row, &features) + bias);
         let first = (0, f64::NEG_INFINITY);
+        let scores = self.scores(row).into_iter();
         let best = scores.enumerate().fold(first, |best, score| match score.1 > best.1 {
             true => score,
             false => best,

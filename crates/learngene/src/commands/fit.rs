@@ -11,12 +11,15 @@ use learngene_budget::choose;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{FitOptions, RunningAncestor, condense_to, measure};
 use learngene_datasets::{Dataset, HeldOut, TrainTest, fraction, hold_out};
-use learngene_expansion::{DescendantConfig, expand};
+use learngene_expansion::{Descendant, DescendantConfig, expand};
 use learngene_format::{Convention, HeadOrder, Learngene};
-use learngene_models::Model;
-use learngene_shape::Shape;
-use learngene_tensors::Sha256;
-use learngene_training::{Evaluation, Execution, FitData, Recipe, find_rate, fit};
+use learngene_models::{Classifier, Model};
+use learngene_shape::{Place, Shape};
+use learngene_tensors::{Sha256, StateDict, Tensor};
+use learngene_training::{
+    Evaluation, Execution, FitData, FittedClassifier, Recipe, find_rate, fit, fitted_classifier,
+    frozen_features,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -44,6 +47,9 @@ const HELD_OUT: f64 = 0.2;
 
 /// Steps of a run that tries a learning rate, about.
 const STEPS: usize = 50;
+
+/// Ridge of the classifier that training begins with.
+const RIDGE: f64 = 0.1;
 
 /// Rows of the table of sizes.
 const ROWS: usize = 16;
@@ -153,16 +159,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         seed: args.seed,
         ..DescendantConfig::default()
     };
-    let descendant = expand(&learngene, &config)?;
-    let model = Model::load(&descendant.shape, &descendant.parameters, &device)?;
-    let shape = descendant.shape;
+    let Descendant { shape, parameters, .. } = expand(&learngene, &config)?;
+    let model = Model::load(&shape, &parameters, &device)?;
+    let data = FitData { train, test, preprocess };
     tracing::info!(
         "{} of {} parameters in {} layers",
         thousands(shape.count_parameters()),
         thousands(ancestor_parameters),
         shape.depth()
     );
-    let data = FitData { train, test, preprocess };
     let devices = [device];
     let execution = Execution {
         environment: Some(environment(&[args.device.device.clone()])?),
@@ -170,8 +175,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let learning_rate = match args.lr {
         Some(rate) => rate,
-        None => args.find_rate(&model, &data, &execution)?,
+        None => args.find_rate(&model, &parameters, &data, &execution)?,
     };
+    let model = args.with_fitted_classifier(&model, &parameters, &data)?;
     let classes = data.train.classes().len();
     let recipe = args.recipe().at_peak(learning_rate);
     let observer = Arc::new(TrainingProgress::new(None, "test", classes));
@@ -284,10 +290,38 @@ impl Args {
         Ok(learngene)
     }
 
+    /// The model with a classifier that is fitted to the training images.
+    fn with_fitted_classifier(
+        &self,
+        model: &Model,
+        parameters: &StateDict,
+        data: &FitData,
+    ) -> anyhow::Result<Model> {
+        let (shape, device) = (model.shape(), model.device());
+        let mut parameters = parameters.clone();
+        let bar = progress::bar(data.train.len() as u64, "images").with_message("classifier");
+        let mut show = |done| bar.set_position(done as u64);
+        let batch = NonZeroUsize::new(BATCH).expect("it is not zero");
+        let features = |images| model.features(images);
+        let features =
+            frozen_features(features, &data.train, &data.preprocess, batch, &device, &mut show)?;
+        bar.finish_and_clear();
+        let FittedClassifier { weight, bias } = fitted_classifier(&features, RIDGE)?;
+        for parameter in shape.parameters() {
+            if parameter.place == Place::Classifier {
+                let values = if parameter.axes.len() == 2 { &weight } else { &bias };
+                parameters
+                    .insert(parameter.name.clone(), Tensor::new(parameter.shape(), values.clone()));
+            }
+        }
+        Ok(Model::load(&shape, &parameters, &device)?)
+    }
+
     /// The learning rate whose short run is best on held-out training images.
     fn find_rate(
         &self,
         model: &Model,
+        parameters: &StateDict,
         data: &FitData,
         execution: &Execution<'_>,
     ) -> anyhow::Result<f64> {
@@ -298,12 +332,14 @@ impl Args {
         let classes = train.classes().len();
         let data = FitData { train, test, preprocess: data.preprocess.clone() };
         let recipe = Recipe { epochs, ..self.recipe() };
+        // What is held out must not have taught the classifier.
+        let model = self.with_fitted_classifier(model, parameters, &data)?;
         let observer = |rate: f64| -> Arc<dyn learngene_training::Observer> {
             let phase = format!("learning rate {rate:e}");
             Arc::new(TrainingProgress::new(Some(&phase), "held-out", classes))
         };
         let folder = self.out().join("rates");
-        let tried = find_rate(model, &data, &recipe, &folder, execution, observer)?;
+        let tried = find_rate(&model, &data, &recipe, &folder, execution, observer)?;
         Ok(tried[0].learning_rate)
     }
 
