@@ -20,11 +20,12 @@ const BLOCK: usize = 16;
 const GROUPS_PER_BLOCK: usize = 64;
 
 /// Added to every variance, as a part of the feature's mean square: sums in single precision are wrong by
-/// as much, and no factor may divide by what rounding left.
-const NOISE: f64 = 1e-5;
+/// as much, and no factor may divide by what rounding left. The larger ones are for groups that nearly
+/// repeat each other, where the smaller one leaves numbers that grow without end.
+const NOISE: [f64; 3] = [1e-6, 1e-5, 1e-4];
 
-/// A group whose variance fell to this part of its mean square is a combination of those before it.
-const DEPENDENT: f64 = 1e-4;
+/// A group whose variance fell to this multiple of the noise is a combination of those before it.
+const DEPENDENT: f64 = 10.0;
 
 /// Rows that one thread works on.
 const ROWS: usize = 128;
@@ -77,7 +78,8 @@ impl Moments {
     ) -> Result<Vec<(usize, f64)>, NotFinite> {
         let groups = self.covariance.nrows() / width;
         let block = (groups / GROUPS_PER_BLOCK).clamp(1, BLOCK);
-        self.rest(cross, width, count).select(count, block).ok_or(NotFinite)
+        let select = |noise| self.rest(cross.clone(), width, count, noise).select(count, block);
+        NOISE.into_iter().find_map(select).ok_or(NotFinite)
     }
 
     /// What groups of `width` features leave that are taken in a given order.
@@ -85,18 +87,21 @@ impl Moments {
     /// # Errors
     /// Moments that are not finite.
     pub fn select_in_order(&self, width: usize, order: &[usize]) -> Result<Selection, NotFinite> {
-        let mut rest = self.rest(self.cross.clone(), width, order.len());
-        let taken = order.iter().map(|group| match rest.groups[*group].is_dependent() {
-            true => Some(vec![(*group, 0.0)]),
-            false => rest.deflate(&[*group]),
-        });
-        let taken = taken.collect::<Option<Vec<_>>>().ok_or(NotFinite)?;
+        let select = |noise| {
+            let mut rest = self.rest(self.cross.clone(), width, order.len(), noise);
+            let taken = order.iter().map(|group| match rest.groups[*group].is_dependent() {
+                true => Some(vec![(*group, 0.0)]),
+                false => rest.deflate(&[*group]),
+            });
+            taken.collect::<Option<Vec<_>>>()
+        };
+        let taken = NOISE.into_iter().find_map(select).ok_or(NotFinite)?;
         Ok(self.selection(taken.concat()))
     }
 
-    fn rest(&self, cross: Array2<f64>, width: usize, count: usize) -> Residual<'_> {
+    fn rest(&self, cross: Array2<f64>, width: usize, count: usize, noise: f64) -> Residual<'_> {
         let squares = &self.covariance.diag() + &self.feature_means.mapv(|mean| mean * mean);
-        Residual::new(self.covariance.view(), cross, squares, width, count)
+        Residual::new(self.covariance.view(), cross, noise * squares, width, count)
     }
 
     fn selection(&self, taken: Vec<(usize, f64)>) -> Selection {
@@ -112,8 +117,8 @@ impl Moments {
 struct Residual<'a> {
     width: usize,
     covariance: ArrayView2<'a, f64>,
-    /// Mean square of each feature.
-    squares: Array1<f64>,
+    /// Noise of each feature's variance.
+    noise: Array1<f64>,
     /// Covariance with the targets, orthogonal to the groups taken: `[features, targets]`.
     cross: Array2<f64>,
     groups: Vec<Group>,
@@ -126,8 +131,8 @@ struct Residual<'a> {
 /// A group of features.
 struct Group {
     is_taken: bool,
-    /// Sum of its features' mean squares.
-    square: f64,
+    /// Sum of its features' noise.
+    noise: f64,
     /// Its covariance, orthogonal to the groups taken: `[width, width]`.
     rest: Array2<f64>,
 }
@@ -135,7 +140,7 @@ struct Group {
 impl Group {
     /// Whether all of it is a combination of the groups taken.
     fn is_dependent(&self) -> bool {
-        self.square.is_finite() && self.rest.diag().sum() <= DEPENDENT * self.square
+        self.noise.is_finite() && self.rest.diag().sum() <= DEPENDENT * self.noise
     }
 }
 
@@ -144,7 +149,7 @@ impl<'a> Residual<'a> {
     fn new(
         covariance: ArrayView2<'a, f64>,
         cross: Array2<f64>,
-        squares: Array1<f64>,
+        noise: Array1<f64>,
         width: usize,
         most: usize,
     ) -> Self {
@@ -154,13 +159,13 @@ impl<'a> Residual<'a> {
         let group = |group: usize| {
             let of = group * width..(group + 1) * width;
             let rest = covariance.slice(s![of.clone(), of.clone()]).to_owned();
-            Group { is_taken: false, square: squares.slice(s![of]).sum(), rest }
+            Group { is_taken: false, noise: noise.slice(s![of]).sum(), rest }
         };
         let groups = (0..features / width).map(group).collect();
         Self {
             width,
             covariance,
-            squares,
+            noise,
             cross,
             groups,
             factor: Array2::zeros((most * width, features)),
@@ -214,8 +219,8 @@ impl<'a> Residual<'a> {
         let features = self.features_of(&candidates);
         let covariance = self.covariance_of(&features);
         let cross = self.cross.select(Axis(0), &features);
-        let squares = self.squares.select(Axis(0), &features);
-        let among = Residual::new(covariance.view(), cross, squares, self.width, count);
+        let noise = self.noise.select(Axis(0), &features);
+        let among = Residual::new(covariance.view(), cross, noise, self.width, count);
         let best = among.select(count, 1)?.into_iter();
         let is_good = |gain: f64| gain > 0.0 && gain >= least;
         let good = best.enumerate().take_while(|(place, (_, gain))| *place == 0 || is_good(*gain));
@@ -276,9 +281,9 @@ impl<'a> Residual<'a> {
     /// The factor of a covariance of some features, which may lack full rank.
     fn root(&self, mut covariance: Array2<f64>, features: &[usize]) -> Option<Cholesky> {
         for (entry, feature) in covariance.diag_mut().iter_mut().zip(features) {
-            *entry = entry.max(0.0) + NOISE * self.squares[*feature];
+            *entry = entry.max(0.0) + self.noise[*feature];
         }
-        let scale = self.squares.mean().filter(|mean| *mean > 0.0).unwrap_or(1.0);
+        let scale = self.noise.mean().filter(|mean| *mean > 0.0).unwrap_or(1.0) / NOISE[0];
         Cholesky::of_penalised(&covariance, 0.0, scale)
     }
 
