@@ -57,7 +57,8 @@ const ROWS: usize = 16;
 /// Makes a model of a given size from a pretrained one, fine-tuned on a folder of images.
 ///
 /// It keeps the layers, heads and hidden units that best preserve the features of the training images, fits
-/// the matrices that read them, finds a learning rate on a fifth of the training images, and fine-tunes. The
+/// the matrices that read them and a classifier, finds a learning rate on a fifth of the training images, and
+/// fine-tunes. The
 /// folder --out then holds the model, best.safetensors and last.safetensors. A fit that was interrupted goes
 /// on when started again. It needs at least 32 training images.
 #[derive(clap::Args)]
@@ -116,6 +117,9 @@ pub struct Args {
     json: bool,
 }
 
+/// What a budget limits.
+type Cost = fn(&Shape) -> u64;
+
 /// What a folder's learngene was made of.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Origin {
@@ -170,7 +174,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     );
     let devices = [device];
     let execution = Execution {
-        environment: Some(environment(&[args.device.device.clone()])?),
+        environment: Some(environment(std::slice::from_ref(&args.device.device))?),
         ..Execution::on(&devices)
     };
     let learning_rate = match args.lr {
@@ -205,7 +209,7 @@ impl Args {
     }
 
     /// The limit, and what it is of.
-    fn budget(&self) -> Option<(u64, fn(&Shape) -> u64)> {
+    fn budget(&self) -> Option<(u64, Cost)> {
         match (self.max_params, self.max_macs) {
             (Some(limit), _) => Some((limit, Shape::count_parameters)),
             (_, Some(limit)) => Some((limit, Shape::count_macs)),
