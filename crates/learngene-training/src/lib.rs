@@ -49,7 +49,7 @@ pub use precision::Precision;
 pub use rates::{TriedRate, find_rate};
 pub use recipe::{Recipe, recipe_help};
 pub use run::Fitted;
-pub use run_folder::holds_run;
+pub use run_folder::{BEST, holds_run};
 pub use trainer::Trainer;
 pub use transformation::{
     FfnTransformation, HeadTransformation, Scope, TransformationConfig, Transforming, attach,

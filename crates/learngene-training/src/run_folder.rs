@@ -34,7 +34,8 @@ pub(crate) const SUMMARY: &str = "summary.csv";
 /// TensorBoard recognises its files by the middle of their names; the `0` stands for a time.
 pub(crate) const EVENTS: &str = "events.out.tfevents.0.learngene";
 pub(crate) const LAST: &str = "last.safetensors";
-pub(crate) const BEST: &str = "best.safetensors";
+/// File of the model of the best evaluation.
+pub const BEST: &str = "best.safetensors";
 pub(crate) const LAST_EMA: &str = "last_ema.safetensors";
 pub(crate) const BEST_EMA: &str = "best_ema.safetensors";
 

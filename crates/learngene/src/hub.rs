@@ -24,11 +24,10 @@ use hf_hub::{
 };
 use indicatif::ProgressBar;
 use learngene_tensors::Sha256;
+use learngene_training::BEST;
 
 use crate::{files::folder_of, progress};
 
-/// What a training run leaves in its folder.
-const BEST: &str = "best.safetensors";
 const PREFIX: &str = "hf:";
 /// Files that say what the weights do not.
 const BESIDE: [&str; 2] = ["config.json", "preprocessor_config.json"];
