@@ -34,16 +34,17 @@ impl Half {
         tokens: Tensor<3>,
         drawn: &Drawn,
     ) -> (Tensor<2>, Tensor<3>) {
-        match self {
+        let (features, added) = match self {
             Self::Attention => {
                 let heads = model.heads(layer, tokens.clone());
-                (drawn.of(heads.clone()), tokens + model.project(layer, heads))
+                (drawn.of(heads.clone()), model.project(layer, heads))
             }
             Self::Ffn => {
-                let features = self.features(model, layer, tokens.clone(), drawn);
-                (features, self.run(model, layer, tokens))
+                let hidden = model.hidden(layer, tokens.clone());
+                (drawn.of(hidden.clone()), model.project_hidden(layer, hidden))
             }
-        }
+        };
+        (features, tokens + added)
     }
 
     /// What the half's last matrix reads, what the heads give or the hidden units, of some tokens.

@@ -3,8 +3,10 @@
 //! Work is shared among threads by blocks of rows or columns whose sizes do not depend on their
 //! number, so results do not either.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
+
+use crate::product::add_product;
 
 /// Rows or columns of a block.
 const BLOCK: usize = 64;
@@ -44,8 +46,8 @@ impl Cholesky {
             row_blocks(&mut rest).into_par_iter().for_each(|(first, mut rows)| {
                 let last = first + rows.nrows();
                 let left = panel.slice(s![first..last, ..]);
-                let mut lower = rows.slice_mut(s![.., ..last]);
-                general_mat_mul(-1.0, &left, &panel.slice(s![..last, ..]).t(), 1.0, &mut lower);
+                let right = panel.slice(s![..last, ..]);
+                add_product(rows.slice_mut(s![.., ..last]), -1.0, left, right.t());
             });
         }
         Some(Self(matrix))
@@ -81,7 +83,8 @@ impl Cholesky {
             let end = factor.nrows().min(start + BLOCK);
             let (done, mut rows) = right.view_mut().split_at(Axis(0), start);
             let mut rows = rows.slice_mut(s![..end - start, ..]);
-            general_mat_mul(-1.0, &factor.slice(s![start..end, ..start]), &done, 1.0, &mut rows);
+            let left = factor.slice(s![start..end, ..start]);
+            add_product(rows.view_mut(), -1.0, left, done.view());
             for at in 0..end - start {
                 let weights = factor.slice(s![start + at, start..start + at]);
                 substitute(&mut rows, at, 0..at, weights.iter(), factor[[start + at, start + at]]);
@@ -139,7 +142,7 @@ fn backward(factor: ArrayView2<'_, f64>, right: &mut Array2<f64>) {
         let (upper, done) = right.view_mut().split_at(Axis(0), end);
         let (_, mut rows) = upper.split_at(Axis(0), start);
         let below = factor.slice(s![end.., start..end]);
-        general_mat_mul(-1.0, &below.t(), &done, 1.0, &mut rows);
+        add_product(rows.view_mut(), -1.0, below.t(), done.view());
         for at in (0..end - start).rev() {
             let weights = factor.slice(s![start + at + 1..end, start + at]);
             let others = at + 1..end - start;

@@ -1,9 +1,12 @@
 //! What least squares need to know of features and targets: sums over rows, no row itself.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, linalg::general_mat_mul, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-use crate::{LinearMap, NotFinite, product::product};
+use crate::{
+    LinearMap, NotFinite,
+    product::{add_product, product},
+};
 
 /// Columns of a block of products. Blocks are shared among threads, so it decides how work can be
 /// split, and with it nothing else.
@@ -102,8 +105,8 @@ impl Sums {
         blocks.into_par_iter().for_each(|(index, mut block)| {
             let first = index * BLOCK;
             let left = rows.slice(s![.., first..first + block.nrows()]);
-            let mut products = block.slice_mut(s![.., first..]);
-            general_mat_mul(1.0, &left.t(), &rows.slice(s![.., first..]), 1.0, &mut products);
+            let products = block.slice_mut(s![.., first..]);
+            add_product(products, 1.0, left.t(), rows.slice(s![.., first..]));
         });
         Ok(())
     }

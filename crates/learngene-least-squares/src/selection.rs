@@ -11,7 +11,10 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::{Cholesky, Moments, NotFinite, product::product};
+use crate::{
+    Cholesky, Moments, NotFinite,
+    product::{add_product, product},
+};
 
 /// Most groups that are taken at a time.
 const BLOCK: usize = 16;
@@ -244,10 +247,10 @@ impl<'a> Residual<'a> {
             general_mat_mul(-1.0, &of.t(), &of, 1.0, &mut group.rest);
         });
         let rows: Vec<_> = self.cross.axis_chunks_iter_mut(Axis(0), ROWS).enumerate().collect();
-        rows.into_par_iter().for_each(|(index, mut rows)| {
+        rows.into_par_iter().for_each(|(index, rows)| {
             let first = index * ROWS;
             let of = columns.slice(s![.., first..first + rows.nrows()]);
-            general_mat_mul(-1.0, &of.t(), &cross, 1.0, &mut rows);
+            add_product(rows, -1.0, of.t(), cross.view());
         });
         let end = self.taken + features.len();
         self.factor.slice_mut(s![self.taken..end, ..]).assign(&columns);
@@ -260,7 +263,7 @@ impl<'a> Residual<'a> {
     fn covariance_of(&self, some: &[usize]) -> Array2<f64> {
         let mut covariance = self.covariance.select(Axis(0), some).select(Axis(1), some);
         let left = self.factor.slice(s![..self.taken, ..]).select(Axis(1), some); // [taken, some]
-        general_mat_mul(-1.0, &left.t(), &left, 1.0, &mut covariance);
+        add_product(covariance.view_mut(), -1.0, left.t(), left.view());
         covariance
     }
 
@@ -270,10 +273,10 @@ impl<'a> Residual<'a> {
         let factor = self.factor.slice(s![..self.taken, ..]);
         let left = factor.select(Axis(1), some); // [taken, some]
         let parts: Vec<_> = columns.axis_chunks_iter_mut(Axis(1), ROWS).enumerate().collect();
-        parts.into_par_iter().for_each(|(index, mut part)| {
+        parts.into_par_iter().for_each(|(index, part)| {
             let first = index * ROWS;
             let right = factor.slice(s![.., first..first + part.ncols()]);
-            general_mat_mul(-1.0, &left.t(), &right, 1.0, &mut part);
+            add_product(part, -1.0, left.t(), right);
         });
         columns
     }

@@ -22,7 +22,7 @@ impl Model {
     /// Tokens as a layer reads them: where a stage of a Swin begins, merged two by two.
     ///
     /// With the functions below, a layer is `x = layer_input(x)`, `x = x + project(heads(x))`,
-    /// `x = x + feed_forward(x)`; unlike [`Classifier::forward_layer_scaled`], that gives all tokens
+    /// `x = x + feed_forward(x)`; unlike [`Classifier::forward_layer`], that gives all tokens
     /// of the last layer of a ViT too.
     ///
     /// # Shapes
@@ -86,6 +86,12 @@ impl Model {
     /// - output: `[batch, seq, hidden_dim]`
     pub fn hidden(&self, layer: usize, tokens: Tensor<3>) -> Tensor<3> {
         self.block(layer).hidden(tokens)
+    }
+
+    /// The second matrix of a layer's feed-forward network: `[batch, seq, hidden_dim]` to
+    /// `[batch, seq, embed_dim]`.
+    pub fn project_hidden(&self, layer: usize, hidden: Tensor<3>) -> Tensor<3> {
+        self.block(layer).mlp.project(hidden)
     }
 
     /// The feed-forward network of a layer, its norm included: `[batch, seq, embed_dim]` to the

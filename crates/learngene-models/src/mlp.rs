@@ -42,8 +42,13 @@ impl Mlp {
                 let weights = layers.map(|layer| layer.weight.val());
                 learngene_kernels::mlp(tokens, weights, layers.map(bias))
             }
-            FfnKind::SwiGlu => apply(&self.fc2, self.hidden(tokens)),
+            FfnKind::SwiGlu => self.project(self.hidden(tokens)),
         }
+    }
+
+    /// The second layer: `[batch, seq, hidden_dim]` to `[batch, seq, embed_dim]`.
+    pub(crate) fn project(&self, hidden: Tensor<3>) -> Tensor<3> {
+        apply(&self.fc2, hidden)
     }
 
     /// What the second layer reads.
