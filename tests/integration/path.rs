@@ -86,6 +86,7 @@ fn train_and_evaluate(descendant: &Descendant, folder: &Path) {
         train: sample(Split::Train, 64),
         test: sample(Split::Test, 50),
         preprocess: preprocess(descendant.shape.image().size),
+        teacher: None,
     };
     let recipe = Recipe {
         epochs: 1,
@@ -140,6 +141,7 @@ fn an_ancestor_of_other_widths_in_every_layer_goes_the_whole_way() {
         train: sample(Split::Train, 16),
         test: sample(Split::Test, 10),
         preprocess: preprocess(descendant.shape.image().size),
+        teacher: None,
     };
     let recipe =
         Recipe { epochs: 1, batch_size: 16, warmup_epochs: Some(0.0), ..Recipe::default() };

@@ -26,18 +26,25 @@ pub trait Classifier: Module + ModuleDisplay {
     /// Number of layers.
     fn num_layers(&self) -> usize;
 
-    /// What a layer makes of its tokens, its residual branches scaled where there are scales, as
-    /// stochastic depth does while a model trains.
+    /// What a layer makes of its tokens.
     ///
     /// # Shapes
     /// - tokens: `[batch, seq, embed_dim]`
     /// - output: the same, or what the next layer reads
-    fn forward_layer_scaled(
-        &self,
-        layer: usize,
-        tokens: Tensor<3>,
-        scales: Option<&BranchScales>,
-    ) -> Tensor<3>;
+    fn forward_layer(&self, layer: usize, tokens: Tensor<3>, forward: Forward<'_>) -> Tensor<3>;
+
+    /// The tokens that the last layer leaves.
+    ///
+    /// # Shapes
+    /// - images: `[batch, in_channels, image_size, image_size]`
+    /// - output: `[batch, seq, embed_dim]`
+    ///
+    /// # Panics
+    /// As [`Classifier::embed`].
+    fn tokens(&self, images: Tensor<4>, forward: Forward<'_>) -> Tensor<3> {
+        let run = |tokens, layer: usize| self.forward_layer(layer, tokens, forward);
+        (0..self.num_layers()).fold(self.embed(images), run)
+    }
 
     /// Features of the tokens that the last layer leaves.
     ///
@@ -62,16 +69,7 @@ pub trait Classifier: Module + ModuleDisplay {
     /// # Panics
     /// As [`Classifier::embed`].
     fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        self.features_scaled(images, None)
-    }
-
-    /// [`Classifier::features`] with the residual branches of each layer scaled, as stochastic
-    /// depth does while a model trains.
-    fn features_scaled(&self, images: Tensor<4>, scales: Option<&[BranchScales]>) -> Tensor<2> {
-        let run = |tokens, layer: usize| {
-            self.forward_layer_scaled(layer, tokens, scales.map(|scales| &scales[layer]))
-        };
-        self.pool((0..self.num_layers()).fold(self.embed(images), run))
+        self.pool(self.tokens(images, Forward::default()))
     }
 
     /// Logits of a batch of normalised images.
@@ -119,6 +117,15 @@ pub trait Classifier: Module + ModuleDisplay {
     fn device(&self) -> Device {
         self.devices().into_iter().next().expect("a classifier has at least one parameter")
     }
+}
+
+/// How the layers of a model run; by default as inference needs them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forward<'a> {
+    /// Factors of the residual branches, one for each layer.
+    pub scales: Option<&'a [BranchScales]>,
+    /// Whether all tokens pass the last layer of a ViT. A classifier reads the class token alone.
+    pub all_tokens: bool,
 }
 
 /// Factors of the residual branches of one layer, one for each image: stochastic depth, where a

@@ -16,7 +16,7 @@ mod windows;
 
 pub use attention::Attention;
 pub use block::Block;
-pub use classifier::{BranchScales, Classifier};
+pub use classifier::{BranchScales, Classifier, Forward};
 pub use layers::LayerLinears;
 pub use merging::PatchMerging;
 pub use mlp::Mlp;

@@ -9,7 +9,7 @@ use learngene_shape::{Family, ImageShape, Shape, Swin, Vit};
 use learngene_tensors::{Error, Result, StateDict};
 
 use crate::{
-    BranchScales, Classifier, SwinModule, VitModule,
+    Classifier, Forward, SwinModule, VitModule,
     block::Pass,
     parts::{Draw, apply, layer_norm},
     state_dict::assign,
@@ -133,8 +133,7 @@ impl Model {
     /// # Panics
     /// As [`Model::forward_observed`].
     pub fn pooled_features(&self, images: Tensor<4>, pool: Pool) -> Tensor<2> {
-        let run = |tokens, layer| self.run(layer, tokens, Pass::default());
-        self.pool_tokens((0..self.num_layers()).fold(self.embed(images), run), pool)
+        self.pool_tokens(self.tokens(images, Forward { all_tokens: true, scales: None }), pool)
     }
 
     /// Features of the tokens that a layer leaves, after the final norm.
@@ -211,16 +210,12 @@ impl Classifier for Model {
         self.described().depth()
     }
 
-    /// Of the last layer of a ViT the class token alone, `[batch, 1, embed_dim]`. The first layer of
-    /// a Swin's stage merges the tokens of the stage before: `[batch, 4 seq, embed_dim / 2]` to
-    /// `[batch, seq, embed_dim]`.
-    fn forward_layer_scaled(
-        &self,
-        layer: usize,
-        tokens: Tensor<3>,
-        scales: Option<&BranchScales>,
-    ) -> Tensor<3> {
-        let first_token_alone = self.is_read_by_classifier_alone(layer);
+    /// Of the last layer of a ViT the class token alone, `[batch, 1, embed_dim]`, unless all are asked
+    /// for. The first layer of a Swin's stage merges the tokens of the stage before:
+    /// `[batch, 4 seq, embed_dim / 2]` to `[batch, seq, embed_dim]`.
+    fn forward_layer(&self, layer: usize, tokens: Tensor<3>, forward: Forward<'_>) -> Tensor<3> {
+        let first_token_alone = !forward.all_tokens && self.is_read_by_classifier_alone(layer);
+        let scales = forward.scales.map(|scales| &scales[layer]);
         self.run(layer, tokens, Pass { first_token_alone, scales, observe: None })
     }
 

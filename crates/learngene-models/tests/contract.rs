@@ -1,7 +1,7 @@
 //! What every model must keep to, whatever its family.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use learngene_models::{Classifier, Model, Pool, load_into, state_dict};
+use learngene_models::{Classifier, Forward, Model, Pool, load_into, state_dict};
 use learngene_shape::{
     Family, FfnKind, ImageShape, LayerShape, Parameter, Preset, Reshape, Shape, Swin, Vit,
 };
@@ -140,7 +140,7 @@ fn a_layer_is_the_sum_of_its_parts() {
         let mut tokens = model.embed(images);
         for layer in 0..shape.depth() {
             let what = format!("{} layer {layer}", shape.family());
-            let whole = model.forward_layer_scaled(layer, tokens.clone(), None);
+            let whole = model.forward_layer(layer, tokens.clone(), Forward::default());
             let attended = attended(&model, layer, tokens);
             let added = model.feed_forward(layer, attended.clone());
             tokens = added.clone() + attended.clone();

@@ -168,6 +168,7 @@ mod tests {
             train: images.clone(),
             test: images,
             preprocess: Preprocess::new(32).check().expect("32 pixels are possible"),
+            teacher: None,
         };
         let augment = recipe.augment.check().expect("it is a preset");
         Batches::new(&data, augment, recipe, 1, Workers::default())

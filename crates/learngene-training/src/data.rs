@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use learngene_datasets::{CheckedPreprocess, Dataset};
 
-/// The images of a run.
+use crate::Teacher;
+
+/// What a run learns from.
 #[derive(Clone)]
 pub struct FitData {
     /// Images to learn from.
@@ -11,4 +13,6 @@ pub struct FitData {
     pub test: Arc<dyn Dataset>,
     /// How both become tensors.
     pub preprocess: CheckedPreprocess,
+    /// A model whose outputs are learnt too.
+    pub teacher: Option<Teacher>,
 }

@@ -52,6 +52,13 @@ pub fn fit<C: Classifier + 'static>(
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     check_warmup(recipe, data.train.len())?;
+    match &data.teacher {
+        Some(teacher) => teacher.check(&model.shape())?,
+        None if recipe.label_weight == 0.0 => {
+            return Err(invalid("label_weight", 0, "more than 0 where there is no teacher"));
+        }
+        None => {}
+    }
     let folder = RunFolder::open(folder, recipe, &RunIdentity::of(&model, data))?;
     folder.write_environment(execution.environment.as_deref())?;
 
@@ -128,7 +135,7 @@ mod tests {
         let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
         let images: Arc<dyn Dataset> = Arc::new(Subset::first(images.into(), 20));
         let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
-        let data = FitData { train: images.clone(), test: images, preprocess };
+        let data = FitData { train: images.clone(), test: images, preprocess, teacher: None };
         let recipe = Recipe { epochs: 1, batch_size: 8, ..Recipe::default() };
         let vit = Vit { image_size: 32, patch_size: 16, num_classes: 10, ..Vit::uniform(8, 1, 2) };
         let model = Model::init(&vit.shape().expect("a possible shape"), &devices[0]);

@@ -18,12 +18,15 @@ use crate::{
     host_batch::HostBatch,
     image_batch::ImageBatch,
     student::{PartLoss, Student},
+    teacher::Teacher,
 };
 
 /// The devices that compute gradients, and how many images each takes at a time.
 pub(crate) struct Passes<C: Classifier + 'static> {
     /// The first holds the parameters and the optimiser.
     devices: Vec<Device>,
+    /// The teacher on each device, if there is one.
+    teachers: Vec<Teacher>,
     /// burn-train's workers, one for each device, if there are several.
     workers: Option<MultiDevicesTrainStep<Student<C>>>,
     /// Images that a device takes at once, at most.
@@ -34,7 +37,14 @@ impl<C: Classifier + 'static> Passes<C> {
     /// Computes on these devices with autodiff, at least one.
     pub(crate) fn new(devices: Vec<Device>, micro_batch_size: NonZeroUsize) -> Self {
         let workers = (devices.len() > 1).then(|| MultiDevicesTrainStep::new(&devices));
-        Self { devices, workers, micro_batch_size }
+        Self { devices, teachers: Vec::new(), workers, micro_batch_size }
+    }
+
+    /// Has the student learn the outputs of a teacher too.
+    pub(crate) fn with_teacher(self, teacher: &Teacher) -> Self {
+        let devices = self.devices.iter();
+        let teachers = devices.map(|device| teacher.on(&device.clone().inner())).collect();
+        Self { teachers, ..self }
     }
 
     /// Gradients of the mean loss of a batch, and that loss, `[1]`, both on the first device.
@@ -52,16 +62,15 @@ impl<C: Classifier + 'static> Passes<C> {
         let count = self.devices.len();
         let rounds = batch.len().div_ceil(count * self.micro_batch_size.get());
         let parts = batch.into_parts(count * rounds);
-        let mut parts = parts.into_iter().zip(self.devices.iter().cycle());
+        let mut parts = parts.into_iter().zip((0..count).cycle());
         let Some(workers) = &self.workers else {
-            let step = |(part, device): (HostBatch, _)| student.step(part.upload(device));
+            let step = |part| student.step(self.upload(part));
             return Ok(self.sum(student, parts.map(step)));
         };
         let mut outputs = Vec::new();
         for _ in 0..rounds {
             let round = parts.by_ref().take(count);
-            let mut round: Vec<_> =
-                round.map(|(part, device)| Once::boxed(part.upload(device))).collect();
+            let mut round: Vec<_> = round.map(|part| Once::boxed(self.upload(part))).collect();
             round.resize_with(count, Once::nothing);
             let (of_round, _) = workers.step(&mut round, student)?;
             outputs.extend(of_round.into_iter().map(|worker| worker.output));
@@ -69,6 +78,13 @@ impl<C: Classifier + 'static> Passes<C> {
         // Workers finish in any order, but the sum of floats depends on the order.
         outputs.sort_by_key(|output| output.item.part);
         Ok(self.sum(student, outputs.into_iter()))
+    }
+
+    /// Brings a part to one of the devices, where the teacher sees it first.
+    fn upload(&self, (part, device): (HostBatch, usize)) -> ImageBatch {
+        let mut batch = part.upload(&self.devices[device]);
+        batch.goal.lesson = self.teachers.get(device).map(|of| of.lesson(&batch.images));
+        batch
     }
 
     fn sum(

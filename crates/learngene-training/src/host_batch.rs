@@ -6,7 +6,7 @@ use learngene_models::BranchScales;
 
 use crate::{
     drop_path::Factors,
-    image_batch::{ImageBatch, Targets},
+    image_batch::{Goal, ImageBatch, Targets},
 };
 
 /// Images, their targets and the factors of their residual branches.
@@ -85,9 +85,8 @@ impl HostBatch {
         });
         ImageBatch {
             images: Tensor::from_data(TensorData::new(pixels, shape), device),
-            targets,
+            goal: Goal { targets, lesson: None, weight: self.weight },
             branches,
-            weight: self.weight,
             part: self.part,
         }
     }

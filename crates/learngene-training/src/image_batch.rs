@@ -3,18 +3,28 @@
 use burn::tensor::{DType, Int, Tensor};
 use learngene_models::BranchScales;
 
+use crate::teacher::Lesson;
+
 /// Images with their targets on a device: a whole batch, or the part of it that one pass takes.
 #[derive(Clone, Debug)]
 pub(crate) struct ImageBatch {
     /// Normalised pixels: `[images, 3, image_size, image_size]`.
     pub(crate) images: Tensor<4>,
-    pub(crate) targets: Targets,
+    pub(crate) goal: Goal,
     /// Factors of the residual branches of each layer, where stochastic depth drops some.
     pub(crate) branches: Option<Vec<BranchScales>>,
-    /// Images of this part divided by those of the batch.
-    pub(crate) weight: f64,
     /// Index of this part in the batch.
     pub(crate) part: usize,
+}
+
+/// What the loss compares a model's outputs with.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    pub(crate) targets: Targets,
+    /// What a teacher makes of the images.
+    pub(crate) lesson: Option<Lesson>,
+    /// Images of this part divided by those of the batch.
+    pub(crate) weight: f64,
 }
 
 /// What the images show.
@@ -27,7 +37,7 @@ pub(crate) enum Targets {
 }
 
 impl ImageBatch {
-    /// The same batch in another number format, but for the targets, which only the loss reads.
+    /// The same batch in another number format, but for the goal, which only the loss reads.
     pub(crate) fn cast(self, dtype: DType) -> Self {
         let scales = |BranchScales { attention, mlp }| BranchScales {
             attention: attention.cast(dtype),

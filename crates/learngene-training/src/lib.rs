@@ -29,6 +29,7 @@ mod run_folder;
 mod run_identity;
 mod schedule;
 mod student;
+mod teacher;
 mod tensorboard;
 mod train_state;
 mod trainer;
@@ -50,6 +51,7 @@ pub use rates::{TriedRate, find_rate};
 pub use recipe::{Recipe, recipe_help};
 pub use run::Fitted;
 pub use run_folder::{BEST, holds_run};
+pub use teacher::Teacher;
 pub use trainer::Trainer;
 pub use transformation::{
     FfnTransformation, HeadTransformation, Scope, TransformationConfig, Transforming, attach,

@@ -27,11 +27,14 @@ pub(crate) fn cross_entropy(
                 .init(&logits.device())
                 .forward(logits, classes.clone())
         }
-        Targets::Soft(labels) => {
-            let [images, _] = logits.dims();
-            (labels.clone() * log_softmax(logits, 1)).sum() / -(images as f64)
-        }
+        Targets::Soft(labels) => soft_cross_entropy(logits, labels.clone()),
     }
+}
+
+/// Mean over the images, `[1]`, of `-sum_c p_c log softmax(logits)_c`, both `[images, num_classes]`.
+pub(crate) fn soft_cross_entropy(logits: Tensor<2>, probabilities: Tensor<2>) -> Tensor<1> {
+    let [images, _] = logits.dims();
+    (probabilities * log_softmax(logits, 1)).sum() / -(images as f64)
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ impl<'a, C: Classifier + 'static> Run<'a, C> {
         observer: Arc<dyn Observer>,
     ) -> Result<Self> {
         let steps_per_epoch = batches.steps_per_epoch();
-        let trainer = Trainer::new(model, recipe, steps_per_epoch, devices);
+        let mut trainer = Trainer::new(model, recipe, steps_per_epoch, devices);
+        if let Some(teacher) = &data.teacher {
+            trainer = trainer.with_teacher(teacher);
+        }
         Ok(Self {
             recipe,
             data,

@@ -12,6 +12,9 @@ use crate::FitData;
 pub(crate) struct RunIdentity {
     /// Hash of the initial parameters, see [`hash_parameters`].
     model_sha256: Sha256,
+    /// The same of the teacher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher_sha256: Option<Sha256>,
     train_images: usize,
     /// The fraction of the training images that was drawn, if not all are used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,6 +30,7 @@ impl RunIdentity {
     pub(crate) fn of<C: Classifier>(model: &C, data: &FitData) -> Self {
         Self {
             model_sha256: hash_parameters(&model.state_dict()),
+            teacher_sha256: data.teacher.as_ref().map(|of| hash_parameters(&of.parameters())),
             train_images: data.train.len(),
             train_fraction: data.train.fraction(),
             test_images: data.test.len(),

@@ -11,8 +11,8 @@ use learngene_datasets::Batch;
 use learngene_models::Classifier;
 
 use crate::{
-    Recipe, clip::clip_global_norm, error::Result, gradients::Passes, host_batch::HostBatch,
-    optimizer::adamw, schedule::WarmupCosine, student::Student,
+    Recipe, Teacher, clip::clip_global_norm, error::Result, gradients::Passes,
+    host_batch::HostBatch, optimizer::adamw, schedule::WarmupCosine, student::Student,
 };
 
 /// Takes optimiser steps as [`fit`](crate::fit) does, on batches that the caller brings: for
@@ -36,9 +36,8 @@ impl<C: Classifier + 'static> Trainer<C> {
     /// If there is no device.
     pub fn new(model: C, recipe: &Recipe, steps_per_epoch: usize, devices: &[Device]) -> Self {
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        let Recipe { label_smoothing, gradient_checkpointing, precision, .. } = *recipe;
         let shape = model.shape();
-        let student = Student { model, label_smoothing, gradient_checkpointing, precision };
+        let student = Student::new(model, recipe);
         let student = student.fork(&devices[0]).train();
         let micro_batch_size =
             NonZeroUsize::new(recipe.micro_batch_size()).unwrap_or(NonZeroUsize::MIN);
@@ -50,6 +49,11 @@ impl<C: Classifier + 'static> Trainer<C> {
             clip_norm: recipe.clip_norm,
             done: 0,
         }
+    }
+
+    /// Has the model learn the outputs of a teacher too.
+    pub fn with_teacher(self, teacher: &Teacher) -> Self {
+        Self { passes: self.passes.with_teacher(teacher), ..self }
     }
 
     /// Takes a step on a batch. The mean loss, a tensor of shape `[1]`, stays on the device, so that a
@@ -92,7 +96,9 @@ impl<C: Classifier + 'static> Trainer<C> {
 mod tests {
     use std::sync::OnceLock;
 
-    use learngene_datasets::{BadImages, Preprocess, Split, load_batch, open};
+    use learngene_datasets::{
+        BadImages, CheckedPreprocess, Dataset, Preprocess, Split, load_batch, open,
+    };
     use learngene_models::Model;
     use learngene_shape::{Family, Vit};
 
@@ -106,15 +112,35 @@ mod tests {
         VIT.get_or_init(init).clone()
     }
 
-    fn batch() -> Batch {
-        let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
-        let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
-        let indices: Vec<usize> = (0..16).collect();
-        load_batch(&*images, &indices, &preprocess, None).expect("embedded images")
+    fn images() -> Box<dyn Dataset> {
+        open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded")
     }
 
-    fn losses(recipe: &Recipe, devices: usize, steps: usize) -> Vec<f32> {
+    fn preprocess() -> CheckedPreprocess {
+        Preprocess::new(32).check().expect("32 pixels are possible")
+    }
+
+    fn batch() -> Batch {
+        let indices: Vec<usize> = (0..16).collect();
+        load_batch(&*images(), &indices, &preprocess(), None).expect("embedded images")
+    }
+
+    /// Another model than the one that learns.
+    fn teacher() -> Teacher {
+        let model = Model::init(&vit().shape(), &Device::flex());
+        Teacher::new(model, &[], &*images(), &preprocess()).expect("images are good")
+    }
+
+    fn losses(
+        recipe: &Recipe,
+        teacher: Option<&Teacher>,
+        devices: usize,
+        steps: usize,
+    ) -> Vec<f32> {
         let mut trainer = Trainer::new(vit(), recipe, 1, &vec![Device::flex(); devices]);
+        if let Some(teacher) = teacher {
+            trainer = trainer.with_teacher(teacher);
+        }
         let step = |_| trainer.step(batch()).expect("nothing fails").into_scalar::<f32>();
         (0..steps).map(step).collect()
     }
@@ -123,14 +149,30 @@ mod tests {
     fn micro_batches_and_devices_do_not_change_the_losses() {
         let recipe =
             Recipe { batch_size: 16, learning_rate: 0.1, clip_norm: 0.5, ..Recipe::default() };
-        let whole = losses(&recipe, 1, 10);
-        assert!(whole[9] < whole[0] - 0.01, "{whole:?}");
-        for (micro_batch_size, devices) in [(5, 1), (0, 2), (0, 3), (3, 2)] {
-            let parts = losses(&Recipe { micro_batch_size, ..recipe.clone() }, devices, 10);
-            for (whole, parts) in whole.iter().zip(&parts) {
-                let apart = (whole - parts).abs();
-                assert!(apart < 2e-5, "{micro_batch_size}, {devices}: {whole} and {parts}");
+        let teacher = teacher();
+        for teacher in [None, Some(&teacher)] {
+            let whole = losses(&recipe, teacher, 1, 10);
+            assert!(whole[9] < whole[0] - 0.01, "{whole:?}");
+            for (micro_batch_size, devices) in [(5, 1), (0, 2), (0, 3), (3, 2)] {
+                let recipe = Recipe { micro_batch_size, ..recipe.clone() };
+                let parts = losses(&recipe, teacher, devices, 10);
+                for (whole, parts) in whole.iter().zip(&parts) {
+                    let apart = (whole - parts).abs();
+                    assert!(apart < 2e-5, "{micro_batch_size}, {devices}: {whole} and {parts}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_learnt_from_oneself_but_classes() {
+        let recipe = Recipe { batch_size: 16, label_weight: 0.0, ..Recipe::default() };
+        let myself = |label_names: &[String]| {
+            Teacher::new(vit(), label_names, &*images(), &preprocess()).expect("images are good")
+        };
+        assert_eq!(losses(&recipe, Some(&myself(&[])), 1, 1), [0.0]);
+        // The cross-entropy of probabilities with themselves is their entropy.
+        let entropy = losses(&recipe, Some(&myself(images().classes())), 1, 1);
+        assert!(entropy[0] > 0.0, "{entropy:?}");
     }
 }

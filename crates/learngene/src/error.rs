@@ -21,13 +21,14 @@ pub fn hint(error: &anyhow::Error, takes_bad_images: bool) -> String {
 fn other_run(path: &Path, key: &str) -> String {
     let is_recipe = path.file_name().is_some_and(|name| name == "recipe.toml");
     let is_warm_up = path.parent().is_some_and(|folder| folder.ends_with("warm_up"));
+    let is_label_free = path.parent().is_some_and(|folder| folder.ends_with("label_free"));
     let flags = match key {
         "" => return String::new(),
+        "epochs" if is_label_free => "--label-free",
         "epochs" if is_warm_up => "--transform-epochs",
         "warmup_epochs" if is_warm_up => "--warmup-epochs or --epochs",
         "epochs"
         | "batch_size"
-        | "learning_rate"
         | "warmup_epochs"
         | "precision"
         | "micro_batch_size"
@@ -37,6 +38,8 @@ fn other_run(path: &Path, key: &str) -> String {
         {
             &format!("--{}", key.replace('_', "-"))
         }
+        "learning_rate" if is_recipe => "--lr",
+        "label_weight" | "teacher_weight" | "teacher_sha256" => "--teacher or --teacher-weight",
         key if is_recipe => &format!("{key} in --recipe"),
         "model_sha256" => "MODEL or --config",
         "train_images" | "test_images" | "names_sha256" => "--data, --fraction or --hold-out",

@@ -20,9 +20,10 @@ pub struct RecipeArgs {
     /// Images of one optimiser step [default: 64].
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>)]
     batch_size: Option<usize>,
-    /// Peak learning rate for a batch of 512 [default: 0.0005].
-    #[arg(long, value_name = "RATE", value_parser = number::<f64>)]
-    learning_rate: Option<f64>,
+    /// Peak learning rate, used as it is; `auto` tries a few in short runs on the training images, a fifth of
+    /// which is held out [default: what the recipe says].
+    #[arg(long, value_name = "RATE|auto", value_parser = rate)]
+    lr: Option<Rate>,
     /// Epochs of linear warm-up [default: 5, at most a tenth of the epochs].
     #[arg(long, value_name = "N", value_parser = number::<f64>)]
     warmup_epochs: Option<f64>,
@@ -43,14 +44,34 @@ pub struct RecipeArgs {
     seed: Option<u64>,
 }
 
+/// A learning rate.
+#[derive(Clone, Copy)]
+enum Rate {
+    /// Found by short runs.
+    Auto,
+    /// At the peak of the schedule.
+    Peak(f64),
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match text {
+        "auto" => Ok(Rate::Auto),
+        _ => number(text).map(Rate::Peak).map_err(|error| format!("{error}; or auto")),
+    }
+}
+
 impl RecipeArgs {
+    /// Whether the learning rate is to be found first.
+    pub fn finds_rate(&self) -> bool {
+        matches!(self.lr, Some(Rate::Auto))
+    }
+
     /// The recipe asked for, unchecked.
     pub fn recipe(&self) -> anyhow::Result<Recipe> {
         let recipe = self.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
-        Ok(Recipe {
+        let recipe = Recipe {
             epochs: self.epochs.unwrap_or(recipe.epochs),
             batch_size: self.batch_size.unwrap_or(recipe.batch_size),
-            learning_rate: self.learning_rate.unwrap_or(recipe.learning_rate),
             warmup_epochs: self.warmup_epochs.or(recipe.warmup_epochs),
             gradient_checkpointing: self.gradient_checkpointing || recipe.gradient_checkpointing,
             precision: self.precision.unwrap_or(recipe.precision),
@@ -59,6 +80,10 @@ impl RecipeArgs {
                 .map_or(recipe.micro_batch_size, NonZeroUsize::get),
             seed: self.seed.unwrap_or(recipe.seed),
             ..recipe
+        };
+        Ok(match self.lr {
+            Some(Rate::Peak(rate)) => recipe.at_peak(rate),
+            _ => recipe,
         })
     }
 }

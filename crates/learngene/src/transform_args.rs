@@ -41,12 +41,11 @@ pub struct TransformArgs {
     pub transform_epochs: usize,
 }
 
-/// A warm-up of transformations, and the training after it.
+/// A warm-up of transformations.
 pub struct WarmUp {
     pub plan: TransformationPlan,
     pub learnt: Learnt,
-    pub recipe: Recipe,
-    pub after: Recipe,
+    pub epochs: usize,
 }
 
 impl TransformArgs {
@@ -73,18 +72,12 @@ impl TransformArgs {
             scope: self.transform_scope,
             seed: recipe.seed,
         };
-        // Each part has its share of the warm-up of the rate.
-        let part = |epochs: usize| {
-            let warmup_epochs = recipe.warmup_epochs() * (epochs as f64 / all as f64);
-            Recipe { epochs, warmup_epochs: Some(warmup_epochs), ..recipe.clone() }
-        };
-        let (recipe, after) = (part(epochs), part(all - epochs));
         let description = Description::read(&checkpoint.with_extension("json")).context(
             "transformations need the description that `expand` writes beside the checkpoint",
         )?;
         let Description { origin, ffn, slots, .. } = description;
         let plan = TransformationPlan::new(ffn, &slots);
-        Ok(Some(WarmUp { plan, learnt: Learnt { config, by: origin }, recipe, after }))
+        Ok(Some(WarmUp { plan, learnt: Learnt { config, by: origin }, epochs }))
     }
 }
 

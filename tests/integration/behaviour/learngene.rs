@@ -136,6 +136,7 @@ fn train(descendant: &Descendant, run: &Path) -> Model {
         train: sample(Split::Train, 32),
         test: sample(Split::Test, 10),
         preprocess: preprocess(descendant.shape.image().size),
+        teacher: None,
     };
     let recipe = Recipe {
         epochs: 2,

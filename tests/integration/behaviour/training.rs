@@ -29,6 +29,7 @@ fn train(images: Arc<dyn Dataset>, recipe: &Recipe, run: &Path) -> Fitted<Model>
         train: images,
         test: sample(Split::Test, 40),
         preprocess: preprocess(model.image_size()),
+        teacher: None,
     };
     fit(model, &data, recipe, run, &Execution::on(&[Device::flex()]), Arc::new(()))
         .expect("a short run")

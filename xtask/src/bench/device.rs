@@ -39,7 +39,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options, device: &str) -> Res
         .path("config", &shape)
         .flag("data", "cifar10-sample")
         .flag("epochs", options.epochs)
-        .flag("learning-rate", 0.006)
+        .flag("lr", 0.00075)
         .path("out", &out)
         .flag("device", device);
     step("training", || show(&learngene, &train))

@@ -223,7 +223,7 @@ impl Pipeline<'_> {
             .flag("data", self.inputs.dataset(data)?)
             .flag("recipe", self.inputs.file(recipe)?);
         if let Some(rate) = rate {
-            step = step.flag("learning-rate", Word::Text(rate.to_string()));
+            step = step.flag("lr", Word::Text(rate.to_string()));
         }
         let mut length = Length::read(self.inputs.root(), recipe)?;
         if let Some(epochs) = setting.epochs {

@@ -22,8 +22,8 @@ use crate::{learngene::Learngene, workspace::Workspace};
 const SEARCHES: &str = "xtask/desk/searches.toml";
 /// Share of the training images on which rates are compared.
 const HELD_OUT: f64 = 0.2;
-/// Peak rates for a batch of 512, in rising order.
-const RATES: [f64; 9] = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1];
+/// Peak rates, in rising order.
+const RATES: [f64; 9] = [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2];
 /// Those among [`RATES`] that every method is tried at. Where the best of them lies at the edge, the
 /// next one beyond it is tried too, until the best has a neighbour on each side.
 const FIRST_TRIED: Range<usize> = 3..8;
@@ -144,16 +144,16 @@ mod tests {
 
     #[test]
     fn the_best_rate_has_a_neighbour_on_each_side() {
-        check_search(3e-3, 3e-3, 5);
-        check_search(3e-4, 3e-4, 6);
-        check_search(1e-4, 1e-4, 7);
-        check_search(3e-2, 3e-2, 6);
+        check_search(3e-4, 3e-4, 5);
+        check_search(3e-5, 3e-5, 6);
+        check_search(1e-5, 1e-5, 7);
+        check_search(3e-3, 3e-3, 6);
     }
 
     #[test]
     fn the_search_ends_with_the_rates() {
-        check_search(1e-9, 1e-5, 8);
-        check_search(9.0, 1e-1, 6);
+        check_search(1e-9, 1e-6, 8);
+        check_search(9.0, 1e-2, 6);
     }
 
     #[test]

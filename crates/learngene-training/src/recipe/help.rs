@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::Recipe;
 
 /// Every key and its meaning, in the order of [`Recipe`]; keys of a table follow its name.
-const KEYS: [(&str, &str); 36] = [
+const KEYS: [(&str, &str); 38] = [
     ("epochs", "passes over the training images"),
     ("batch_size", "images of one optimiser step, on all devices together"),
     ("learning_rate", "peak for a batch of 512, scaled by batch_size / 512"),
@@ -18,6 +18,8 @@ const KEYS: [(&str, &str); 36] = [
     ("layer_decay", "learning rate of each layer divided by that of the next"),
     ("clip_norm", "maximum global gradient norm; 0 disables clipping"),
     ("label_smoothing", "part of the target spread evenly over all classes"),
+    ("label_weight", "factor of the loss by labels where there is a teacher"),
+    ("teacher_weight", "factor of the loss by a teacher, where there is one"),
     ("drop_path", "stochastic-depth rate of the last layer; rates grow linearly from 0"),
     ("ema_decay", "decay of the averaged parameters; 0 disables averaging"),
     ("ema_warmup", "how that decay grows: \"ratio\", \"power\" or \"none\""),

@@ -47,6 +47,10 @@ pub struct Recipe {
     pub clip_norm: f64,
     /// Part of the target that is spread evenly over the classes.
     pub label_smoothing: f64,
+    /// Factor of the loss by labels where there is a teacher; 0 to learn from the teacher alone.
+    pub label_weight: f64,
+    /// Factor of the loss by a [`Teacher`](crate::Teacher), where there is one.
+    pub teacher_weight: f64,
     /// Stochastic-depth rate of the last layer; rates grow linearly from 0.
     pub drop_path: f64,
     /// Decay of the averaged parameters (EMA), in [0, 1); 0 disables averaging. The average is
@@ -90,6 +94,8 @@ impl Default for Recipe {
             layer_decay: 1.0,
             clip_norm: 0.0,
             label_smoothing: 0.1,
+            label_weight: 1.0,
+            teacher_weight: 10.0,
             drop_path: 0.0,
             ema_decay: 0.0,
             ema_warmup: EmaWarmup::default(),
@@ -183,6 +189,8 @@ impl Recipe {
             ("betas[0]", fraction(self.betas.0)),
             ("betas[1]", fraction(self.betas.1)),
             ("label_smoothing", fraction(self.label_smoothing)),
+            ("label_weight", rate(self.label_weight)),
+            ("teacher_weight", rate(self.teacher_weight)),
             ("drop_path", fraction(self.drop_path)),
             ("ema_decay", fraction(self.ema_decay)),
             ("clip_norm", rate(self.clip_norm)),
@@ -197,6 +205,15 @@ impl Recipe {
     /// Epochs of linear warm-up; by default 5, but at most a tenth of the run.
     pub fn warmup_epochs(&self) -> f64 {
         self.warmup_epochs.unwrap_or(5.0_f64.min(self.epochs as f64 / 10.0))
+    }
+
+    /// The recipes of the first epochs and of the rest, each with its share of the warm-up.
+    pub fn parted(&self, epochs: usize) -> [Self; 2] {
+        let part = |epochs: usize| {
+            let warmup_epochs = self.warmup_epochs() * (epochs as f64 / self.epochs as f64);
+            Self { epochs, warmup_epochs: Some(warmup_epochs), ..self.clone() }
+        };
+        [part(epochs), part(self.epochs - epochs)]
     }
 
     /// Images that a device takes at once, at most.

@@ -11,7 +11,7 @@ use burn::{
     optim::{GradientsAccumulator, GradientsParams},
     tensor::Tensor,
 };
-use learngene_models::{BranchScales, Classifier};
+use learngene_models::{BranchScales, Classifier, Forward};
 
 use super::Student;
 use crate::image_batch::ImageBatch;
@@ -23,29 +23,27 @@ pub(super) fn backward<C: Classifier>(
 ) -> (GradientsParams, Tensor<1>) {
     let model = &student.model;
     let forward = model.valid(); // The same parameters, without a graph.
-    let branches = batch.branches.as_deref();
-    let scales = |layer: usize| branches.map(|scales| &scales[layer]);
-    let inner_scales = |layer: usize| scales(layer).map(without_graph);
+    let as_trained = student.forward(batch.branches.as_deref(), &batch.goal);
+    let inner: Option<Vec<_>> = as_trained.scales.map(|of| of.iter().map(without_graph).collect());
+    let plain = Forward { scales: inner.as_deref(), ..as_trained };
     let mut inputs = Vec::with_capacity(model.num_layers());
     let mut tokens = forward.embed(batch.images.clone().inner());
     for layer in 0..model.num_layers() {
         inputs.push(tokens.clone());
-        tokens = forward.forward_layer_scaled(layer, tokens, inner_scales(layer).as_ref());
+        tokens = forward.forward_layer(layer, tokens, plain);
     }
 
     let mut gradients = GradientsAccumulator::new();
     let mut accumulate = |of_part| gradients.accumulate(student, of_part);
     let tokens = Tensor::from_inner(tokens).require_grad();
-    let logits = model.classify(model.pool(tokens.clone()));
-    let loss = student.loss(logits, &batch.targets, batch.weight);
+    let loss = student.loss(tokens.clone(), &batch.goal);
     let mut part = loss.backward();
     let mut dy = tokens.grad_remove(&mut part).expect("the loss depends on the last tokens");
     accumulate(GradientsParams::from_grads(part, student));
 
     for (layer, input) in inputs.into_iter().enumerate().rev() {
         let input = Tensor::from_inner(input).require_grad();
-        let mut part =
-            vector_jacobian(model.forward_layer_scaled(layer, input.clone(), scales(layer)), dy);
+        let mut part = vector_jacobian(model.forward_layer(layer, input.clone(), as_trained), dy);
         dy = input.grad_remove(&mut part).expect("a layer depends on its input");
         accumulate(GradientsParams::from_grads(part, student));
     }

@@ -8,11 +8,11 @@ use burn::{
     tensor::{DType, ExecutionError, Tensor},
 };
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use learngene_models::Classifier;
+use learngene_models::{BranchScales, Classifier, Forward};
 
 use crate::{
-    Precision,
-    image_batch::{ImageBatch, Targets},
+    Precision, Recipe,
+    image_batch::{Goal, ImageBatch},
     loss::cross_entropy,
     precision,
 };
@@ -21,12 +21,15 @@ use crate::{
 #[derive(Module, Debug)]
 pub(crate) struct Student<C: Classifier> {
     pub(crate) model: C,
-    pub(crate) label_smoothing: f64,
+    label_smoothing: f64,
+    /// Factors of the losses by labels and by a teacher.
+    label_weight: f64,
+    teacher_weight: f64,
     /// Keeps only the input of each layer for the backward pass and recomputes the rest.
-    pub(crate) gradient_checkpointing: bool,
+    gradient_checkpointing: bool,
     /// Number format of the passes.
     #[module(skip)]
-    pub(crate) precision: Precision,
+    precision: Precision,
 }
 
 /// What a part adds to the mean loss of the batch; stays on the device until it is read.
@@ -43,10 +46,41 @@ impl ItemLazy for PartLoss {
 }
 
 impl<C: Classifier> Student<C> {
-    /// What logits, `[images, num_classes]`, add to the mean loss of the batch.
-    fn loss(&self, logits: Tensor<2>, targets: &Targets, weight: f64) -> Tensor<1> {
-        let loss = cross_entropy(logits.cast(DType::F32), targets, self.label_smoothing);
-        if weight == 1.0 { loss } else { loss * weight }
+    /// A model that learns by a recipe.
+    pub(crate) fn new(model: C, recipe: &Recipe) -> Self {
+        Self {
+            model,
+            label_smoothing: recipe.label_smoothing,
+            label_weight: recipe.label_weight,
+            teacher_weight: recipe.teacher_weight,
+            gradient_checkpointing: recipe.gradient_checkpointing,
+            precision: recipe.precision,
+        }
+    }
+
+    /// What the last layer's tokens, `[images, seq, embed_dim]`, add to the mean loss of the batch.
+    fn loss(&self, tokens: Tensor<3>, goal: &Goal) -> Tensor<1> {
+        let logits = self.model.classify(self.model.pool(tokens.clone())).cast(DType::F32);
+        let by_labels = |logits| cross_entropy(logits, &goal.targets, self.label_smoothing);
+        let times = |loss: Tensor<1>, factor: f64| if factor == 1.0 { loss } else { loss * factor };
+        let loss = match &goal.lesson {
+            None => by_labels(logits),
+            Some(lesson) => {
+                let taught = lesson.loss(tokens.cast(DType::F32), logits.clone());
+                let taught = times(taught, self.teacher_weight);
+                if self.label_weight == 0.0 {
+                    taught
+                } else {
+                    taught + times(by_labels(logits), self.label_weight)
+                }
+            }
+        };
+        times(loss, goal.weight)
+    }
+
+    /// How the model runs: a teacher's tokens are compared one by one.
+    fn forward<'a>(&self, scales: Option<&'a [BranchScales]>, goal: &Goal) -> Forward<'a> {
+        Forward { scales, all_tokens: goal.lesson.is_some() }
     }
 
     /// Gradients of what a part adds to the mean loss, and that loss.
@@ -54,8 +88,8 @@ impl<C: Classifier> Student<C> {
         if self.gradient_checkpointing {
             return checkpointing::backward(self, batch);
         }
-        let features = self.model.features_scaled(batch.images, batch.branches.as_deref());
-        let loss = self.loss(self.model.classify(features), &batch.targets, batch.weight);
+        let forward = self.forward(batch.branches.as_deref(), &batch.goal);
+        let loss = self.loss(self.model.tokens(batch.images, forward), &batch.goal);
         (GradientsParams::from_grads(loss.backward(), self), loss.inner())
     }
 }
@@ -78,13 +112,14 @@ impl<C: Classifier> TrainStep for Student<C> {
     }
 }
 
+/// Required of what burn-train's workers train, which never infer.
 impl<C: Classifier> InferenceStep for Student<C> {
     type Input = ImageBatch;
     type Output = PartLoss;
 
     fn step(&self, batch: ImageBatch) -> PartLoss {
-        let logits = self.model.forward(batch.images);
-        PartLoss { loss: self.loss(logits, &batch.targets, batch.weight), part: batch.part }
+        let tokens = self.model.tokens(batch.images, Forward::default());
+        PartLoss { loss: self.loss(tokens, &batch.goal), part: batch.part }
     }
 }
 

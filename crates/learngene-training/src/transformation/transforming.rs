@@ -7,7 +7,7 @@ use burn::{
     tensor::Tensor,
 };
 use learngene_expansion::TransformationPlan;
-use learngene_models::{BranchScales, Classifier, Model, load_into, state_dict};
+use learngene_models::{Classifier, Forward, Model, load_into, state_dict};
 use learngene_shape::Shape;
 use learngene_tensors::{Error, Result, StateDict};
 
@@ -193,13 +193,8 @@ impl Classifier for Transforming {
         self.model.num_layers()
     }
 
-    fn forward_layer_scaled(
-        &self,
-        layer: usize,
-        tokens: Tensor<3>,
-        scales: Option<&BranchScales>,
-    ) -> Tensor<3> {
-        self.computed(layer..layer + 1).forward_layer_scaled(layer, tokens, scales)
+    fn forward_layer(&self, layer: usize, tokens: Tensor<3>, forward: Forward<'_>) -> Tensor<3> {
+        self.computed(layer..layer + 1).forward_layer(layer, tokens, forward)
     }
 
     fn pool(&self, tokens: Tensor<3>) -> Tensor<2> {
@@ -211,8 +206,8 @@ impl Classifier for Transforming {
     }
 
     /// Computes the weights of all layers together, so that those of a stage are mixed only once.
-    fn features_scaled(&self, images: Tensor<4>, scales: Option<&[BranchScales]>) -> Tensor<2> {
-        self.computed(0..self.num_layers()).features_scaled(images, scales)
+    fn tokens(&self, images: Tensor<4>, forward: Forward<'_>) -> Tensor<3> {
+        self.computed(0..self.num_layers()).tokens(images, forward)
     }
 
     fn shape(&self) -> Shape {

@@ -7,17 +7,18 @@ use std::{
 };
 
 use anyhow::ensure;
+use burn::tensor::Device;
 use learngene_budget::choose;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{FitOptions, RunningAncestor, condense_to, measure};
-use learngene_datasets::{Dataset, HeldOut, TrainTest, fraction, hold_out};
+use learngene_datasets::{CheckedPreprocess, Dataset, TrainTest};
 use learngene_expansion::{Descendant, DescendantConfig, expand};
 use learngene_format::{Convention, HeadOrder, Learngene};
 use learngene_models::{Classifier, Model};
 use learngene_shape::{Place, Shape};
 use learngene_tensors::{Sha256, StateDict, Tensor};
 use learngene_training::{
-    Evaluation, Execution, FitData, FittedClassifier, Recipe, find_rate, fit, fitted_classifier,
+    Evaluation, Execution, FitData, FittedClassifier, Recipe, Teacher, fit, fitted_classifier,
     frozen_features,
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ use crate::{
     images::BadImagesArgs,
     preprocess_args::PreprocessArgs,
     progress::{self, TrainingProgress},
+    rates,
     text::thousands,
 };
 
@@ -41,12 +43,6 @@ const SHOWN: usize = 256;
 
 /// Images of one forward pass.
 const BATCH: usize = 16;
-
-/// Share of the training images on which learning rates are compared.
-const HELD_OUT: f64 = 0.2;
-
-/// Steps of a run that tries a learning rate, about.
-const STEPS: usize = 50;
 
 /// Ridge of the classifier that training begins with.
 const RIDGE: f64 = 0.1;
@@ -58,8 +54,7 @@ const ROWS: usize = 16;
 ///
 /// It keeps the layers, heads and hidden units that best preserve the features of the training images, fits
 /// the matrices that read them and a classifier, finds a learning rate on a fifth of the training images, and
-/// fine-tunes. The
-/// folder --out then holds the model, best.safetensors and last.safetensors. A fit that was interrupted goes
+/// fine-tunes, by the labels and by what MODEL makes of the images. The folder --out then holds the model, best.safetensors and last.safetensors. A fit that was interrupted goes
 /// on when started again. It needs at least 32 training images.
 #[derive(clap::Args)]
 #[command(
@@ -98,6 +93,9 @@ pub struct Args {
     /// Peak learning rate, used as it is [default: found by short runs].
     #[arg(long, value_name = "RATE", value_parser = number::<f64>, help_heading = "Training")]
     lr: Option<f64>,
+    /// Learns from labels alone, not from MODEL as well: faster, and less accurate.
+    #[arg(long, help_heading = "Training")]
+    no_teacher: bool,
     /// Seed of the classifier, order and augmentation.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<u64>,
         help_heading = "Training")]
@@ -165,7 +163,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let Descendant { shape, parameters, .. } = expand(&learngene, &config)?;
     let model = Model::load(&shape, &parameters, &device)?;
-    let data = FitData { train, test, preprocess };
+    let teacher = match args.no_teacher {
+        true => None,
+        false => Some(args.teacher(train.as_ref(), &preprocess, &device)?),
+    };
+    let data = FitData { train, test, preprocess, teacher };
     tracing::info!(
         "{} of {} parameters in {} layers",
         thousands(shape.count_parameters()),
@@ -177,11 +179,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         environment: Some(environment(std::slice::from_ref(&args.device.device))?),
         ..Execution::on(&devices)
     };
+    let start = |data: &FitData| args.with_fitted_classifier(&model, &parameters, data);
     let learning_rate = match args.lr {
         Some(rate) => rate,
-        None => args.find_rate(&model, &parameters, &data, &execution)?,
+        // What is held out must not have taught the classifier.
+        None => rates::find(&data, &args.recipe(), &args.out().join("rates"), &execution, start)?,
     };
-    let model = args.with_fitted_classifier(&model, &parameters, &data)?;
+    let model = start(&data)?;
     let classes = data.train.classes().len();
     let recipe = args.recipe().at_peak(learning_rate);
     let observer = Arc::new(TrainingProgress::new(None, "test", classes));
@@ -252,6 +256,19 @@ impl Args {
         Ok(())
     }
 
+    /// MODEL as a teacher.
+    fn teacher(
+        &self,
+        images: &dyn Dataset,
+        preprocess: &CheckedPreprocess,
+        device: &Device,
+    ) -> anyhow::Result<Teacher> {
+        let ancestor = self.checkpoint.read(self.preprocess.image_size, None)?;
+        let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
+        let label_names = ancestor.pretrained_cfg.label_names;
+        Ok(Teacher::new(model, &label_names, images, preprocess)?)
+    }
+
     /// The learngene of the folder, made where there is none yet.
     fn learngene(
         &self,
@@ -319,45 +336,5 @@ impl Args {
             }
         }
         Ok(Model::load(&shape, &parameters, &device)?)
-    }
-
-    /// The learning rate whose short run is best on held-out training images.
-    fn find_rate(
-        &self,
-        model: &Model,
-        parameters: &StateDict,
-        data: &FitData,
-        execution: &Execution<'_>,
-    ) -> anyhow::Result<f64> {
-        let HeldOut { kept, held_out } = hold_out(data.train.clone(), HELD_OUT, self.seed)?;
-        let wanted = STEPS * self.batch_size.get();
-        let (train, test) = (self.at_most(wanted, kept)?, self.at_most(wanted, held_out)?);
-        let epochs = wanted.div_ceil(train.len()).min(self.epochs.get());
-        let classes = train.classes().len();
-        let data = FitData { train, test, preprocess: data.preprocess.clone() };
-        let recipe = Recipe { epochs, ..self.recipe() };
-        // What is held out must not have taught the classifier.
-        let model = self.with_fitted_classifier(model, parameters, &data)?;
-        let observer = |rate: f64| -> Arc<dyn learngene_training::Observer> {
-            let phase = format!("learning rate {rate:e}");
-            Arc::new(TrainingProgress::new(Some(&phase), "held-out", classes))
-        };
-        let folder = self.out().join("rates");
-        let tried = find_rate(&model, &data, &recipe, &folder, execution, observer)?;
-        Ok(tried[0].learning_rate)
-    }
-
-    /// So many of the images, of every class alike.
-    fn at_most(
-        &self,
-        wanted: usize,
-        images: impl Dataset + 'static,
-    ) -> anyhow::Result<Arc<dyn Dataset>> {
-        let images: Arc<dyn Dataset> = Arc::new(images);
-        if images.len() <= wanted {
-            return Ok(images);
-        }
-        let share = wanted as f64 / images.len() as f64;
-        Ok(Arc::new(fraction(images, share, self.seed)?))
     }
 }

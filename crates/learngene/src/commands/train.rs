@@ -30,7 +30,9 @@ use crate::{
     images::BadImagesArgs,
     preprocess_args::PreprocessArgs,
     progress::TrainingProgress,
+    rates,
     recipe_args::RecipeArgs,
+    teacher_args::TeacherArgs,
     text::{self, count, thousands},
     transform_args::{TransformArgs, WarmUp},
     transformations_file::{self, Learnt},
@@ -76,6 +78,8 @@ pub struct Args {
     preprocess: PreprocessArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
+    #[command(flatten)]
+    teacher: TeacherArgs,
     #[command(flatten)]
     transform: TransformArgs,
     #[command(flatten)]
@@ -127,9 +131,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(super::not_built("--dashboard", "dashboard"));
     }
     let recipe = args.recipe.recipe()?;
+    let teacher_weight = args.teacher.teacher_weight.unwrap_or(recipe.teacher_weight);
+    let recipe = Recipe { teacher_weight, ..recipe };
     recipe.check()?;
     let checkpoint = args.start.left().map(|args| args.checkpoint.path()).transpose()?;
     let warm_up = args.transform.warm_up(checkpoint, &recipe)?;
+    let warm_up_epochs = warm_up.as_ref().map_or(0, |warm_up| warm_up.epochs);
+    let before = warm_up_epochs + args.teacher.label_free;
+    ensure!(
+        before < recipe.epochs,
+        "--label-free must leave an epoch of the {} for labels, got {}",
+        recipe.epochs,
+        args.teacher.label_free
+    );
     prepare_folder(&args.out)?;
     let _lock = lock_folder(&args.out)?;
     let (train, test) = args.images(recipe.seed)?;
@@ -158,24 +172,33 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             None => recipe.resolved(),
         }
     };
-    let recipe = within(recipe, &args.out);
+    let mut recipe = within(recipe, &args.out);
     // Asked first, for it may be refused.
     let steps_per_epoch = recipe.steps_per_epoch(train_images);
-    let epochs = warm_up.as_ref().map_or(recipe.epochs, |warm_up| warm_up.after.epochs);
-    let phase = warm_up.as_ref().map(|_| "fine-tuning");
-    let observer = args.observer(epochs, steps_per_epoch, classes, phase)?;
+    let phase = (before > 0).then_some("fine-tuning");
+    let observer = args.observer(recipe.epochs - before, steps_per_epoch, classes, phase)?;
     let image_size = shape.image().size;
     let source = args.start.left().map(|args| &args.checkpoint);
     let preprocess = args.preprocess.check(image_size, known, source)?;
+    let teacher = args.teacher.teacher(image_size, train.as_ref(), &preprocess, device)?;
+    let data = FitData { train, test, preprocess, teacher };
+    let execution = Execution {
+        devices: &devices,
+        workers: args.workers.map_or_else(Workers::default, Workers::new),
+        environment: Some(environment(&args.devices.devices)?),
+    };
+    if args.recipe.finds_rate() {
+        let folder = args.out.join("rates");
+        let start = |_: &FitData| Ok(model.clone());
+        recipe = recipe.at_peak(rates::find(&data, &recipe, &folder, &execution, start)?);
+    }
     let held_out = if args.hold_out.is_some() { "held-out training" } else { "test" };
     tracing::info!(
         "{train_images} training and {test_images} {held_out} images of {image_size} px, {classes} \
-         classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e}, \
-         {:.3e} for the batch of {}",
+         classes; {} parameters; {} an epoch, {}; peak learning rate {:.3e} for the batch of {}",
         thousands(shape.count_parameters()),
         count(steps_per_epoch, "step", "steps"),
         count(recipe.epochs, "epoch", "epochs"),
-        recipe.learning_rate,
         recipe.peak_learning_rate(),
         recipe.batch_size
     );
@@ -186,26 +209,25 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     {
         tracing::warn!("a CPU is slower in bf16 than in f32");
     }
-    let data = FitData { train, test, preprocess };
-    let execution = Execution {
-        devices: &devices,
-        workers: args.workers.map_or_else(Workers::default, Workers::new),
-        environment: Some(environment(&args.devices.devices)?),
-    };
-    let (model, last) = match warm_up {
-        None => (model, recipe.clone()),
-        Some(WarmUp { plan, learnt, recipe, after }) => {
-            let recipe = within(recipe, &args.out.join("warm_up"));
-            let warm_up = WarmUp { plan, learnt, recipe, after: within(after, &args.out) };
-            (args.warm_up(model, &data, &warm_up, &execution)?, warm_up.after)
-        }
-    };
-    let before = (recipe.epochs - last.epochs) as f64;
-    let fitted = fit(model, &data, &last, &args.out, &execution, observer)?;
+    let [of_warm_up, rest] = recipe.parted(warm_up_epochs);
+    let [label_free, rest] = rest.parted(args.teacher.label_free);
+    let mut model = model;
+    if let Some(warm_up) = warm_up {
+        let folder = args.out.join("warm_up");
+        model = args.warm_up(model, &data, &warm_up, &within(of_warm_up, &folder), &execution)?;
+    }
+    if args.teacher.label_free > 0 {
+        let folder = args.out.join("label_free");
+        let recipe = within(Recipe { label_weight: 0.0, ..label_free }, &folder);
+        let progress = Arc::new(args.progress(classes, Some("teacher alone")));
+        model = fit(model, &data, &recipe, &folder, &execution, progress)?.model;
+    }
+    let fitted = fit(model, &data, &within(rest, &args.out), &args.out, &execution, observer)?;
     log_readers(&args.out.join("last.safetensors"), &shape, "");
     // What came before, in a folder of its own, counts as well.
     let metrics = fitted.metrics.into_iter();
-    let metrics = metrics.map(|line| Metrics { epoch: before + line.epoch, ..line }).collect();
+    let metrics =
+        metrics.map(|line| Metrics { epoch: before as f64 + line.epoch, ..line }).collect();
     let hold_out = args.hold_out;
     let summary =
         Summary { recipe, fraction, hold_out, train_images, test_images, classes, metrics };
@@ -250,10 +272,10 @@ impl Args {
         &self,
         model: Model,
         data: &FitData,
-        warm_up: &WarmUp,
+        WarmUp { plan, learnt, .. }: &WarmUp,
+        recipe: &Recipe,
         execution: &Execution,
     ) -> anyhow::Result<Model> {
-        let WarmUp { plan, learnt, recipe, .. } = warm_up;
         let transforming = attach(model, plan, &learnt.config)?;
         let count = transforming.transformations().num_parameters();
         ensure!(

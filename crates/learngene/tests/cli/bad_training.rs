@@ -34,7 +34,7 @@ fn recipes_that_cannot_be_carried_out() {
     recipe("epochs = \"three\"\n", &["line 1: `epochs`: found \"three\", expected a whole number"]);
     recipe("epochs = 0\n", &["epochs", "found 0"]);
     options("--batch-size 0", &["batch_size", "found 0"]);
-    options("--learning-rate nan", &["learning_rate", "found NaN"]);
+    options("--lr nan", &["learning_rate", "found NaN"]);
 }
 
 /// The remedy works, also where the file alone could not be carried out.
@@ -101,15 +101,15 @@ fn a_loss_that_rises_above_guessing() {
     let bench = bench();
     let warnings = |out: &str, learning_rate: &str| {
         let args = format!(
-            "train {TINY} --data pets --epochs 3 --batch-size 1 --warmup-epochs 0 --learning-rate \
+            "train {TINY} --data pets --epochs 3 --batch-size 1 --warmup-epochs 0 --lr \
              {learning_rate} --out {out}"
         );
         let assert = bench.command(&args).assert().success();
         let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         said.matches("ln(2) = 0.6931").count()
     };
-    assert_eq!(warnings("high", "1000"), 1);
-    assert_eq!(warnings("low", "0.0005"), 0);
+    assert_eq!(warnings("high", "2"), 1);
+    assert_eq!(warnings("low", "0.000001"), 0);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_folder_of_another_run() {
     let further = ["--epochs is another", "a new run of run/last.safetensors"];
     bench.check(&format!("{args} 2"), &further);
     for (flags, named) in [
-        ("--learning-rate 0.1", "--learning-rate"),
+        ("--lr 0.1", "--lr"),
         ("--seed 3", "--seed"),
         ("--recipe recipe.toml", "weight_decay in --recipe"),
         ("--crop-pct 0.5", "--crop-pct"),

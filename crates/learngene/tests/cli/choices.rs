@@ -152,7 +152,7 @@ fn transformations_are_learnt_and_folded() {
     let expand = "expand tiny.learngene --heads 6 --num-classes 2";
     bench.succeed(&format!("{expand} --out d.safetensors"));
     let train = "train d.safetensors --data pets --batch-size 4 --epochs 2 \
-                 --learning-rate 0.1";
+                 --lr 0.00078125";
     let flags = "--transform-ffn low-rank:2 --transform-heads low-rank:2";
     let args = format!("{train} {flags} --out run");
     let phases = predicate::str::contains("\ntransformations: epoch 1.00  learning rate ")

@@ -27,6 +27,7 @@ mod remote;
 mod repeat;
 mod report;
 mod swin;
+mod teacher;
 mod tensors;
 mod usage;
 mod verify;

@@ -288,7 +288,7 @@ fn names_of_another_format() {
 #[test]
 fn texts_for_numbers() {
     let train = format!("train {TINY} --data cifar10-sample --out run");
-    for flag in ["--learning-rate", "--warmup-epochs", "--hold-out", "--fraction"] {
+    for flag in ["--lr", "--warmup-epochs", "--hold-out", "--fraction"] {
         check(&format!("{train} {flag} much"), &[flag, "wanted a number, got `much`"]);
     }
     let eval = format!("eval {TINY} --data cifar10-sample --frozen linear --ridge much");

@@ -14,8 +14,8 @@ use learngene_tensors::{Dtype, StateDict};
 
 use super::support::*;
 use crate::{
-    Precision, TransformationConfig, Transforming,
-    image_batch::{ImageBatch, Targets},
+    Recipe, TransformationConfig, Transforming,
+    image_batch::{Goal, ImageBatch, Targets},
     student::Student,
 };
 
@@ -179,12 +179,12 @@ fn recomputed_layers_have_the_same_gradients() {
         let model = trained(descendant.attach(&config(ffn, "low-rank:2")));
         let device = model.device();
         let step = |gradient_checkpointing| {
-            let (model, precision) = (model.clone(), Precision::F32);
-            let student =
-                Student { model, label_smoothing: 0.0, gradient_checkpointing, precision };
+            let recipe = Recipe { gradient_checkpointing, ..Recipe::default() };
+            let student = Student::new(model.clone(), &recipe);
             let targets = Targets::Classes(Tensor::from_data([0_i64, 4, 2, 1], &device));
+            let goal = Goal { targets, lesson: None, weight: 1.0 };
             let images = images(&device);
-            let batch = ImageBatch { images, targets, branches: None, weight: 1.0, part: 0 };
+            let batch = ImageBatch { images, goal, branches: None, part: 0 };
             largest_gradients(&student, &TrainStep::step(&student, batch).grads)
         };
         let (whole, recomputed) = (step(false), step(true));

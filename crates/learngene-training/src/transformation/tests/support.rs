@@ -9,7 +9,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use learngene_expansion::{TransformationPlan, truncated_normal};
-use learngene_models::{Classifier, Model};
+use learngene_models::{Classifier, Forward, Model};
 use learngene_shape::{
     Family, LayerSizes, Parameter, Place, Reshape, Shape, Swin, Vit, select_heads,
 };
@@ -124,7 +124,7 @@ pub(super) fn logits(model: &impl Classifier) -> Vec<f32> {
 /// The same, layer by layer, as gradient checkpointing runs a model.
 pub(super) fn logits_by_layer(model: &impl Classifier) -> Vec<f32> {
     let model = model.valid();
-    let run = |tokens, layer| model.forward_layer_scaled(layer, tokens, None);
+    let run = |tokens, layer| model.forward_layer(layer, tokens, Forward::default());
     let tokens = (0..model.num_layers()).fold(model.embed(images(&Device::flex())), run);
     values(model.classify(model.pool(tokens)))
 }

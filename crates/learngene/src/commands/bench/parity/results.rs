@@ -178,7 +178,7 @@ pub(super) fn train(device: &Device) -> anyhow::Result<Vec<Quantity>> {
     let test = some(Split::Test, TEST)?;
     let indices: Vec<usize> = (0..TEST).collect();
     let batch = load_batch(test.as_ref(), &indices, &preprocess, None)?;
-    let data = FitData { train: some(Split::Train, TRAINING)?, test, preprocess };
+    let data = FitData { train: some(Split::Train, TRAINING)?, test, preprocess, teacher: None };
     let recipe = Recipe { epochs: 1, batch_size: 16, learning_rate: 0.01, ..Recipe::default() };
     let model = Model::load(&shape, &from_scratch(&shape, 0), device)?;
     let folder = tempfile::tempdir()?;
