@@ -3,6 +3,7 @@
 mod attention;
 mod block;
 mod classifier;
+mod latency;
 mod layers;
 mod merging;
 mod mlp;
@@ -17,6 +18,7 @@ mod windows;
 pub use attention::Attention;
 pub use block::Block;
 pub use classifier::{BranchScales, Classifier, Forward};
+pub use latency::{Latency, Timed, time};
 pub use layers::LayerLinears;
 pub use merging::PatchMerging;
 pub use mlp::Mlp;

@@ -4,6 +4,7 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 use anyhow::bail;
@@ -170,6 +171,17 @@ pub fn count_with_unit(text: &str) -> Result<u64, String> {
     let count = count.filter(|count| (1.0..9e15).contains(count));
     let count = count.ok_or_else(|| format!("wanted a number such as 5M or 1.5G, got `{text}`"))?;
     Ok(count as u64)
+}
+
+/// A time: `10ms`, `800us`, `1.5s`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0)];
+    let time = units.into_iter().find_map(|(unit, seconds)| {
+        let number: f64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        Duration::try_from_secs_f64(number * seconds).ok()
+    });
+    let time = time.filter(|time| !time.is_zero());
+    time.ok_or_else(|| format!("wanted a time such as 10ms or 800us, got `{text}`"))
 }
 
 /// Any number; which ones can be is checked where they are used.

@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod args;
+mod budget_args;
 mod checkpoint_file;
 mod cluster_args;
 mod commands;

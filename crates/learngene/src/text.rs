@@ -1,12 +1,19 @@
 //! Numbers, lists and tables as people read them.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use indicatif::HumanCount;
 
 /// A whole number with separated thousands: `2,400,000`.
 pub fn thousands(value: u64) -> String {
     HumanCount(value).to_string()
+}
+
+/// `12.3 ms`, of three digits or more.
+pub fn milliseconds(time: Duration) -> String {
+    let value = 1e3 * time.as_secs_f64();
+    let decimals = [100.0, 10.0, 1.0].into_iter().filter(|limit| value < *limit).count();
+    format!("{value:.decimals$} ms")
 }
 
 /// `1 seed`, `3 seeds`.

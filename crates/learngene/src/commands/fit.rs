@@ -8,14 +8,13 @@ use std::{
 
 use anyhow::ensure;
 use burn::tensor::Device;
-use learngene_budget::choose;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{FitOptions, RunningAncestor, condense_to, measure};
 use learngene_datasets::{CheckedPreprocess, Dataset, TrainTest};
 use learngene_expansion::{Descendant, DescendantConfig, expand};
 use learngene_format::{Convention, HeadOrder, Learngene};
 use learngene_models::{Classifier, Model};
-use learngene_shape::{Place, Shape};
+use learngene_shape::Place;
 use learngene_tensors::{Sha256, StateDict, Tensor};
 use learngene_training::{
     Evaluation, Execution, FitData, FittedClassifier, Recipe, Teacher, fit, fitted_classifier,
@@ -25,9 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ancestry::ProbeImages,
-    args::{
-        CheckpointArgs, DeviceArgs, at_least_one, count_with_unit, dataset, number, whole_number,
-    },
+    args::{CheckpointArgs, DeviceArgs, at_least_one, dataset, number, whole_number},
+    budget_args::BudgetArgs,
     commands::sizes,
     environment::environment,
     files::{lock_folder, prepare_folder, read, write_whole},
@@ -70,15 +68,10 @@ pub struct Args {
     data: String,
     #[command(flatten)]
     bad_images: BadImagesArgs,
-    /// The largest number of parameters.
-    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, help_heading = "Size")]
-    max_params: Option<u64>,
-    /// The largest number of multiply-accumulates of one image.
-    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with = "max_params",
-        help_heading = "Size")]
-    max_macs: Option<u64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Shows the sizes to choose from, and ends.
-    #[arg(long, help_heading = "Size")]
+    #[arg(long, help_heading = "Budget")]
     dry_run: bool,
     #[command(flatten)]
     preprocess: PreprocessArgs,
@@ -115,16 +108,12 @@ pub struct Args {
     json: bool,
 }
 
-/// What a budget limits.
-type Cost = fn(&Shape) -> u64;
-
 /// What a folder's learngene was made of.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Origin {
     ancestor_sha256: Sha256,
     images_sha256: Sha256,
-    max_params: Option<u64>,
-    max_macs: Option<u64>,
+    budget: Option<String>,
 }
 
 /// What was made.
@@ -150,7 +139,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let device = args.device.device.open()?;
     let ancestor_parameters = ancestor.shape.count_parameters();
     let shown = ProbeImages::new(train.clone(), SHOWN, preprocess.clone(), BATCH, device.clone())?;
-    if args.budget().is_none() || args.dry_run {
+    if args.budget.flag().is_none() || args.dry_run {
         return args.show_sizes(ancestor, &shown, train.classes().len());
     }
     prepare_folder(args.out())?;
@@ -212,15 +201,6 @@ impl Args {
         self.out.as_deref().expect("it may be left out for a dry run alone")
     }
 
-    /// The limit, and what it is of.
-    fn budget(&self) -> Option<(u64, Cost)> {
-        match (self.max_params, self.max_macs) {
-            (Some(limit), _) => Some((limit, Shape::count_parameters)),
-            (_, Some(limit)) => Some((limit, Shape::count_macs)),
-            _ => None,
-        }
-    }
-
     fn recipe(&self) -> Recipe {
         let recipe = Recipe {
             epochs: self.epochs.get(),
@@ -245,14 +225,13 @@ impl Args {
         let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
         let worth = measure(&ancestor, settings, HeadOrder::Output, &mut shown.again(&bar))?;
         bar.finish_and_clear();
-        let rows = sizes::rows(&shape, &worth.curves, ROWS)?;
+        let rows = sizes::rows(&shape, &worth.curves, ROWS, None)?;
         super::print(self.json, &rows, |rows| sizes::table(rows))?;
-        if let Some((limit, cost)) = self.budget() {
-            let choice = choose(&shape, &worth.curves, limit, &cost)?;
+        if let Some(choice) = self.budget.choose(&shape, &worth.curves, &self.device.device)? {
             let parameters = thousands(choice.shape(&shape)?.count_parameters());
-            tracing::info!("chosen: {parameters} parameters, error {:.3}", choice.error);
+            tracing::info!("chosen: {parameters} parameters");
         }
-        ensure!(self.dry_run, "choose a size with --max-params or --max-macs");
+        ensure!(self.dry_run, "choose a size with --max-params, --max-macs or --max-latency");
         Ok(())
     }
 
@@ -280,8 +259,7 @@ impl Args {
         let origin = Origin {
             ancestor_sha256: ancestor.sha256,
             images_sha256: shown.sha256,
-            max_params: self.max_params,
-            max_macs: self.max_macs,
+            budget: self.budget.text(),
         };
         let note = self.out().join("fit.json");
         if note.exists() {
@@ -300,8 +278,8 @@ impl Args {
         let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
         let mut images = shown.again(&bar);
         let worth = measure(&ancestor, settings, HeadOrder::Output, &mut images)?;
-        let (limit, cost) = self.budget().expect("without one sizes are shown");
-        let choice = choose(&shape, &worth.curves, limit, &cost)?;
+        let choice = self.budget.choose(&shape, &worth.curves, &self.device.device)?;
+        let choice = choice.expect("without a budget sizes are shown");
         bar.set_message("fitting");
         let options = FitOptions { any_size: false, ..FitOptions::default() };
         let learngene = condense_to(ancestor, &worth, &choice.sizes, &mut images, options)?;

@@ -5,20 +5,30 @@ use std::path::PathBuf;
 use anyhow::Context;
 use learngene_budget::{Choice, front};
 use learngene_format::{Curves, Learngene};
+use learngene_models::Latency;
 use learngene_shape::Shape;
 use serde::Serialize;
 
-use crate::text::{layer_list, thousands};
+use crate::{
+    budget_args::measured,
+    device::DeviceChoice,
+    text::{layer_list, thousands},
+};
 
 /// Lists the sizes of descendants that lose least, from the smallest to what the learngene holds.
 ///
 /// Each row can be had with `learngene expand --max-params` and its number of parameters. The error is
 /// an estimate: the part of the ancestor's last features that is lost, right after the expansion.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  learngene sizes deit_base.learngene")]
+#[command(
+    after_help = "Examples:\n  learngene sizes deit_base.learngene\n  learngene sizes deit_base.learngene --device flex"
+)]
 pub struct Args {
     /// A learngene that was condensed by size, not by clusters.
     learngene: PathBuf,
+    /// Device to predict times on, of one image, by timing layers of several widths there.
+    #[arg(long)]
+    device: Option<DeviceChoice>,
     /// Rows at most.
     #[arg(long, value_name = "N", default_value = "16", value_parser = crate::args::at_least_one)]
     rows: std::num::NonZeroUsize,
@@ -34,6 +44,8 @@ pub struct Row {
     macs: u64,
     /// Of a checkpoint in f32.
     bytes: u64,
+    /// Of one image on the device asked for.
+    milliseconds: Option<f64>,
     error: f64,
     heads: Vec<usize>,
     hidden: Vec<usize>,
@@ -52,26 +64,42 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         true => manifest.shape.clone(),
         false => manifest.shape.with_num_classes(0)?,
     };
-    let rows = rows(&shape, curves, args.rows.get())?;
+    let latency =
+        args.device.as_ref().map(|device| measured(&shape, curves, device)).transpose()?;
+    let rows = rows(&shape, curves, args.rows.get(), latency.as_ref())?;
     super::print(args.json, &rows, |rows| table(rows))
 }
 
 /// Sizes at even distances, the smallest and the largest among them.
-pub fn rows(shape: &Shape, curves: &Curves, rows: usize) -> anyhow::Result<Vec<Row>> {
+pub fn rows(
+    shape: &Shape,
+    curves: &Curves,
+    rows: usize,
+    latency: Option<&Latency>,
+) -> anyhow::Result<Vec<Row>> {
     let choices = front(shape, curves, &Shape::count_parameters)?;
-    evenly(&choices, rows).into_iter().map(|choice| row(shape, choice)).collect()
+    evenly(&choices, rows).into_iter().map(|choice| row(shape, choice, latency)).collect()
 }
 
 pub fn table(rows: &[Row]) -> String {
+    let is_timed = rows.iter().any(|row| row.milliseconds.is_some());
+    let time = |text: String| if is_timed { format!(" {text:>8}") } else { String::new() };
     let mut text = format!(
-        "{:>12} {:>14} {:>7} {:>7}  {:<20} {}",
-        "parameters", "macs", "error", "layers", "heads", "hidden units"
+        "{:>12} {:>14}{} {:>7} {:>7}  {:<20} {}",
+        "parameters",
+        "macs",
+        time("ms".into()),
+        "error",
+        "layers",
+        "heads",
+        "hidden units"
     );
     for row in rows {
         text += &format!(
-            "\n{:>12} {:>14} {:>7.3} {:>7}  {:<20} {}",
+            "\n{:>12} {:>14}{} {:>7.3} {:>7}  {:<20} {}",
             thousands(row.parameters),
             thousands(row.macs),
+            time(row.milliseconds.map_or_else(String::new, |of| format!("{of:.2}"))),
             row.error,
             row.heads.len(),
             layer_list(&row.heads),
@@ -81,12 +109,13 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-fn row(shape: &Shape, choice: &Choice) -> anyhow::Result<Row> {
+fn row(shape: &Shape, choice: &Choice, latency: Option<&Latency>) -> anyhow::Result<Row> {
     let of_choice = choice.shape(shape)?;
     Ok(Row {
         parameters: choice.cost,
         macs: of_choice.count_macs(),
         bytes: 4 * choice.cost,
+        milliseconds: latency.map(|of| 1e3 * of.predict(&of_choice).as_secs_f64()),
         error: choice.error,
         heads: choice.sizes.iter().map(|sizes| sizes.num_heads).collect(),
         hidden: choice.sizes.iter().map(|sizes| sizes.hidden_dim).collect(),
@@ -94,7 +123,7 @@ fn row(shape: &Shape, choice: &Choice) -> anyhow::Result<Row> {
 }
 
 /// Choices at even distances of cost, the first and the last among them.
-fn evenly(choices: &[Choice], rows: usize) -> Vec<&Choice> {
+pub fn evenly(choices: &[Choice], rows: usize) -> Vec<&Choice> {
     let (first, last) = (choices[0].cost, choices[choices.len() - 1].cost);
     let wanted = |row: usize| first + (last - first) * row as u64 / (rows.max(2) - 1) as u64;
     let mut chosen: Vec<&Choice> = (0..rows.max(2))

@@ -107,7 +107,14 @@ fn learngenes_of_a_size_give_descendants_of_any_smaller_one() {
     let macs = rows[1]["macs"].as_u64().expect("a number");
     let made = bench.succeed_json(&format!("{expand} --max-macs {macs} --json"));
     assert!(made["macs"].as_u64().expect("a number") <= macs);
-    bench.check(&format!("{expand} --max-params 10"), &["budget: found 10, expected at least"]);
+    let small = ["--max-params cannot be met: the smallest model needs ", "found 10"];
+    bench.check(&format!("{expand} --max-params 10"), &small);
+    let timed = bench.succeed_json("sizes all.learngene --device flex --rows 3 --json");
+    assert!(timed[0]["milliseconds"].as_f64() < timed[2]["milliseconds"].as_f64(), "{timed}");
+    bench.succeed(&format!("{expand} --max-latency 10s"));
+    let small = ["--max-latency cannot be met: the smallest model needs 0.", "found 0.001 ms"];
+    bench.check(&format!("{expand} --max-latency 1us"), &small);
+    bench.check(&format!("{expand} --max-latency 10"), &["wanted a time such as 10ms"]);
     bench.check(&format!("{expand} --max-params 1M --depth 1"), &["--max-params", "--depth"]);
     bench.succeed(&format!("{condense} 1000% --one-size --out one.learngene"));
     let length = |name: &str| bench.read(name).len();

@@ -51,9 +51,9 @@ fn what_cannot_be_fitted() {
     let output = bench.command(&fit).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("--max-params or --max-macs"), "{said}");
+    assert!(said.contains("--max-params, --max-macs or --max-latency"), "{said}");
     assert!(!output.stdout.is_empty(), "the sizes to choose from");
-    bench.check(&format!("{fit} --max-params 1K"), &["budget", "which the smallest model needs"]);
+    bench.check(&format!("{fit} --max-params 1K"), &["--max-params cannot be met: the smallest model needs "]);
     bench.check(&format!("{fit} --max-params 50K --lr -1"), &["learning_rate: found -"]);
     bench.labelled_photos("few", 5);
     let few = format!("fit {TINY} --data few --max-params 50K --out run");

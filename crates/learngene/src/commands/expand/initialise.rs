@@ -1,7 +1,6 @@
 //! How a descendant is initialised, and which flags each method looks at.
 
 use anyhow::{Context, bail, ensure};
-use learngene_budget::choose;
 use learngene_checkpoints::{Checkpoint, Preprocessing};
 use learngene_expansion::{
     ClassifierPolicy, Descendant, DescendantConfig, HeadPolicy, LayerPolicy, auto_learngene,
@@ -41,6 +40,7 @@ impl Args {
         );
         // For training from scratch a checkpoint may stand in for the learngene, as a shape.
         let takes_checkpoint = method.takes_ancestor() || (is_scratch && self.learngene.is_none());
+        let budget = self.budget.flag();
         let flags = [
             ("--checkpoint", takes_checkpoint, self.ancestor.left().is_some()),
             ("--order", is_cluster, config.order != default.order),
@@ -49,8 +49,7 @@ impl Args {
             ("--new-layers", repeats_layers, config.new_layers != default.new_layers),
             ("--classifier", !is_scratch, config.classifier != default.classifier),
             ("--fold", !is_scratch, self.fold.is_some()),
-            ("--max-params", is_cluster, self.max_params.is_some()),
-            ("--max-macs", is_cluster, self.max_macs.is_some()),
+            (budget.unwrap_or("--max-params"), is_cluster, budget.is_some()),
             ("--inherited-layers", method.chooses_layers(), self.inherited_layers.is_some()),
             (
                 "--shared-layers",
@@ -121,11 +120,9 @@ impl Args {
         manifest: &Manifest,
         config: &DescendantConfig,
     ) -> anyhow::Result<DescendantConfig> {
-        let (limit, cost): (u64, fn(&Shape) -> u64) = match (self.max_params, self.max_macs) {
-            (Some(limit), _) => (limit, Shape::count_parameters),
-            (_, Some(limit)) => (limit, Shape::count_macs),
-            _ => return Ok(config.clone()),
-        };
+        if self.budget.flag().is_none() {
+            return Ok(config.clone());
+        }
         let curves = manifest.curves.as_ref().context(
             "what smaller models lose was not measured for this learngene: condense one by size, without \
              --paper and clustering flags",
@@ -135,8 +132,8 @@ impl Args {
             num_classes: config.num_classes,
             ..Reshape::default()
         })?;
-        let choice = choose(&shape, curves, limit, &cost)?;
-        tracing::info!("feature error of this size, by the curves: {:.3}", choice.error);
+        let choice = self.budget.choose(&shape, curves, &self.device)?;
+        let Some(choice) = choice else { return Ok(config.clone()) };
         Ok(DescendantConfig {
             layers: LayerPolicy::List((0..choice.sizes.len()).collect()),
             heads: HeadPolicy::List(choice.sizes.iter().map(|sizes| sizes.num_heads).collect()),

@@ -16,7 +16,8 @@ use learngene_tensors::Sha256;
 use learngene_training::attach;
 
 use crate::{
-    args::{CheckpointArgs, Either, Nothing, count_with_unit, image_size, whole_number},
+    args::{CheckpointArgs, Either, Nothing, image_size, whole_number},
+    budget_args::BudgetArgs,
     checkpoint_file::WriteArgs,
     description::Description,
     device::DeviceChoice,
@@ -37,7 +38,8 @@ use initialise::Initialised;
     --num-classes 10 --out descendant.safetensors\n  \
     learngene expand --method heuristic-learngene --checkpoint deit_base.pth --depth 6 \
     --num-classes 10 --out heuristic.safetensors",
-    mut_arg("checkpoint", |model| model.long("checkpoint")))]
+    mut_arg("checkpoint", |model| model.long("checkpoint")),
+    mut_group("BudgetArgs", |budget| budget.conflicts_with_all(SIZES)))]
 pub struct Args {
     /// The learngene; other methods than the first can do without.
     #[arg(required_unless_present = "checkpoint")]
@@ -96,15 +98,11 @@ pub struct Args {
     /// default.
     #[arg(long, value_name = "RATIO", help_heading = SHAPE)]
     mlp_ratio: Option<Ratio>,
-    /// The largest number of parameters; layers, heads and hidden units are chosen that lose least. For
-    /// learngenes that were condensed by size, not by clusters.
-    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with_all = SIZES,
-        help_heading = SHAPE)]
-    max_params: Option<u64>,
-    /// The largest number of multiply-accumulates of one image, likewise.
-    #[arg(long, value_name = "COUNT", value_parser = count_with_unit, conflicts_with_all = SIZES,
-        conflicts_with = "max_params", help_heading = SHAPE)]
-    max_macs: Option<u64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
+    /// Device that --max-latency is measured on.
+    #[arg(long, default_value_t, requires = "max_latency", help_heading = "Budget")]
+    device: DeviceChoice,
     /// Classes of the descendant, 0 for no classifier; the ancestor's by default.
     #[arg(long, value_name = "N", value_parser = whole_number::<usize>,
         help_heading = SHAPE)]
