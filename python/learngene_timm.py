@@ -64,7 +64,7 @@ def read_config(path: str | Path) -> Config:
     family = config.get("family")
     if family not in FIELDS:
         raise ValueError(f"{place}: family is `{family}`, expected one of {', '.join(FIELDS)}; "
-                         "`learngene convert` rewrites checkpoints of earlier versions")
+                         "`learngene export` rewrites checkpoints of earlier versions")
     if missing := [field for field in FIELDS[family] if field not in config]:
         raise ValueError(f"{place}: no {', '.join(missing)}")
     return config

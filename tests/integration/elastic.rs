@@ -36,7 +36,7 @@ fn layer_policy(depth: usize) -> impl Strategy<Value = LayerPolicy> {
 
 fn head_policy(depth: usize) -> impl Strategy<Value = HeadPolicy> {
     // Ratios that six heads can be divided by.
-    let ratio = select(vec!["w=6", "w=3", "w=2", "w=3/2", "w=1", "w=2/3", "w=1/2", "w=1/4"]);
+    let ratio = select(vec!["x1/6", "x1/3", "x1/2", "x2/3", "x1", "x3/2", "x2", "x4"]);
     prop_oneof![
         Just(HeadPolicy::SameAsAncestor),
         (1usize..=9).prop_map(HeadPolicy::Count),

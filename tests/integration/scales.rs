@@ -57,7 +57,7 @@ fn check(name: &str, ancestor: &Checkpoint) {
         for ratio in HEAD_RATIOS {
             let config = DescendantConfig {
                 depth: format!("x{}/{}", depth.0, depth.1).parse().expect("a depth"),
-                heads: format!("w={}/{}", ratio.0, ratio.1).parse().expect("a ratio"),
+                heads: format!("x{}/{}", ratio.1, ratio.0).parse().expect("a ratio"),
                 ..DescendantConfig::default()
             };
             let place = format!("{name}, depth x{}, w = {}", config.depth, config.heads);

@@ -31,7 +31,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let binary =
         workspace.target.join("debug").join(format!("learngene{}", std::env::consts::EXE_SUFFIX));
     let learngene = || Program::new(&binary.to_string_lossy(), &workspace.root);
-    let listing = learngene().args(["devices", "--json"]).output()?;
+    let listing = learngene().args(["list", "devices", "--json"]).output()?;
     let Some(device) = first_device(&listing)? else {
         eprintln!(
             "skipped: parity of flex and {RUN}, and training on {RUN}: it has no device here \
@@ -42,11 +42,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     learngene().args(["bench", "parity", "--devices", &format!("flex,{device}")]).run()
 }
 
-/// The first device of the backend that is run, as `learngene devices --json` lists it.
+/// The first device of the backend that is run, as `learngene list devices --json` lists it.
 fn first_device(listing: &str) -> Result<Option<String>> {
-    let listing: Value =
-        serde_json::from_str(listing).context("cannot read the answer of `learngene devices`")?;
-    let devices = listing["devices"].as_array().context("`learngene devices` lists no devices")?;
+    let listing: Value = serde_json::from_str(listing)
+        .context("cannot read the answer of `learngene list devices`")?;
+    let devices =
+        listing["devices"].as_array().context("`learngene list devices` lists no devices")?;
     let names = devices.iter().filter_map(|device| device["device"].as_str());
     let is_of_it = |name: &&str| name.split(':').next() == Some(RUN);
     Ok(names.into_iter().find(is_of_it).map(ToOwned::to_owned))

@@ -240,7 +240,7 @@ mod tests {
     fn all_stages_change_at_once() {
         let config = DescendantConfig {
             depth: "x1/2".parse().expect("a depth"),
-            heads: "w=1/8".parse().expect("a ratio"),
+            heads: "x8".parse().expect("a ratio"),
             embed_dim: Some(48),
             ..Default::default()
         };

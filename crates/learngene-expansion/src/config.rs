@@ -13,7 +13,7 @@ use crate::{DepthPolicy, HeadPolicy, LayerPolicy, Order, ProjectionPolicy, Ratio
 /// let config = DescendantConfig {
 ///     depth: 6.into(),
 ///     layers: "even".parse()?,
-///     heads: "w=4/3".parse()?,
+///     heads: "x3/4".parse()?,
 ///     order: Order::Increasing,
 ///     ..DescendantConfig::default()
 /// };
@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn json_is_the_text_of_the_command_line() {
-        let text = r#"{"depth":"6","layers":"0,0,1,1,2,2","heads":"w=1/8","order":"increasing",
+        let text = r#"{"depth":"6","layers":"0,0,1,1,2,2","heads":"x8","order":"increasing",
                        "projection":"rescaled","new_layers":"identity","embed_dim":96,
                        "mlp_ratio":"3","classifier":"inherit","seed":7}"#;
         let config = DescendantConfig {
             depth: 6.into(),
             layers: LayerPolicy::List(vec![0, 0, 1, 1, 2, 2]),
-            heads: HeadPolicy::Ratio("1/8".parse().expect("a ratio")),
+            heads: HeadPolicy::Ratio("8".parse().expect("a ratio")),
             order: Order::Increasing,
             projection: Some(ProjectionPolicy::Rescaled),
             new_layers: NewLayers::Identity,

@@ -20,7 +20,7 @@ pub enum HeadPolicy {
     Count(usize),
     /// A number for each layer.
     List(Vec<usize>),
-    /// The ancestor's number divided by w.
+    /// The ancestor's number times 1 / w.
     Ratio(Ratio),
     /// All heads in the first third of the layers, three quarters in the middle, half in the last
     /// (Table 9).
@@ -46,9 +46,9 @@ impl HeadPolicy {
                 Self::SameAsAncestor => heads,
                 Self::Count(count) => *count,
                 Self::List(counts) => counts[layer],
-                Self::Ratio(ratio) => ratio.divide(heads).map_err(|found| {
-                    let found = format!("{found} ({heads} heads at head ratio {ratio})");
-                    let whole = quotients(common_divisor(ancestor_heads.iter().copied()));
+                Self::Ratio(ratio) => ratio.multiply(heads).map_err(|found| {
+                    let found = format!("{found} ({heads} heads x{ratio})");
+                    let whole = ratios(common_divisor(ancestor_heads.iter().copied()));
                     let expected = format!(
                         "a whole number of at least 1; ratios that give one in every layer are \
                          {whole}"
@@ -64,11 +64,10 @@ impl HeadPolicy {
     }
 }
 
-/// `12, 6, 4, 3, ..`, or `3, 3/2, 1, 3/4, ..`: the largest ratios by which a number of heads can be
-/// divided.
-fn quotients(heads: usize) -> String {
-    let ratios = (1..=4).map(|divisor| Ratio::new(heads as u64, divisor));
-    ratios.flatten().map(|ratio| format!("{ratio}, ")).collect::<String>() + ".."
+/// `x1/12, x1/6, x1/4, x1/3, ..`: the smallest ratios that give whole numbers of so many heads.
+fn ratios(heads: usize) -> String {
+    let ratios = (1..=4).map(|count| Ratio::new(count, heads as u64));
+    ratios.flatten().map(|ratio| format!("x{ratio}, ")).collect::<String>() + ".."
 }
 
 /// Which third of the depth a layer lies in: 0, 1 or 2; the borders are floor(L / 3) and
@@ -89,7 +88,7 @@ impl fmt::Display for HeadPolicy {
             Self::Count(count) => write!(f, "{count}"),
             Self::List(counts) if counts.len() == 1 => write!(f, "{},", counts[0]),
             Self::List(counts) => f.write_str(&join(counts)),
-            Self::Ratio(ratio) => write!(f, "w={ratio}"),
+            Self::Ratio(ratio) => write!(f, "x{ratio}"),
             Self::Incrementing => f.write_str("incrementing"),
             Self::Decrementing => f.write_str("decrementing"),
         }
@@ -100,14 +99,14 @@ impl FromStr for HeadPolicy {
     type Err = Error;
 
     /// Reads `same`, a count such as `6`, a list such as `6,6,3` (`6,` for one of a single layer),
-    /// a ratio such as `w=4/3`, `incrementing` or `decrementing`.
+    /// a ratio such as `x3/4`, `incrementing` or `decrementing`.
     fn from_str(text: &str) -> Result<Self> {
         let unknown = || {
-            let expected = "same, a count such as 6, a list such as 6,6,3, a ratio such as w=4/3, \
+            let expected = "same, a count such as 6, a list such as 6,6,3, a ratio such as x3/4, \
                             incrementing or decrementing";
             unknown("heads", text, expected)
         };
-        if let Some(ratio) = text.strip_prefix("w=") {
+        if let Some(ratio) = text.strip_prefix('x') {
             return ratio.parse().map(Self::Ratio);
         }
         match text {
@@ -151,11 +150,11 @@ mod tests {
 
     #[test]
     fn ratios_from_four_to_an_eighth() {
-        check("w=4", &[12, 12], &[3, 3]);
-        check("w=2", &[12, 6], &[6, 3]);
-        check("w=4/3", &[12, 12], &[9, 9]);
-        check("w=1", &[3, 6], &[3, 6]);
-        check("w=1/8", &[3, 6], &[24, 48]);
+        check("x1/4", &[12, 12], &[3, 3]);
+        check("x1/2", &[12, 6], &[6, 3]);
+        check("x3/4", &[12, 12], &[9, 9]);
+        check("x1", &[3, 6], &[3, 6]);
+        check("x8", &[3, 6], &[24, 48]);
     }
 
     /// Table 9: half, three quarters and all of 12 heads in thirds of 12 layers.
@@ -179,14 +178,14 @@ mod tests {
 
     #[test]
     fn a_ratio_that_leaves_part_of_a_head_is_refused() {
-        let message = "layer 1: number of heads: found 3/2 (6 heads at head ratio 4), expected a \
-                       whole number of at least 1; ratios that give one in every layer are 6, 3, \
-                       2, 3/2, ..";
-        refused("w=4", &[12, 6], message);
-        for ratio in ["6", "3", "2", "3/2"] {
-            assert!(counts(&format!("w={ratio}"), &[12, 6]).is_ok(), "{ratio}");
+        let message = "layer 1: number of heads: found 3/2 (6 heads x1/4), expected a \
+                       whole number of at least 1; ratios that give one in every layer are x1/6, \
+                       x1/3, x1/2, x2/3, ..";
+        refused("x1/4", &[12, 6], message);
+        for ratio in ["1/6", "1/3", "1/2", "2/3"] {
+            assert!(counts(&format!("x{ratio}"), &[12, 6]).is_ok(), "{ratio}");
         }
-        assert!(counts("w=24", &[12]).is_err(), "half a head");
+        assert!(counts("x1/24", &[12]).is_err(), "half a head");
     }
 
     #[test]
@@ -201,6 +200,6 @@ mod tests {
             let error = text.parse::<HeadPolicy>().expect_err(text).to_string();
             assert!(error.starts_with(&format!("heads: found `{text}`, expected same")), "{error}");
         }
-        assert!("w=0".parse::<HeadPolicy>().is_err());
+        assert!("x0".parse::<HeadPolicy>().is_err());
     }
 }

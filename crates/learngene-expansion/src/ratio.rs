@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::{as_text, unknown};
 
-/// A positive rational number, kept exact: a head ratio w (heads of an ancestor layer divided by
-/// heads of the descendant layer) of 4/3 turns 12 heads into 9 and no other number.
+/// A positive rational number, kept exact: 3/4 of 12 heads are 9 and no other number.
 ///
 /// ```
 /// use learngene_expansion::Ratio;
@@ -33,12 +32,6 @@ impl Ratio {
         }
         let divisor = greatest_common_divisor(numerator.into(), denominator.into()) as u64;
         Ok(Self { numerator: numerator / divisor, denominator: denominator / divisor })
-    }
-
-    /// Heads of a descendant layer, `heads / w`; as a fraction in words where that is not a whole
-    /// number of at least 1.
-    pub(crate) fn divide(self, heads: usize) -> std::result::Result<usize, String> {
-        whole(heads, self.denominator, self.numerator)
     }
 
     /// So many times the ratio; as a fraction in words where that is not a whole number of at
@@ -173,12 +166,12 @@ mod tests {
 
     #[test]
     fn heads_divide_exactly_or_not_at_all() {
-        let divide = |ratio: &str, heads| ratio.parse::<Ratio>().expect(ratio).divide(heads);
-        assert_eq!(divide("4/3", 12), Ok(9));
-        assert_eq!(divide("1/8", 12), Ok(96));
-        assert_eq!(divide("2", 3), Err("3/2".into()));
-        assert_eq!(divide("4", 1), Err("1/4".into()));
-        assert!(divide("1/18446744073709551615", usize::MAX).is_err());
+        let times = |ratio: &str, heads| ratio.parse::<Ratio>().expect(ratio).multiply(heads);
+        assert_eq!(times("3/4", 12), Ok(9));
+        assert_eq!(times("8", 12), Ok(96));
+        assert_eq!(times("1/2", 3), Err("3/2".into()));
+        assert_eq!(times("1/4", 1), Err("1/4".into()));
+        assert!(times("18446744073709551615", usize::MAX).is_err());
     }
 
     proptest! {
@@ -186,7 +179,7 @@ mod tests {
         #[test]
         fn the_ratio_of_two_counts_leads_from_one_to_the_other(a in 1u64..200, b in 1u64..200) {
             let ratio = Ratio::new(a, b).expect("both are at least 1");
-            prop_assert_eq!(ratio.divide(a as usize), Ok(b as usize));
+            prop_assert_eq!(ratio.multiply(b as usize), Ok(a as usize));
             prop_assert_eq!(ratio.to_string().parse::<Ratio>().ok(), Some(ratio));
         }
     }

@@ -46,7 +46,7 @@ pub fn fit<C: Classifier + 'static>(
             execution.devices.iter().position(|device| !device.supports_dtype(DType::BF16))
     {
         let found = format!("bf16, which device {} does not support", device + 1);
-        let expected = "f32, or devices that support bf16 (`learngene devices` lists them)";
+        let expected = "f32, or devices that support bf16 (`learngene list devices` lists them)";
         return Err(invalid("precision", found, expected));
     }
     check_classes(&model, data.train.as_ref(), "training")?;

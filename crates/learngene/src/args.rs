@@ -32,7 +32,7 @@ use crate::{
 pub struct CheckpointArgs {
     /// Checkpoint of the model: timm or Hugging Face safetensors, the .pth file of DeiT's or Swin's
     /// repository, the folder of a training run, or hf:OWNER/NAME on the Hugging Face hub, downloaded once
-    /// (`learngene models` lists some).
+    /// (`learngene list models` lists some).
     #[arg(value_name = "MODEL")]
     pub checkpoint: Source,
     /// Architecture by timm's name (deit_tiny_patch16_224, ...), if the tensors do not determine it.
@@ -88,7 +88,7 @@ impl CheckpointArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutArgs {
     /// File to write; folders that are missing are made.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
     /// Prints JSON.
     #[arg(long)]
@@ -118,7 +118,7 @@ impl OutArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceArgs {
-    /// Device that the model runs on; `learngene devices` lists them.
+    /// Device that the model runs on; `learngene list devices` lists them.
     #[arg(long, default_value_t)]
     pub device: DeviceChoice,
 }
@@ -128,7 +128,7 @@ pub struct DeviceArgs {
 #[command(next_help_heading = "Device")]
 pub struct DevicesArgs {
     /// Devices that share the images of each step, as in cuda:0,cuda:1; the first keeps the model.
-    /// `learngene devices` lists them.
+    /// `learngene list devices` lists them.
     #[arg(
         long,
         visible_alias = "device",

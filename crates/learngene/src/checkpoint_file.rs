@@ -11,29 +11,29 @@ use learngene_tensors::{Dtype, StateDict};
 #[derive(Args)]
 #[command(next_help_heading = "Output")]
 pub struct WriteArgs {
-    /// Names of the checkpoint's tensors: timm's, those of Swin's own repository (and timm before
+    /// Whose names the checkpoint's tensors have: timm's, those of Swin's own repository (and timm before
     /// 0.9), or Hugging Face's. transformers wants the file to be called model.safetensors, in a folder
     /// of its own.
-    #[arg(long, value_enum, default_value_t = Names::Timm)]
-    names: Names,
+    #[arg(long, value_enum, default_value_t = Format::Timm)]
+    format: Format,
     /// Number format of the checkpoint.
     #[arg(long, value_enum, default_value_t = NumberFormat::F32)]
     dtype: NumberFormat,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Names {
+enum Format {
     Timm,
     Official,
     Hf,
 }
 
-impl From<Names> for Dialect {
-    fn from(names: Names) -> Self {
-        match names {
-            Names::Timm => Self::Timm,
-            Names::Official => Self::Official,
-            Names::Hf => Self::HuggingFace,
+impl From<Format> for Dialect {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Timm => Self::Timm,
+            Format::Official => Self::Official,
+            Format::Hf => Self::HuggingFace,
         }
     }
 }
@@ -64,8 +64,8 @@ impl WriteArgs {
         parameters: &StateDict,
         pretrained_cfg: Option<&PretrainedCfg>,
     ) -> anyhow::Result<()> {
-        let (names, dtype) = (self.names.into(), self.dtype.into());
-        learngene_checkpoints::write(path, shape, parameters, names, dtype, pretrained_cfg)?;
+        let (dialect, dtype) = (self.format.into(), self.dtype.into());
+        learngene_checkpoints::write(path, shape, parameters, dialect, dtype, pretrained_cfg)?;
         let note = match has_other_weights(path) {
             true => {
                 "; only its header says the shape, not a config.json, because its folder holds other \

@@ -209,7 +209,9 @@ impl HubModel {
 
     fn error(&self, file: &str, error: ApiError) -> anyhow::Error {
         if has_status(&error, &[404]) {
-            return anyhow!("{self}: the hub has no {file} of it; `learngene models` lists names");
+            return anyhow!(
+                "{self}: the hub has no {file} of it; `learngene list models` lists names"
+            );
         }
         // The hub also answers so for names that do not exist.
         if has_status(&error, &[401, 403]) {

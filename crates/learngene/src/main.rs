@@ -42,7 +42,7 @@ const PRODUCER: &str = concat!("learngene ", env!("CARGO_PKG_VERSION"));
 fn main() -> ExitCode {
     memory::keep();
     let cli = commands::Cli::read();
-    init_tracing(cli.verbose);
+    init_tracing(&cli);
     let takes_bad_images = cli.command.takes_bad_images();
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,19 +56,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs go to standard error: warnings and results by default, more with `-v`.
-fn init_tracing(verbose: u8) {
+/// Logs go to standard error: warnings and results by default, more with `-v`, less with `-q`.
+fn init_tracing(cli: &commands::Cli) {
+    if cli.quiet {
+        progress::silence();
+    }
     let level =
         // Our own error explains a lost server better than burn's client.
-        ["learngene=info,burn_remote::client=error,warn", "learngene=debug,info", "debug"]
-            [usize::from(verbose).min(2)];
+        match cli.verbose {
+            _ if cli.quiet => "burn_remote::client=error,warn",
+            0 => "learngene=info,burn_remote::client=error,warn",
+            1 => "learngene=debug,info",
+            _ => "debug",
+        };
     fmt()
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
         )
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_level(verbose > 0)
+        .with_level(cli.verbose > 0)
         .without_time()
         .with_target(false)
         .init();

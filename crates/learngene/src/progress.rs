@@ -11,12 +11,24 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use learngene_training::{Metrics, Observer};
 
+/// Whether nothing is shown.
+static IS_SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Shows no bar from now on.
+pub fn silence() {
+    IS_SILENT.store(true, Ordering::Relaxed);
+}
+
 /// A bar over `total` things of one kind; hidden where standard error is not a terminal.
 pub fn bar(total: u64, things: &str) -> ProgressBar {
     let template = format!("{{msg}} {{wide_bar}} {{pos}}/{{len}} {things} {{per_sec}} {{eta}}");
     let style =
         ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(total).with_style(style)
+    let bar = match IS_SILENT.load(Ordering::Relaxed) {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(total),
+    };
+    bar.with_style(style)
 }
 
 /// Between plain lines about steps, where there is no terminal for a bar.

@@ -53,7 +53,7 @@ pub enum FetchError {
 
     /// A dataset that `learngene data fetch` does not bring.
     #[error(
-        "{name} is not fetched; `learngene data list` says which are, and where to get the others"
+        "{name} is not fetched; `learngene list datasets` says which are, and where to get the others"
     )]
     NotFetchable {
         /// What was asked for.

@@ -98,7 +98,7 @@ fn the_output_projection_follows_the_chosen_heads() {
 fn copies_of_a_head_share_its_columns() {
     let ancestor = tiny_ancestor();
     let learngene = condensed(&ancestor, &measure(&ancestor, 8, 8), NOTHING_JOINED);
-    for ratio in ["w=1/2", "w=1/4", "w=1/8"] {
+    for ratio in ["x2", "x4", "x8"] {
         let gap = |projection| {
             let heads: HeadPolicy = ratio.parse().expect("a ratio");
             let wanted =

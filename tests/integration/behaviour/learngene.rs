@@ -77,7 +77,7 @@ fn a_descendant_needs_the_learngene_alone() {
     let other = DescendantConfig {
         depth: 5.into(),
         layers: LayerPolicy::Even,
-        heads: "w=1/2".parse().expect("a ratio"),
+        heads: "x2".parse().expect("a ratio"),
         ..Default::default()
     };
     let other = descendant(&learngene, other);

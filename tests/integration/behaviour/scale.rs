@@ -85,7 +85,7 @@ fn inherited_parameters_are_those_of_the_learngene() {
         descendant(&learngene, wanted).inherited_parameters
     };
     assert_eq!(inherited("same", 3), all);
-    assert_eq!(inherited("w=1/8", 9), all);
+    assert_eq!(inherited("x8", 9), all);
     // One of six heads of width 4 with its rows, biases and columns, for a token of width 24.
     let head = 3 * 4 * (24 + 1) + 24 * 4;
     assert_eq!(inherited("5", 3), all - 3 * head);

@@ -15,7 +15,7 @@ use crate::{
 /// At the first step that fails.
 pub(super) fn run(workspace: &Workspace, options: &Options, device: &str) -> Result<()> {
     let learngene = step("build", || Learngene::build_for(workspace, &[device.to_owned()]))?;
-    step("devices", || show(&learngene, &Line::new("devices")))?;
+    step("devices", || show(&learngene, &Line::new("list").arg("devices")))?;
     let parity = Line::new("bench").arg("parity").flag("devices", format!("flex,{device}"));
     step("parity", || show(&learngene, &parity))?;
     step("times", || {

@@ -47,7 +47,7 @@ fn is_source(file: &Path) -> bool {
 /// Files and datasets as words of commands.
 pub(crate) struct Inputs {
     root: PathBuf,
-    /// What `learngene data list --json` prints.
+    /// What `learngene list datasets --json` prints.
     datasets: Value,
     hashes: RefCell<BTreeMap<String, String>>,
 }
@@ -80,7 +80,7 @@ impl Inputs {
         Ok(Word::File { path: path.to_owned(), sha256 })
     }
 
-    /// A field of a dataset, as `learngene data list --json` has it.
+    /// A field of a dataset, as `learngene list datasets --json` has it.
     ///
     /// # Errors
     /// When no dataset has this name, or it no such number.
@@ -98,7 +98,7 @@ impl Inputs {
         if entry["is_in_cache"] != true {
             let how = match entry["is_fetched"] == true {
                 true => format!("learngene data fetch {name}"),
-                false => "learngene data list says where to get it".to_owned(),
+                false => "learngene list datasets says where to get it".to_owned(),
             };
             anyhow::bail!("the dataset {name} is not here: {how}");
         }
@@ -115,7 +115,7 @@ impl Inputs {
     fn entry(&self, name: &str) -> Result<&Value> {
         let mut entries = self.datasets.as_array().into_iter().flatten();
         let entry = entries.find(|entry| entry["name"] == name);
-        entry.with_context(|| format!("no dataset is called {name}: see `learngene data list`"))
+        entry.with_context(|| format!("no dataset is called {name}: see `learngene list datasets`"))
     }
 
     /// Flags as words; those behind `--images` and `--data` are datasets, `{seed}` is the seed.
@@ -190,10 +190,10 @@ mod tests {
     fn a_dataset_that_is_not_here_is_told_with_what_to_do() {
         check_dataset(
             "food",
-            "the dataset food is not here: learngene data list says where to get it",
+            "the dataset food is not here: learngene list datasets says where to get it",
         );
         check_dataset("mnist", "the dataset mnist is not here: learngene data fetch mnist");
-        check_dataset("nist", "no dataset is called nist: see `learngene data list`");
+        check_dataset("nist", "no dataset is called nist: see `learngene list datasets`");
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn open<'a>(
     let root = &workspace.root;
     let target = workspace.target.join("reproduce").join(scale);
     let folder = target.strip_prefix(root).unwrap_or(&target).to_owned();
-    let datasets = learngene.json(&Line::new("data").arg("list").arg("--json"))?;
+    let datasets = learngene.json(&Line::new("list").arg("datasets").arg("--json"))?;
     let code = inputs::code(root, &workspace.files()?)?;
     let ledger = Ledger::open(root, folder, code, anew, |line| learngene.told_json(line))?;
     let (inputs, ancestors) = (Inputs::new(root, datasets), ancestors::read(root)?);

@@ -60,7 +60,7 @@ impl Pipeline<'_> {
         }
         let alone = |value| Plan { seed, value, features: None, descendant: None, counted: None };
         if cell.measure == Measure::Count {
-            let value = Rc::new(Step::new("data", Makes::Nothing).text("list"));
+            let value = Rc::new(Step::new("list", Makes::Nothing).text("datasets"));
             let counted = setting.data.clone().zip(setting.count.clone());
             return Ok(Plan { counted, ..alone(value) });
         }
@@ -203,8 +203,8 @@ impl Pipeline<'_> {
                 Word::Trained(Rc::new(train))
             }
         };
-        let step = Step::new("attention", Makes::File("json")).word(checkpoint);
-        Ok(step.flag("image", Word::Text(image.into())).flag("out", Word::Out))
+        let step = Step::new("inspect", Makes::File("json")).word(checkpoint);
+        Ok(step.flag("attention", Word::Text(image.into())).flag("out", Word::Out))
     }
 
     /// The training of a descendant, at the recipe's learning rate where none is given.
@@ -267,7 +267,7 @@ fn seconds_an_image(ancestor: &Ancestor, setting: &Setting) -> f64 {
     let depth = words.iter().position(|word| *word == "--depth");
     let depth = depth.and_then(|place| words.get(place + 1)).copied();
     let layers = depth.and_then(|depth| layers(depth, DEPTH)).unwrap_or(DEPTH);
-    let heads = if flags.contains("--head-ratio 1/2") { 4.0 / 3.0 } else { 1.0 };
+    let heads = if flags.contains("--heads x2") { 4.0 / 3.0 } else { 1.0 };
     layers / DEPTH * heads / ancestor.images_per_second
 }
 

@@ -30,9 +30,9 @@ pub(crate) struct Setting {
     pub(crate) features: Option<bool>,
     /// Which tokens features are of: `token` or `avg`.
     pub(crate) pool: Option<String>,
-    /// What is counted of `data`: a field of `learngene data list --json`.
+    /// What is counted of `data`: a field of `learngene list datasets --json`.
     pub(crate) count: Option<String>,
-    /// Image whose attention maps are drawn, as `learngene attention --image` has it: in the ancestor
+    /// Image whose attention maps are drawn, as `learngene inspect --attention` has it: in the ancestor
     /// or, where there is a recipe, in the trained descendant.
     pub(crate) maps: Option<String>,
     /// Whether `cargo xtask reproduce` runs it without `--full`: one part that says no wins.

@@ -86,7 +86,7 @@ fn rescaled_weighs_columns_by_cluster_and_copies() {
 #[test]
 fn relative_positions_follow_their_heads() {
     let (parameters, learngene) = whole(&tiny_swin());
-    for heads in ["2", "w=1", "w=1/2", "w=1/8"] {
+    for heads in ["2", "x1", "x2", "x8"] {
         let heads = heads.parse().expect("a head policy");
         let descendant = expanded(&learngene, &DescendantConfig { heads, ..Default::default() });
         check_heads(&descendant, &tiny_swin(), &parameters);
@@ -199,7 +199,7 @@ fn whatever_is_inherited_counts_once() {
     let inherited = |json: &str| expanded(&learngene, &config(json)).inherited_parameters;
     let all = tiny().count_parameters();
     // Twice as deep, four times as many heads, but made of the same parts.
-    let doubled = r#"{"depth":"6","layers":"even","heads":"w=1/4","classifier":"inherit"}"#;
+    let doubled = r#"{"depth":"6","layers":"even","heads":"x4","classifier":"inherit"}"#;
     assert_eq!(inherited(doubled), all);
     // A fresh classifier is not inherited, nor are layers and heads left out.
     assert_eq!(inherited("{}"), all - (24 * 5 + 5));

@@ -56,7 +56,7 @@ fn more_heads_keep_the_scale() {
         let (parameters, learngene) = whole(&shape);
         let ancestor = logits(&shape, &parameters);
         let apart = |projection| {
-            let heads = "w=1/8".parse().expect("a ratio");
+            let heads = "x8".parse().expect("a ratio");
             let config = DescendantConfig { heads, projection: Some(projection), ..inherit_all() };
             distance(&expanded(&learngene, &config), &ancestor)
         };

@@ -63,7 +63,7 @@ fn a_narrow_descendant_counts_what_it_took() {
     let descendant = of_width(&tiny(), 12, None);
     assert_eq!(descendant.inherited_parameters, descendant.shape.count_parameters());
     // Heads that are there four times count once.
-    let config = config(r#"{"heads":"w=1/4","embed_dim":12,"classifier":"inherit"}"#);
+    let config = config(r#"{"heads":"x4","embed_dim":12,"classifier":"inherit"}"#);
     let copied = expanded(&whole(&tiny()).1, &config);
     assert_eq!(copied.inherited_parameters, descendant.inherited_parameters);
     // A wide one holds everything of its ancestor, several times.

@@ -98,6 +98,7 @@ pub struct Args {
     /// Folder for the model and all that leads to it; made where it is missing.
     #[arg(
         long,
+        short,
         value_name = "FOLDER",
         help_heading = "Output",
         required_unless_present = "dry_run"

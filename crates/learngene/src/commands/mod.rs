@@ -1,27 +1,26 @@
 //! The command line: one module a subcommand.
 
-pub mod attention;
 pub mod baseline;
 pub mod bench;
 pub mod cluster;
+pub mod completions;
 pub mod condense;
-pub mod convert;
 pub mod data;
-pub mod devices;
 pub mod eval;
 pub mod expand;
+pub mod export;
 pub mod fit;
 pub mod forward;
 pub mod inspect;
-pub mod models;
+pub mod list;
 pub mod predict;
 pub mod probe;
 pub mod report;
 #[cfg(feature = "remote")]
 pub mod serve;
+mod short_help;
 pub mod sizes;
 pub mod train;
-pub mod verify;
 
 use std::{
     error::Error,
@@ -40,6 +39,9 @@ pub struct Cli {
     /// Says more on standard error; twice for everything.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// Says nothing on standard error but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -47,7 +49,7 @@ pub struct Cli {
 impl Cli {
     /// Reads the command line; ends the program where it asks for help or for nothing that there is.
     pub fn read() -> Self {
-        let mut command = negative_numbers(Self::command());
+        let mut command = short_help::shorten(negative_numbers(Self::command()));
         let cli = Self::from_arg_matches(&command.get_matches_mut());
         cli.unwrap_or_else(|error| error.format(&mut command).exit())
     }
@@ -63,35 +65,39 @@ fn negative_numbers(command: clap::Command) -> clap::Command {
     command.mut_args(allow).mut_subcommands(negative_numbers)
 }
 
-/// One step of the path from a checkpoint to a trained descendant.
+/// From a checkpoint to a trained descendant, in one command or step by step.
 #[derive(Subcommand)]
 pub enum Command {
     Fit(fit::Args),
-    Probe(probe::Args),
-    Attention(attention::Args),
-    Cluster(cluster::Args),
     Condense(condense::Args),
     Sizes(sizes::Args),
-    Inspect(inspect::Args),
-    Verify(verify::Args),
     Expand(expand::Args),
-    #[command(hide = true)]
-    Baseline(baseline::Args),
-    Convert(convert::Args),
-    Forward(forward::Args),
     Train(train::Args),
     Eval(eval::Args),
     Predict(predict::Args),
+    Inspect(inspect::Args),
+    Export(export::Args),
+    Bench(bench::Args),
+    List(list::Args),
     Data(data::Args),
-    Models(models::Args),
+    #[command(hide = true)]
+    Probe(probe::Args),
+    #[command(hide = true)]
+    Cluster(cluster::Args),
+    #[command(hide = true)]
+    Forward(forward::Args),
+    #[command(hide = true)]
+    Baseline(baseline::Args),
+    #[command(hide = true)]
     Report(report::Args),
-    Devices(devices::Args),
+    #[command(hide = true)]
+    Completions(completions::Args),
     #[cfg(feature = "remote")]
+    #[command(hide = true)]
     Serve(serve::Args),
     #[cfg(not(feature = "remote"))]
     #[command(hide = true, disable_help_flag = true)]
     Serve(NotBuilt),
-    Bench(bench::Args),
 }
 
 impl Command {
@@ -108,23 +114,21 @@ impl Command {
         match self {
             Self::Fit(args) => fit::run(args),
             Self::Probe(args) => probe::run(args),
-            Self::Attention(args) => attention::run(args),
             Self::Cluster(args) => cluster::run(args),
             Self::Condense(args) => condense::run(args),
             Self::Sizes(args) => sizes::run(args),
             Self::Inspect(args) => inspect::run(args),
-            Self::Verify(args) => verify::run(args),
+            Self::List(args) => list::run(args),
+            Self::Export(args) => export::run(args),
+            Self::Completions(args) => completions::run(args),
             Self::Expand(args) => expand::run(args),
             Self::Baseline(args) => baseline::run(args),
-            Self::Convert(args) => convert::run(args),
             Self::Forward(args) => forward::run(args),
             Self::Train(args) => train::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Predict(args) => predict::run(args),
             Self::Data(args) => data::run(args),
-            Self::Models(args) => models::run(args),
             Self::Report(args) => report::run(args),
-            Self::Devices(args) => devices::run(args),
             #[cfg(feature = "remote")]
             Self::Serve(args) => serve::run(args),
             #[cfg(not(feature = "remote"))]

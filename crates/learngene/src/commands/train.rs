@@ -85,7 +85,7 @@ pub struct Args {
     #[command(flatten)]
     devices: DevicesArgs,
     /// Folder for metrics and checkpoints, best.safetensors and last.safetensors; made where it is missing.
-    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
+    #[arg(long, short, value_name = "FOLDER", help_heading = "Output")]
     out: PathBuf,
     /// Shows the run in the whole terminal, with curves.
     #[arg(long, help_heading = "Output", conflicts_with = "json",

@@ -1,4 +1,4 @@
-//! `learngene attention`: maps of Fig. 6.
+//! `learngene inspect --attention`: maps of Fig. 6.
 
 use std::io::Cursor;
 
@@ -43,9 +43,9 @@ fn a_map_is_the_attention_of_a_head() {
 
     let normalised = "--mean 0.5,0.5,0.5 --std 0.25,0.25,0.25";
     let said = bench.succeed(&format!(
-        "attention {TINY} --image cat.png {normalised} --out maps.json --png maps"
+        "inspect {TINY} --attention cat.png {normalised} --out maps.json --png maps"
     ));
-    assert_eq!(said, "maps.json: 6 maps of 2 layers\n");
+    assert_eq!(said, "6 maps of 2 layers\n");
     let maps = bench.json("maps.json");
     let places = [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 2)];
     assert_eq!(maps.as_array().map(Vec::len), Some(places.len()));
@@ -63,7 +63,7 @@ fn a_map_is_the_attention_of_a_head() {
     }
 
     bench.succeed(&format!(
-        "attention {TINY} --image cat.png {normalised} --out maps.json --png maps --brighten"
+        "inspect {TINY} --attention cat.png {normalised} --out maps.json --png maps --brighten"
     ));
     for (layer, head) in places {
         let (_, weights) = forward.get(&format!("attention.{layer}"));
@@ -84,7 +84,9 @@ fn drawn(bench: &Workbench, layer: usize, head: usize) -> Vec<u8> {
 fn an_image_of_a_folder_or_dataset_is_named_by_its_index() {
     let (bench, _) = bench();
     let maps = |image: &str, flags: &str| {
-        bench.succeed_json(&format!("attention {TINY} --image {image} {flags} --out m.json --json"))
+        bench.succeed_json(&format!(
+            "inspect {TINY} --attention {image} {flags} --out m.json --json"
+        ))
     };
     assert_eq!(maps("cats:1", "--name l3"), maps("cat.png", "--name l3"));
     assert_ne!(maps("cats:0", ""), maps("cats:1", ""));
@@ -98,7 +100,7 @@ fn an_image_of_a_folder_or_dataset_is_named_by_its_index() {
 fn a_swins_map_is_that_of_its_first_window() {
     let bench = Workbench::new();
     bench.lay("swin.safetensors", &golden("swin_tiny_golden/timm.safetensors"));
-    let args = "attention swin.safetensors --image-size 32 --image cifar10-sample:1";
+    let args = "inspect swin.safetensors --image-size 32 --attention cifar10-sample:1";
     let maps = bench.succeed_json(&format!("{args} --out m.json --json"));
     // Two heads in the first layer, four in the last, windows of 4 x 4 tokens.
     assert_eq!(maps.as_array().map(Vec::len), Some(6));
@@ -114,7 +116,7 @@ fn a_swins_map_is_that_of_its_first_window() {
 
 fn check(image: &str, flags: &str, parts: &[&str]) {
     let (bench, _) = bench();
-    let args = format!("attention {TINY} --image {image} {flags} --out m.json");
+    let args = format!("inspect {TINY} --attention {image} {flags} --out m.json");
     bench.check(&args, parts);
 }
 
@@ -130,8 +132,8 @@ fn an_index_past_the_end() {
 
 #[test]
 fn no_image() {
-    check("dog.png", "", &["--image is `dog.png`", "wanted a file", "cifar10-sample:3"]);
-    check("cats", "", &["--image is `cats`", "wanted a file"]);
+    check("dog.png", "", &["--attention is `dog.png`", "wanted a file", "cifar10-sample:3"]);
+    check("cats", "", &["--attention is `cats`", "wanted a file"]);
     check("dogs:0", "", &["dogs", "known are"]);
 }
 
@@ -147,6 +149,6 @@ fn attention_that_is_no_number() {
     let mut tensors = Tensors::of(&bench.read("tiny.safetensors"));
     tensors.map("blocks.1.attn.qkv.weight", |_, value| value * 1e30);
     bench.write("huge.safetensors", tensors.to_bytes());
-    let args = "attention huge.safetensors --num-heads 3 --image cat.png --layers 1";
+    let args = "inspect huge.safetensors --num-heads 3 --attention cat.png --layers 1";
     bench.check(&format!("{args} --out m.json"), &["attention of layer 1 is not finite"]);
 }

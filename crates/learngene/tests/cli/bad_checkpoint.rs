@@ -14,7 +14,7 @@ fn check(bytes: &[u8], parts: &[&str]) {
     for args in [
         "probe --images photos --out d.json",
         "condense --images photos --out x.learngene",
-        "convert --out d.safetensors",
+        "export --out d.safetensors",
         "forward --input x.safetensors --out y.safetensors",
         "eval --data cifar10-sample",
         "train --data cifar10-sample --epochs 1 --out run",
@@ -73,7 +73,7 @@ fn a_file_that_is_cut_short() {
     let bench = Workbench::new();
     for offset in offsets {
         bench.write("bad.safetensors", &whole[..offset]);
-        let args = "convert bad.safetensors --num-heads 3 --out d.safetensors";
+        let args = "export bad.safetensors --num-heads 3 --out d.safetensors";
         bench.check(args, &["bad.safetensors", "expected"]);
     }
 }
@@ -84,7 +84,7 @@ fn a_pth_file_that_is_cut_short() {
     let bench = Workbench::new();
     for offset in (1..whole.len()).step_by(whole.len() / 20) {
         bench.write("bad.pth", &whole[..offset]);
-        let args = "convert bad.pth --num-heads 3 --out d.safetensors";
+        let args = "export bad.pth --num-heads 3 --out d.safetensors";
         bench.check(args, &["bad.pth"]);
     }
 }
@@ -147,7 +147,7 @@ fn another_family() {
 #[test]
 fn heads_that_the_checkpoint_does_not_say() {
     let bench = Workbench::new();
-    let args = "convert tiny.safetensors --out d.safetensors";
+    let args = "export tiny.safetensors --out d.safetensors";
     bench.check(args, &["--num-heads", "--arch"]);
     let args = format!("{args} --num-heads");
     bench.check(&format!("{args} 5"), &["tiny.safetensors", "found 5", "48"]);
@@ -158,22 +158,22 @@ fn heads_that_the_checkpoint_does_not_say() {
 fn heads_that_the_checkpoint_contradicts() {
     let bench = Workbench::with_learngene();
     bench.succeed("expand tiny.learngene --out d.safetensors");
-    let args = "convert d.safetensors --num-heads 6 --out e.safetensors";
+    let args = "export d.safetensors --num-heads 6 --out e.safetensors";
     bench.check(args, &["d.safetensors: num_heads[0]: found 3, expected 6 to match --num-heads"]);
-    bench.succeed("convert d.safetensors --num-heads 3 --out e.safetensors");
+    bench.succeed("export d.safetensors --num-heads 3 --out e.safetensors");
     bench.write("config.json", r#"{"num_attention_heads": 6}"#);
-    let args = format!("convert {TINY} --out e.safetensors");
+    let args = format!("export {TINY} --out e.safetensors");
     bench.check(&args, &["config.json: num_heads[0]: found 6, expected 3"]);
 }
 
 #[test]
 fn a_shape_that_the_tensors_contradict() {
     let bench = Workbench::new();
-    let convert = "convert tiny.safetensors --out d.safetensors";
-    let args = format!("{convert} --arch deit_tiny_patch16_224");
+    let export = "export tiny.safetensors --out d.safetensors";
+    let args = format!("{export} --arch deit_tiny_patch16_224");
     bench.check(&args, &["deit_tiny_patch16_224", "192", "48"]);
-    let args = format!("{convert} --arch resnet50");
+    let args = format!("{export} --arch resnet50");
     bench.check(&args, &["resnet50", "deit_tiny_patch16_224"]);
     bench.write("config.json", r#"{"num_attention_heads": 3, "hidden_size": 192}"#);
-    bench.check(convert, &["config.json", "hidden_size", "192", "48"]);
+    bench.check(export, &["config.json", "hidden_size", "192", "48"]);
 }

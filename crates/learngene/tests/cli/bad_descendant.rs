@@ -11,7 +11,7 @@ fn shapes_that_no_model_can_have() {
         ("--depth 1000000", "depth: found 1000000, expected at most 1024"),
         ("--heads 3,0,3", "layer 1: number of heads: found 0, expected at least 1"),
         ("--heads 3,3", "heads: found 2 "),
-        ("--head-ratio 2", "layer 0: number of heads: found 3/2 "),
+        ("--heads x1/2", "layer 0: number of heads: found 3/2 "),
         ("--depth 2 --layers 0,1,2", "layers: found 3 "),
         ("--depth 2 --layers 0,7", "expected a layer of the ancestor, 0 to 2"),
         ("--image-size 30", "image_size: found 30, expected a multiple of the patch size, 8"),
@@ -32,7 +32,7 @@ fn shapes_that_no_model_can_have() {
 #[test]
 fn different_heads_in_hugging_face_names() {
     let bench = Workbench::with_learngene();
-    let args = "expand tiny.learngene --heads 3,1,3 --names hf --out d.safetensors";
+    let args = "expand tiny.learngene --heads 3,1,3 --format hf --out d.safetensors";
     let way = "python/learngene_timm.py";
     bench.check(args, &["found 3 heads in layer 0 and 1 in layer 1", way]);
 }
@@ -40,12 +40,12 @@ fn different_heads_in_hugging_face_names() {
 #[test]
 fn a_config_of_another_model_is_not_replaced() {
     let bench = Workbench::with_learngene();
-    let expand = "expand tiny.learngene --names hf --out hf/model.safetensors --depth";
+    let expand = "expand tiny.learngene --format hf --out hf/model.safetensors --depth";
     bench.succeed(&format!("{expand} 2"));
     bench.succeed(&format!("{expand} 1"));
     assert_eq!(bench.json("hf/config.json")["num_hidden_layers"], 1, "replaced with its model");
     let parts = ["hf/config.json: found the configuration of another", "choose an empty folder"];
-    let args = format!("convert {TINY} --names hf --out hf/other.safetensors");
+    let args = format!("export {TINY} --format hf --out hf/other.safetensors");
     bench.check(&args, &parts);
     // Another checkpoint lies there now, and the configuration may be its.
     bench.lay("hf/other.safetensors", &bench.path("tiny.safetensors"));
@@ -60,15 +60,15 @@ fn an_unusual_descendant_leaves_its_neighbours_alone() {
     let bench = Workbench::with_learngene();
     bench.succeed("expand tiny.learngene --heads 2 --out d.safetensors");
     assert!(!bench.path("config.json").exists());
-    bench.succeed(&format!("convert {TINY} --out c.safetensors"));
+    bench.succeed(&format!("export {TINY} --out c.safetensors"));
     bench.succeed("expand tiny.learngene --heads 2 --out new/d.safetensors");
     assert_eq!(bench.json("new/config.json")["num_heads"], serde_json::json!([2, 2, 2]));
     bench.succeed("expand tiny.learngene --heads 4 --out new/other.safetensors");
     assert_eq!(bench.json("new/config.json")["num_heads"], serde_json::json!([2, 2, 2]));
     // What Hugging Face's folder says is not about a checkpoint of ours there.
-    bench.succeed("expand tiny.learngene --names hf --out hf/model.safetensors");
+    bench.succeed("expand tiny.learngene --format hf --out hf/model.safetensors");
     bench.succeed("expand tiny.learngene --depth 2 --out hf/d.safetensors");
-    bench.succeed("convert hf/d.safetensors --out e.safetensors");
+    bench.succeed("export hf/d.safetensors --out e.safetensors");
 }
 
 /// A config.json goes with the model that it tells of, be it of our kind or Hugging Face's; one of
@@ -77,7 +77,7 @@ fn an_unusual_descendant_leaves_its_neighbours_alone() {
 fn a_config_of_the_replaced_model_goes() {
     let bench = Workbench::with_learngene();
     let timm = br#"{"architecture": "vit_tiny_patch16_224"}"#;
-    for unusual in ["--heads 2", "--names hf"] {
+    for unusual in ["--heads 2", "--format hf"] {
         bench.succeed(&format!("expand tiny.learngene {unusual} --out new/model.safetensors"));
         assert!(bench.path("new/config.json").exists(), "{unusual}");
         bench.succeed("expand tiny.learngene --depth 2 --out new/model.safetensors");
@@ -109,7 +109,7 @@ fn who_reads_an_unusual_shape_is_said() {
     check("expand tiny.learngene --heads 3,1,3 --out new/d.safetensors", &[alone, reason]);
     let header = "only its header says the shape";
     check("expand tiny.learngene --heads 3,1,3 --out d.safetensors", &[reason, header]);
-    check("convert d.safetensors --out e.safetensors", &[reason, header]);
+    check("export d.safetensors --out e.safetensors", &[reason, header]);
     let train = "--data pets --epochs 1 --batch-size 2 --out";
     let run = "run/last.safetensors fits neither";
     check(&format!("train d.safetensors {train} run"), &[run, reason]);
@@ -221,8 +221,8 @@ fn outputs_that_are_inputs_or_each_other() {
         let args = format!("expand own --out {out}");
         bench.check(&args, &["own is read", "choose another --out"]);
     }
-    let args = "expand tiny.learngene --names hf --out config.safetensors";
+    let args = "expand tiny.learngene --format hf --out config.safetensors";
     bench.check(args, &["config.json", "which has another use", "choose another --out"]);
-    let args = format!("convert {TINY} --dtype f16 --out tiny.safetensors");
+    let args = format!("export {TINY} --dtype f16 --out tiny.safetensors");
     bench.check(&args, &["tiny.safetensors", "is read", "choose another --out"]);
 }

@@ -95,7 +95,7 @@ fn numbers_below_zero_or_none() {
 #[test]
 fn distances_of_another_checkpoint() {
     let bench = bench();
-    bench.succeed(&format!("convert {TINY} --dtype f16 --out other.safetensors"));
+    bench.succeed(&format!("export {TINY} --dtype f16 --out other.safetensors"));
     let args = "condense other.safetensors --distances distances.json --out x";
     let parts = [
         "distances.json was measured on another checkpoint than other.safetensors (both have 3 \

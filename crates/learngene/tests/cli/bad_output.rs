@@ -24,7 +24,7 @@ fn writers() -> [String; 7] {
         "cluster --distances distances.json".into(),
         format!("condense {TINY} --distances distances.json"),
         "expand tiny.learngene".into(),
-        format!("convert {TINY}"),
+        format!("export {TINY}"),
         format!("forward {TINY} --input x.safetensors --attention"),
         "report report.json".into(),
     ]
@@ -87,7 +87,7 @@ fn a_file_takes_the_place_of_its_own_kind_alone() {
     bench.check(&format!("condense {TINY} --images photos --out trained"), &parts);
     bench.lay("kept", &bench.path("tiny.learngene"));
     let parts = ["kept is a learngene, not a checkpoint"];
-    bench.check(&format!("convert {TINY} --out kept"), &parts);
+    bench.check(&format!("export {TINY} --out kept"), &parts);
 }
 
 #[test]

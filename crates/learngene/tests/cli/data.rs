@@ -29,7 +29,7 @@ fn amiss(bench: &Workbench, args: &str, parts: &[&str], error: &str) {
 
 #[test]
 fn the_list_is_a_table() {
-    let said = Workbench::new().succeed("data list");
+    let said = Workbench::new().succeed("list datasets");
     let line = |name: &str| {
         let line = said.lines().find(|line| line.starts_with(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("{said}\nlacks {name}"))
@@ -103,7 +103,7 @@ fn idx(dims: &[u32], data: &[u8]) -> Vec<u8> {
 fn what_can_be_read_is_in_the_cache() {
     let bench = Workbench::new();
     let is_in_cache = || {
-        let listed = bench.succeed_json("data list --json");
+        let listed = bench.succeed_json("list datasets --json");
         let mut listed = listed.as_array().expect("a list").iter();
         listed.find(|set| set["name"] == "mnist").expect("it is known")["is_in_cache"].clone()
     };

@@ -53,7 +53,10 @@ fn what_cannot_be_fitted() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("--max-params, --max-macs or --max-latency"), "{said}");
     assert!(!output.stdout.is_empty(), "the sizes to choose from");
-    bench.check(&format!("{fit} --max-params 1K"), &["--max-params cannot be met: the smallest model needs "]);
+    bench.check(
+        &format!("{fit} --max-params 1K"),
+        &["--max-params cannot be met: the smallest model needs "],
+    );
     bench.check(&format!("{fit} --max-params 50K --lr -1"), &["learning_rate: found -"]);
     bench.labelled_photos("few", 5);
     let few = format!("fit {TINY} --data few --max-params 50K --out run");

@@ -20,7 +20,7 @@ use crate::workbench::{Workbench, check_message, golden};
 
 const MODEL: &str = "owner/tiny";
 const COMMIT: &str = "0000000000000000000000000000000000000001";
-const CONVERT: &str = "convert hf:owner/tiny --out out.safetensors";
+const EXPORT: &str = "export hf:owner/tiny --out out.safetensors";
 
 /// Files of one model by name.
 type Files = BTreeMap<&'static str, Vec<u8>>;
@@ -112,16 +112,16 @@ fn run(workbench: &Workbench, endpoint: &str, args: &str) -> Output {
 fn a_model_is_downloaded_once_and_then_read_without_a_network() {
     let workbench = Workbench::new();
     let hub = Hub::with_the_golden_vit();
-    let first = run(&workbench, &hub.endpoint, CONVERT);
+    let first = run(&workbench, &hub.endpoint, EXPORT);
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     let converted = workbench.read("out.safetensors");
-    workbench.succeed("convert tiny.safetensors --num-heads 3 --out same.safetensors");
+    workbench.succeed("export tiny.safetensors --num-heads 3 --out same.safetensors");
     assert_eq!(converted, workbench.read("same.safetensors"));
 
     let asked = hub.requests.load(Ordering::Relaxed);
     fs::remove_file(workbench.path("out.safetensors")).expect("it was just read");
     for endpoint in [hub.endpoint.as_str(), "http://127.0.0.1:9"] {
-        let again = run(&workbench, endpoint, CONVERT);
+        let again = run(&workbench, endpoint, EXPORT);
         assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
         assert_eq!(workbench.read("out.safetensors"), converted);
     }
@@ -165,7 +165,7 @@ fn the_configuration_of_weights_that_another_program_fetched_is_fetched_too() {
     assert!(said.contains(&format!("{assumed}{flags}")), "{said}");
 
     let hub = Hub::start(files, 404, |_| {});
-    let args = format!("{CONVERT} --num-heads 3");
+    let args = format!("{EXPORT} --num-heads 3");
     command(&workbench, &hub.endpoint, &args).env("HF_HUB_OFFLINE", "1").assert().success();
     assert_eq!(hub.requests.load(Ordering::Relaxed), 0);
     let (known, said) = probe(&hub.endpoint, "");
@@ -181,15 +181,15 @@ fn the_configuration_of_weights_that_another_program_fetched_is_fetched_too() {
 
 #[test]
 fn a_model_that_the_hub_does_not_have() {
-    let args = CONVERT.replace("tiny", "other");
-    let parts = ["hf:owner/other: the hub has no model.safetensors of it", "learngene models"];
+    let args = EXPORT.replace("tiny", "other");
+    let parts = ["hf:owner/other: the hub has no model.safetensors of it", "learngene list models"];
     check(&Hub::with_the_golden_vit(), &args, &parts);
 }
 
 #[test]
 fn a_model_that_is_not_for_everyone() {
     let hub = Hub::start(Files::new(), 401, |_| {});
-    check(&hub, CONVERT, &["hf:owner/tiny: the hub requires permission", "HF_TOKEN"]);
+    check(&hub, EXPORT, &["hf:owner/tiny: the hub requires permission", "HF_TOKEN"]);
 }
 
 #[test]
@@ -199,26 +199,26 @@ fn a_damaged_download_is_found_by_its_hash() {
         Files::from_iter(golden_vit().into_iter().filter(|(name, _)| *name == "model.safetensors"));
     // One bit of the last value.
     let hub = Hub::start(files, 404, |bytes| *bytes.last_mut().expect("no file is empty") ^= 1);
-    let args = format!("{CONVERT} --num-heads 3");
+    let args = format!("{EXPORT} --num-heads 3");
     check(&hub, &args, &["hf:owner/tiny: ", "has the SHA-256 ", ", expected ", "remove it"]);
 }
 
 #[test]
 fn without_a_network_a_model_that_is_not_in_the_cache() {
     let hub = Hub { endpoint: "http://127.0.0.1:9".into(), requests: Arc::default() };
-    check(&hub, CONVERT, &["hf:owner/tiny: cannot download model.safetensors", "the cache "]);
+    check(&hub, EXPORT, &["hf:owner/tiny: cannot download model.safetensors", "the cache "]);
 }
 
 #[test]
 fn a_name_without_an_owner_is_a_usage_error() {
     Workbench::new()
-        .check("convert hf:tiny --out out.safetensors", &["hf:tiny", "expected hf:OWNER/NAME"]);
+        .check("export hf:tiny --out out.safetensors", &["hf:tiny", "expected hf:OWNER/NAME"]);
 }
 
 #[test]
 fn models_are_listed_with_their_sizes() {
     let workbench = Workbench::new();
-    let models = workbench.succeed_json("models --json");
+    let models = workbench.succeed_json("list models --json");
     let deit = models
         .as_array()
         .expect("a list")
@@ -228,7 +228,7 @@ fn models_are_listed_with_their_sizes() {
     assert_eq!(deit["parameters"], 86_567_656);
     // 197 tokens: 12 (4 x 768 x 768 + 2 x 197 x 768 + 2 x 768 x 3072) each, patches and classifier.
     assert_eq!(deit["macs"], 17_563_828_224_u64);
-    let said = workbench.succeed("models");
+    let said = workbench.succeed("list models");
     for part in ["86,567,656", "is the checkpoint of vit_small_patch14_dinov2, read for smaller"] {
         assert!(said.contains(part), "{said}");
     }

@@ -37,7 +37,7 @@ fn files_that_are_written() {
             &[("heads", 9), ("kept_heads", 3), ("ancestor_parameters", 95_383)],
         ),
         (
-            format!("convert {TINY} --dtype f16"),
+            format!("export {TINY} --dtype f16"),
             "half.safetensors",
             &[("parameters", 95_383), ("image_size", 32)],
         ),
@@ -135,7 +135,7 @@ fn inspect() {
 fn expand_prints_what_it_keeps_beside_the_checkpoint() {
     let bench = Workbench::with_learngene();
     let made = bench.succeed_json(
-        "expand tiny.learngene --depth 4 --head-ratio 1/2 --num-classes 10 --out d.safetensors \
+        "expand tiny.learngene --depth 4 --heads x2 --num-classes 10 --out d.safetensors \
          --json",
     );
     assert_eq!(made, bench.json("d.json"));
@@ -194,7 +194,7 @@ fn eval() {
 
 #[test]
 fn devices() {
-    let listing = Workbench::new().succeed_json("devices --json");
+    let listing = Workbench::new().succeed_json("list devices --json");
     let flex = &listing["devices"][0];
     assert_eq!(flex["device"], "flex");
     assert!(flex["description"].is_string());
@@ -207,7 +207,7 @@ fn devices() {
 
 #[test]
 fn datasets() {
-    let datasets = Workbench::new().succeed_json("data list --json");
+    let datasets = Workbench::new().succeed_json("list datasets --json");
     let names: Vec<&Value> =
         datasets.as_array().expect("a list").iter().map(|dataset| &dataset["name"]).collect();
     assert_eq!(names.len(), 12);

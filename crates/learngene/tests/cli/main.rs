@@ -1,5 +1,6 @@
 //! The program as a user runs it: a command line in, files, messages and an exit code out.
 
+mod against;
 mod attention;
 mod bad_checkpoint;
 mod bad_descendant;
@@ -30,6 +31,5 @@ mod swin;
 mod teacher;
 mod tensors;
 mod usage;
-mod verify;
 mod vits14;
 mod workbench;

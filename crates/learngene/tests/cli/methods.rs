@@ -1,6 +1,6 @@
 //! The initialisations that a learngene is compared with.
 
-use crate::workbench::{ANCESTOR, TINY, Workbench};
+use crate::workbench::{AGAINST, ANCESTOR, TINY, Workbench};
 
 #[test]
 fn every_method_gives_a_checkpoint_of_the_same_shape() {
@@ -83,7 +83,7 @@ fn heads_can_be_kept_at_random() {
         bench.succeed(&format!(
             "condense {TINY} --images photos --eps 0.2 --random-heads {seed} --out random.learngene"
         ));
-        bench.succeed(&format!("verify random.learngene {ANCESTOR}"));
+        bench.succeed(&format!("inspect random.learngene {AGAINST}"));
         bench.succeed("expand random.learngene --out d.safetensors");
         bench.succeed_json("inspect random.learngene --json")
     };

@@ -168,8 +168,8 @@ fn a_descendant_can_do_without_a_classifier() {
 fn a_descendant_can_have_other_heads() {
     let bench = Workbench::with_learngene();
     for (option, num_heads) in [
-        ("--head-ratio 3", [1, 1, 1]),
-        ("--head-ratio 1/8", [24, 24, 24]),
+        ("--heads x1/3", [1, 1, 1]),
+        ("--heads x8", [24, 24, 24]),
         ("--heads 2", [2, 2, 2]),
         ("--heads 4,1,3", [4, 1, 3]),
     ] {
@@ -183,7 +183,7 @@ fn a_descendant_can_have_other_heads() {
 fn a_descendant_in_hugging_face_names_has_its_config_beside_it() {
     let bench = Workbench::with_learngene();
     bench.labelled_photos("pets", 1);
-    bench.succeed("expand tiny.learngene --num-classes 2 --names hf --out hf/model.safetensors");
+    bench.succeed("expand tiny.learngene --num-classes 2 --format hf --out hf/model.safetensors");
     assert_eq!(bench.json("hf/config.json")["model_type"], "vit");
     bench.succeed("eval hf/model.safetensors --data pets");
 }
@@ -205,11 +205,11 @@ fn half_precision_is_half_the_size() {
 #[test]
 fn bf16_is_written_and_read_back() {
     let bench = Workbench::new();
-    bench.succeed(&format!("convert {TINY} --dtype bf16 --out narrow.safetensors"));
+    bench.succeed(&format!("export {TINY} --dtype bf16 --out narrow.safetensors"));
     let tensors = |file: &str| Tensors::of(&bench.read(file));
     let narrow = tensors("narrow.safetensors");
     assert!(narrow.0.values().all(|(dtype, ..)| *dtype == safetensors::Dtype::BF16));
-    bench.succeed("convert narrow.safetensors --out wide.safetensors");
+    bench.succeed("export narrow.safetensors --out wide.safetensors");
     let (given, wide) = (tensors("tiny.safetensors"), tensors("wide.safetensors"));
     for name in given.0.keys() {
         let rounded = learngene_tensors::Dtype::BF16.round(given.get(name).1);
@@ -274,7 +274,7 @@ fn assumed_heads_come_with_the_flag_that_gives_others() {
     bench.succeed("train --config shape.json --data pets --epochs 1 --out run");
     let bare = Tensors::of(&bench.read("run/last.safetensors")).to_bytes();
     bench.write("bare.safetensors", bare);
-    let args = "convert bare.safetensors --out d.safetensors";
+    let args = "export bare.safetensors --out d.safetensors";
     bench.command(args).assert().success().stderr(predicate::str::contains("--num-heads"));
 }
 
@@ -316,7 +316,7 @@ fn a_fraction_of_the_training_images_is_learnt_from() {
 #[test]
 fn checkpoints_convert_between_names_without_a_change() {
     let bench = Workbench::new();
-    bench.succeed(&format!("convert {TINY} --names hf --out hf.safetensors"));
+    bench.succeed(&format!("export {TINY} --format hf --out hf.safetensors"));
     let theirs = Tensors::of(&bench.read("hf.safetensors"));
     let golden = std::fs::read(golden("vit_tiny_golden/hf.safetensors")).expect("it is there");
     let golden = Tensors::of(&golden);
@@ -326,9 +326,9 @@ fn checkpoints_convert_between_names_without_a_change() {
 #[test]
 fn devices_and_datasets_are_listed() {
     let bench = Workbench::new();
-    bench.command("devices").assert().success().stdout(predicate::str::contains("flex"));
+    bench.command("list devices").assert().success().stdout(predicate::str::contains("flex"));
     bench
-        .command("data list")
+        .command("list datasets")
         .assert()
         .success()
         .stdout(predicate::str::contains("cifar10-sample").and(predicate::str::contains("2,000")));
@@ -368,7 +368,7 @@ fn options_stand_under_headings_and_recipes_are_explained() {
             &["\nTraining:", "--warmup-epochs", "label_smoothing = 0.1", "# part of the target"],
         ),
         ("expand", &["\nShape:", "\nInheritance:", "three quarters in the middle"]),
-        ("inspect", &["manifest alone", "`learngene verify` checks the tensors"]),
+        ("inspect", &["\nAttention:", "\nPreprocessing:"]),
     ] {
         let help = bench.succeed(&format!("{command} --help"));
         for part in parts {

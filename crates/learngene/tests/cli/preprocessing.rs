@@ -37,9 +37,9 @@ fn preprocessing_goes_with_the_checkpoint() {
     let flags = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --crop-pct 0.9";
     assert_ne!(measured("run/last.safetensors", flags)["loss"], last["loss"], "flags win");
 
-    let convert = "convert run/last.safetensors --out";
-    bench.succeed(&format!("{convert} timm.safetensors"));
-    bench.succeed(&format!("{convert} hf/model.safetensors --names hf"));
+    let export = "export run/last.safetensors --out";
+    bench.succeed(&format!("{export} timm.safetensors"));
+    bench.succeed(&format!("{export} hf/model.safetensors --format hf"));
     assert_eq!(measured("timm.safetensors", "")["loss"], last["loss"]);
     assert_eq!(measured("hf/model.safetensors", "")["loss"], last["loss"]);
     let processor = bench.json("hf/preprocessor_config.json");
@@ -50,7 +50,7 @@ fn preprocessing_goes_with_the_checkpoint() {
     let parts = ["hf/preprocessor_config.json: found", "choose an empty folder"];
     let other = "train run/last.safetensors --data pets --epochs 1 --batch-size 8";
     bench.succeed(&format!("{other} --mean 0,0,0 --out other"));
-    let other = "convert other/last.safetensors --names hf --out hf/b.safetensors";
+    let other = "export other/last.safetensors --format hf --out hf/b.safetensors";
     bench.check(other, &parts);
 
     // From an ancestor's probe to its descendants.

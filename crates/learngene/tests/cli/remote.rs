@@ -196,6 +196,6 @@ fn what_cannot_be_offered() {
 
 #[test]
 fn devices_tell_of_remote_ones() {
-    let said = Workbench::new().succeed("devices");
+    let said = Workbench::new().succeed("list devices");
     assert!(said.contains("remote      by address; needs `learngene serve`"), "{said}");
 }

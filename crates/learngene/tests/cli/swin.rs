@@ -22,10 +22,9 @@ fn from_a_checkpoint_to_a_trained_descendant() {
     let said =
         bench.succeed("condense swin.safetensors --distances distances.json --out s.learngene");
     assert!(said.contains("of 12 heads"), "{said}");
-    let said = bench.succeed(
-        &format!("verify s.learngene --checkpoint {SWIN}").replace(" --image-size 32", ""),
-    );
-    assert!(said.contains("verified") || said.contains("in order"), "{said}");
+    let said = bench
+        .succeed(&format!("inspect s.learngene --against {SWIN}").replace(" --image-size 32", ""));
+    assert!(said.contains("4 of 4 came whole"), "{said}");
 
     bench.succeed(
         "expand s.learngene --depth 1,3 --heads 3 --num-classes 2 --out descendant.safetensors",
@@ -47,21 +46,21 @@ fn depths_and_windows_that_do_not_fit_are_refused() {
     bench.check(&expand("--depth 3"), &parts);
     let parts = ["depth of stage 0", "found 3/2", "multiples of 1/2 give one"];
     bench.check(&expand("--depth x3/4"), &parts);
-    bench.check(&expand("--head-ratio 4"), &["layer 0: number of heads: found 1/2 "]);
+    bench.check(&expand("--heads x1/4"), &["layer 0: number of heads: found 1/2 "]);
     bench.check(&expand("--image-size 8"), &["expected"]);
 }
 
 #[test]
 fn every_spelling_is_read_and_written() {
     let bench = bench();
-    let convert = |from: &str, names: &str, out: &str| {
-        format!("convert {from} --image-size 32 --names {names} --out {out}")
+    let export = |from: &str, names: &str, out: &str| {
+        format!("export {from} --image-size 32 --format {names} --out {out}")
     };
-    bench.succeed(&convert("swin.safetensors", "official", "o.safetensors"));
-    bench.succeed(&convert("swin.safetensors", "hf", "hf/model.safetensors"));
-    bench.succeed(&convert("swin.safetensors", "timm", "t.safetensors"));
-    bench.succeed(&convert("o.safetensors", "timm", "from_official.safetensors"));
-    bench.succeed(&convert("hf/model.safetensors", "timm", "from_hf.safetensors"));
+    bench.succeed(&export("swin.safetensors", "official", "o.safetensors"));
+    bench.succeed(&export("swin.safetensors", "hf", "hf/model.safetensors"));
+    bench.succeed(&export("swin.safetensors", "timm", "t.safetensors"));
+    bench.succeed(&export("o.safetensors", "timm", "from_official.safetensors"));
+    bench.succeed(&export("hf/model.safetensors", "timm", "from_hf.safetensors"));
     assert!(bench.read("t.safetensors") == bench.read("from_official.safetensors"));
     assert!(bench.read("t.safetensors") == bench.read("from_hf.safetensors"));
 }

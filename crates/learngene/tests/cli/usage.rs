@@ -78,7 +78,6 @@ fn what_would_have_no_effect() {
 
 #[test]
 fn facts_of_a_checkpoint_that_is_not_given() {
-    check("verify x.learngene --num-heads 3", &["--checkpoint <MODEL>"]);
     check("expand x.learngene --arch deit --out d.safetensors", &["--checkpoint <MODEL>"]);
     let args = "train --config shape.json --num-heads 3 --data cifar10-sample --out run";
     check(args, &["'--config <FILE>'", "cannot be used with", "--num-heads"]);
@@ -88,12 +87,6 @@ fn facts_of_a_checkpoint_that_is_not_given() {
 fn eps_and_kmeans() {
     let args = "cluster --distances d.json --eps 1 --kmeans 2 --out c.json";
     check(args, &["--kmeans", "cannot be used with", "--eps"]);
-}
-
-#[test]
-fn heads_and_head_ratio() {
-    let args = "expand x.learngene --heads 3 --head-ratio 2 --out d.safetensors";
-    check(args, &["--head-ratio", "cannot be used with", "--heads"]);
 }
 
 #[test]
@@ -162,10 +155,10 @@ fn a_mean_of_two_channels() {
 }
 
 #[test]
-fn a_head_ratio_that_is_no_ratio() {
+fn a_part_of_heads_that_is_no_ratio() {
     for ratio in ["0", "-1", "nan", "inf", "1/0", "two"] {
-        let args = format!("expand x.learngene --head-ratio={ratio} --out d.safetensors");
-        check(&args, &["--head-ratio", ratio]);
+        let args = format!("expand x.learngene --heads=x{ratio} --out d.safetensors");
+        check(&args, &["--heads", ratio]);
     }
 }
 
@@ -178,7 +171,7 @@ fn choices_that_do_not_exist() {
         ("--projection", "centroid"),
         ("--classifier", "inherit"),
         ("--method", "from-scratch"),
-        ("--names", "hf"),
+        ("--format", "hf"),
         ("--dtype", "f16"),
     ] {
         let args = format!("expand x.learngene {option} other --out d.safetensors");
@@ -249,7 +242,7 @@ fn whole_numbers_below_zero() {
             check(&format!("{expand} {flag} {got}"), &[flag, got, "expected"]);
         }
     }
-    let attention = format!("attention {TINY} --image a.png --out maps.json --layers -1,2");
+    let attention = format!("inspect {TINY} --attention a.png --out maps.json --layers -1,2");
     check(&attention, &["--layers", "wanted a whole number of 0 or more, got `-1`"]);
     for bench in ["bench", "bench scaling"] {
         for iterations in ["0", "-1"] {
@@ -273,9 +266,9 @@ fn names_of_another_format() {
         ("cluster --distances d.json".into(), "--out", "json", "c.txt"),
         (format!("condense {TINY} --distances d.json"), "--out", "learngene", "x.safetensors"),
         ("expand x.learngene".into(), "--out", "safetensors", "d.pth"),
-        (format!("convert {TINY}"), "--out", "safetensors", "d.bin"),
+        (format!("export {TINY}"), "--out", "safetensors", "d.bin"),
         (format!("forward {TINY} --input x.safetensors"), "--out", "safetensors", "y.npz"),
-        (format!("attention {TINY} --image cifar10-sample:3"), "--out", "json", "maps.png"),
+        (format!("inspect {TINY} --attention cifar10-sample:3"), "--out", "json", "maps.png"),
         ("data show cifar10-sample".into(), "--out", "png", "sheet.jpg"),
         ("report report.json".into(), "--out", "html", "report.pdf"),
         ("inspect x.learngene".into(), "--svg", "svg", "x.png"),

@@ -42,7 +42,7 @@ fn real_vits14_condenses_and_expands() {
     assert!(nearest < 40.0 && farthest > 100.0, "{nearest} to {farthest} px");
 
     let made = bench.succeed_json(
-        "expand vits14.learngene --depth 6 --head-ratio 2 --num-classes 10 \
+        "expand vits14.learngene --depth 6 --heads x1/2 --num-classes 10 \
          --out descendant.safetensors --json",
     );
     assert_eq!(made["shape"]["num_heads"], json!(vec![3; 6]));
@@ -67,7 +67,7 @@ fn real_vits14_is_condensed_to_a_size() {
     );
     let bytes = made["bytes"].as_u64().expect("a number");
     assert!(bytes <= 21_535_104 * 2 * 3 / 10, "{bytes}");
-    bench.succeed("verify vits14.learngene --checkpoint vits14.safetensors");
+    bench.succeed("inspect vits14.learngene --against vits14.safetensors");
     let said = bench.succeed("inspect vits14.learngene --svg heads.svg");
     assert!(said.contains("heads by what they write"), "{said}");
     let rows = bench.succeed_json("sizes vits14.learngene --json");

@@ -18,6 +18,9 @@ pub const TINY: &str = "tiny.safetensors --num-heads 3";
 /// The same as the ancestor of a learngene.
 pub const ANCESTOR: &str = "--checkpoint tiny.safetensors --num-heads 3";
 
+/// The same to compare a learngene with.
+pub const AGAINST: &str = "--against tiny.safetensors --num-heads 3";
+
 /// Longer than any command of these tests takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 

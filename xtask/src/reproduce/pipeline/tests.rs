@@ -20,7 +20,7 @@ fn the_number_behind_a_flag_is_read() {
     assert_eq!(value_of("--workers 1", "--fraction"), None);
 }
 
-/// What `learngene data list --json` prints where every set that the experiments name is here.
+/// What `learngene list datasets --json` prints where every set that the experiments name is here.
 fn datasets() -> serde_json::Value {
     let names = ["cifar10", "cifar10-sample", "cifar100", "fashion_mnist", "mnist", "imagenet"];
     let others = ["food101", "flowers102", "stanford_cars", "cub200", "inat2019"];

@@ -64,15 +64,13 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", default_value_t, allow_hyphen_values = true,
         help_heading = INHERITANCE)]
     layers: LayerPolicy,
-    /// Heads of its layers: same as the learngene's, a number, a list, incrementing (all in the first
+    /// Heads of its layers: same as the learngene's, a number, a list, a part or multiple of the learngene's
+    /// (x1/2, x2), incrementing (all in the first
     /// third of the layers, three quarters in the middle, half in the last, rounded) or decrementing
     /// (the reverse) [default: same].
-    #[arg(long, value_name = "HEADS", conflicts_with = "head_ratio", allow_hyphen_values = true,
+    #[arg(long, value_name = "HEADS", allow_hyphen_values = true,
         help_heading = SHAPE)]
     heads: Option<HeadPolicy>,
-    /// Heads of the learngene's layers divided by its own: 2, 4/3, 1/8.
-    #[arg(long, value_name = "W", help_heading = SHAPE)]
-    head_ratio: Option<Ratio>,
     /// Order in which centroids fill heads: priority, origin, increasing or decreasing.
     #[arg(long, default_value_t, help_heading = INHERITANCE)]
     order: Order,
@@ -130,10 +128,10 @@ pub struct Args {
     #[command(flatten)]
     write: WriteArgs,
     /// Checkpoint to write. Beside it stand what it is made of, in a .json file of the same name; with
-    /// --names hf config.json and preprocessor_config.json; and of a shape that neither timm nor
+    /// --format hf config.json and preprocessor_config.json; and of a shape that neither timm nor
     /// transformers can hold a config.json, where the folder holds no other checkpoint. Those of another
     /// checkpoint are never replaced.
-    #[arg(long, value_name = "FILE", value_parser = Kind::Checkpoint.name(), help_heading = "Output")]
+    #[arg(long, short, value_name = "FILE", value_parser = Kind::Checkpoint.name(), help_heading = "Output")]
     out: PathBuf,
     /// Prints JSON.
     #[arg(long, help_heading = "Output")]
@@ -142,7 +140,7 @@ pub struct Args {
 
 const SHAPE: &str = "Shape";
 /// Flags that say what a budget chooses.
-const SIZES: [&str; 6] = ["depth", "layers", "heads", "head_ratio", "mlp_ratio", "embed_dim"];
+const SIZES: [&str; 5] = ["depth", "layers", "heads", "mlp_ratio", "embed_dim"];
 const INHERITANCE: &str = "Inheritance";
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -256,15 +254,10 @@ impl Args {
     }
 
     fn config(&self) -> DescendantConfig {
-        let heads = match (&self.heads, self.head_ratio) {
-            (Some(heads), _) => heads.clone(),
-            (None, Some(ratio)) => HeadPolicy::Ratio(ratio),
-            (None, None) => HeadPolicy::default(),
-        };
         DescendantConfig {
             depth: self.depth.clone(),
             layers: self.layers.clone(),
-            heads,
+            heads: self.heads.clone().unwrap_or_default(),
             order: self.order,
             projection: self.projection,
             new_layers: self.new_layers,

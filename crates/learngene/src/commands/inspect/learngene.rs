@@ -141,7 +141,7 @@ fn describe_fits(fits: &LayerFits) -> String {
 
 /// `vit, 12 layers, embed_dim 384, patch 14 on 224 px`, with the layers of each stage where there are
 /// several, and the side of a window where a token attends to less than the image.
-fn describe_shape(shape: &Shape) -> String {
+pub(super) fn describe_shape(shape: &Shape) -> String {
     let stages: Vec<usize> = shape.stages().iter().map(ExactSizeIterator::len).collect();
     let layers = match stages.as_slice() {
         [depth] => count(*depth, "layer", "layers"),

@@ -1,20 +1,12 @@
 //! Files that are neither a learngene nor the description of a descendant.
 
-use std::path::Path;
-
-use learngene_checkpoints::is_checkpoint;
-use learngene_format::Learngene;
 use serde_json::Value;
 
 /// Fields by which JSON files of this and other programs are known, and which command reads them.
-const JSON: [(&str, &str); 10] = [
+const JSON: [(&str, &str); 9] = [
     (
         "mean_attention_distance",
         "distances of `learngene probe`: `condense --distances` reads them",
-    ),
-    (
-        "chosen_file_bytes",
-        "a curve of `learngene tune`, which prints the flags of `condense` for it",
     ),
     ("heads", "clusters of `learngene cluster`: `condense --clusters` reads them"),
     ("experiments", "a report: `learngene report` draws it"),
@@ -33,39 +25,13 @@ const JSON: [(&str, &str); 10] = [
 pub(super) fn json(text: &[u8]) -> Option<&'static str> {
     let value: Value = serde_json::from_slice(text).ok()?;
     if value.pointer("/0/tokens").is_some() {
-        return Some("attention maps of `learngene attention`: a report takes them");
+        return Some("attention maps of `learngene inspect --attention`: a report takes them");
     }
     // Where a description is damaged, its own fault says more.
     if value.get("method").is_some() || value.get("inherited_parameters").is_some() {
         return None;
     }
     JSON.into_iter().find(|(field, _)| value.get(field).is_some()).map(|(_, what)| what)
-}
-
-/// What a folder or a file is, if no learngene.
-pub(super) fn file(path: &Path) -> Option<String> {
-    if path.is_dir() {
-        let is_run = path.join("recipe.toml").is_file() && path.join("identity.json").is_file();
-        return Some(match is_run {
-            true => format!(
-                "{0} is the folder of a training run: {0}/summary.csv holds what was measured, \
-                 `learngene eval {0}/best.safetensors` measures its model",
-                path.display()
-            ),
-            false => format!("{} is a folder", path.display()),
-        });
-    }
-    // A learngene has the names of a checkpoint too; what is wrong with it says more.
-    (is_checkpoint(path) && !Learngene::is_one(path)).then(|| {
-        let description = path.with_extension("json");
-        let origins = match description.exists() {
-            true => {
-                format!("`learngene inspect {}` shows what it is made of", description.display())
-            }
-            false => "`learngene condense` makes a learngene of it".into(),
-        };
-        format!("{} is a checkpoint: {origins}, `learngene eval` measures it", path.display())
-    })
 }
 
 #[cfg(test)]
@@ -86,7 +52,7 @@ mod tests {
         check(r#"{"version": 2, "experiments": []}"#, Some("learngene report"));
         check(r#"{"embed_dim": 8, "num_heads": [2]}"#, Some("train --config"));
         check(r#"{"model_type": "vit"}"#, Some("configuration of a checkpoint"));
-        check(r#"[{"layer": 0, "tokens": 17}]"#, Some("learngene attention"));
+        check(r#"[{"layer": 0, "tokens": 17}]"#, Some("inspect --attention"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `learngene convert`
+//! `learngene export`
 
 use learngene_checkpoints::Checkpoint;
 use serde::Serialize;
@@ -11,16 +11,15 @@ use crate::{
 };
 
 /// Help of `--out`.
-const OUT: &str = "Checkpoint to write; folders that are missing are made. Beside it stand with --names \
+const OUT: &str = "Checkpoint to write; folders that are missing are made. Beside it stand with --format \
     hf config.json and preprocessor_config.json, and of a shape that neither timm nor transformers can \
     hold a config.json, where the folder holds no other checkpoint. Those of another checkpoint are never \
     replaced.";
 
-/// Writes a checkpoint in other names, another number format or for another image size.
+/// Writes a model for other programs: in their names, in another number format or for another image size.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  learngene convert runs/descendant/best.safetensors --names hf --dtype f16 \
-    --out export/model.safetensors",
+    after_help = "Example:\n  learngene export runs/descendant --format hf --dtype f16 -o export/model.safetensors",
     mut_arg("out", |out| out.help(OUT).long_help(OUT).value_parser(Kind::Checkpoint.name()))
 )]
 pub struct Args {
@@ -37,7 +36,7 @@ pub struct Args {
 
 /// What was written, for a program.
 #[derive(Serialize)]
-struct Converted {
+struct Exported {
     #[serde(flatten)]
     written: Written,
     parameters: u64,
@@ -51,13 +50,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Checkpoint { shape, parameters, pretrained_cfg, .. } = &checkpoint;
     args.write.write(&args.out.out, shape, parameters, Some(pretrained_cfg))?;
     let json = args.out.json;
-    let converted = Converted {
+    let exported = Exported {
         written: args.out.written()?,
         parameters: shape.count_parameters(),
         macs: shape.count_macs(),
         image_size: shape.image().size,
     };
-    super::print(json, &converted, |Converted { written, parameters, macs, image_size }| {
+    super::print(json, &exported, |Exported { written, parameters, macs, image_size }| {
         format!(
             "{}: {} parameters, {} multiply-accumulates an image of {image_size} px",
             written.file.display(),

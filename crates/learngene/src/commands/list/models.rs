@@ -1,4 +1,4 @@
-//! `learngene models`
+//! `learngene list models`
 
 use learngene_shape::Shape;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
 /// weights are.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  learngene models --json\n  learngene condense hf:timm/deit_tiny_patch16_224.fb_in1k --images photos/ --out deit_tiny.learngene"
+    after_help = "Examples:\n  learngene list models --json\n  learngene condense hf:timm/deit_tiny_patch16_224.fb_in1k --images photos/ --out deit_tiny.learngene"
 )]
 pub struct Args {
     /// Prints JSON.
@@ -70,7 +70,7 @@ impl Listed {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let listed: Vec<Listed> = WEIGHTS.into_iter().map(Listed::new).collect();
-    super::print(args.json, &listed, |listed| {
+    super::super::print(args.json, &listed, |listed| {
         let head = ["name", "px", "parameters", "MACs", "in cache", "MODEL"];
         let rows = listed.iter().map(row);
         let rows: Vec<_> = [head.map(str::to_owned)].into_iter().chain(rows).collect();

@@ -1,4 +1,4 @@
-//! `learngene devices`
+//! `learngene list devices`
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
 
 /// Lists the devices that can be used here, and what the other backends need.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  learngene devices --json")]
+#[command(after_help = "Example:\n  learngene list devices --json")]
 pub struct Args {
     /// Prints JSON.
     #[arg(long)]
@@ -25,7 +25,7 @@ struct Listing {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let devices = device::found();
     let missing = device::missing(&devices);
-    super::print(args.json, &Listing { devices, missing }, |listing| {
+    super::super::print(args.json, &Listing { devices, missing }, |listing| {
         let found = listing.devices.iter().map(FoundDevice::text);
         let missing = listing.missing.iter().map(MissingBackend::text);
         found.chain(missing).collect::<Vec<_>>().join("\n")

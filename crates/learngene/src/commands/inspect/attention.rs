@@ -1,4 +1,4 @@
-//! `learngene attention`
+//! `learngene inspect --attention`
 
 use std::path::{Path, PathBuf};
 
@@ -11,52 +11,47 @@ use learngene_models::Model;
 use learngene_report::data::AttentionMap;
 
 use crate::{
-    args::{CheckpointArgs, DeviceArgs, OutArgs, whole_number},
+    args::{CheckpointArgs, DeviceArgs, whole_number},
     files::{prepare_folder, write_whole},
     kind::Kind,
     preprocess_args::PreprocessArgs,
     text::count,
 };
 
-/// Draws where every head looks in one image, as the paper's Fig. 6 does.
-///
-/// A map is what a head pays each key from each query after softmax, the class token included, times
-/// 255: one byte each, in base64. Of a Swin it is that of the first window.
+/// What `--attention` draws. A map is what a head pays each key from each query after softmax, the class token
+/// included, times 255: one byte each, in base64. Of a Swin it is that of the first window.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  learngene attention deit_base.pth --image cat.jpg --out maps.json --png maps/\n  \
-    learngene attention descendant.safetensors --name l6 --image cifar10-sample:3 --out maps.json",
-    mut_arg("out", |out| out.value_parser(Kind::AttentionMaps.name()))
-)]
-pub struct Args {
-    #[command(flatten)]
-    checkpoint: CheckpointArgs,
-    /// The image: a file, or one of a dataset or folder by its index from 0, as in cifar10-sample:3.
-    #[arg(long, value_name = "FILE|NAME:INDEX", help_heading = "Image")]
-    image: String,
-    /// Which part of a dataset it comes from: train or test (a folder's val where it has no test).
-    #[arg(long, default_value_t = Split::Test, help_heading = "Image")]
+#[command(next_help_heading = "Attention")]
+pub struct AttentionArgs {
+    /// Draws where every head of a checkpoint looks in an image: a file, or one of a dataset or folder by its
+    /// index from 0, as in cifar10-sample:3. Needs --png or --out.
+    #[arg(long, value_name = "IMAGE|NAME:INDEX")]
+    attention: Option<String>,
+    /// Which part of a dataset the image comes from: train or test (a folder's val where it has no test).
+    #[arg(long, default_value_t = Split::Test, requires = "attention", hide_short_help = true)]
     split: Split,
     /// Layers to draw, from 0; the first and the last by default.
-    #[arg(long, value_name = "N[,N..]", value_delimiter = ',',
+    #[arg(long, value_name = "N[,N..]", value_delimiter = ',', requires = "attention",
         value_parser = whole_number::<usize>, allow_hyphen_values = true)]
     layers: Option<Vec<usize>>,
+    /// Folder for a grey PNG of each map; made where it is missing.
+    #[arg(long, value_name = "FOLDER", requires = "attention")]
+    png: Option<PathBuf>,
+    /// Makes the largest weight of each PNG white. Without, white is all of a query's attention on one
+    /// key, so a head that looks at many leaves its map nearly black.
+    #[arg(long, requires = "png")]
+    brighten: bool,
+    /// File for the maps, as JSON.
+    #[arg(long, short, value_name = "FILE", requires = "attention",
+        value_parser = Kind::AttentionMaps.name())]
+    out: Option<PathBuf>,
     /// What the maps call the model.
-    #[arg(long, value_name = "NAME", default_value = "ancestor")]
+    #[arg(long, value_name = "NAME", default_value = "ancestor", hide = true)]
     name: String,
     #[command(flatten)]
     preprocess: PreprocessArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Folder for a grey PNG of each map; made where it is missing.
-    #[arg(long, value_name = "FOLDER", help_heading = "Output")]
-    png: Option<PathBuf>,
-    /// Makes the largest weight of each PNG white. Without, white is all of a query's attention on one
-    /// key, so a head that looks at many leaves its map nearly black.
-    #[arg(long, requires = "png", help_heading = "Output")]
-    brighten: bool,
-    #[command(flatten)]
-    out: OutArgs,
 }
 
 /// One map with its weights, `[query][key]`, row by row.
@@ -95,39 +90,53 @@ impl Map {
     }
 }
 
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let (images, index) = picture(&args.image, args.split)?;
-    let mut inputs: Vec<&Path> = args.checkpoint.checkpoint.file().into_iter().collect();
-    let file = Path::new(&args.image);
-    inputs.extend(file.is_file().then_some(file));
-    args.out.prepare(Kind::AttentionMaps, &inputs)?;
-    let checkpoint = args.checkpoint.read(args.preprocess.image_size, None)?;
-    let (image_size, known) =
-        (checkpoint.shape.image().size, checkpoint.pretrained_cfg.preprocessing);
-    let preprocess = args.preprocess.check(image_size, known, Some(&args.checkpoint.checkpoint))?;
-    let layers = layers(args.layers, checkpoint.shape.depth())?;
-    if let Some(folder) = &args.png {
-        prepare_folder(folder)?;
+impl AttentionArgs {
+    /// Whether maps are asked for.
+    pub fn is_asked_for(&self) -> bool {
+        self.attention.is_some()
     }
 
-    let device = args.device.device.open()?;
-    let batch = load_batch(images.as_ref(), &[index], &preprocess, None)?;
-    let pixels = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &device);
-    let model = Model::load(&checkpoint.shape, &checkpoint.parameters, &device)?;
-    let maps = maps(&model, pixels, &layers)?;
-    if let Some(folder) = &args.png {
-        for map in &maps {
-            let name = format!("layer{}_head{}.png", map.layer, map.head);
-            write_whole(&folder.join(name), &map.png(args.brighten)?)?;
+    /// Draws the maps of a checkpoint.
+    pub fn draw(self, model: &CheckpointArgs, json: bool) -> anyhow::Result<()> {
+        let text = self.attention.as_deref().context("no image is given")?;
+        ensure!(self.png.is_some() || self.out.is_some(), "--attention needs --png or --out");
+        let (images, index) = picture(text, self.split)?;
+        let mut inputs: Vec<&Path> = model.checkpoint.file().into_iter().collect();
+        let file = Path::new(text);
+        inputs.extend(file.is_file().then_some(file));
+        if let Some(out) = &self.out {
+            Kind::AttentionMaps.prepare(out, &inputs)?;
         }
+        let checkpoint = model.read(self.preprocess.image_size, None)?;
+        let (image_size, known) =
+            (checkpoint.shape.image().size, checkpoint.pretrained_cfg.preprocessing);
+        let preprocess = self.preprocess.check(image_size, known, Some(&model.checkpoint))?;
+        let layers = layers(self.layers, checkpoint.shape.depth())?;
+        if let Some(folder) = &self.png {
+            prepare_folder(folder)?;
+        }
+
+        let device = self.device.device.open()?;
+        let batch = load_batch(images.as_ref(), &[index], &preprocess, None)?;
+        let pixels = Tensor::from_data(TensorData::new(batch.pixels, batch.shape), &device);
+        let model = Model::load(&checkpoint.shape, &checkpoint.parameters, &device)?;
+        let maps = maps(&model, pixels, &layers)?;
+        if let Some(folder) = &self.png {
+            for map in &maps {
+                let name = format!("layer{}_head{}.png", map.layer, map.head);
+                write_whole(&folder.join(name), &map.png(self.brighten)?)?;
+            }
+        }
+        let data: Vec<AttentionMap> = maps.iter().map(|map| map.to_data(&self.name)).collect();
+        if let Some(out) = &self.out {
+            write_whole(out, &serde_json::to_vec_pretty(&data)?)?;
+        }
+        super::super::print(json, &data, |data| {
+            let (maps, layers) =
+                (count(data.len(), "map", "maps"), count(layers.len(), "layer", "layers"));
+            format!("{maps} of {layers}")
+        })
     }
-    let data: Vec<AttentionMap> = maps.iter().map(|map| map.to_data(&args.name)).collect();
-    write_whole(&args.out.out, &serde_json::to_vec_pretty(&data)?)?;
-    super::print(args.out.json, &data, |data| {
-        let (maps, layers) =
-            (count(data.len(), "map", "maps"), count(layers.len(), "layer", "layers"));
-        format!("{}: {maps} of {layers}", args.out.out.display())
-    })
 }
 
 /// One image: a file, or that of an index in a dataset.
@@ -138,14 +147,14 @@ fn picture(text: &str, split: Split) -> anyhow::Result<(Box<dyn Dataset>, usize)
     let parts = text.rsplit_once(':').and_then(|(name, index)| Some((name, index.parse().ok()?)));
     let (name, index) = parts.with_context(|| {
         format!(
-            "--image is `{text}`, wanted a file, or a dataset and an index as in cifar10-sample:3"
+            "--attention is `{text}`, wanted a file, or a dataset and an index as in cifar10-sample:3"
         )
     })?;
     let images = open(name, split, BadImages::Refuse)?;
     let len = images.len();
     ensure!(
         index < len,
-        "--image is `{text}`, but {name} has {len} {split} images, so the last index is {}",
+        "--attention is `{text}`, but {name} has {len} {split} images, so the last index is {}",
         len.saturating_sub(1)
     );
     Ok((images, index))

@@ -1,95 +1,28 @@
-//! `learngene verify`
+//! `learngene inspect --against`: the heads of a learngene found in its ancestor.
 
-use std::{fmt::Write, path::PathBuf};
+use std::fmt::Write;
 
+use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{HeadSource, InheritedHead, PartOrigin, Verification, verify};
 use learngene_format::Learngene;
-use serde::Serialize;
 
-use crate::{
-    args::{CheckpointArgs, Either, Nothing},
-    text::{count, thousands},
-};
+use crate::text::count;
 
-/// Proves which heads of its ancestor a learngene holds, by comparing the bytes of tensors.
-///
-/// Hashes, shapes and finiteness of the file are checked in any case. With the ancestor's
-/// checkpoint every part of every inherited head (query, key and value weights and biases,
-/// projection columns) is looked for in all heads of the ancestor, and every other tensor is
-/// compared with the ancestor's. Ends with 1 where anything is not what the manifest says.
-#[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  learngene verify deit_base.learngene --checkpoint deit_base.pth",
-    mut_arg("checkpoint", |model| model.long("checkpoint"))
-)]
-pub struct Args {
-    /// The learngene.
-    learngene: PathBuf,
-    #[command(flatten)]
-    ancestor: Either<CheckpointArgs, Nothing>,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What was found, for people and programs.
-#[derive(Serialize)]
-struct Report {
-    /// Whether all that was checked is in order.
-    verified: bool,
-    /// Tensors whose hashes, shapes and finiteness were checked.
-    tensors: usize,
-    /// Values in them.
-    parameters: u64,
-    /// The comparison with the ancestor; null without one.
-    ancestor: Option<Verification>,
-}
-
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let learngene = Learngene::read(&args.learngene)?;
-    let ancestor = args.compare(&learngene)?;
-    let report = Report {
-        verified: ancestor.as_ref().is_none_or(Verification::is_verified),
-        tensors: learngene.tensors().names().len(),
-        parameters: learngene.manifest().parameters.stored,
-        ancestor,
-    };
-    super::print(args.json, &report, describe)?;
-    if !report.verified {
-        let no = format!("{} is not what its manifest says", args.learngene.display());
-        return Err(super::No(no).into());
-    }
-    Ok(())
-}
-
-impl Args {
-    fn compare(&self, learngene: &Learngene) -> anyhow::Result<Option<Verification>> {
-        let Some(ancestor) = self.ancestor.left() else { return Ok(None) };
-        // Positions were interpolated to the learngene's image size, if to any.
-        let image_size = learngene.manifest().ancestor.shape.image().size;
-        let ancestor = ancestor.read(Some(image_size), None)?;
-        Ok(Some(verify(learngene, &ancestor)?))
+/// Looks for every part of every inherited head (query, key and value weights and biases, projection
+/// columns) in all heads of the ancestor, and compares every other tensor with the ancestor's.
+pub fn run(learngene: &Learngene, ancestor: &Checkpoint, json: bool) -> anyhow::Result<()> {
+    let report = verify(learngene, ancestor)?;
+    super::super::print(json, &report, describe)?;
+    match report.is_verified() {
+        true => Ok(()),
+        false => Err(super::super::No("the learngene is not what its manifest says".into()).into()),
     }
 }
 
-fn describe(report: &Report) -> String {
-    let mut text = format!(
-        "file         {} tensors of {} values: hashes, shapes and finiteness are in order",
-        report.tensors,
-        thousands(report.parameters)
-    );
-    match &report.ancestor {
-        Some(verification) => describe_ancestor(verification, &mut text),
-        None => text.push_str(
-            "\nancestor     not compared: pass --checkpoint to prove where the heads came from",
-        ),
-    }
-    text
-}
-
-fn describe_ancestor(verification: &Verification, text: &mut String) {
+fn describe(verification: &Verification) -> String {
+    let mut text = String::new();
     let mut line = |what: &str, is: String| {
-        let _infallible = write!(text, "\n{what:12} {is}");
+        let _infallible = writeln!(text, "{what:12} {is}");
     };
     line(
         "ancestor",
@@ -132,6 +65,7 @@ fn describe_ancestor(verification: &Verification, text: &mut String) {
     if same > 0 && !differing.is_empty() {
         line("", format!("not the ancestor's: {}", differing.join(", ")));
     }
+    text.trim_end().to_owned()
 }
 
 /// Where a head came from, as briefly as its layer allows.

@@ -1,4 +1,4 @@
-//! `learngene data list`
+//! `learngene list datasets`
 
 use learngene_datasets::{KNOWN_DATASETS, KnownDataset, is_in_cache};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use crate::text::{table, thousands};
 
 /// Lists the datasets that are known by name: classes, images, terms, and where to get them.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  learngene data list --json")]
+#[command(after_help = "Example:\n  learngene list datasets --json")]
 pub struct Args {
     /// Prints JSON, with the layout of each folder and published checksums.
     #[arg(long)]
