@@ -96,6 +96,20 @@ pub fn front(shape: &Shape, curves: &Curves, cost: &dyn Fn(&Shape) -> u64) -> Re
     Ok(choices)
 }
 
+/// Choices at even distances of cost, the smallest and the largest among them.
+///
+/// # Panics
+/// Panics where there is none.
+pub fn evenly(choices: &[Choice], rows: usize) -> Vec<&Choice> {
+    let (first, last) = (choices[0].cost, choices[choices.len() - 1].cost);
+    let wanted = |row: usize| first + (last - first) * row as u64 / (rows.max(2) - 1) as u64;
+    let mut chosen: Vec<&Choice> = (0..rows.max(2))
+        .filter_map(|row| choices.iter().rfind(|choice| choice.cost <= wanted(row)))
+        .collect();
+    chosen.dedup();
+    chosen
+}
+
 /// The smallest model of so many of the first layers.
 fn least(
     shape: &Shape,

@@ -3,7 +3,7 @@
 mod choice;
 mod steps;
 
-pub use choice::{Choice, choose, front};
+pub use choice::{Choice, choose, evenly, front};
 
 #[cfg(test)]
 mod tests;

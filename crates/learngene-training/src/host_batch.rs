@@ -6,7 +6,8 @@ use learngene_models::BranchScales;
 
 use crate::{
     drop_path::Factors,
-    image_batch::{Goal, ImageBatch, Targets},
+    image_batch::{Goal, ImageBatch},
+    loss::Targets,
 };
 
 /// Images, their targets and the factors of their residual branches.

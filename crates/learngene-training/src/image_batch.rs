@@ -1,9 +1,9 @@
 //! A batch on a device.
 
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{DType, Tensor};
 use learngene_models::BranchScales;
 
-use crate::teacher::Lesson;
+use crate::{loss::Targets, teacher::Lesson};
 
 /// Images with their targets on a device: a whole batch, or the part of it that one pass takes.
 #[derive(Clone, Debug)]
@@ -25,15 +25,6 @@ pub(crate) struct Goal {
     pub(crate) lesson: Option<Lesson>,
     /// Images of this part divided by those of the batch.
     pub(crate) weight: f64,
-}
-
-/// What the images show.
-#[derive(Clone, Debug)]
-pub(crate) enum Targets {
-    /// One class for each image: `[images]`.
-    Classes(Tensor<1, Int>),
-    /// Soft labels, smoothed already: a probability for each class, `[images, num_classes]`.
-    Soft(Tensor<2>),
 }
 
 impl ImageBatch {

@@ -2,10 +2,17 @@
 
 use burn::{
     nn::loss::CrossEntropyLossConfig,
-    tensor::{Tensor, activation::log_softmax},
+    tensor::{Int, Tensor, activation::log_softmax},
 };
 
-use crate::image_batch::Targets;
+/// What the images show.
+#[derive(Clone, Debug)]
+pub(crate) enum Targets {
+    /// One class for each image: `[images]`.
+    Classes(Tensor<1, Int>),
+    /// Soft labels, smoothed already: a probability for each class, `[images, num_classes]`.
+    Soft(Tensor<2>),
+}
 
 /// Mean over the images, `[1]`, of `-sum_c target_c log softmax(logits)_c`.
 ///

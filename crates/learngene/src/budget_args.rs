@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use learngene_budget::{Choice, choose, front};
+use learngene_budget::{Choice, choose, evenly, front};
 use learngene_format::Curves;
 use learngene_models::{Latency, Model, time};
 use learngene_shape::Shape;
 
 use crate::{
     args::{count_with_unit, duration},
-    commands::sizes,
     device::DeviceChoice,
     progress,
     text::{milliseconds, thousands},
@@ -133,7 +132,7 @@ pub fn measured(shape: &Shape, curves: &Curves, choice: &DeviceChoice) -> anyhow
         bar.set_position(done as u64);
     })?;
     let choices = front(shape, curves, &|shape| latency.work(shape))?;
-    let chosen = sizes::evenly(&choices, CALIBRATED).into_iter();
+    let chosen = evenly(&choices, CALIBRATED).into_iter();
     let shapes = chosen.map(|choice| choice.shape(shape)).collect::<Result<Vec<Shape>, _>>()?;
     let latency = latency.calibrate(&shapes, &device)?;
     bar.finish_and_clear();

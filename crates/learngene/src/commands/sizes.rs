@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use learngene_budget::{Choice, front};
+use learngene_budget::{Choice, evenly, front};
 use learngene_format::{Curves, Learngene};
 use learngene_models::Latency;
 use learngene_shape::Shape;
@@ -120,15 +120,4 @@ fn row(shape: &Shape, choice: &Choice, latency: Option<&Latency>) -> anyhow::Res
         heads: choice.sizes.iter().map(|sizes| sizes.num_heads).collect(),
         hidden: choice.sizes.iter().map(|sizes| sizes.hidden_dim).collect(),
     })
-}
-
-/// Choices at even distances of cost, the first and the last among them.
-pub fn evenly(choices: &[Choice], rows: usize) -> Vec<&Choice> {
-    let (first, last) = (choices[0].cost, choices[choices.len() - 1].cost);
-    let wanted = |row: usize| first + (last - first) * row as u64 / (rows.max(2) - 1) as u64;
-    let mut chosen: Vec<&Choice> = (0..rows.max(2))
-        .filter_map(|row| choices.iter().rfind(|choice| choice.cost <= wanted(row)))
-        .collect();
-    chosen.dedup();
-    chosen
 }

@@ -15,7 +15,8 @@ use learngene_tensors::{Dtype, StateDict};
 use super::support::*;
 use crate::{
     Recipe, TransformationConfig, Transforming,
-    image_batch::{Goal, ImageBatch, Targets},
+    image_batch::{Goal, ImageBatch},
+    loss::Targets,
     student::Student,
 };
 
