@@ -38,8 +38,52 @@ pub fn evaluate<C: Classifier>(
     batch_size: NonZeroUsize,
     device: &Device,
 ) -> Result<Evaluation> {
-    check_classes(model, images.as_ref(), "test")?;
     let (mut top1, mut top5, mut loss) = (0, 0, 0.0);
+    each(model, images, preprocess, batch_size, device, |logits, label| {
+        let ahead = classes_ahead(logits, label);
+        top1 += usize::from(ahead < 1);
+        top5 += usize::from(ahead < 5);
+        loss += cross_entropy(logits, label);
+    })?;
+    let percent = |count: usize| 100.0 * count as f64 / images.len() as f64;
+    Ok(Evaluation {
+        top1: percent(top1),
+        top5: percent(top5),
+        loss: loss / images.len() as f64,
+        images: images.len(),
+    })
+}
+
+/// How many images of each class are taken for each: `[true][predicted]`.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn confusion<C: Classifier>(
+    model: &C,
+    images: &Arc<dyn Dataset>,
+    preprocess: &CheckedPreprocess,
+    batch_size: NonZeroUsize,
+    device: &Device,
+) -> Result<Vec<Vec<usize>>> {
+    let classes = model.num_classes();
+    let mut counts = vec![vec![0; classes]; classes];
+    each(model, images, preprocess, batch_size, device, |logits, label| {
+        let predicted = (0..classes).find(|class| classes_ahead(logits, *class) == 0);
+        counts[label][predicted.expect("one is the most likely")] += 1;
+    })?;
+    Ok(counts)
+}
+
+/// Calls `visit` with the logits and the label of every image; images are loaded ahead of the device.
+fn each<C: Classifier>(
+    model: &C,
+    images: &Arc<dyn Dataset>,
+    preprocess: &CheckedPreprocess,
+    batch_size: NonZeroUsize,
+    device: &Device,
+    mut visit: impl FnMut(&[f32], usize),
+) -> Result<()> {
+    check_classes(model, images.as_ref(), "test")?;
     let mut image = 0..;
     for batch in in_order(images, preprocess, batch_size)? {
         let batch = batch?;
@@ -51,19 +95,10 @@ pub fn evaluate<C: Classifier>(
                 let place = format!("{}: logit of class {class}", images.name(image));
                 return Err(invalid(place, logits[class], "a finite number"));
             }
-            let ahead = classes_ahead(logits, label);
-            top1 += usize::from(ahead < 1);
-            top5 += usize::from(ahead < 5);
-            loss += cross_entropy(logits, label);
+            visit(logits, label);
         }
     }
-    let percent = |count: usize| 100.0 * count as f64 / images.len() as f64;
-    Ok(Evaluation {
-        top1: percent(top1),
-        top5: percent(top5),
-        loss: loss / images.len() as f64,
-        images: images.len(),
-    })
+    Ok(())
 }
 
 /// Checks that there are images, and of as many classes as the model has.

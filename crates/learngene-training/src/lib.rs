@@ -38,7 +38,7 @@ mod transformation;
 pub use data::FitData;
 pub use ema::EmaWarmup;
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, confusion, evaluate};
 pub use execution::Execution;
 pub use fit::fit;
 pub use frozen::{

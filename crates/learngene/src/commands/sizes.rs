@@ -7,7 +7,7 @@ use learngene_budget::{Choice, evenly, front};
 use learngene_format::{Curves, Learngene};
 use learngene_models::Latency;
 use learngene_shape::Shape;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     budget_args::measured,
@@ -38,16 +38,16 @@ pub struct Args {
 }
 
 /// One size, for a program.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Row {
-    parameters: u64,
-    macs: u64,
+    pub parameters: u64,
+    pub macs: u64,
     /// Of a checkpoint in f32.
     bytes: u64,
     /// Of one image on the device asked for.
     milliseconds: Option<f64>,
-    error: f64,
-    heads: Vec<usize>,
+    pub error: f64,
+    pub heads: Vec<usize>,
     hidden: Vec<usize>,
 }
 

@@ -1,5 +1,10 @@
 //! From a checkpoint and a folder of images to a fine-tuned model of a given size.
 
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use crate::workbench::{TINY, Workbench};
 
 fn pets() -> Workbench {
@@ -25,6 +30,10 @@ fn a_checkpoint_becomes_a_model_of_a_size_that_is_fine_tuned_and_used() {
     let parameters = made["parameters"].as_u64().expect("a count");
     assert!(parameters <= limit && parameters > limit / 2, "{parameters} of {limit}");
     assert_eq!(made["images"], 40);
+    let page = String::from_utf8(bench.read("run/index.html")).expect("HTML");
+    for part in ["<h1>", "top-1", "<svg", "taken for", ">dog<", "chosen"] {
+        assert!(page.contains(part), "{page}\nlacks {part}");
+    }
     let said = bench.succeed("predict run --num-heads 3 pets/test/cat/0.png --top 1");
     assert!(said.starts_with("pets/test/cat/0.png: "), "{said}");
 
@@ -42,6 +51,45 @@ fn a_checkpoint_becomes_a_model_of_a_size_that_is_fine_tuned_and_used() {
     assert!(bench.read("run/last.safetensors") == last, "other bytes");
     assert!(bench.read("run/model.learngene") == learngene, "it was made again");
     bench.check(&fit.replace(&limit.to_string(), "30K"), &["another model, size or images"]);
+}
+
+/// Files of a folder that a run leaves, without those that say how it came about.
+fn results(bench: &Workbench, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = bench.path(folder);
+    let files = bench.files().into_iter();
+    let inside = files
+        .filter_map(|(path, bytes)| Some((path.strip_prefix(&folder).ok()?.to_owned(), bytes)));
+    inside.collect()
+}
+
+#[test]
+fn a_fit_that_is_killed_ends_as_one_that_is_not() {
+    let bench = pets();
+    let fit = |out: &str| format!("fit {TINY} --data pets --max-params 60K --epochs 2 --out {out}");
+    let start = Instant::now();
+    bench.succeed(&fit("whole"));
+    let whole = start.elapsed();
+    let mut draw = ChaCha8Rng::seed_from_u64(0);
+    for _ in 0..10 {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_learngene"))
+            .args(fit("killed").split_whitespace())
+            .current_dir(bench.path(""))
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program was built");
+        std::thread::sleep(whole.mul_f64(draw.random_range(0.05..0.6)));
+        // One that ended already is not killed.
+        let _ended = child.kill();
+        child.wait().expect("it ends");
+    }
+    bench.succeed(&fit("killed"));
+    let (killed, whole) = (results(&bench, "killed"), results(&bench, "whole"));
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&killed), names(&whole));
+    for (name, bytes) in whole {
+        assert!(killed[&name] == bytes, "{} differs", name.display());
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `learngene fit`
 
+mod page;
+
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -9,7 +11,7 @@ use std::{
 use anyhow::ensure;
 use burn::tensor::Device;
 use learngene_checkpoints::Checkpoint;
-use learngene_condensing::{FitOptions, RunningAncestor, condense_to, measure};
+use learngene_condensing::{FitOptions, RunningAncestor, Worth, condense_to, measure};
 use learngene_datasets::{CheckedPreprocess, Dataset, TrainTest};
 use learngene_expansion::{Descendant, DescendantConfig, expand};
 use learngene_format::{Convention, HeadOrder, Learngene};
@@ -17,11 +19,12 @@ use learngene_models::{Classifier, Model};
 use learngene_shape::Place;
 use learngene_tensors::{Sha256, StateDict, Tensor};
 use learngene_training::{
-    Evaluation, Execution, FitData, FittedClassifier, Recipe, Teacher, fit, fitted_classifier,
-    frozen_features,
+    Evaluation, Execution, FitData, FittedClassifier, Recipe, Teacher, confusion, fit,
+    fitted_classifier, frozen_features,
 };
 use serde::{Deserialize, Serialize};
 
+use self::page::Page;
 use crate::{
     ancestry::ProbeImages,
     args::{CheckpointArgs, DeviceArgs, at_least_one, dataset, number, whole_number},
@@ -47,6 +50,9 @@ const RIDGE: f64 = 0.1;
 
 /// Rows of the table of sizes.
 const ROWS: usize = 16;
+
+/// The file of that table.
+const SIZES: &str = "sizes.json";
 
 /// Makes a model of a given size from a pretrained one, fine-tuned on a folder of images.
 ///
@@ -180,13 +186,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let recipe = args.recipe().at_peak(learning_rate);
     let observer = Arc::new(TrainingProgress::new(None, "test", classes));
     let fitted = fit(model, &data, &recipe, args.out(), &execution, observer)?;
+    let FitData { test, preprocess, .. } = &data;
+    let confusion = confusion(&fitted.model, test, preprocess, args.batch_size, &devices[0])?;
+    let sizes: Vec<sizes::Row> = serde_json::from_slice(&read(&args.out().join(SIZES))?)?;
+    let page = Page::new(&shape, &sizes, &fitted.metrics, test.classes(), &confusion)?;
+    write_whole(&args.out().join("index.html"), page.render()?.as_bytes())?;
     let test = fitted.metrics.last().expect("a run ends with an evaluation").test;
     let (parameters, macs) = (shape.count_parameters(), shape.count_macs());
     let summary = Summary { parameters, macs, ancestor_parameters, learning_rate, test };
     super::print(args.json, &summary, |summary| {
         format!(
             "{out}: top-1 {:.2} % on {} test images, {} of {} parameters, {} multiply-accumulates an \
-             image; `learngene predict {out} IMAGES` uses it",
+             image; {out}/index.html shows it, `learngene predict {out} IMAGES` uses it",
             summary.test.top1,
             thousands(summary.test.images as u64),
             thousands(summary.parameters),
@@ -195,6 +206,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             out = args.out().display()
         )
     })
+}
+
+/// An ancestor, and what its parts are worth.
+struct Measured {
+    ancestor: RunningAncestor,
+    worth: Worth,
+}
+
+impl Measured {
+    fn new(ancestor: Checkpoint, shown: &ProbeImages) -> anyhow::Result<Self> {
+        let settings = shown.settings(ancestor.sha256, Convention::Renormalized);
+        let ancestor = RunningAncestor::load(ancestor, &shown.device)?;
+        let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
+        let worth = measure(&ancestor, settings, HeadOrder::Output, &mut shown.again(&bar))?;
+        bar.finish_and_clear();
+        Ok(Self { ancestor, worth })
+    }
 }
 
 impl Args {
@@ -221,11 +249,7 @@ impl Args {
         classes: usize,
     ) -> anyhow::Result<()> {
         let shape = ancestor.shape.with_num_classes(classes)?;
-        let settings = shown.settings(ancestor.sha256, Convention::Renormalized);
-        let ancestor = RunningAncestor::load(ancestor, &shown.device)?;
-        let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
-        let worth = measure(&ancestor, settings, HeadOrder::Output, &mut shown.again(&bar))?;
-        bar.finish_and_clear();
+        let Measured { worth, .. } = Measured::new(ancestor, shown)?;
         let rows = sizes::rows(&shape, &worth.curves, ROWS, None)?;
         super::print(self.json, &rows, |rows| sizes::table(rows))?;
         if let Some(choice) = self.budget.choose(&shape, &worth.curves, &self.device.device)? {
@@ -274,17 +298,16 @@ impl Args {
             }
         }
         let shape = ancestor.shape.with_num_classes(classes)?;
-        let settings = shown.settings(ancestor.sha256, Convention::Renormalized);
-        let ancestor = RunningAncestor::load(ancestor, &shown.device)?;
-        let bar = progress::bar(shown.len() as u64, "images").with_message("measuring");
-        let mut images = shown.again(&bar);
-        let worth = measure(&ancestor, settings, HeadOrder::Output, &mut images)?;
+        let Measured { ancestor, worth } = Measured::new(ancestor, shown)?;
+        let rows = sizes::rows(&shape, &worth.curves, ROWS, None)?;
         let choice = self.budget.choose(&shape, &worth.curves, &self.device.device)?;
         let choice = choice.expect("without a budget sizes are shown");
-        bar.set_message("fitting");
-        let options = FitOptions { any_size: false, ..FitOptions::default() };
+        let bar = progress::bar(shown.len() as u64, "images").with_message("fitting");
+        let (options, mut images) =
+            (FitOptions { any_size: false, ..FitOptions::default() }, shown.again(&bar));
         let learngene = condense_to(ancestor, &worth, &choice.sizes, &mut images, options)?;
         bar.finish_and_clear();
+        write_whole(&self.out().join(SIZES), &serde_json::to_vec_pretty(&rows)?)?;
         write_whole(&note, &serde_json::to_vec_pretty(&origin)?)?;
         learngene.write(&path)?;
         Ok(learngene)
