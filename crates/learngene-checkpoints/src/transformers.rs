@@ -27,7 +27,7 @@ pub(crate) fn fields(
         _ => ("model", Err(format!("the family {}", shape.family()))),
     };
     let of_family = unsupported_reason(shape).map_or(of_family, Err).map_err(|reason| {
-        let expected = "what it can express; write this model in timm's names (--names timm), which \
+        let expected = "what it can express; write this model in timm's names (--format timm), which \
                         python/learngene_timm.py of this project runs with PyTorch and timm";
         Error::invalid(format!("Hugging Face's {kind}"), reason, expected)
     })?;

@@ -46,6 +46,9 @@ pub trait Classifier: Module + ModuleDisplay {
         (0..self.num_layers()).fold(self.embed(images), run)
     }
 
+    /// The norm after the last layer: `[batch, seq, num_features]` to the same.
+    fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3>;
+
     /// Features of the tokens that the last layer leaves.
     ///
     /// # Shapes

@@ -157,11 +157,6 @@ impl Model {
         }
     }
 
-    /// The norm after the last layer: `[batch, seq, num_features]` to the same.
-    pub fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3> {
-        either!(self, model => layer_norm(&model.norm, tokens, model.layer_norm_eps))
-    }
-
     /// Logits and the attention of every layer.
     ///
     /// # Shapes
@@ -217,6 +212,10 @@ impl Classifier for Model {
         let first_token_alone = !forward.all_tokens && self.is_read_by_classifier_alone(layer);
         let scales = forward.scales.map(|scales| &scales[layer]);
         self.run(layer, tokens, Pass { first_token_alone, scales, observe: None })
+    }
+
+    fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3> {
+        either!(self, model => layer_norm(&model.norm, tokens, model.layer_norm_eps))
     }
 
     /// Features of a ViT's class token, or the mean of a Swin's patches.

@@ -52,12 +52,8 @@ pub fn fit<C: Classifier + 'static>(
     check_classes(&model, data.train.as_ref(), "training")?;
     check_classes(&model, data.test.as_ref(), "test")?;
     check_warmup(recipe, data.train.len())?;
-    match &data.teacher {
-        Some(teacher) => teacher.check(&model.shape())?,
-        None if recipe.label_weight == 0.0 => {
-            return Err(invalid("label_weight", 0, "more than 0 where there is no teacher"));
-        }
-        None => {}
+    if data.teacher.is_none() && recipe.label_weight == 0.0 {
+        return Err(invalid("label_weight", 0, "more than 0 where there is no teacher"));
     }
     let folder = RunFolder::open(folder, recipe, &RunIdentity::of(&model, data))?;
     folder.write_environment(execution.environment.as_deref())?;

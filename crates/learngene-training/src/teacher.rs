@@ -9,23 +9,35 @@ use burn::{
     tensor::{Device, Tensor, TensorData, activation::softmax},
 };
 use learngene_datasets::{CheckedPreprocess, Dataset, load_batch};
+use learngene_least_squares::{LinearMap, Sums};
 use learngene_models::{Classifier, Forward, Model};
 use learngene_shape::Shape;
 use learngene_tensors::StateDict;
+use ndarray::{Array1, Array2};
 
 use crate::{
     error::{Result, invalid},
     loss::soft_cross_entropy,
 };
 
-/// Images whose tokens give the variances of the channels.
-const IMAGES: usize = 64;
+/// Images on which a student's tokens are mapped to the teacher's.
+const IMAGES: usize = 128;
 
-/// A model whose outputs another one learns: the tokens after the last layer, and the probabilities of the
+/// Ridge of that map.
+const RIDGE: f64 = 0.1;
+
+/// A model whose outputs another one learns: the tokens after the final norm, and the probabilities of the
 /// classes where both have the same.
+///
+/// What a student's tokens are before it learns, a linear map takes to the teacher's as well as it can, and
+/// stays: a model of fewer layers says the same in other directions.
 #[derive(Clone, Debug)]
 pub struct Teacher {
     model: Model,
+    /// From the student's tokens to the teacher's: `[student's embed_dim, embed_dim]`, row-major.
+    weight: Vec<f32>,
+    /// `[embed_dim]`
+    bias: Vec<f32>,
     /// 1 / variance of each channel of the tokens: `[embed_dim]`.
     precisions: Vec<f32>,
     knows_classes: bool,
@@ -36,6 +48,10 @@ pub struct Teacher {
 pub(crate) struct Lesson {
     /// `[images, seq, embed_dim]`
     tokens: Tensor<3>,
+    /// `[1, student's embed_dim, embed_dim]`
+    weight: Tensor<3>,
+    /// `[1, 1, embed_dim]`
+    bias: Tensor<3>,
     /// `[1, 1, embed_dim]`
     precisions: Tensor<3>,
     /// `[images, num_classes]`
@@ -43,49 +59,47 @@ pub(crate) struct Lesson {
 }
 
 impl Teacher {
-    /// A teacher for images of these classes. It teaches them where its own are called the same; the
-    /// variances of its channels are measured on some of the images.
+    /// A teacher of a student, for images of these classes. It teaches them where its own are called the
+    /// same.
     ///
     /// # Errors
-    /// Images that cannot be read; tokens that are not finite.
-    pub fn new(
+    /// Another number of tokens than the student's; images that cannot be read; tokens that are not finite.
+    pub fn new<C: Classifier>(
         model: Model,
         label_names: &[String],
+        student: &C,
         images: &dyn Dataset,
         preprocess: &CheckedPreprocess,
     ) -> Result<Self> {
+        check(&model.shape(), &student.shape())?;
         let count = images.len().min(IMAGES);
         let indices: Vec<usize> = (0..count).map(|at| at * images.len() / count).collect();
         let batch = load_batch(images, &indices, preprocess, None)?;
         let pixels = TensorData::new(batch.pixels, batch.shape);
-        let tokens = all_tokens(&model, Tensor::from_data(pixels, &model.device()));
-        let [_, _, width] = tokens.dims();
-        let variances = tokens.reshape([-1, width as i32]).var_bias(0).into_data();
-        let variances: Vec<f32> =
-            variances.convert::<f32>().try_into_vec().expect("converted to f32 just before");
-        if let Some(channel) = variances.iter().position(|variance| !variance.is_finite()) {
-            let place = format!("teacher: variance of channel {channel} after the last layer");
-            return Err(invalid(place, variances[channel], "a finite number"));
-        }
-        let least = f32::EPSILON * variances.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-        let precisions = variances.into_iter().map(|variance| 1.0 / variance.max(least)).collect();
-        let knows_classes = model.num_classes() > 0 && label_names == images.classes();
-        Ok(Self { model, precisions, knows_classes })
-    }
-
-    /// Refuses a student whose tokens are no match for the teacher's.
-    pub(crate) fn check(&self, student: &Shape) -> Result<()> {
-        let outputs = |shape: &Shape| {
-            let last = shape.layer(shape.depth() - 1);
-            (last.field.tokens(), last.embed_dim)
+        let pixels = Tensor::from_data(pixels, &model.device());
+        let (tokens, of_student) =
+            (normed_tokens(&model, pixels.clone()), normed_tokens(student, pixels));
+        let [width, of_student_width] = [&tokens, &of_student].map(|tokens| tokens.dims()[2]);
+        let mut sums = Sums::new(of_student_width, width);
+        let pushed = sums.push(&fetch(of_student), &fetch(tokens));
+        let not_finite = |_| {
+            invalid("tokens after the final norm", "a number that is not finite", "finite numbers")
         };
-        let (own, of_student) = (outputs(&self.model.shape()), outputs(student));
-        if own == of_student {
-            return Ok(());
-        }
-        let text = |(tokens, width)| format!("{tokens} tokens of {width} channels");
-        let expected = format!("{}, as the model has", text(of_student));
-        Err(invalid("outputs of the teacher's last layer", text(own), expected))
+        pushed.map_err(not_finite)?;
+        let moments = sums.moments();
+        let prior = match width == of_student_width {
+            true => Array2::eye(width),
+            false => Array2::zeros((of_student_width, width)),
+        };
+        let prior = LinearMap { weight: prior, bias: Array1::zeros(width) };
+        let (fitted, (), _) = moments.best(prior, RIDGE, |map| (map, ())).map_err(not_finite)?;
+        let [weight, bias] = fitted.map.to_columns();
+        let variances = &moments.target_variances;
+        let least = f64::from(f32::EPSILON) * variances.iter().copied().fold(1e-30, f64::max);
+        let precision = |variance: &f64| (1.0 / variance.max(least)) as f32;
+        let precisions = variances.iter().map(precision).collect();
+        let knows_classes = model.num_classes() > 0 && label_names == images.classes();
+        Ok(Self { model, weight, bias, precisions, knows_classes })
     }
 
     /// Its parameters.
@@ -100,27 +114,34 @@ impl Teacher {
 
     /// What it makes of images on a device with autodiff.
     pub(crate) fn lesson(&self, images: &Tensor<4>) -> Lesson {
-        let tokens = all_tokens(&self.model, images.clone().inner());
+        let device = images.device();
+        let tokens = tokens(&self.model, images.clone().inner());
         let classify = || softmax(self.model.classify(self.model.pool(tokens.clone())), 1);
-        let probabilities = self.knows_classes.then(classify).map(Tensor::from_inner);
-        let precisions = TensorData::new(self.precisions.clone(), [1, 1, self.precisions.len()]);
+        let width = self.bias.len();
+        let data = |values: &[f32]| {
+            let data = TensorData::new(values.to_vec(), [1, values.len() / width, width]);
+            Tensor::from_data(data, &device)
+        };
         Lesson {
-            precisions: Tensor::from_data(precisions, &images.device()),
-            probabilities,
-            tokens: Tensor::from_inner(tokens),
+            weight: data(&self.weight),
+            bias: data(&self.bias),
+            precisions: data(&self.precisions),
+            probabilities: self.knows_classes.then(classify).map(Tensor::from_inner),
+            tokens: Tensor::from_inner(self.model.final_norm(tokens)),
         }
     }
 }
 
 impl Lesson {
-    /// Mean squared error of the tokens, in parts of each channel's variance, and the cross-entropy of
+    /// Mean squared error of normed tokens, in parts of each channel's variance, and the cross-entropy of
     /// the classes where they are taught: `[1]`.
     ///
     /// # Shapes
     /// - tokens: `[images, seq, embed_dim]`
     /// - logits: `[images, num_classes]`
     pub(crate) fn loss(&self, tokens: Tensor<3>, logits: Tensor<2>) -> Tensor<1> {
-        let squares = (tokens - self.tokens.clone()).powi_scalar(2);
+        let mapped = tokens.matmul(self.weight.clone()) + self.bias.clone();
+        let squares = (mapped - self.tokens.clone()).powi_scalar(2);
         let error = (squares * self.precisions.clone()).mean();
         match &self.probabilities {
             Some(probabilities) => error + soft_cross_entropy(logits, probabilities.clone()),
@@ -129,7 +150,26 @@ impl Lesson {
     }
 }
 
+/// Refuses a student that has another number of tokens.
+fn check(teacher: &Shape, student: &Shape) -> Result<()> {
+    let tokens = |shape: &Shape| shape.layer(shape.depth() - 1).field.tokens();
+    let (own, wanted) = (tokens(teacher), tokens(student));
+    if own == wanted {
+        return Ok(());
+    }
+    let expected = format!("{wanted}, as the model has");
+    Err(invalid("tokens after the teacher's last layer", own, expected))
+}
+
 /// All tokens after a model's last layer.
-fn all_tokens(model: &Model, images: Tensor<4>) -> Tensor<3> {
+fn tokens<C: Classifier>(model: &C, images: Tensor<4>) -> Tensor<3> {
     model.tokens(images, Forward { all_tokens: true, scales: None })
+}
+
+fn normed_tokens<C: Classifier>(model: &C, images: Tensor<4>) -> Tensor<3> {
+    model.final_norm(tokens(model, images))
+}
+
+fn fetch(tokens: Tensor<3>) -> Vec<f32> {
+    tokens.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }

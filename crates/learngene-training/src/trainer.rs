@@ -128,7 +128,7 @@ mod tests {
     /// Another model than the one that learns.
     fn teacher() -> Teacher {
         let model = Model::init(&vit().shape(), &Device::flex());
-        Teacher::new(model, &[], &*images(), &preprocess()).expect("images are good")
+        Teacher::new(model, &[], &vit(), &*images(), &preprocess()).expect("images are good")
     }
 
     fn losses(
@@ -168,7 +168,8 @@ mod tests {
     fn nothing_is_learnt_from_oneself_but_classes() {
         let recipe = Recipe { batch_size: 16, label_weight: 0.0, ..Recipe::default() };
         let myself = |label_names: &[String]| {
-            Teacher::new(vit(), label_names, &*images(), &preprocess()).expect("images are good")
+            Teacher::new(vit(), label_names, &vit(), &*images(), &preprocess())
+                .expect("images are good")
         };
         assert_eq!(losses(&recipe, Some(&myself(&[])), 1, 1), [0.0]);
         // The cross-entropy of probabilities with themselves is their entropy.

@@ -53,6 +53,12 @@ impl TrainingProgress {
         Self { phase, evaluated_on, classes, is_warned, shown }
     }
 
+    /// Of a run whose training loss is more than that of its labels, and says nothing of guessing.
+    pub fn with_teacher(self, has_teacher: bool) -> Self {
+        self.is_warned.fetch_or(has_teacher, Ordering::Relaxed);
+        self
+    }
+
     /// With the bar and the time of the last line.
     fn with(&self, show: impl FnOnce(&ProgressBar, &mut Instant)) {
         if let Ok(mut shown) = self.shown.lock()

@@ -31,9 +31,11 @@ pub fn find(
     let classes = train.classes().len();
     let data = FitData { train, test, ..data.clone() };
     let recipe = Recipe { epochs, warmup_epochs: None, evaluations_per_epoch: 1, ..recipe.clone() };
+    let has_teacher = data.teacher.is_some();
     let observer = |rate: f64| -> Arc<dyn Observer> {
         let phase = format!("learning rate {rate:e}");
-        Arc::new(TrainingProgress::new(Some(&phase), "held-out", classes))
+        let progress = TrainingProgress::new(Some(&phase), "held-out", classes);
+        Arc::new(progress.with_teacher(has_teacher))
     };
     let tried = find_rate(&start(&data)?, &data, &recipe, folder, execution, observer)?;
     let seen: Vec<String> = tried

@@ -4,7 +4,7 @@ use clap::Args;
 use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_expansion::{Descendant, DescendantConfig, expand};
 use learngene_format::Learngene;
-use learngene_models::Model;
+use learngene_models::{Classifier, Model};
 use learngene_training::Teacher;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Args)]
 #[command(next_help_heading = "Teacher")]
 pub struct TeacherArgs {
-    /// Model whose last tokens are learnt too, such as the ancestor: a checkpoint, the folder of a run, or
+    /// Model whose tokens after the final norm are learnt too, such as the ancestor: a checkpoint, the folder of a run, or
     /// a learngene, which teaches by the largest model that it holds. Where its classes are called as those
     /// of the images, their probabilities are learnt as well.
     #[arg(long, value_name = "MODEL")]
@@ -31,14 +31,18 @@ pub struct TeacherArgs {
 }
 
 impl TeacherArgs {
-    /// The teacher for a model of that image size and these images, on the device of its model.
+    pub fn is_given(&self) -> bool {
+        self.teacher.is_some()
+    }
+
+    /// The teacher of a model for these images, where it is.
     pub fn teacher(
         &self,
-        image_size: usize,
+        student: &Model,
         images: &dyn Dataset,
         preprocess: &CheckedPreprocess,
-        device: &burn::tensor::Device,
     ) -> anyhow::Result<Option<Teacher>> {
+        let (image_size, device) = (student.image_size(), &student.device());
         let Some(source) = &self.teacher else { return Ok(None) };
         let path = source.path()?;
         let (model, label_names) = if Learngene::is_one(path) {
@@ -51,6 +55,6 @@ impl TeacherArgs {
             let read = args.read(Some(image_size), None)?;
             (Model::load(&read.shape, &read.parameters, device)?, read.pretrained_cfg.label_names)
         };
-        Ok(Some(Teacher::new(model, &label_names, images, preprocess)?))
+        Ok(Some(Teacher::new(model, &label_names, student, images, preprocess)?))
     }
 }

@@ -37,7 +37,7 @@ fn refused_by_transformers(swin: Swin, reason: &str) {
     let folder = folder();
     let path = folder.path().join("model.safetensors");
     let error = write_zeros(&path, &shape(swin), Dialect::HuggingFace).expect_err(reason);
-    holds(&error, &[&format!("Hugging Face's Swin: found {reason}, expected"), "--names timm"]);
+    holds(&error, &[&format!("Hugging Face's Swin: found {reason}, expected"), "--format timm"]);
     assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 0);
 }
 

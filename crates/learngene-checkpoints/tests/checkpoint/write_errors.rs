@@ -59,7 +59,7 @@ fn models_that_hugging_face_cannot_express_are_not_written() {
     for (vit, reason) in models {
         let shape = shape(vit);
         let hf = (Dialect::HuggingFace, Dtype::F32);
-        refused(&shape, &zeros(&shape), hf, &["Hugging Face's ViT", reason, "--names timm"]);
+        refused(&shape, &zeros(&shape), hf, &["Hugging Face's ViT", reason, "--format timm"]);
     }
 }
 

@@ -66,7 +66,8 @@ impl<C: Classifier> Student<C> {
         let loss = match &goal.lesson {
             None => by_labels(logits),
             Some(lesson) => {
-                let taught = lesson.loss(tokens.cast(DType::F32), logits.clone());
+                let normed = self.model.final_norm(tokens).cast(DType::F32);
+                let taught = lesson.loss(normed, logits.clone());
                 let taught = times(taught, self.teacher_weight);
                 if self.label_weight == 0.0 {
                     taught

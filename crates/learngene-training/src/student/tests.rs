@@ -58,7 +58,8 @@ fn teacher(shape: &Shape) -> Teacher {
     let images = open("cifar10-sample", Split::Train, BadImages::Refuse).expect("embedded");
     let preprocess = Preprocess::new(32).check().expect("32 pixels are possible");
     let model = Model::init(shape, &Device::flex());
-    Teacher::new(model, &[], &*images, &preprocess).expect("images and tokens are good")
+    Teacher::new(model, &[], &init(shape).valid(), &*images, &preprocess)
+        .expect("images and tokens are good")
 }
 
 #[test]

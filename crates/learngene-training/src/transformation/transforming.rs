@@ -197,6 +197,10 @@ impl Classifier for Transforming {
         self.computed(layer..layer + 1).forward_layer(layer, tokens, forward)
     }
 
+    fn final_norm(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.model.final_norm(tokens)
+    }
+
     fn pool(&self, tokens: Tensor<3>) -> Tensor<2> {
         self.model.pool(tokens)
     }

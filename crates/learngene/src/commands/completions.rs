@@ -1,7 +1,5 @@
 //! `learngene completions`
 
-use std::io;
-
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -16,6 +14,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "learngene", &mut io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "learngene", &mut script);
+    super::say(String::from_utf8_lossy(&script))
 }

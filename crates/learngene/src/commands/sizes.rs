@@ -17,7 +17,7 @@ use crate::{
 
 /// Lists the sizes of descendants that lose least, from the smallest to what the learngene holds.
 ///
-/// Each row can be had with `learngene expand --max-params` and its number of parameters. The error is
+/// Each row can be had with `learngene expand --num-classes 0 --max-params` and its number of parameters. The error is
 /// an estimate: the part of the ancestor's last features that is lost, right after the expansion.
 #[derive(clap::Args)]
 #[command(

@@ -180,7 +180,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let image_size = shape.image().size;
     let source = args.start.left().map(|args| &args.checkpoint);
     let preprocess = args.preprocess.check(image_size, known, source)?;
-    let teacher = args.teacher.teacher(image_size, train.as_ref(), &preprocess, device)?;
+    let teacher = args.teacher.teacher(&model, train.as_ref(), &preprocess)?;
     let data = FitData { train, test, preprocess, teacher };
     let execution = Execution {
         devices: &devices,
@@ -311,7 +311,7 @@ impl Args {
     /// Lines and a bar that show the progress of a run, or a phase of it.
     fn progress(&self, classes: usize, phase: Option<&'static str>) -> TrainingProgress {
         let evaluated_on = if self.hold_out.is_some() { "held-out" } else { "test" };
-        TrainingProgress::new(phase, evaluated_on, classes)
+        TrainingProgress::new(phase, evaluated_on, classes).with_teacher(self.teacher.is_given())
     }
 
     /// What shows the progress of the run.

@@ -32,10 +32,8 @@ fn a_descendant_learns_from_a_teacher() {
     bench
         .check(&format!("{taught} --teacher-weight -1 --out other"), &["teacher_weight: found -1"]);
     bench.succeed("expand tiny.learngene --embed-dim 96 --num-classes 2 --out wide.safetensors");
-    bench.check(
-        "train wide.safetensors --data pets --teacher tiny.learngene --out other",
-        &["teacher's last layer: found 17 tokens of 48 channels, expected 17 tokens of 96"],
-    );
+    let wide = "train wide.safetensors --data pets --batch-size 4 --epochs 1";
+    bench.succeed(&format!("{wide} --teacher tiny.learngene --out wide"));
 }
 
 #[test]

@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::ensure;
-use burn::tensor::Device;
 use learngene_checkpoints::Checkpoint;
 use learngene_condensing::{FitOptions, RunningAncestor, Worth, condense_to, measure};
 use learngene_datasets::{CheckedPreprocess, Dataset, TrainTest};
@@ -19,7 +18,7 @@ use learngene_models::{Classifier, Model};
 use learngene_shape::Place;
 use learngene_tensors::{Sha256, StateDict, Tensor};
 use learngene_training::{
-    Evaluation, Execution, FitData, FittedClassifier, Recipe, Teacher, confusion, fit,
+    Evaluation, Execution, FitData, Fitted, FittedClassifier, Recipe, Teacher, confusion, fit,
     fitted_classifier, frozen_features,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +29,7 @@ use crate::{
     args::{CheckpointArgs, DeviceArgs, at_least_one, dataset, number, whole_number},
     budget_args::BudgetArgs,
     commands::sizes,
+    device::memory,
     environment::environment,
     files::{lock_folder, prepare_folder, read, write_whole},
     images::BadImagesArgs,
@@ -158,42 +158,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ..DescendantConfig::default()
     };
     let Descendant { shape, parameters, .. } = expand(&learngene, &config)?;
-    let model = Model::load(&shape, &parameters, &device)?;
-    let teacher = match args.no_teacher {
-        true => None,
-        false => Some(args.teacher(train.as_ref(), &preprocess, &device)?),
-    };
-    let data = FitData { train, test, preprocess, teacher };
+    let (count, macs) = (shape.count_parameters(), shape.count_macs());
     tracing::info!(
         "{} of {} parameters in {} layers",
-        thousands(shape.count_parameters()),
+        thousands(count),
         thousands(ancestor_parameters),
         shape.depth()
     );
-    let devices = [device];
-    let execution = Execution {
-        environment: Some(environment(std::slice::from_ref(&args.device.device))?),
-        ..Execution::on(&devices)
+    let model = Model::load(&shape, &parameters, &device)?;
+    let teacher = match args.no_teacher {
+        true => None,
+        false => Some(args.teacher(&model, train.as_ref(), &preprocess)?),
     };
-    let start = |data: &FitData| args.with_fitted_classifier(&model, &parameters, data);
-    let learning_rate = match args.lr {
-        Some(rate) => rate,
-        // What is held out must not have taught the classifier.
-        None => rates::find(&data, &args.recipe(), &args.out().join("rates"), &execution, start)?,
-    };
-    let model = start(&data)?;
-    let classes = data.train.classes().len();
-    let recipe = args.recipe().at_peak(learning_rate);
-    let observer = Arc::new(TrainingProgress::new(None, "test", classes));
-    let fitted = fit(model, &data, &recipe, args.out(), &execution, observer)?;
-    let FitData { test, preprocess, .. } = &data;
-    let confusion = confusion(&fitted.model, test, preprocess, args.batch_size, &devices[0])?;
-    let sizes: Vec<sizes::Row> = serde_json::from_slice(&read(&args.out().join(SIZES))?)?;
-    let page = Page::new(&shape, &sizes, &fitted.metrics, test.classes(), &confusion)?;
-    write_whole(&args.out().join("index.html"), page.render()?.as_bytes())?;
+    let data = FitData { train, test, preprocess, teacher };
+    let (fitted, learning_rate) = args.fine_tune(&model, &parameters, &data)?;
+    args.write_page(&fitted, &data)?;
     let test = fitted.metrics.last().expect("a run ends with an evaluation").test;
-    let (parameters, macs) = (shape.count_parameters(), shape.count_macs());
-    let summary = Summary { parameters, macs, ancestor_parameters, learning_rate, test };
+    let summary = Summary { parameters: count, macs, ancestor_parameters, learning_rate, test };
     super::print(args.json, &summary, |summary| {
         format!(
             "{out}: top-1 {:.2} % on {} test images, {} of {} parameters, {} multiply-accumulates an \
@@ -260,17 +241,58 @@ impl Args {
         Ok(())
     }
 
+    /// The descendant with a fitted classifier, fine-tuned; and the learning rate of that.
+    fn fine_tune(
+        &self,
+        model: &Model,
+        parameters: &StateDict,
+        data: &FitData,
+    ) -> anyhow::Result<(Fitted<Model>, f64)> {
+        let (shape, device) = (model.shape(), &model.device());
+        let choice = &self.device.device;
+        let execution = Execution {
+            environment: Some(environment(std::slice::from_ref(choice))?),
+            ..Execution::on(std::slice::from_ref(device))
+        };
+        let recipe = self.recipe().resuming_in(self.out());
+        let recipe = match memory(choice, device) {
+            Some(bytes) => recipe.within(&shape, bytes),
+            None => recipe,
+        };
+        let start = |data: &FitData| self.with_fitted_classifier(model, parameters, data);
+        let learning_rate = match self.lr {
+            Some(rate) => rate,
+            // What is held out must not have taught the classifier.
+            None => rates::find(data, &recipe, &self.out().join("rates"), &execution, start)?,
+        };
+        let observer = TrainingProgress::new(None, "test", data.train.classes().len())
+            .with_teacher(data.teacher.is_some());
+        let (model, recipe) = (start(data)?, recipe.at_peak(learning_rate));
+        let fitted = fit(model, data, &recipe, self.out(), &execution, Arc::new(observer))?;
+        Ok((fitted, learning_rate))
+    }
+
+    /// The page of the run, index.html.
+    fn write_page(&self, fitted: &Fitted<Model>, data: &FitData) -> anyhow::Result<()> {
+        let FitData { test, preprocess, .. } = data;
+        let Fitted { model, metrics, .. } = fitted;
+        let confusion = confusion(model, test, preprocess, self.batch_size, &model.device())?;
+        let sizes: Vec<sizes::Row> = serde_json::from_slice(&read(&self.out().join(SIZES))?)?;
+        let page = Page::new(&model.shape(), &sizes, metrics, test.classes(), &confusion)?;
+        write_whole(&self.out().join("index.html"), page.render()?.as_bytes())
+    }
+
     /// MODEL as a teacher.
     fn teacher(
         &self,
+        student: &Model,
         images: &dyn Dataset,
         preprocess: &CheckedPreprocess,
-        device: &Device,
     ) -> anyhow::Result<Teacher> {
         let ancestor = self.checkpoint.read(self.preprocess.image_size, None)?;
-        let model = Model::load(&ancestor.shape, &ancestor.parameters, device)?;
+        let model = Model::load(&ancestor.shape, &ancestor.parameters, &student.device())?;
         let label_names = ancestor.pretrained_cfg.label_names;
-        Ok(Teacher::new(model, &label_names, images, preprocess)?)
+        Ok(Teacher::new(model, &label_names, student, images, preprocess)?)
     }
 
     /// The learngene of the folder, made where there is none yet.
