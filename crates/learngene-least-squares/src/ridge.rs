@@ -1,6 +1,6 @@
 //! Ridge regression from moments, and how well a linear map does.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 use crate::{Cholesky, LinearMap, Moments, NestedFit, NotFinite, product::product};
 
@@ -53,6 +53,22 @@ impl Moments {
             }
         }
         Ok((nested, beside, fit))
+    }
+
+    /// The fitted map from features to as many targets, around the identity, which stays where it does as
+    /// well; to another number of targets around nothing.
+    ///
+    /// # Errors
+    /// Those of [`Moments::fit`].
+    pub fn near_identity(&self, ridge: f64) -> Result<LinearMap, NotFinite> {
+        let (features, targets) = self.cross.dim();
+        let weight = match features == targets {
+            true => Array2::eye(features),
+            false => Array2::zeros((features, targets)),
+        };
+        let prior = LinearMap { weight, bias: Array1::zeros(targets) };
+        let (nested, (), _) = self.best(prior, ridge, |map| (map, ()))?;
+        Ok(nested.map)
     }
 
     /// The prior as it is for all features, to be fitted for fewer, and how well it does.

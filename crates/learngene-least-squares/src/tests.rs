@@ -347,3 +347,17 @@ fn rows_that_are_not_finite_are_left_out() {
     case.features[7] = 0.0;
     assert_eq!(fit(sums), fit(self::case().sums()));
 }
+
+#[test]
+fn features_that_are_the_targets_are_mapped_by_the_identity() {
+    let features = case().features;
+    let mut sums = Sums::new(FEATURES, FEATURES);
+    sums.push(&features, &features).expect("finite numbers");
+    let map = sums.moments().near_identity(0.1).expect("finite numbers");
+    assert_eq!(map, LinearMap { weight: Array2::eye(FEATURES), bias: Array1::zeros(FEATURES) });
+    let map = case().sums().moments().near_identity(0.1).expect("finite numbers");
+    assert_eq!(
+        map,
+        case().sums().moments().fit(&Array2::zeros((FEATURES, TARGETS)), 0.1).expect("finite")
+    );
+}

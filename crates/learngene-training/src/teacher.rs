@@ -9,11 +9,10 @@ use burn::{
     tensor::{Device, Tensor, TensorData, activation::softmax},
 };
 use learngene_datasets::{CheckedPreprocess, Dataset, load_batch};
-use learngene_least_squares::{LinearMap, Sums};
+use learngene_least_squares::Sums;
 use learngene_models::{Classifier, Forward, Model};
 use learngene_shape::Shape;
 use learngene_tensors::StateDict;
-use ndarray::{Array1, Array2};
 
 use crate::{
     error::{Result, invalid},
@@ -87,13 +86,8 @@ impl Teacher {
         };
         pushed.map_err(not_finite)?;
         let moments = sums.moments();
-        let prior = match width == of_student_width {
-            true => Array2::eye(width),
-            false => Array2::zeros((of_student_width, width)),
-        };
-        let prior = LinearMap { weight: prior, bias: Array1::zeros(width) };
-        let (fitted, (), _) = moments.best(prior, RIDGE, |map| (map, ())).map_err(not_finite)?;
-        let [weight, bias] = fitted.map.to_columns();
+        let map = moments.near_identity(RIDGE).map_err(not_finite)?;
+        let [weight, bias] = map.to_columns();
         let variances = &moments.target_variances;
         let least = f64::from(f32::EPSILON) * variances.iter().copied().fold(1e-30, f64::max);
         let precision = |variance: &f64| (1.0 / variance.max(least)) as f32;
