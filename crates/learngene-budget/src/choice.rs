@@ -102,8 +102,9 @@ pub fn front(shape: &Shape, curves: &Curves, cost: &dyn Fn(&Shape) -> u64) -> Re
 /// Panics where there is none.
 pub fn evenly(choices: &[Choice], rows: usize) -> Vec<&Choice> {
     let (first, last) = (choices[0].cost, choices[choices.len() - 1].cost);
-    let wanted = |row: usize| first + (last - first) * row as u64 / (rows.max(2) - 1) as u64;
-    let mut chosen: Vec<&Choice> = (0..rows.max(2))
+    let rows = rows.min(choices.len()).max(2);
+    let wanted = |row: usize| first + (last - first) * row as u64 / (rows - 1) as u64;
+    let mut chosen: Vec<&Choice> = (0..rows)
         .filter_map(|row| choices.iter().rfind(|choice| choice.cost <= wanted(row)))
         .collect();
     chosen.dedup();

@@ -1,5 +1,6 @@
 //! Who teaches a model beside the labels.
 
+use anyhow::Context;
 use clap::Args;
 use learngene_datasets::{CheckedPreprocess, Dataset};
 use learngene_expansion::{Descendant, DescendantConfig, expand};
@@ -52,7 +53,7 @@ impl TeacherArgs {
             (Model::load(&shape, &parameters, device)?, Vec::new())
         } else {
             let args = CheckpointArgs { checkpoint: source.clone(), arch: None, num_heads: None };
-            let read = args.read(Some(image_size), None)?;
+            let read = args.read(Some(image_size), None).context("--teacher cannot be read")?;
             (Model::load(&read.shape, &read.parameters, device)?, read.pretrained_cfg.label_names)
         };
         Ok(Some(Teacher::new(model, &label_names, student, images, preprocess)?))

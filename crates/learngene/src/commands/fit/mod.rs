@@ -36,7 +36,7 @@ use crate::{
     preprocess_args::PreprocessArgs,
     progress::{self, TrainingProgress},
     rates,
-    text::thousands,
+    text::{count, thousands},
 };
 
 /// Images that the ancestor is shown, at most.
@@ -158,12 +158,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ..DescendantConfig::default()
     };
     let Descendant { shape, parameters, .. } = expand(&learngene, &config)?;
-    let (count, macs) = (shape.count_parameters(), shape.count_macs());
+    let (parameter_count, macs) = (shape.count_parameters(), shape.count_macs());
     tracing::info!(
-        "{} of {} parameters in {} layers",
-        thousands(count),
+        "{} of {} parameters in {}",
+        thousands(parameter_count),
         thousands(ancestor_parameters),
-        shape.depth()
+        count(shape.depth(), "layer", "layers")
     );
     let model = Model::load(&shape, &parameters, &device)?;
     let teacher = match args.no_teacher {
@@ -174,7 +174,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (fitted, learning_rate) = args.fine_tune(&model, &parameters, &data)?;
     args.write_page(&fitted, &data)?;
     let test = fitted.metrics.last().expect("a run ends with an evaluation").test;
-    let summary = Summary { parameters: count, macs, ancestor_parameters, learning_rate, test };
+    let summary =
+        Summary { parameters: parameter_count, macs, ancestor_parameters, learning_rate, test };
     super::print(args.json, &summary, |summary| {
         format!(
             "{out}: top-1 {:.2} % on {} test images, {} of {} parameters, {} multiply-accumulates an \
