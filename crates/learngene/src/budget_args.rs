@@ -136,5 +136,11 @@ pub fn measured(shape: &Shape, curves: &Curves, choice: &DeviceChoice) -> anyhow
     let shapes = chosen.map(|choice| choice.shape(shape)).collect::<Result<Vec<Shape>, _>>()?;
     let latency = latency.calibrate(&shapes, &device)?;
     bar.finish_and_clear();
+    let whole = latency.whole();
+    tracing::info!(
+        "one image takes the largest model {} on {choice}; quartiles {:.0} % apart",
+        milliseconds(whole.median),
+        100.0 * whole.noise
+    );
     Ok(latency)
 }
